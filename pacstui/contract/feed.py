@@ -1,0 +1,34 @@
+"""The noun ``feed``: what happened, in sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from pacstui.contract.action import action
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRow:
+    """One line of the event feed, fit to be shown.
+
+    ``level`` is info, warn or fail. ``source`` is a peer's name or a room's. ``association`` leads to its detail, 0 if
+    there is none. ``count`` is how many like events this line stands for.
+    """
+
+    id: int
+    at: datetime
+    level: str
+    source: str
+    text: str
+    hint: str
+    association: int
+    count: int
+
+
+class Feed(Protocol):
+    """The node's recent past."""
+
+    @action("list", "List what happened, newest last", permission="feed.view")
+    async def list(self, after: int = 0, limit: int = 200) -> tuple[FeedRow, ...]: ...

@@ -1,0 +1,77 @@
+"""The noun ``studies``: what the archive holds, newest first, in pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from pacstui.contract.action import action
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRow:
+    """One study. Text is as the index has it (decoded, else with replacement characters and ``marked`` true).
+
+    ``date`` and ``time`` are DICOM DA and TM as normalised for the index, empty if unknown. ``key`` orders the list.
+    """
+
+    key: int
+    study: str
+    patient_name: str
+    patient_id: str
+    issuer: str
+    birth_date: str
+    sex: str
+    date: str
+    time: str
+    modalities: tuple[str, ...]
+    description: str
+    accession: str
+    series: int
+    instances: int
+    bytes: int
+    received: datetime
+    marked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPage:
+    """A page of studies; ``next`` is the cursor of the following page, none at the end."""
+
+    rows: tuple[StudyRow, ...]
+    next: int | None
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRow:
+    """One series of a study."""
+
+    series: str
+    number: str
+    modality: str
+    description: str
+    station: str
+    instances: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StudyDetail:
+    """A study with its series."""
+
+    row: StudyRow
+    series: tuple[SeriesRow, ...]
+    calling: tuple[str, ...]
+
+
+class Studies(Protocol):
+    """The archive's content."""
+
+    @action("list", "List studies, newest first; a word filters by name, ID, accession or description",
+            permission="studies.view")
+    async def list(self, search: str = "", limit: int = 100, before: int | None = None) -> StudyPage: ...
+
+    @action("show", "Show a study and its series", permission="studies.view")
+    async def show(self, study: str) -> StudyDetail: ...

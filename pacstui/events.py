@@ -1,0 +1,153 @@
+"""What can happen in a node, as frozen values on the bus.
+
+Text fields hold what the network sent, unchanged: whoever shows or logs them passes them through
+:func:`pacstui.text.safe`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events; ``at`` is aware, UTC."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStarted(Event):
+    """The node listens; ``address`` is host:port of the DICOM listener."""
+
+    ae_title: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStopping(Event):
+    """The node drains its associations and ends; ``reason`` says who asked."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationOpened(Event):
+    """An association was accepted (or, as requestor, established)."""
+
+    association: int
+    calling: str
+    called: str
+    address: str
+    contexts: int
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationClosed(Event):
+    """An association ended. ``how`` is released, aborted by peer, aborted, lost or timed out."""
+
+    association: int
+    calling: str
+    address: str
+    how: str
+    detail: str
+    stored: int
+    failed: int
+    received_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationRefused(Event):
+    """An association was rejected, or a connection was no DICOM at all.
+
+    ``result``, ``source`` and ``reason`` are those of A-ASSOCIATE-RJ (PS3.8 9.3.4), 0 where none was sent.
+    ``text`` says in plain words what was wrong, ``hint`` what mends it.
+    """
+
+    association: int
+    calling: str
+    called: str
+    address: str
+    result: int
+    source: int
+    reason: int
+    text: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceStored(Event):
+    """An instance is durable and indexed; success may be sent. ``new`` is false for an identical repeat."""
+
+    association: int
+    calling: str
+    sop_instance: str
+    series: str
+    study: str
+    patient_name: str
+    modality: str
+    description: str
+    size: int
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceQuarantined(Event):
+    """Another content came under a known SOP Instance UID and was set aside (or replaced the first)."""
+
+    association: int
+    calling: str
+    sop_instance: str
+    policy: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRefused(Event):
+    """A C-STORE or an import was answered with a failure status."""
+
+    association: int
+    calling: str
+    sop_instance: str
+    status: int
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoragePressure(Event):
+    """Space or database ran out (``full`` true), or came back (false)."""
+
+    full: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReconciliationDone(Event):
+    """Files and rows were compared at start. Counts of files adopted, rows whose file is missing, temporary
+    files removed and files that could not be read."""
+
+    adopted: int
+    missing: int
+    removed: int
+    unreadable: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerEchoed(Event):
+    """A C-ECHO to a peer ended; ``detail`` names the step that failed, empty on success."""
+
+    peer: str
+    ok: bool
+    milliseconds: float
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorActed(Event):
+    """A person did something through a contract action that is audited."""
+
+    who: str
+    action: str
+    target: str

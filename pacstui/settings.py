@@ -1,0 +1,183 @@
+"""Every setting, once: type, default, limits and, below it, what it means.
+
+The docstrings under the fields are the documentation: config.example.toml and docs/configuration.md are generated from
+them. Order of precedence: environment (``PACSTUI_DICOM__PORT=11113``), file, defaults. With no file everything works.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+
+def _ae_title(value: str) -> str:
+    title = value.strip(" \0")
+    if not title:
+        raise ValueError("an AE title has at least one character that is not a blank")
+    if len(title) > 16:
+        raise ValueError(f"an AE title has at most 16 characters, this one has {len(title)} (PS3.5 6.2, VR AE)")
+    if "\\" in title or not (title.isascii() and title.isprintable()):
+        raise ValueError("an AE title has printable ASCII characters without backslash (PS3.5 6.2, VR AE)")
+    return title
+
+
+def _host(value: str) -> str:
+    host = value.strip()
+    if not host or any(c.isspace() or c in "/@" for c in host):
+        raise ValueError("a host is a name or an IP address, without blanks, slashes or user name")
+    return host
+
+
+def default_data_dir() -> Path:
+    """Return ``$XDG_DATA_HOME/pacstui``, by default ``~/.local/share/pacstui``."""
+    base = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "pacstui"
+
+
+AeTitle = Annotated[str, AfterValidator(_ae_title)]
+Host = Annotated[str, AfterValidator(_host)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+ListenPort = Annotated[int, Field(ge=0, le=65535)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
+
+
+class Section(BaseModel):
+    """A table of the configuration file. Unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class NodeSettings(Section):
+    """The node as a process."""
+
+    data_dir: Path = Field(default_factory=default_data_dir)
+    """Folder for the archive, its index and the control socket. Made at first start, readable by its owner only."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least serious log lines that are written to standard error."""
+
+    drain_s: Annotated[float, Field(ge=0, le=9)] = 5.0
+    """Seconds that running associations get to finish when the node is stopped, before they are aborted."""
+
+
+class DicomSettings(Section):
+    """The DICOM listener."""
+
+    ae_title: AeTitle = "PACSTUI"
+    """This node's Application Entity title. Capitals matter."""
+
+    aliases: tuple[AeTitle, ...] = ()
+    """Further AE titles that this node answers to."""
+
+    host: Host = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 for every interface. Off loopback, see unknown_callers."""
+
+    port: ListenPort = 11112
+    """TCP port to listen on; 0 takes any free one and logs it."""
+
+    check_called_ae: bool = True
+    """Refuse callers that ask for an AE title which is not ours (A-ASSOCIATE-RJ 1/1/7)."""
+
+    unknown_callers: Literal["loopback", "all", "none"] = "loopback"
+    """Who may associate without being a peer: programs on this machine, anybody, or nobody."""
+
+    check_peer_host: bool = True
+    """Refuse a known peer's AE title when it calls from another address than the one of that peer. Calls from this
+    machine itself are not checked."""
+
+    max_associations: Annotated[int, Field(ge=1, le=4096)] = 100
+    """Associations at once; a further caller gets a transient rejection (local limit exceeded, 2/3/2)."""
+
+    max_associations_per_host: Annotated[int, Field(ge=0, le=4096)] = 0
+    """Associations at once from one address; 0 for no limit of its own."""
+
+    max_pdu: Annotated[int, Field(ge=4096, le=1048576)] = 262144
+    """Longest P-DATA-TF PDU that this node offers to receive, in bytes."""
+
+    artim_s: Annotated[float, Field(ge=0.1, le=600)] = 30.0
+    """Seconds that a connection may stay silent before its A-ASSOCIATE-RQ, or open after a reject or an abort
+    (ARTIM timer, PS3.8 9.1.5)."""
+
+    idle_s: Annotated[float, Field(ge=1, le=86400)] = 600.0
+    """Seconds without a message after which an idle association is aborted."""
+
+    message_s: Annotated[float, Field(ge=1, le=86400)] = 60.0
+    """Seconds without a byte in the middle of a message, in either direction, after which an association is aborted."""
+
+    unknown_sop_classes: bool = True
+    """Accept storage of private and unknown SOP classes too."""
+
+
+class ArchiveSettings(Section):
+    """The object store."""
+
+    duplicates: Literal["keep", "overwrite", "reject"] = "keep"
+    """When other content comes under a stored SOP Instance UID: keep the first and set the newcomer aside, overwrite
+    (the first is set aside), or reject. An identical repeat always succeeds and changes nothing."""
+
+    reserve_bytes: Annotated[int, Field(ge=0)] = 268435456
+    """Free space below which objects are answered with A700 (out of resources), so that the disk never fills up."""
+
+    max_object_bytes: Annotated[int, Field(ge=0)] = 0
+    """Largest object that is taken, in bytes; 0 for no limit but the disk's."""
+
+
+class DatabaseSettings(Section):
+    """The index."""
+
+    busy_s: Annotated[float, Field(ge=0.1, le=120)] = 10.0
+    """Seconds to wait for a database that another program has locked, before objects are answered with A700."""
+
+
+class ConsoleSettings(Section):
+    """The console."""
+
+    refresh_s: Annotated[float, Field(ge=0.2, le=60)] = 1.0
+    """Seconds between two refreshes of the live panels."""
+
+    theme: Literal["auto", "terminal", "full"] = "auto"
+    """Colours: the terminal's own sixteen, the full theme, or chosen by whether the session came over SSH."""
+
+
+class PeerSettings(Section):
+    """An Application Entity that this node knows. Peers may call when unknown callers may not."""
+
+    name: Name
+    """Name that the console shows; unique."""
+
+    ae_title: AeTitle
+    """The peer's AE title. Capitals matter."""
+
+    host: Host
+    """Host name or address of the peer."""
+
+    port: Port = 104
+    """The peer's DICOM port."""
+
+    notes: Annotated[str, StringConstraints(max_length=500)] = ""
+    """Room, contact, serial number: whatever helps the one who looks it up at night."""
+
+
+class Settings(Section):
+    """All sections."""
+
+    node: NodeSettings = NodeSettings()
+    dicom: DicomSettings = DicomSettings()
+    archive: ArchiveSettings = ArchiveSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    console: ConsoleSettings = ConsoleSettings()
+    peers: tuple[PeerSettings, ...] = ()
+
+
+def is_loopback(address: str) -> bool:
+    """Return whether ``address`` (an IP address, with or without zone) is this machine's loopback."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address == "localhost"
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return (mapped or parsed).is_loopback
