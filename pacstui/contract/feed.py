@@ -14,7 +14,8 @@ class FeedRow:
     """One line of the event feed, fit to be shown.
 
     ``level`` is info, warn or fail. ``source`` is a peer's name or a room's. ``association`` leads to its detail, 0 if
-    there is none. ``count`` is how many like events this line stands for.
+    there is none. ``count`` is how many like events this line stands for; a line that gathers one more takes the place
+    of the line ``replaces`` (0 for none).
     """
 
     id: int
@@ -25,6 +26,7 @@ class FeedRow:
     hint: str
     association: int
     count: int
+    replaces: int = 0
 
 
 class Feed(Protocol):

@@ -11,13 +11,18 @@ from pacstui.contract.action import Danger, action
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong now: what, since when, what mends it, and which screen shows more."""
+    """One thing that is wrong now: what, since when, what mends it, and which screen shows more.
+
+    ``level`` is fail (the node does not do its work), warn (it will not for long, or not in full) or note (somebody
+    should look some day; health stays ok).
+    """
 
     name: str
     text: str
     hint: str
     since: datetime
     screen: str = ""
+    level: str = "warn"
 
 
 @dataclass(frozen=True, slots=True)

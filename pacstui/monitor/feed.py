@@ -1,0 +1,154 @@
+"""The event feed: what happened, as sentences, like events gathered into one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pacstui import events
+from pacstui.bus import Bus
+from pacstui.contract.feed import FeedRow
+from pacstui.text import plural, safe, size
+
+KEPT = 2000
+_GATHER_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    level: str
+    source: str
+    text: str
+    hint: str = ""
+    association: int = 0
+    gather: str = ""
+
+
+def _closed(event: events.AssociationClosed) -> _Line | None:
+    if event.how == "released":
+        if not (event.stored or event.failed):
+            return None
+        told = f"{plural(event.stored, 'instance')} stored, {size(event.received_bytes)}"
+        if event.failed:
+            told += f", {event.failed:,} refused"
+        return _Line("warn" if event.failed else "info", event.calling, told, "", event.association)
+    told = f"association {event.how}: {event.detail}" if event.detail else f"association {event.how}"
+    if event.stored:
+        told += f"; {plural(event.stored, 'instance')} stored before"
+    return _Line("warn", event.calling or event.address, told, "what was acknowledged is kept", event.association)
+
+
+def _quarantined(event: events.InstanceQuarantined) -> _Line:
+    told = {
+        "overwrite": "duplicate with other content replaced the first, which is set aside",
+        "reject": "duplicate with other content rejected",
+    }.get(event.policy, "duplicate with other content, the newcomer is set aside")
+    return _Line(
+        "warn", event.calling, told, "pacstui storage quarantine lists what is set aside", event.association,
+        f"quarantine {event.calling}",
+    )
+
+
+def describe(event: events.Event) -> _Line | None:
+    """Return the feed's line for ``event``; none for events that make no line of their own."""
+    match event:
+        case events.NodeStarted():
+            return _Line("info", "node", f"{event.ae_title} listens on {event.address}")
+        case events.NodeStopping():
+            return _Line("info", "node", f"stopping: {event.reason}")
+        case events.AssociationRefused():
+            who = event.calling or "unknown caller"
+            return _Line(
+                "warn", who, f"refused ({event.address}): {event.text}", event.hint, event.association,
+                f"refused {who} {event.text}",
+            )
+        case events.AssociationClosed():
+            return _closed(event)
+        case events.InstanceQuarantined():
+            return _quarantined(event)
+        case events.InstanceRefused():
+            return _Line(
+                "warn", event.calling, f"instance refused, {event.status:04X}H: {event.comment}", "",
+                event.association, f"instance {event.association} {event.status} {event.comment}",
+            )
+        case events.StoragePressure():
+            if event.full:
+                return _Line("fail", "storage", event.detail, "free space; objects are taken again by themselves")
+            return _Line("info", "storage", event.detail or "objects are accepted again")
+        case events.ReconciliationDone():
+            return _reconciled(event)
+        case events.PeerEchoed():
+            told = f"echo answered in {event.milliseconds:.0f} ms" if event.ok else f"echo failed: {event.detail}"
+            return _Line("info" if event.ok else "warn", event.peer, told)
+        case events.OperatorActed():
+            return _Line("info", event.who, f"{event.action} {event.target}".rstrip())
+    return None
+
+
+def _reconciled(event: events.ReconciliationDone) -> _Line | None:
+    told = [
+        f"{plural(number, 'file')} {what}"
+        for number, what in (
+            (event.adopted, "adopted"),
+            (event.unreadable, "unreadable, set aside"),
+            (event.missing, "missing"),
+            (event.removed, "half-received removed"),
+        )
+        if number
+    ]
+    if not told:
+        return None
+    level = "fail" if event.missing else "warn" if event.unreadable else "info"
+    return _Line(level, "archive", "after the last stop: " + ", ".join(told))
+
+
+class EventFeed:
+    """The last `KEPT` lines, oldest first. Like lines within a minute are one line with a count."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._rows: dict[int, FeedRow] = {}
+        self._gathered: dict[str, FeedRow] = {}
+        self._last = 0
+        bus.subscribe(events.Event, self._note)
+
+    def _note(self, event: events.Event) -> None:
+        line = describe(event)
+        if line is None:
+            return
+        earlier = self._gathered.get(line.gather) if line.gather else None
+        if earlier is not None and (event.at - earlier.at).total_seconds() < _GATHER_S:
+            self._rows.pop(earlier.id, None)
+            self._append(line, event.at, earlier.count + 1, earlier.id)
+        else:
+            self._append(line, event.at, 1)
+
+    def _append(self, line: _Line, at: datetime, count: int, replaces: int = 0) -> None:
+        self._last += 1
+        row = FeedRow(
+            self._last, at, line.level, safe(line.source, 64), safe(line.text, 300), line.hint, line.association,
+            count, replaces,
+        )
+        self._rows[row.id] = row
+        if len(self._rows) > KEPT:
+            del self._rows[next(iter(self._rows))]
+        if line.gather:
+            if len(self._gathered) > KEPT:
+                self._gathered.clear()
+            self._gathered[line.gather] = row
+
+    def note(self, at: datetime, level: str, source: str, text: str, hint: str = "") -> None:
+        """Add a line that stands for no single event."""
+        self._append(_Line(level, source, text, hint), at, 1)
+
+    def after(self, last: int, limit: int) -> tuple[FeedRow, ...]:
+        """Return lines with an id above ``last``, oldest first, at most the newest ``limit``."""
+        found: list[FeedRow] = []
+        for row in reversed(self._rows.values()):
+            if row.id <= last or len(found) >= limit:
+                break
+            found.append(row)
+        return tuple(reversed(found))
+
+    async def list(self, after: int = 0, limit: int = 200) -> tuple[FeedRow, ...]:
+        """The noun ``feed``."""
+        return self.after(after, max(1, min(limit, KEPT)))
