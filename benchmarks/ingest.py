@@ -26,7 +26,8 @@ def measure(name: str, folder: Path, size: int, associations: int, count: int) -
     with receiver(name, folder / name) as port:
         subprocess.run(
             [sys.executable, "-m", "benchmarks.sender", str(port), "BENCH", "20", str(size), "99"],
-            check=True, capture_output=True,
+            check=True,
+            capture_output=True,
         )
         senders = [
             subprocess.Popen(
@@ -47,7 +48,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", default="pacstui,orthanc,storescp,pynetdicom")
-    parser.add_argument("--folder", type=Path, default=Path.cwd(), help="where the scratch folders go (the disk counts)")
+    parser.add_argument(
+        "--folder", type=Path, default=Path.cwd(), help="where the scratch folders go (the disk counts)"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     names = [name for name in options.peers.split(",") if available(name)]

@@ -51,9 +51,15 @@ def _command(name: str, port: int, folder: Path) -> list[str]:
         config.write_text(
             json.dumps(
                 {
-                    "Name": "bench", "StorageDirectory": f"{folder}/db", "IndexDirectory": f"{folder}/db",
-                    "HttpServerEnabled": False, "DicomAet": "BENCH", "DicomPort": port,
-                    "DicomAlwaysAllowStore": True, "DicomThreadsCount": 8, "Plugins": [],
+                    "Name": "bench",
+                    "StorageDirectory": f"{folder}/db",
+                    "IndexDirectory": f"{folder}/db",
+                    "HttpServerEnabled": False,
+                    "DicomAet": "BENCH",
+                    "DicomPort": port,
+                    "DicomAlwaysAllowStore": True,
+                    "DicomThreadsCount": 8,
+                    "Plugins": [],
                 }
             )
         )
@@ -78,7 +84,11 @@ def receiver(name: str, folder: Path) -> Iterator[int]:
     folder.mkdir(parents=True)
     with open(folder.parent / f"{name}.log", "ab") as log:
         process = subprocess.Popen(
-            _command(name, port, folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            _command(name, port, folder),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
             env=os.environ | {"TCP_NODELAY": "1"},
         )
     try:

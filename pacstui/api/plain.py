@@ -63,7 +63,12 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def exchange(
-    data_dir: Path, path: str, body: bytes | Iterable[bytes], *, timeout: float = 30.0, content: str = "application/json"
+    data_dir: Path,
+    path: str,
+    body: bytes | Iterable[bytes],
+    *,
+    timeout: float = 30.0,
+    content: str = "application/json",
 ) -> Any:
     """Send one POST to the node of ``data_dir`` and return its decoded JSON answer.
 
@@ -87,7 +92,8 @@ def exchange(
         ) from None
     except TimeoutError:
         raise errors.Unavailable(
-            f"the node of {data_dir} did not answer within {timeout:.0f} s", "look at its log; is the machine overloaded?"
+            f"the node of {data_dir} did not answer within {timeout:.0f} s",
+            "look at its log; is the machine overloaded?",
         ) from None
     except (OSError, http.client.HTTPException) as fault:
         raise errors.Unavailable(f"the node of {data_dir} ended the call: {fault}", "is it just stopping?") from None

@@ -70,9 +70,7 @@ class ControlServer:
         Takes a source's name and a function that yields the next bytes (empty at the end); returns the result's JSON.
     """
 
-    def __init__(
-        self, data_dir: Path, rooms: dict[str, Any], import_one: Importer, bus: Bus, clock: Clock
-    ) -> None:
+    def __init__(self, data_dir: Path, rooms: dict[str, Any], import_one: Importer, bus: Bus, clock: Clock) -> None:
         self._path = data_dir / SOCKET_NAME
         self._rooms = rooms
         self._import = import_one

@@ -76,4 +76,3 @@ def error_status(fault: errors.PacsError) -> int:
 def error_body(fault: errors.PacsError) -> dict[str, dict[str, str]]:
     """Return the JSON body that stands for ``fault``."""
     return {"error": {"code": fault.code, "message": fault.message, "hint": fault.hint}}
-

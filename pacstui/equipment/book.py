@@ -116,8 +116,17 @@ class PeerBook:
             seen = self._of(peer.name)
             rows.append(
                 PeerRow(
-                    peer.name, peer.ae_title, peer.host, peer.port, peer.notes, seen.called, seen.stored,
-                    seen.echo, seen.echo_at, seen.echo_ms, seen.echo_detail,
+                    peer.name,
+                    peer.ae_title,
+                    peer.host,
+                    peer.port,
+                    peer.notes,
+                    seen.called,
+                    seen.stored,
+                    seen.echo,
+                    seen.echo_at,
+                    seen.echo_ms,
+                    seen.echo_detail,
                 )
             )
         return tuple(rows)

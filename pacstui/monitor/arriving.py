@@ -50,10 +50,18 @@ class Arriving:
         now = self._clock.monotonic()
         row = self._studies.get(key)
         if row is None:
-            self._forget(now)
+            self._forget(now, make_room=True)
             row = self._studies[key] = _Study(
-                event.study, event.calling, event.patient_name, event.modality, event.description,
-                event.at, event.at, now, now, event.association,
+                event.study,
+                event.calling,
+                event.patient_name,
+                event.modality,
+                event.description,
+                event.at,
+                event.at,
+                now,
+                now,
+                event.association,
             )
         row.instances += 1
         row.bytes += event.size
@@ -71,9 +79,9 @@ class Arriving:
     def _closed(self, event: events.AssociationClosed) -> None:
         self._by_association.pop(event.association, None)
 
-    def _forget(self, now: float) -> None:
+    def _forget(self, now: float, *, make_room: bool = False) -> None:
         old = [key for key, row in self._studies.items() if now - row.seen > KEPT_S]
-        if not old and len(self._studies) >= _LIMIT:
+        if make_room and not old and len(self._studies) >= _LIMIT:
             old = [min(self._studies, key=lambda key: self._studies[key].seen)]
         for key in old:
             del self._studies[key]
@@ -89,8 +97,18 @@ class Arriving:
         self._forget(now)
         return tuple(
             ReceivingRow(
-                s.study, s.calling, s.patient_name, "", s.modality, s.description, s.instances, s.failed, s.bytes,
-                s.recent.mean(now, now - s.started), s.first, s.last,
+                s.study,
+                s.calling,
+                s.patient_name,
+                "",
+                s.modality,
+                s.description,
+                s.instances,
+                s.failed,
+                s.bytes,
+                s.recent.mean(now, now - s.started),
+                s.first,
+                s.last,
                 "complete" if now - s.seen > SETTLED_S else "receiving",
             )
             for s in self._studies.values()

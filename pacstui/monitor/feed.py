@@ -44,7 +44,11 @@ def _quarantined(event: events.InstanceQuarantined) -> _Line:
         "reject": "duplicate with other content rejected",
     }.get(event.policy, "duplicate with other content, the newcomer is set aside")
     return _Line(
-        "warn", event.calling, told, "pacstui storage quarantine lists what is set aside", event.association,
+        "warn",
+        event.calling,
+        told,
+        "pacstui storage quarantine lists what is set aside",
+        event.association,
         f"quarantine {event.calling}",
     )
 
@@ -59,7 +63,11 @@ def describe(event: events.Event) -> _Line | None:
         case events.AssociationRefused():
             who = event.calling or "unknown caller"
             return _Line(
-                "warn", who, f"refused ({event.address}): {event.text}", event.hint, event.association,
+                "warn",
+                who,
+                f"refused ({event.address}): {event.text}",
+                event.hint,
+                event.association,
                 f"refused {who} {event.text}",
             )
         case events.AssociationClosed():
@@ -68,8 +76,12 @@ def describe(event: events.Event) -> _Line | None:
             return _quarantined(event)
         case events.InstanceRefused():
             return _Line(
-                "warn", event.calling, f"instance refused, {event.status:04X}H: {event.comment}", "",
-                event.association, f"instance {event.association} {event.status} {event.comment}",
+                "warn",
+                event.calling,
+                f"instance refused, {event.status:04X}H: {event.comment}",
+                "",
+                event.association,
+                f"instance {event.association} {event.status} {event.comment}",
             )
         case events.StoragePressure():
             if event.full:
@@ -125,8 +137,15 @@ class EventFeed:
     def _append(self, line: _Line, at: datetime, count: int, replaces: int = 0) -> None:
         self._last += 1
         row = FeedRow(
-            self._last, at, line.level, safe(line.source, 64), safe(line.text, 300), line.hint, line.association,
-            count, replaces,
+            self._last,
+            at,
+            line.level,
+            safe(line.source, 64),
+            safe(line.text, 300),
+            line.hint,
+            line.association,
+            count,
+            replaces,
         )
         self._rows[row.id] = row
         if len(self._rows) > KEPT:

@@ -125,13 +125,9 @@ class Throughput:
 
     def rates(self) -> Rates:
         """Return what moves now and the last two minutes."""
-        return Rates(
-            self._instances.mean(), self._bytes.mean(), 0.0, self._instances.series(), self._bytes.series()
-        )
+        return Rates(self._instances.mean(), self._bytes.mean(), 0.0, self._instances.series(), self._bytes.series())
 
     def history(self, minutes: int) -> History:
         """Return the last ``minutes`` recorded minutes; those in which nothing happened are left out."""
         points = list(self._minutes)[-max(0, minutes) :] if minutes > 0 else []
-        return History(
-            tuple(HistoryPoint(m.at, m.instances, m.bytes, m.associations, m.refused) for m in points)
-        )
+        return History(tuple(HistoryPoint(m.at, m.instances, m.bytes, m.associations, m.refused) for m in points))

@@ -1,0 +1,158 @@
+"""The nouns ``node``, ``overview`` and ``queue``, put together from what the other rooms know."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pacstui import __version__
+from pacstui.clock import Clock
+from pacstui.contract.associations import AssociationRow, RefusalRow
+from pacstui.contract.node import ArchivePart, AssociationsPart, History, NodePart, QueuePart, Rates, Status
+from pacstui.contract.overview import View
+from pacstui.contract.queue import QueueView
+from pacstui.contract.storage import StorageView
+from pacstui.monitor.arriving import Arriving
+from pacstui.monitor.feed import EventFeed
+from pacstui.monitor.problems import Problems, health
+from pacstui.monitor.rates import Throughput
+
+FEED_LINES = 200
+
+
+class _Associations(Protocol):
+    def part(self) -> AssociationsPart: ...
+
+    def rows(self, ended: bool) -> tuple[AssociationRow, ...]: ...
+
+    def refusal_rows(self) -> tuple[RefusalRow, ...]: ...
+
+
+class _Archive(Protocol):
+    def part(self) -> ArchivePart: ...
+
+    @property
+    def writing(self) -> int: ...
+
+    async def show(self) -> StorageView: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this node is, for its header line."""
+
+    ae_title: str
+    dicom: str
+    data_dir: str
+
+
+class QueueRoom:
+    """What arrives. Nothing goes out while no route exists."""
+
+    def __init__(self, arriving: Arriving, archive: _Archive) -> None:
+        self._arriving = arriving
+        self._archive = archive
+
+    async def list(self) -> QueueView:
+        return QueueView(self._arriving.rows(), (), self._archive.writing)
+
+    def part(self) -> QueuePart:
+        """Return the counts of what waits to go out."""
+        return QueuePart(0, 0, 0, 0)
+
+
+class NodeRoom:
+    """The node as a whole; ``stop`` is what ends it."""
+
+    def __init__(
+        self,
+        identity: Callable[[], Identity],
+        associations: _Associations,
+        archive: _Archive,
+        queue: QueueRoom,
+        throughput: Throughput,
+        problems: Problems,
+        clock: Clock,
+        stop: Callable[[str], None],
+    ) -> None:
+        self._identity = identity
+        self._associations = associations
+        self._archive = archive
+        self._queue = queue
+        self._throughput = throughput
+        self._problems = problems
+        self._clock = clock
+        self._stop = stop
+        self._started = clock.monotonic()
+        self._user = getpass.getuser() if os.environ.get("USER") or os.environ.get("LOGNAME") else str(os.getuid())
+
+    def now(self) -> Status:
+        """Return the page of truth."""
+        identity = self._identity()
+        problems = self._problems.now()
+        return Status(
+            health(problems),
+            NodePart(
+                __version__,
+                os.getpid(),
+                round(self._clock.monotonic() - self._started, 1),
+                identity.ae_title,
+                identity.dicom,
+                identity.data_dir,
+                self._user,
+            ),
+            self._associations.part(),
+            self._archive.part(),
+            self._queue.part(),
+            {},
+            {},
+            problems,
+        )
+
+    async def status(self) -> Status:
+        return self.now()
+
+    async def history(self, minutes: int = 180) -> History:
+        return self._throughput.history(minutes)
+
+    async def stop(self) -> None:
+        self._stop("an operator asked for it")
+
+    def rates(self) -> Rates:
+        """Return what moves now."""
+        return self._throughput.rates()
+
+
+class OverviewRoom:
+    """The dashboard in one value."""
+
+    def __init__(
+        self,
+        node: NodeRoom,
+        associations: _Associations,
+        queue: QueueRoom,
+        archive: _Archive,
+        feed: EventFeed,
+        clock: Clock,
+    ) -> None:
+        self._node = node
+        self._associations = associations
+        self._queue = queue
+        self._archive = archive
+        self._feed = feed
+        self._clock = clock
+
+    async def show(self, feed_after: int = 0) -> View:
+        return View(
+            self._clock.now(),
+            self._node.now(),
+            self._node.rates(),
+            self._associations.rows(ended=False),
+            self._associations.refusal_rows(),
+            await self._queue.list(),
+            await self._archive.show(),
+            self._feed.after(feed_after, FEED_LINES),
+        )

@@ -1,0 +1,60 @@
+"""The feed tells what happened in sentences, gathers like events and never carries control characters."""
+
+from __future__ import annotations
+
+from pacstui import events
+from pacstui.bus import Bus
+from pacstui.clock import FakeClock
+from pacstui.monitor.feed import KEPT, EventFeed
+
+
+def _refused(clock: FakeClock, calling: str = "XRAY9") -> events.AssociationRefused:
+    return events.AssociationRefused(
+        clock.now(), 4, calling, "PACS", "10.0.4.17", 1, 1, 7, 'calls "PACS", we are "RADNODE1"', "set the AE title"
+    )
+
+
+def test_like_refusals_within_a_minute_are_one_line_with_a_count() -> None:
+    clock, bus = FakeClock(), Bus()
+    feed = EventFeed(bus)
+    for _ in range(3):
+        bus.publish(_refused(clock))
+        clock.advance(10)
+    bus.publish(_refused(clock, "OTHER"))
+    rows = feed.after(0, 100)
+    assert [(row.source, row.count) for row in rows] == [("XRAY9", 3), ("OTHER", 1)]
+    assert rows[0].replaces == 2
+    clock.advance(120)
+    bus.publish(_refused(clock))
+    assert [row.count for row in feed.after(0, 100)] == [3, 1, 1]
+
+
+def test_only_newer_lines_are_given_and_the_newest_when_there_are_too_many() -> None:
+    clock, bus = FakeClock(), Bus()
+    feed = EventFeed(bus)
+    for number in range(KEPT + 50):
+        feed.note(clock.now(), "info", "node", f"line {number}")
+    rows = feed.after(0, 5)
+    assert [row.text for row in rows] == [f"line {KEPT + n}" for n in range(45, 50)]
+    assert feed.after(rows[-1].id, 5) == ()
+    assert len(feed.after(0, 10 * KEPT)) == KEPT
+
+
+def test_network_text_in_a_line_is_made_harmless() -> None:
+    clock, bus = FakeClock(), Bus()
+    feed = EventFeed(bus)
+    bus.publish(_refused(clock, "\x1b]0;owned\x07"))
+    assert "\x1b" not in feed.after(0, 1)[0].source + feed.after(0, 1)[0].text
+
+
+def test_a_failing_subscriber_does_not_stop_the_others() -> None:
+    clock, bus = FakeClock(), Bus()
+
+    def broken(_: events.Event) -> None:
+        raise RuntimeError("subscriber")
+
+    bus.subscribe(events.Event, broken)
+    feed = EventFeed(bus)
+    bus.publish(_refused(clock))
+    assert len(feed.after(0, 9)) == 1
+    assert bus.failures == 1
