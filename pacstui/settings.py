@@ -7,11 +7,12 @@ them. Order of precedence: environment (``PACSTUI_DICOM__PORT=11113``), file, de
 from __future__ import annotations
 
 import ipaddress
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from pacstui.places import default_data_dir
 
 
 def _ae_title(value: str) -> str:
@@ -32,10 +33,21 @@ def _host(value: str) -> str:
     return host
 
 
-def default_data_dir() -> Path:
-    """Return ``$XDG_DATA_HOME/pacstui``, by default ``~/.local/share/pacstui``."""
-    base = os.environ.get("XDG_DATA_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "pacstui"
+def _data_dir(value: Path) -> Path:
+    if value == Path() or "\0" in str(value):
+        raise ValueError("the path of a folder is not empty")
+    try:
+        return value.expanduser()
+    except RuntimeError:
+        raise ValueError("the home folder that ~ stands for is not known; write the whole path") from None
+
+
+def _target_url(value: str) -> str:
+    url = value.strip()
+    scheme = url.partition(":")[0] if ":" in url.partition("/")[0] else ""
+    if not url or scheme not in ("", "file", "s3"):
+        raise ValueError("a backup target is a folder, or an address that begins with file: or s3:")
+    return url
 
 
 AeTitle = Annotated[str, AfterValidator(_ae_title)]
@@ -48,13 +60,13 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 class Section(BaseModel):
     """A table of the configuration file. Unknown keys are mistakes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class NodeSettings(Section):
     """The node as a process."""
 
-    data_dir: Path = Field(default_factory=default_data_dir)
+    data_dir: Annotated[Path, AfterValidator(_data_dir)] = Field(default_factory=default_data_dir)
     """Folder for the archive, its index and the control socket. Made at first start, readable by its owner only."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -162,15 +174,56 @@ class PeerSettings(Section):
     """Room, contact, serial number: whatever helps the one who looks it up at night."""
 
 
+class Hl7Settings(Section):
+    """The HL7 v2 listener (MLLP)."""
+
+    host: Host = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 for every interface."""
+
+    port: ListenPort = 2575
+    """TCP port to listen on; 0 takes any free one and logs it."""
+
+
+class RouteSettings(Section):
+    """Where received objects are sent on to."""
+
+    name: Name
+    """Name that the console shows; unique."""
+
+    to: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """Names of the peers that get a copy."""
+
+
+class TargetSettings(Section):
+    """A place that backups are written to."""
+
+    name: Name
+    """Name that the console shows; unique."""
+
+    url: Annotated[str, AfterValidator(_target_url)]
+    """A folder, or an address that begins with file: or s3:."""
+
+
+class BackupsSettings(Section):
+    """Backups."""
+
+    targets: tuple[TargetSettings, ...] = ()
+    """Where backups go."""
+
+
 class Settings(Section):
     """All sections."""
 
-    node: NodeSettings = NodeSettings()
+    node: NodeSettings = Field(default_factory=NodeSettings)
     dicom: DicomSettings = DicomSettings()
     archive: ArchiveSettings = ArchiveSettings()
     database: DatabaseSettings = DatabaseSettings()
     console: ConsoleSettings = ConsoleSettings()
     peers: tuple[PeerSettings, ...] = ()
+    # The sections below are checked already; what they ask for comes with later versions.
+    hl7: Hl7Settings = Hl7Settings()
+    routes: tuple[RouteSettings, ...] = ()
+    backups: BackupsSettings = BackupsSettings()
 
 
 def is_loopback(address: str) -> bool:
