@@ -1,0 +1,1 @@
+"""The terminal console. It sees the node only through the contract."""

@@ -1,0 +1,488 @@
+"""The console as an application: it owns the bridge, the modes and what all screens share, and it always leaves cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from textual.app import App
+from textual.message import Message
+from textual.screen import Screen
+
+from pacstui.contract import all_actions
+from pacstui.errors import PacsError
+from pacstui.text import safe
+from screens import clipboard, keymap, theme
+from screens.base import ConsoleScreen
+from screens.bridge import Bridge
+from screens.privacy import Privacy
+
+if TYPE_CHECKING:
+    from pacstui.contract.feed import FeedRow
+    from pacstui.contract.overview import View
+
+NOTICE_S = 6.0
+
+
+class ConsoleValues(Protocol):
+    """What of the settings the console uses; ``settings.ConsoleSettings`` fits."""
+
+    @property
+    def refresh_s(self) -> float:
+        """Seconds between views."""
+        ...
+
+    @property
+    def theme(self) -> str:
+        """auto, terminal or full."""
+        ...
+
+
+def log_path() -> Path:
+    """Return where a crash of the console is written down, ``$XDG_STATE_HOME/pacstui/console.log``."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / "pacstui" / "console.log"
+
+
+def _mode(module: str, name: str) -> Callable[[], Screen[Any]]:
+    def make() -> Screen[Any]:
+        from importlib import import_module
+
+        made: Screen[Any] = getattr(import_module(f"screens.{module}"), name)()
+        return made
+
+    return make
+
+
+class Fresh(Message):
+    """The bridge has something new."""
+
+
+class ConsoleApp(App[int]):
+    """The console.
+
+    Parameters
+    ----------
+    client
+        An ApiClient: an attribute for each noun of the contract, and ``stream``.
+    owned
+        Whether this console started the node; then leaving asks whether to stop it.
+    start_node
+        Starts a node when there is none; offered while it is away.
+    """
+
+    CSS_PATH = "styles/console.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    INLINE_PADDING = 0
+    DEFAULT_MODE = "dashboard"
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        "dashboard": _mode("dashboard", "Dashboard"),
+        "associations": _mode("associations", "AssociationsScreen"),
+        "queue": _mode("queue", "QueueScreen"),
+        "studies": _mode("studies", "StudiesScreen"),
+        "peers": _mode("peers", "PeersScreen"),
+        "events": _mode("events", "EventsScreen"),
+    }
+    BINDINGS = [
+        *keymap.bindings(*keymap.COMMON),
+        *keymap.bindings(*(keymap.Key(key, word, does, f"mode('{mode}')") for key, mode, word, does in keymap.MODES)),
+        *keymap.bindings(keymap.Key("S", "start", "Start a node", "start_node")),
+    ]
+
+    def __init__(
+        self,
+        client: Any,
+        *,
+        refresh_s: float = 1.0,
+        theme_kind: str = "full",
+        owned: bool = False,
+        start_node: Callable[[], None] | None = None,
+        driver_class: Any = None,
+    ) -> None:
+        self.ink = theme.Ink(theme_kind, colour="NO_COLOR" not in os.environ)
+        super().__init__(driver_class=driver_class)
+        self.client = client
+        self.owned = owned
+        self.view: View | None = None
+        self.latest: View | None = None
+        self.feed: Sequence[FeedRow] = ()
+        self.away_since: datetime | None = None
+        self.away_because: PacsError | None = None
+        self.frozen = False
+        self.read_only = False
+        self.privacy = Privacy()
+        self.notice: tuple[str, str] | None = None
+        self.crash: str = ""
+        self.parting = ""
+        self._start_node = start_node
+        self._notices = 0
+        self._ticking = False
+        self.bridge = Bridge(client, refresh_s, self._wake)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.on_ready: Callable[[], None] | None = None
+        self.register_theme(theme.TERMINAL_THEME)
+        self.register_theme(theme.FULL_THEME)
+        self.theme = theme.TERMINAL_THEME.name if theme_kind == "terminal" else theme.FULL_THEME.name
+
+    # life
+
+    def on_mount(self) -> None:
+        """Begin to listen."""
+        if self.on_ready is not None:
+            self.on_ready()
+        self.animation_level = "none"
+        self.keep(self.bridge.run())
+        self.set_interval(1.0, self._tick)
+
+    def keep(self, work: Awaitable[None]) -> asyncio.Task[None]:
+        """Run ``work`` beside the screens; its faults end the console like any other."""
+
+        async def guarded() -> None:
+            try:
+                await work
+            except Exception as error:  # the same end as for a fault in a screen: written down, said, left
+                self._handle_exception(error)
+
+        task = asyncio.get_running_loop().create_task(guarded())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def on_unmount(self) -> None:
+        """Hang up."""
+        for task in list(self._tasks):
+            task.cancel()
+
+    def leave(self, code: int, parting: str = "") -> None:
+        """End the console, and nothing else."""
+        self.parting = parting
+        self.exit(code, return_code=code)
+
+    def _handle_exception(self, error: Exception) -> None:
+        if not self.crash:
+            self.crash = "".join(traceback.format_exception(error))
+            self._exception = error
+            self._exception_event.set()
+        self._return_code = 1
+        self._close_messages_no_wait()
+
+    def panic(self, *renderables: Any) -> None:
+        """End after a fault outside of any message; what is known of it is written down."""
+        self.crash = self.crash or "\n".join(str(getattr(r, "trace", r)) for r in renderables)
+        self._return_code = 1
+        self._close_messages_no_wait()
+
+    # views
+
+    def _wake(self) -> None:
+        self.post_message(Fresh())
+
+    def on_fresh(self) -> None:
+        """Take the newest view and show it, unless the screen is frozen."""
+        self.latest = self.bridge.taken()
+        self.away_since, self.away_because = self.bridge.away_since, self.bridge.away_because
+        if self.latest is not None:
+            self.privacy.learn(t for r in self.latest.queue.receiving for t in (r.patient_name, r.patient_id))
+        if not self.frozen:
+            self.view = self.latest
+            self.feed = tuple(self.bridge.feed)
+            self._show()
+        else:
+            self._chrome()
+
+    def page(self) -> ConsoleScreen | None:
+        """Return the screen in sight, or the one under the questions that lie over it."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, ConsoleScreen):
+                return screen
+        return None
+
+    def _show(self) -> None:
+        page = self.page()
+        if page is not None and page.is_mounted:
+            if self.view is not None and self.screen is page:
+                page.show(self.view)
+            page.chrome()
+
+    def _chrome(self) -> None:
+        page = self.page()
+        if page is not None and page.is_mounted:
+            page.chrome()
+
+    def _tick(self) -> None:
+        self._chrome()
+
+    def now(self) -> datetime:
+        """Return local time."""
+        return datetime.now().astimezone()
+
+    def redraw_all(self) -> None:
+        """Draw every cell again, after output was lost or garbled."""
+        self.screen.refresh()
+
+    # keys of all screens
+
+    async def action_mode(self, mode: str) -> None:
+        """Go to a mode; its stack is as it was left."""
+        if self.current_mode != mode:
+            await self.switch_mode(mode)
+        elif len(self.screen_stack) > 1:
+            while len(self.screen_stack) > 1:
+                await self.pop_screen()
+
+    def go(self, screen: Screen[Any]) -> None:
+        """Open a page over the present one."""
+        self.push_screen(screen)
+
+    def back(self) -> None:
+        """Close this page; from a mode's own page go to the dashboard."""
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+        elif self.current_mode != "dashboard":
+            self.switch_mode("dashboard")
+
+    async def action_back(self) -> None:
+        """Go back."""
+        page = self.page()
+        if page is not None:
+            page.action_back()
+
+    def action_find(self) -> None:
+        """Filter this screen."""
+        page = self.page()
+        if page is not None:
+            page.action_find()
+
+    def find_study(self) -> None:
+        """Look for a study from a screen that has nothing to filter."""
+
+        async def look() -> None:
+            await self.switch_mode("studies")
+            page = self.page()
+            if page is not None and page.filtered() is not None:
+                page.action_find()
+
+        self.keep(look())
+
+    def action_freeze(self) -> None:
+        """Hold what is shown, or follow again."""
+        self.frozen = not self.frozen
+        if self.frozen:
+            self._chrome()
+        else:
+            self.on_fresh()
+
+    def action_privacy(self) -> None:
+        """Hide or show names and IDs."""
+        self.privacy.on = not self.privacy.on
+        self._show()
+        self.say("patients' names and IDs are hidden: P shows them" if self.privacy.on else "names and IDs are shown")
+
+    def action_read_only(self) -> None:
+        """Hold back actions that change something, or allow them again."""
+        self.read_only = not self.read_only
+        self.say("read-only: nothing can be changed from this console until R" if self.read_only else "actions are allowed")
+
+    def action_copy(self) -> None:
+        """Copy."""
+        page = self.page()
+        self.copy(page.copied() if page is not None else "")
+
+    def copy(self, text: str) -> None:
+        """Hand ``text`` to the terminal's clipboard."""
+        if not text:
+            self.say("nothing to copy here")
+            return
+        if self._driver is not None:
+            self._driver.write(clipboard.osc52(text))
+        self._clipboard = text
+        lines = text.count("\n") + 1
+        self.say(f"copied: {text}" if lines == 1 else f"copied {lines} lines")
+
+    def action_redraw(self) -> None:
+        """Draw all of it again."""
+        self.redraw_all()
+
+    def action_help(self) -> None:
+        """Open help for this screen."""
+        from screens.modals.help import Help
+
+        page = self.page()
+        if page is not None:
+            self.push_screen(Help(page))
+
+    def action_palette(self) -> None:
+        """Open the palette."""
+        from screens.palette import Palette
+
+        page = self.page()
+        if page is not None:
+            self.push_screen(Palette(page))
+
+    def action_problems(self) -> None:
+        """Open the list of problems."""
+        from screens.modals.problems import Problems
+
+        self.push_screen(Problems())
+
+    def action_quit_console(self) -> None:
+        """Leave; with a node of our own, ask what becomes of it."""
+        if not self.owned or self.away_since is not None:
+            self.leave(0)
+            return
+        from screens.modals.ask import Ask, Choice
+
+        question = Ask(
+            "Leave the console",
+            ["This console started the node. Leave it running, and it goes on receiving; stop it, and it lets",
+             "running associations finish first."],
+            [Choice("stay", "stay here", safe=True), Choice("leave", "leave it running"), Choice("stop", "stop the node")],
+        )
+        self.push_screen(question, self._quit_answer)
+
+    def _quit_answer(self, answer: str | None) -> None:
+        if answer == "leave":
+            self.leave(0)
+        elif answer == "stop":
+            self.keep(self._stop_and_leave())
+
+    async def _stop_and_leave(self) -> None:
+        try:
+            await self.client.node.stop()
+        except PacsError as error:
+            self.say(error, "fail")
+            return
+        self.leave(0, "the node was asked to stop")
+
+    @property
+    def can_start(self) -> bool:
+        """Whether this console knows how to start a node."""
+        return self._start_node is not None
+
+    async def action_start_node(self) -> None:
+        """Start a node where none answers."""
+        if self._start_node is None or self.away_since is None:
+            return
+        self.say("starting a node")
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._start_node)
+        except PacsError as error:
+            self.say(error, "fail")
+            return
+        self.owned = True
+        self.bridge.again.set()
+
+    # actions of the contract
+
+    def say(self, text: str | PacsError, role: str = "accent") -> None:
+        """Show a notice in the foot line for a moment."""
+        if isinstance(text, PacsError):
+            text = f"{text.message}{': ' if text.hint else ''}{text.hint}"
+        mark = "x " if role == "fail" else ""
+        self.notice = (mark + safe(text, 400), role)
+        self._notices += 1
+        mine = self._notices
+
+        def over() -> None:
+            if mine == self._notices:
+                self.notice = None
+                self._chrome()
+
+        self.set_timer(NOTICE_S, over)
+        self._chrome()
+
+    def allowed(self, name: str) -> bool:
+        """Return whether an action may be done now; say why if it may not."""
+        action = all_actions()[name]
+        if self.read_only and keymap.changes_something(action):
+            self.say(f"read-only: {action.verb} is held back; R allows actions again", "warn")
+            return False
+        if self.away_since is not None:
+            self.say(f"the node is not reached: {action.verb} is not possible now", "fail")
+            return False
+        return True
+
+    async def fetch(self, call: Awaitable[Any]) -> Any:
+        """Await a call to the node; a fault becomes a notice and none."""
+        try:
+            return await call
+        except PacsError as error:
+            self.say(error, "fail")
+        except (OSError, TimeoutError) as error:
+            self.say(f"the node did not answer: {error}", "fail")
+        return None
+
+
+def _write_log(text: str) -> str:
+    path = log_path()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(fd, "a", encoding="utf-8", errors="backslashreplace") as out:
+            out.write(f"--- {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}\n{text}\n")
+    except OSError as error:
+        return f"it could not be written to {path}: {error.strerror}"
+    return f"written to {path}"
+
+
+def run_app(app: ConsoleApp) -> int:
+    """Run ``app`` on this terminal and return the exit code; the terminal is always left as it was found."""
+    from screens.terminal import Guard
+
+    guard = Guard(app.leave)
+    guard.remember()
+    app.on_ready = lambda: guard.watch(asyncio.get_running_loop())
+    try:
+        result = app.run()
+    except Exception:  # whatever it was, it is written down and said in one line
+        app.crash = app.crash or traceback.format_exc()
+        result = 1
+    finally:
+        guard.restore()
+        guard.finished()
+    try:
+        if app.crash:
+            last = safe(app.crash.strip().rpartition("\n")[2], 200)
+            print(f"pacstui: the console failed: {last} ({_write_log(app.crash)}). The node is not affected.",
+                  file=sys.stderr)
+            return 1
+        if app.parting:
+            print(f"pacstui: {app.parting}", file=sys.stderr)
+    except OSError:  # the terminal is gone; there is nobody to tell
+        pass
+    return result if result is not None else (app.return_code or 0)
+
+
+def run_console(
+    socket: Path, *, start_node: Callable[[], None] | None, owned: bool, settings: ConsoleValues
+) -> int:
+    """Open the console on the node behind ``socket`` and return the exit code.
+
+    Parameters
+    ----------
+    start_node
+        Starts a node in a session of its own; offered while none answers.
+    owned
+        Whether the caller has just started the node for this console.
+    """
+    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
+        print("pacstui: the console needs a terminal; try: pacstui status", file=sys.stderr)
+        return 2
+    from pacstui.api.client import ApiClient
+    from screens.terminal import Terminal
+
+    app = ConsoleApp(
+        ApiClient(socket),
+        refresh_s=settings.refresh_s,
+        theme_kind=theme.choose(settings.theme),
+        owned=owned,
+        start_node=start_node,
+        driver_class=Terminal,
+    )
+    return run_app(app)

@@ -1,0 +1,113 @@
+"""The one task that listens to the node: it keeps the newest view, says when the node is away, and comes back by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+from pacstui.contract.feed import FeedRow
+from pacstui.contract.overview import View
+from pacstui.errors import PacsError
+
+REMEMBERED = 2000
+"""Lines of the feed that a console keeps."""
+
+
+class Source(Protocol):
+    """What the bridge needs of ApiClient."""
+
+    def stream(self, interval: float) -> AsyncIterator[View]:
+        """Yield fresh views."""
+        ...
+
+
+class Bridge:
+    """Consumes the client's stream.
+
+    A view that was not shown yet is replaced by a newer one; lines of the feed are never lost on the way.
+
+    Parameters
+    ----------
+    wake
+        Called when there is something new to show; not again before :meth:`taken`.
+    patience_s
+        Seconds without a view after which the node counts as away.
+    """
+
+    def __init__(
+        self, source: Source, interval: float, wake: Callable[[], None], *, patience_s: float = 0.0, retry_s: float = 1.0
+    ) -> None:
+        self._source = source
+        self._interval = interval
+        self._wake = wake
+        self._patience = patience_s or max(5.0, 5 * interval)
+        self._retry = retry_s
+        self._pending = False
+        self._pid = 0
+        self.newest: View | None = None
+        self.feed: deque[FeedRow] = deque(maxlen=REMEMBERED)
+        self.away_since: datetime | None = None
+        self.away_because: PacsError | None = None
+        self.replaced = 0
+        self.again = asyncio.Event()
+
+    def taken(self) -> View | None:
+        """Return the newest view and allow the next waking."""
+        self._pending = False
+        return self.newest
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        while True:
+            try:
+                await self._listen()
+                self._lost(None)
+            except PacsError as error:
+                self._lost(error)
+            except (OSError, TimeoutError, asyncio.IncompleteReadError):
+                self._lost(None)
+            self.again.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.again.wait(), self._retry)
+
+    async def _listen(self) -> None:
+        views = self._source.stream(self._interval)
+        try:
+            while True:
+                try:
+                    view = await asyncio.wait_for(anext(views), self._patience)
+                except StopAsyncIteration:
+                    return
+                self._arrived(view)
+        finally:
+            closing = getattr(views, "aclose", None)
+            if closing is not None:
+                with contextlib.suppress(PacsError, OSError, RuntimeError):
+                    await closing()
+
+    def _arrived(self, view: View) -> None:
+        if view.status.node.pid != self._pid:
+            self._pid = view.status.node.pid
+            self.feed.clear()
+        last = self.feed[-1].id if self.feed else -1
+        self.feed.extend(row for row in view.feed if row.id > last)
+        if self._pending:
+            self.replaced += 1
+        self.newest = view
+        self.away_since = self.away_because = None
+        self._notify()
+
+    def _lost(self, because: PacsError | None) -> None:
+        if self.away_since is None:
+            self.away_since = datetime.now(UTC)
+        self.away_because = because
+        self._notify()
+
+    def _notify(self) -> None:
+        if not self._pending:
+            self._pending = True
+            self._wake()

@@ -1,0 +1,91 @@
+"""Keys, declared once: Textual's bindings, the footer, the help page and the palette are all made from these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from textual.binding import Binding, BindingType
+
+from pacstui.contract import Action, Danger, all_actions
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a screen.
+
+    ``verb`` stands in the footer, ``does`` in help and palette. ``run`` is the Textual action. ``action`` is the
+    contract's declaration behind it, if any. ``weight`` 0 is never left out of the footer, higher goes first.
+    """
+
+    key: str
+    verb: str
+    does: str
+    run: str
+    action: Action | None = None
+    weight: int = 1
+    shown: str = ""
+    palette: bool = True
+
+    @property
+    def face(self) -> str:
+        """The key as people write it."""
+        return self.shown or self.key.split(",")[0]
+
+
+@cache
+def _actions() -> dict[str, Action]:
+    return all_actions()
+
+
+def acts(name: str, run: str, weight: int = 1, key: str = "") -> Key:
+    """Return the key of a contract action; key, verb and label come from its declaration."""
+    action = _actions()[name]
+    return Key(key or action.key, action.verb, action.label, run, action, weight)
+
+
+def bindings(*keys: Key) -> list[BindingType]:
+    """Return Textual's bindings for ``keys``."""
+    return [Binding(k.key, k.run, k.verb, show=False, key_display=k.face) for k in keys]
+
+
+def changes_something(action: Action | None) -> bool:
+    """Return whether an action does more than look, so that the read-only mode holds it back."""
+    return action is not None and (action.audited or action.danger is not Danger.NONE)
+
+
+MODES: tuple[tuple[str, str, str, str], ...] = (
+    ("1", "dashboard", "Dash", "Dashboard: everything at one look"),
+    ("2", "associations", "Assoc", "Associations: who is and was connected"),
+    ("3", "queue", "Queue", "Queue: what arrives and what waits to go out"),
+    ("4", "studies", "Studies", "Studies: what the archive holds"),
+    ("5", "peers", "Peers", "Peers: the equipment around this node"),
+    ("6", "events", "Events", "Events: what happened"),
+)
+"""Key, mode, word in the footer, sentence in help and palette. A later mode is one more line here and in app.py."""
+
+COMMON: tuple[Key, ...] = (
+    Key("slash", "find", "Filter what is shown; a leading ! shows the others", "find", shown="/", weight=1),
+    Key("question_mark", "help", "Show this screen's keys and what it shows", "help", shown="?", weight=0),
+    Key("escape", "back", "Go back", "back", shown="esc", weight=0, palette=False),
+    Key("exclamation_mark", "problems", "Show what is wrong now, and what mends it", "problems", shown="!"),
+    Key("space", "freeze", "Freeze what is shown, or follow again", "freeze", shown="space"),
+    Key("y", "copy", "Copy the chosen row or page to your clipboard", "copy"),
+    Key("P", "privacy", "Hide or show patients' names and IDs", "privacy"),
+    Key("R", "read-only", "Hold back every action that changes something", "read_only"),
+    Key("colon,ctrl+p", "commands", "Find an action or a screen by its name", "palette", shown=":", palette=False),
+    Key("tab", "next panel", "Go to the next panel", "app.focus_next", palette=False),
+    Key("ctrl+l", "redraw", "Draw the whole screen again", "redraw"),
+    Key("ctrl+z", "suspend", "Go back to the shell for a while; fg returns", "app.suspend_process"),
+    Key("q,ctrl+c,ctrl+q", "quit", "Leave the console", "quit_console", shown="q"),
+)
+
+
+def hints(keys: Iterable[Key], width: int) -> list[Key]:
+    """Return the keys whose hints fit into ``width`` cells, least needed left out first, order kept."""
+    chosen = list(keys)
+    while chosen and sum(len(k.face) + len(k.verb) + 3 for k in chosen) - 2 > width:
+        worst = max(range(len(chosen)), key=lambda at: (chosen[at].weight, at))
+        chosen.pop(worst)
+    return chosen

@@ -1,0 +1,1 @@
+"""Questions and pages that lie over a screen."""

@@ -1,0 +1,54 @@
+"""What is wrong now, since when, and what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import on
+
+from pacstui.text import ago, safe
+from screens.modals.page import Page
+from screens.widgets.line import Line
+from screens.widgets.panel import Item, Panel, Section, words
+
+
+class Problems(Page):
+    """The list of problems; Enter goes to the screen that shows more."""
+
+    FOOT = "Enter shows more, y copy, esc back"
+
+    def sections(self, width: int) -> Sequence[Section]:
+        app = self.console_app
+        title = Line("What is wrong now", "focus-title")
+        if app.away_since is not None:
+            because = app.away_because
+            text = safe(because.message, 300) if because else "the node does not answer"
+            lines = words(text, width, "fail", 2, Line("x ", "fail"))
+            if because and because.hint:
+                lines.extend(words(safe(because.hint, 300), width, "strong", 2, Line("> ", "accent")))
+            lines.extend(words("What you see is as it was then. The console goes on trying.", width, "dim"))
+            return [Section(title, [Item(lines)])]
+        view = app.view
+        if view is None or not view.status.alerts:
+            return [Section(title, [Item(words("Nothing. Problems come with what mends them, and leave by themselves when "
+                                               "they are gone.", width, "dim"))])]
+        items = []
+        for number, alert in enumerate(view.status.alerts):
+            lines = words(safe(alert.text, 300), width, "text", 2, Line("! ", "warn"))
+            if alert.hint:
+                lines.extend(words(safe(alert.hint, 300), width, "strong", 4, Line("  > ", "accent")))
+            since = f"  since {alert.since.astimezone():%H:%M}, {ago(alert.since, view.at)}"
+            lines.append(Line(since + (f"; Enter: {safe(alert.screen, 20)}" if alert.screen else ""), "dim"))
+            if number + 1 < len(view.status.alerts):
+                lines.append(Line())
+            items.append(Item(lines, (alert.name, alert.screen)))
+        return [Section(title, items)]
+
+    @on(Panel.Chosen)
+    def _open(self, event: Panel.Chosen) -> None:
+        from screens.ways import problem
+
+        app = self.console_app
+        self.dismiss()
+        if isinstance(event.id, tuple) and event.id[1]:
+            app.keep(problem(app, str(event.id[1])))

@@ -1,0 +1,103 @@
+"""The palette: every screen and every action by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from screens import keymap
+from screens.base import ConsoleScreen
+from screens.widgets.line import Line, fit
+from screens.widgets.panel import Item, Panel, Section
+
+if TYPE_CHECKING:
+    from screens.app import ConsoleApp
+
+
+def entries(page: ConsoleScreen) -> list[keymap.Key]:
+    """Return what can be done from ``page``: its own actions first, then the screens, then what works everywhere."""
+    modes = [keymap.Key(key, word, does, f"mode('{mode}')") for key, mode, word, does in keymap.MODES]
+    return [k for k in (*page.KEYS, *modes, *keymap.COMMON) if k.palette]
+
+
+class PaletteList(Panel):
+    """The entries that match."""
+
+    can_focus = False
+
+    def __init__(self) -> None:
+        super().__init__(id="palette-list")
+        self.entries: list[keymap.Key] = []
+
+    @property
+    def lit(self) -> bool:
+        """The list shows its cursor though the letters go to the input."""
+        return True
+
+    def sections(self, width: int, height: int) -> Sequence[Section]:
+        items = []
+        read_only = self.console_app.read_only
+        for key in self.entries:
+            held = read_only and keymap.changes_something(key.action)
+            line = Line(fit(key.face, 7), "dim" if held else "key").add(key.does, "dim" if held else "text")
+            if held:
+                line.add("  held back: read-only", "dim")
+            items.append(Item([line.cut(width)], key.run))
+        return [Section(Line("Commands", "focus-title"), items or [Item([Line("no command has these words", "dim")])])]
+
+
+class Palette(ModalScreen[None]):
+    """Type a few letters, Enter does it."""
+
+    BINDINGS = [
+        Binding("escape,ctrl+c", "dismiss", show=False),
+        Binding("up", "move(-1)", show=False, priority=True),
+        Binding("down", "move(1)", show=False, priority=True),
+    ]
+    AUTO_FOCUS = "Input"
+
+    def __init__(self, page: ConsoleScreen) -> None:
+        super().__init__()
+        self._page = page
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="palette", classes="box"):
+            box = Input(placeholder="what do you want to do?", compact=True)
+            box.cursor_blink = False
+            yield box
+            yield PaletteList()
+
+    def on_mount(self) -> None:
+        """Show all."""
+        self._match("")
+
+    def _match(self, text: str) -> None:
+        wanted = text.casefold().split()
+        found = self.query_one(PaletteList)
+        found.entries = [k for k in entries(self._page) if all(w in f"{k.verb} {k.does}".casefold() for w in wanted)]
+        found.cursor = None
+        found.redraw()
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        self._match(event.value)
+
+    def action_move(self, by: int) -> None:
+        """Choose another entry."""
+        self.query_one(PaletteList).action_move(by)
+
+    @on(Input.Submitted)
+    async def _do(self) -> None:
+        run = self.query_one(PaletteList).cursor
+        app = cast("ConsoleApp", self.app)
+        page = self._page
+        await self.dismiss()
+        if isinstance(run, str):
+            await app.run_action(run, page if run.split("(")[0] in {k.run for k in page.KEYS} else app)

@@ -1,0 +1,116 @@
+"""The archive's disk in full: space, days, speed, and what was set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from textual.widget import Widget
+
+from pacstui.contract.overview import View
+from pacstui.contract.storage import QuarantineRow
+from pacstui.text import count, safe, size
+from screens.base import ConsoleScreen
+from screens.widgets.line import Line, fit
+from screens.widgets.panel import Item, Panel, Section, words
+from screens.widgets.plot import bar
+
+
+class StoragePage(Panel):
+    """The page."""
+
+    def __init__(self) -> None:
+        super().__init__(id="page")
+        self.aside: tuple[QuarantineRow, ...] = ()
+
+    def sections(self, width: int, height: int) -> Sequence[Section]:
+        view = self.console_app.view
+        if view is None:
+            return [Section(Line("Storage", "title"), [Item([Line("waiting for the node", "dim")])])]
+        store = view.storage
+        used = max(0, store.total_bytes - store.free_bytes)
+        part = used / max(1, store.total_bytes)
+        lines: list[Line] = []
+
+        def fact(label: str, text: str, role: str = "text") -> None:
+            lines.extend(words(text, width, role, 11, Line(fit(label, 11), "dim")))
+
+        space = Line(fit("space", 11), "dim").add(f"{size(used)} of {size(store.total_bytes)} ", "strong")
+        percent = f" {part * 100:.0f}%"
+        lines.append(space.extend(bar(part, max(4, width - space.width - len(percent)))).add(percent))
+        if not store.accepting:
+            fact("state", f"x objects are refused with A700 (out of resources): {safe(store.detail, 300)}", "fail")
+        else:
+            fact("state", "takes objects" + (f"; {safe(store.detail, 300)}" if store.detail else ""), "good")
+        fact("free", f"{size(store.free_bytes)}; below {size(store.reserve_bytes)} objects are refused, so the disk "
+                     "never fills up")
+        fact("archive", f"{size(store.archive_bytes)} in {count(view.status.archive.instances)} instances at "
+                        f"{safe(store.path, 300)}")
+        if store.full_on is not None:
+            days = (store.full_on - view.at.astimezone().date()).days
+            fact("full", f"in {days:,} days ({store.full_on:%-d %B %Y}) at {size(store.growth_bytes_per_day)} a day",
+                 "warn" if days < 30 else "text")
+        else:
+            fact("full", "not in sight: nothing grows")
+        fact("disk", f"files durable in {store.sync_ms:.1f} ms, rows committed in {store.commit_ms:.1f} ms (medians)")
+        return [
+            Section(Line("Storage", "title"), [Item(lines)]),
+            Section(Line("Set aside  ", "title").add(count(view.status.archive.quarantined), "strong"),
+                    self._aside(width)),
+            Section(Line("Received by day", "title"), [Item(self._days(view, width))]),
+        ]
+
+    def _aside(self, width: int) -> list[Item]:
+        if not self.aside:
+            return [Item(words("Nothing. Objects whose UID is taken by another content, and files that cannot be read, are "
+                               "kept here instead of being lost.", width, "dim"))]
+        items = []
+        for row in self.aside:
+            first = Line(f"{row.at.astimezone():%d %b %H:%M} ", "dim").add(fit(safe(row.calling, 32), 9), "strong").add(" ")
+            lines = words(safe(row.reason, 200), width, "warn", first.width, first)
+            lines.append(Line(" " * 13).add(f"{safe(row.path, 200)}  {size(row.bytes)}", "dim").cut(width))
+            items.append(Item(lines, row.id))
+        return items
+
+    def _days(self, view: View, width: int) -> list[Line]:
+        days = sorted(view.storage.days, key=lambda d: d.day, reverse=True)
+        peak = max((d.bytes for d in days), default=0)
+        lines = []
+        for entry in days:
+            line = Line(f"{entry.day:%a %d %b}  ", "dim").add(f"{size(entry.bytes):>8}  ")
+            line.add(f"{count(entry.instances):>9} instances  ", "dim")
+            room = width - line.width
+            lines.append(line.extend(bar(entry.bytes / peak if peak else 0.0, room, "plot")) if room > 3 else line)
+        return lines or [Line("Nothing was received yet.", "dim")]
+
+
+class StorageScreen(ConsoleScreen):
+    """The archive's disk."""
+
+    TITLE_WORDS = "Storage"
+    ABOUT = (
+        "Space and growth of the volume that holds the archive, how long it takes to make files durable, what came on "
+        "each day, and objects that were set aside with the reason and where their bytes are."
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known = -1
+        self._busy = False
+
+    def body(self) -> Iterable[Widget]:
+        yield StoragePage()
+
+    def show(self, view: View) -> None:
+        page = self.query_one(StoragePage)
+        if view.status.archive.quarantined != self._known and not self._busy:
+            self._busy = True
+            self.console_app.keep(self._load(page, view.status.archive.quarantined))
+        page.redraw()
+
+    async def _load(self, page: StoragePage, known: int) -> None:
+        rows = await self.console_app.fetch(self.console_app.client.storage.quarantine(limit=100))
+        self._busy = False
+        self._known = known
+        if rows is not None:
+            page.aside = rows
+            page.redraw()

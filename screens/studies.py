@@ -1,0 +1,172 @@
+"""The archive's content, newest first, in pages that are asked for as one scrolls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from textual import on
+from textual.timer import Timer
+from textual.widget import Widget
+
+from pacstui.contract.overview import View
+from pacstui.contract.studies import StudyPage, StudyRow
+from pacstui.text import count, safe, size
+from screens import keymap
+from screens.base import ConsoleScreen
+from screens.widgets import columns as cols
+from screens.widgets.line import Line
+from screens.widgets.row_table import RowTable
+
+C = cols.Column
+PAGE = 200
+COLUMNS = (
+    C("received", 11, rank=1, role="dim"),
+    C("patient", 16, grow=3, most=40, role="strong"),
+    C("ID", 8, grow=1, rank=2, most=20),
+    C("born", 10, rank=10),
+    C("sex", 3, rank=11),
+    C("study date", 10, rank=5),
+    C("mod", 5),
+    C("description", 13, grow=4, most=64),
+    C("accession", 9, grow=1, rank=6, most=18),
+    C("series", 6, align=">", rank=8),
+    C("images", 6, align=">"),
+    C("size", 7, align=">", rank=7),
+)
+
+
+def day(text: str) -> str:
+    """Return a normalised DA as people write it."""
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdigit() else safe(text, 16)
+
+
+class StudiesScreen(ConsoleScreen):
+    """What the archive holds."""
+
+    TITLE_WORDS = "Studies"
+    MODE = "studies"
+    ABOUT = (
+        "Newest received first. Rows are fetched as you scroll, so a million studies open as fast as a hundred. / looks "
+        "in name, ID, accession number and description, over the whole archive. Enter shows a study's series. ~ behind "
+        "a name: some of its text could not be decoded. r fetches the list anew; the title says when there is news."
+    )
+    KEYS = (keymap.Key("r", "refresh", "Fetch the list anew, newest studies first", "refresh"),)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: list[StudyRow] = []
+        self._next: int | None = None
+        self._total = 0
+        self._search = ""
+        self._turn = 0
+        self._soon: Timer | None = None
+        self._loaded_total = -1
+        self._loading = False
+
+    def body(self) -> Iterable[Widget]:
+        table: RowTable[StudyRow] = RowTable(COLUMNS, self._cells, lambda r: r.study, lambda r: "", id="studies-list")
+        table.title = Line("Studies", "title")
+        table.empty = ["asking the node"]
+        yield table
+
+    def _cells(self, row: StudyRow) -> Sequence[cols.Cell]:
+        privacy = self.console_app.privacy
+        return (
+            f"{row.received.astimezone():%d %b %H:%M}",
+            privacy.name(row.patient_name) + (" ~" if row.marked else ""),
+            privacy.ident(row.patient_id, "(none)"),
+            privacy.ident(day(row.birth_date)),
+            safe(row.sex, 4),
+            day(row.date),
+            "/".join(safe(m, 4) for m in row.modalities[:2]) + ("+" if len(row.modalities) > 2 else ""),
+            safe(row.description, 128) or ("(no description)", "dim"),
+            privacy.ident(row.accession),
+            count(row.series),
+            count(row.instances),
+            size(row.bytes),
+        )
+
+    @property
+    def _table(self) -> RowTable[StudyRow]:
+        return self.query_one(RowTable)
+
+    def show(self, view: View) -> None:
+        if not self._rows and not self._loading and self._loaded_total < 0:
+            self.action_refresh()
+            return
+        news = view.status.archive.studies - self._loaded_total
+        if not self._rows and news > 0 and not self._search and not self._loading:
+            self.action_refresh()
+            return
+        self._entitle(news if not self._search else 0)
+        self._table.redraw()
+
+    def _entitle(self, news: int = 0) -> None:
+        table = self._table
+        word = "found" if self._search else "studies"
+        table.title = Line("Studies  ", "title").add(count(self._total), "strong").add(f" {word}")
+        table.note = Line(f"\u2191 {count(news)} new: r", "accent") if news > 0 else None
+
+    def action_refresh(self) -> None:
+        """Begin at the newest."""
+        self._turn += 1
+        self.console_app.keep(self._load(None, self._turn))
+
+    @on(RowTable.Wanted)
+    def _more(self) -> None:
+        if self._next is not None:
+            self.console_app.keep(self._load(self._next, self._turn))
+
+    async def _load(self, before: int | None, turn: int) -> None:
+        app = self.console_app
+        view = app.view
+        holds = view.status.archive.studies if view else 0
+        self._loading = True
+        page: StudyPage | None = await app.fetch(app.client.studies.list(search=self._search, limit=PAGE, before=before))
+        self._loading = False
+        if not self.is_attached:
+            return
+        if page is None:
+            self._loaded_total = max(0, self._loaded_total)
+            self._table.empty = ["the node did not answer: r tries again"]
+            self._table.redraw()
+            return
+        if turn != self._turn:
+            return
+        app.privacy.learn(t for r in page.rows for t in (r.patient_name, r.patient_id, r.accession))
+        known = {row.study for row in self._rows} if before is not None else set()
+        fresh = [row for row in page.rows if row.study not in known]
+        self._rows = [*self._rows, *fresh] if before is not None else list(page.rows)
+        self._next, self._total = page.next, page.total
+        if before is None:
+            self._loaded_total = holds
+        table = self._table
+        table.empty = (
+            [f"Nothing is found for \"{safe(self._search, 60)}\".", "Names match by their beginning or any part; esc clears."]
+            if self._search
+            else ["The archive is empty. Send a study to this node, or import files:", "  pacstui import PATH"]
+        )
+        self._entitle()
+        table.show(self._rows, more=self._next is not None, total=self._total)
+
+    def filter_changed(self, text: str) -> None:
+        """Ask the node, once the typing pauses."""
+        wanted = text.strip()
+        if wanted.startswith("!"):
+            self.console_app.say("a search of the whole archive cannot be inverted: leave out the !", "warn")
+            return
+        self._search = wanted
+        if self._soon is not None:
+            self._soon.stop()
+        self._soon = self.set_timer(0.15, self._begin)
+
+    def _begin(self) -> None:
+        self._table.cursor = None
+        self._table.top = 0
+        self.action_refresh()
+
+    @on(RowTable.Chosen)
+    def _open(self, event: RowTable.Chosen) -> None:
+        from screens.study import StudyScreen
+
+        self.console_app.go(StudyScreen(str(event.id)))

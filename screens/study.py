@@ -1,0 +1,127 @@
+"""One study and its series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from textual.widget import Widget
+
+from pacstui.contract.overview import View
+from pacstui.contract.studies import StudyDetail
+from pacstui.errors import PacsError
+from pacstui.text import count, plural, safe, size
+from screens import keymap
+from screens.base import ConsoleScreen
+from screens.studies import day
+from screens.widgets import columns as cols
+from screens.widgets.line import Line, fit
+from screens.widgets.panel import Item, Panel, Section, words
+
+C = cols.Column
+SERIES = (
+    C("no", 4, align=">"),
+    C("mod", 4),
+    C("description", 16, grow=4, most=64, role="strong"),
+    C("station", 10, grow=1, rank=2, most=20),
+    C("images", 7, align=">"),
+    C("size", 8, align=">", rank=1),
+    C("series UID", 24, grow=3, rank=3, most=64, role="dim"),
+)
+
+
+class StudyPagePanel(Panel):
+    """The page."""
+
+    def __init__(self) -> None:
+        super().__init__(id="page")
+        self.detail: StudyDetail | None = None
+        self.fault: PacsError | None = None
+
+    def sections(self, width: int, height: int) -> Sequence[Section]:
+        title = Line("Study", "title")
+        if self.fault is not None:
+            lines = [*words(f"x {safe(self.fault.message, 300)}", width, "fail", 2),
+                     *words(safe(self.fault.hint, 300), width, "dim")]
+            return [Section(title, [Item(lines)])]
+        if self.detail is None:
+            return [Section(title, [Item([Line("asking the node", "dim")])])]
+        row, privacy = self.detail.row, self.console_app.privacy
+        lines = []
+
+        def fact(label: str, text: str, role: str = "text") -> None:
+            if text:
+                lines.extend(words(text, width, role, 11, Line(fit(label, 11), "dim")))
+
+        name = privacy.name(row.patient_name)
+        born = f", born {privacy.ident(day(row.birth_date))}" if row.birth_date else ""
+        sex = f", {safe(row.sex, 4)}" if row.sex else ""
+        fact("patient", f"{name}{born}{sex}", "strong")
+        issuer = f" of {safe(row.issuer, 64)}" if row.issuer else ""
+        fact("ID", f"{privacy.ident(row.patient_id, '(none: never merged with another patient)')}{issuer}")
+        fact("study", safe(row.description, 200) or "(no description)")
+        time = f" {row.time[:2]}:{row.time[2:4]}" if len(row.time) >= 4 else ""
+        fact("date", f"{day(row.date)}{time}" if row.date else "(none)")
+        fact("accession", privacy.ident(row.accession))
+        fact("holds", f"{plural(row.series, 'series', 'series')}, {plural(row.instances, 'image')}, {size(row.bytes)}, "
+                      f"{'/'.join(safe(m, 16) for m in row.modalities)}")
+        senders = ", ".join(safe(c, 32) for c in self.detail.calling)
+        fact("received", f"{row.received.astimezone():%Y-%m-%d %H:%M:%S}" + (f" from {senders}" if senders else ""))
+        fact("UID", safe(row.study, 80), "dim")
+        if row.marked:
+            fact("mark", "~ some text could not be decoded with its declared character set; the bytes are kept", "warn")
+        widths = cols.share(SERIES, width)
+        items = [Item([cols.heads(SERIES, widths)])]
+        for series in self.detail.series:
+            cells: Sequence[cols.Cell] = (
+                safe(series.number, 16), safe(series.modality, 16),
+                safe(series.description, 128) or ("(no description)", "dim"), safe(series.station, 32),
+                count(series.instances), size(series.bytes), safe(series.series, 80),
+            )
+            items.append(Item([cols.row(SERIES, widths, cells)], series.series))
+        return [Section(title, [Item(lines)]),
+                Section(Line("Series  ", "title").add(count(len(self.detail.series)), "strong"), items)]
+
+
+class StudyScreen(ConsoleScreen):
+    """One study."""
+
+    TITLE_WORDS = "Study"
+    ABOUT = "What the index knows of this study and its series. It is fetched again while images arrive, or with r."
+    KEYS = (keymap.Key("r", "refresh", "Fetch the study anew", "refresh"),)
+
+    def __init__(self, study: str) -> None:
+        super().__init__()
+        self._study = study
+        self._busy = False
+
+    def body(self) -> Iterable[Widget]:
+        yield StudyPagePanel()
+
+    def show(self, view: View) -> None:
+        page = self.query_one(StudyPagePanel)
+        arriving = any(r.study == self._study and r.state == "receiving" for r in view.queue.receiving)
+        if page.fault is None and (page.detail is None or arriving):
+            self.action_refresh()
+        page.redraw()
+
+    def action_refresh(self) -> None:
+        """Fetch it."""
+        if not self._busy:
+            self._busy = True
+            self.console_app.keep(self._load())
+
+    async def _load(self) -> None:
+        page = self.query_one(StudyPagePanel)
+        app = self.console_app
+        try:
+            page.detail = await app.client.studies.show(self._study)
+            page.fault = None
+            row = page.detail.row
+            app.privacy.learn((row.patient_name, row.patient_id, row.accession))
+        except PacsError as error:
+            page.fault = error if page.detail is None else None
+        except OSError as error:
+            page.fault = PacsError("the node did not answer", str(error)) if page.detail is None else None
+        finally:
+            self._busy = False
+        page.redraw()

@@ -1,0 +1,52 @@
+"""From a symptom to its cause: what Enter opens."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from screens.app import ConsoleApp
+
+
+async def follow(app: ConsoleApp, target: Hashable | None) -> None:
+    """Open what ``target`` names: an association, a study, the storage, an event, a mode."""
+    match target:
+        case ("association", int(ident)) if ident:
+            from screens.association import AssociationScreen
+
+            app.go(AssociationScreen(ident))
+        case ("study", str(uid)):
+            from screens.study import StudyScreen
+
+            app.go(StudyScreen(uid))
+        case ("storage", _):
+            from screens.storage import StorageScreen
+
+            app.go(StorageScreen())
+        case ("event", int(ident)):
+            await _event(app, ident)
+        case ("mode", str(mode)):
+            await app.action_mode(mode)
+        case _:
+            pass
+
+
+async def _event(app: ConsoleApp, ident: int) -> None:
+    row = next((r for r in app.feed if r.id == ident), None)
+    if row is None:
+        app.say("this event is not remembered any more")
+    elif row.association:
+        await follow(app, ("association", row.association))
+    else:
+        from screens.modals.event import EventPage
+
+        app.push_screen(EventPage(row))
+
+
+async def problem(app: ConsoleApp, screen: str) -> None:
+    """Go to the screen that shows more of a problem."""
+    if screen == "storage":
+        await follow(app, ("storage", 0))
+    elif screen in app.MODES:
+        await app.action_mode(screen)

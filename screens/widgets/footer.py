@@ -1,0 +1,44 @@
+"""The last line: where the number keys lead and what this screen's keys do; for a moment also what just happened."""
+
+from __future__ import annotations
+
+from textual.strip import Strip
+
+from screens import keymap
+from screens.widgets.line import Line
+from screens.widgets.lines import Lines
+
+
+class FootLine(Lines):
+    """Modes at the left on a mode's own page, keys at the right; a notice replaces both while it lasts."""
+
+    def __init__(self, keys: tuple[keymap.Key, ...], mode: str = "") -> None:
+        super().__init__()
+        self.keys = keys
+        self.mode = mode
+
+    def draw(self, width: int, height: int) -> list[Line | Strip]:
+        app = self.console_app
+        if app.notice is not None:
+            text, role = app.notice
+            return [Line(" ").add(text, role).cut(width - 1).pad(width).strip(self.ink, "band")]
+        left = Line(" ")
+        if self.mode:
+            for digit, mode, word, _ in keymap.MODES:
+                here = mode == self.mode
+                left.add(digit, "mode" if here else "key").add(word, "mode" if here else "text").add(" ")
+        keys = [*self.keys, *(k for k in keymap.COMMON if k.face in ("/", "esc", "?", "y", "space", "!"))]
+        if self.mode == "dashboard":
+            keys = [k for k in keys if k.face != "esc"]
+        once = {key.face: key for key in reversed(keys)}
+        keys = [key for key in keys if once[key.face] is key]
+        chosen = keymap.hints(keys, width - left.width - 2)
+        right = Line()
+        for number, key in enumerate(chosen):
+            off = app.read_only and keymap.changes_something(key.action)
+            right.add("  " if number else "").add(key.face, "dim" if off else "key")
+            gap = "" if len(key.face) == 1 and not key.face.isalpha() else " "
+            right.add(gap + key.verb, "dim" if off else "text")
+        right.add(" ")
+        line = left.ends(right, width) if self.mode else left.extend(right).pad(width)
+        return [line.strip(self.ink, "band")]

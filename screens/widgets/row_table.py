@@ -1,0 +1,295 @@
+"""A table of any length: draws only the rows in sight, asks for pages as they are needed, keeps the cursor on its row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Generic, TypeVar
+
+from textual import events
+from textual.binding import Binding
+from textual.message import Message
+from textual.strip import Strip
+
+from screens.widgets import columns as cols
+from screens.widgets.line import Line, rule
+from screens.widgets.lines import Lines
+
+T = TypeVar("T")
+AHEAD = 60
+"""Rows below the last one in sight for which a page is asked in advance."""
+
+
+class RowTable(Lines, Generic[T]):
+    """Rows with an id each.
+
+    Parameters
+    ----------
+    columns
+        What to show where there is room for it.
+    cells
+        Writes one row's cells; called for rows in sight only.
+    ident
+        The row's id. Cursor and actions hold on to it whatever happens to the order.
+    words
+        The text that a filter looks at.
+    """
+
+    can_focus = True
+
+    BINDINGS = [
+        Binding("up,k", "move(-1)", show=False),
+        Binding("down,j", "move(1)", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", show=False),
+        Binding("pagedown,ctrl+f", "page(1)", show=False),
+        Binding("home,g", "edge(-1)", show=False),
+        Binding("end,G", "edge(1)", show=False),
+        Binding("enter", "choose", show=False),
+    ]
+
+    class Chosen(Message):
+        """Enter was pressed on the row with ``id``."""
+
+        def __init__(self, table: RowTable[Any], id: Hashable) -> None:
+            super().__init__()
+            self.table = table
+            self.id = id
+
+        @property
+        def control(self) -> RowTable[Any]:
+            """The table."""
+            return self.table
+
+    class Wanted(Message):
+        """The rows that are there run out: the next page is needed."""
+
+        def __init__(self, table: RowTable[Any]) -> None:
+            super().__init__()
+            self.table = table
+
+        @property
+        def control(self) -> RowTable[Any]:
+            """The table."""
+            return self.table
+
+    def __init__(
+        self,
+        columns: Sequence[cols.Column],
+        cells: Callable[[T], Sequence[cols.Cell]],
+        ident: Callable[[T], Hashable],
+        words: Callable[[T], str],
+        *,
+        id: str | None = None,
+    ) -> None:
+        super().__init__(id=id)
+        self.columns = tuple(columns)
+        self._cells, self._ident, self._words = cells, ident, words
+        self._all: list[T] = []
+        self._rows: list[T] = []
+        self._places: dict[Hashable, int] = {}
+        self._filter = ""
+        self.title = Line()
+        self.note: Line | None = None
+        self.empty: list[str] = []
+        self.total = 0
+        self.more = False
+        self._asked = False
+        self.cursor: Hashable | None = None
+        self.top = 0
+        self.unseen = 0
+
+    # what is in it
+
+    def show(self, rows: Sequence[T], *, more: bool = False, total: int | None = None) -> None:
+        """Show ``rows``. The cursor stays on its id and its place on the screen, whatever came in above it."""
+        before = self._places.get(self.cursor) if self.cursor is not None else None
+        known = self._places
+        self._all = list(rows)
+        self.more, self._asked = more, False
+        self.total = len(rows) if total is None else total
+        self._apply()
+        if self.cursor in self._places and before is not None:
+            after = self._places[self.cursor]
+            if self.has_focus and (before > 0 or self.top > 0):
+                self.top += after - before
+            if after > before and self.has_focus and known:
+                self.unseen += sum(1 for row in self._rows[: max(0, self.top)] if self._ident(row) not in known)
+        elif self._rows:
+            self._point(min(before or 0, len(self._rows) - 1))
+        else:
+            self.cursor = None
+        self.redraw()
+
+    def filter(self, text: str) -> None:
+        """Show only rows with every word of ``text``; with a leading ``!`` only rows without them."""
+        self._filter = text
+        self._apply()
+        if self.cursor not in self._places:
+            self.cursor = self._ident(self._rows[0]) if self._rows else None
+        self.top = 0
+        self.redraw()
+
+    def _apply(self) -> None:
+        text = self._filter.strip()
+        invert = text.startswith("!")
+        wanted = text.lstrip("!").casefold().split()
+        if wanted:
+            self._rows = [
+                r for r in self._all if all(w in self._words(r).casefold() for w in wanted) is not invert
+            ]
+        else:
+            self._rows = self._all
+        self._places = {self._ident(row): at for at, row in enumerate(self._rows)}
+
+    @property
+    def shown(self) -> int:
+        """How many rows pass the filter."""
+        return len(self._rows)
+
+    @property
+    def selected(self) -> T | None:
+        """The row under the cursor."""
+        at = self._places.get(self.cursor)
+        return None if at is None else self._rows[at]
+
+    def copied(self) -> str:
+        """Return the chosen row's cells as text."""
+        chosen = self.selected
+        if chosen is None:
+            return ""
+        texts = [cell if isinstance(cell, str) else cell[0] for cell in self._cells(chosen)]
+        return "  ".join(text.strip() for text in texts if text.strip())
+
+    # how it looks
+
+    @property
+    def room(self) -> int:
+        """Rows that have place."""
+        return max(0, self.size.height - 3)
+
+    def draw(self, width: int, height: int) -> list[Line | Strip]:
+        focused = self.has_focus
+        border = "focus" if focused else "frame"
+        ink = self.ink
+        inside = max(1, width - 5)
+        widths = cols.share(self.columns, inside)
+        self._keep_in_sight()
+        title = Line().extend(self.title)
+        out: list[Line | Strip] = [rule(width, "top", title, self.note, focused)]
+        left, right = Line("\u2502", border).strip(ink), Line("\u2502", border).strip(ink)
+        grip = Line("\u2503", border).strip(ink)
+
+        def framed(line: Line, edge: Strip, over: str = "", mark: str = " ") -> Strip:
+            body = Line(mark + " ", "key" if mark != " " else "text").extend(line).cut(inside + 2).pad(inside + 3)
+            return Strip.join([left, body.strip(ink, over), edge])
+
+        if height > 2:
+            out.append(framed(cols.heads(self.columns, widths), right))
+        thumb = self._thumb()
+        for y in range(self.room):
+            at = self.top + y
+            edge = grip if y in thumb else right
+            if at < len(self._rows):
+                item = self._rows[at]
+                chosen = self._ident(item) == self.cursor
+                line = cols.row(self.columns, widths, self._cells(item))
+                over = ("cursor" if focused else "cursor-idle") if chosen else ""
+                out.append(framed(line, edge, over, "\u25b8" if chosen else " "))
+            elif not self._rows and y - 1 in range(len(self.empty)):
+                out.append(framed(Line(self.empty[y - 1], "dim"), edge))
+            else:
+                out.append(framed(Line(), edge))
+        if height > 1:
+            out.append(rule(width, "bottom", self._above(), self._position(), focused))
+        self._ask()
+        return out
+
+    def _above(self) -> Line | None:
+        return Line(f"\u2191 {self.unseen} new above: Home", "accent") if self.unseen and self.top else None
+
+    def _position(self) -> Line | None:
+        if not self._rows:
+            return None
+        total = max(self.total, len(self._rows)) if not self._filter.strip() or self.more else len(self._rows)
+        last = min(self.top + self.room, len(self._rows))
+        if total <= self.room and not self._filter.strip():
+            return None
+        return Line(f"{self.top + 1:,}\u2013{last:,} of {total:,}", "dim")
+
+    def _thumb(self) -> range:
+        total = max(self.total, len(self._rows)) if self.more else len(self._rows)
+        room = self.room
+        if total <= room or room <= 0:
+            return range(0)
+        length = max(1, room * room // total)
+        start = round(self.top / max(1, total - room) * (room - length))
+        return range(start, start + length)
+
+    def _keep_in_sight(self) -> None:
+        room = self.room
+        at = self._places.get(self.cursor)
+        if at is not None and room:
+            if at < self.top:
+                self.top = at
+            elif at >= self.top + room:
+                self.top = at - room + 1
+        self.top = max(0, min(self.top, max(0, len(self._rows) - room)))
+        if not self.top:
+            self.unseen = 0
+
+    def _ask(self) -> None:
+        if self.more and not self._asked and self.top + self.room + AHEAD >= len(self._rows):
+            self._asked = True
+            self.post_message(self.Wanted(self))
+
+    # moving about
+
+    def _point(self, at: int) -> None:
+        if self._rows:
+            self.cursor = self._ident(self._rows[max(0, min(at, len(self._rows) - 1))])
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor by rows."""
+        self._point(self._places.get(self.cursor, 0) + by)
+        self.redraw()
+
+    def action_page(self, by: int) -> None:
+        """Move by a screen."""
+        step = max(1, self.room - 1) * by
+        self.top = max(0, min(self.top + step, max(0, len(self._rows) - self.room)))
+        self.action_move(step)
+
+    def action_edge(self, way: int) -> None:
+        """Go to the first row, or to the last one that is loaded."""
+        self._point(0 if way < 0 else len(self._rows) - 1)
+        self.redraw()
+
+    def action_choose(self) -> None:
+        """Go where the row leads."""
+        if self.cursor is not None:
+            self.post_message(self.Chosen(self, self.cursor))
+
+    def on_focus(self) -> None:
+        """Show the cursor in full."""
+        self.redraw()
+
+    def on_blur(self) -> None:
+        """Show the cursor idle."""
+        self.redraw()
+
+    def on_click(self, event: events.Click) -> None:
+        """Point at the row; a double click opens it."""
+        at = self.top + event.y - 2
+        if 0 <= at < len(self._rows) and event.y >= 2:
+            again = self._ident(self._rows[at]) == self.cursor
+            self._point(at)
+            self.redraw()
+            if again and event.chain > 1:
+                self.action_choose()
+
+    def on_mouse_scroll_down(self) -> None:
+        """Three rows down."""
+        self.action_move(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        """Three rows up."""
+        self.action_move(-3)
