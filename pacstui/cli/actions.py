@@ -1,0 +1,133 @@
+"""Commands made from the contract: one for each declared action of a noun.
+
+The action's verb is the command's name and its label the help; parameters without a default are arguments, the others
+options; an action that is dangerous asks, unless ``--yes`` says that it was thought about.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+import typer
+
+from pacstui.api import plain
+from pacstui.cli.doors import door, new_app
+from pacstui.cli.out import anything, say, say_json
+from pacstui.contract import NOUNS, Action, Danger, actions_of
+from pacstui.errors import BadRequest
+
+View = Callable[[Any], Iterable[str]]
+
+
+def group(
+    noun: str,
+    help_text: str,
+    views: Mapping[str, View],
+    *,
+    words: Mapping[str, str] = {},
+    failed: Callable[[str, Any], bool] = lambda method, value: False,
+    leave_out: Iterable[str] = (),
+) -> typer.Typer:
+    """Return the command group of a contract noun.
+
+    Parameters
+    ----------
+    views
+        By method, what turns an answer into lines for a person.
+    words
+        By parameter, its help.
+    failed
+        Tells from method and answer whether the command failed (exit 1).
+    leave_out
+        Methods that have a command of another kind.
+    """
+    app = new_app(help=help_text, no_args_is_help=True)
+
+    @app.callback()
+    def only_a_group() -> None:
+        pass
+
+    only_a_group.__doc__ = help_text
+    protocol = NOUNS[noun]
+    for method, action in actions_of(protocol).items():
+        if method not in leave_out:
+            command = _command(action, getattr(protocol, method), views.get(method, anything), words, failed)
+            app.command(action.verb, help=f"{action.label}.")(command)
+    return app
+
+
+def _parameter(parameter: inspect.Parameter, hint: Any, words: Mapping[str, str]) -> inspect.Parameter:
+    text = words.get(parameter.name, "")
+    if get_origin(hint) in (Union, UnionType):
+        hint = next(part for part in get_args(hint) if part is not NoneType) | None
+    if parameter.default is inspect.Parameter.empty:
+        told: Any = typer.Argument(help=text, show_default=False)
+    else:
+        told = typer.Option(f"--{parameter.name.replace('_', '-')}", help=text)
+    return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[hint, told])
+
+
+def _command(
+    action: Action,
+    method: Callable[..., Any],
+    view: View,
+    words: Mapping[str, str],
+    failed: Callable[[str, Any], bool],
+) -> Callable[..., None]:
+    hints = get_type_hints(method)
+    own = [
+        _parameter(parameter, hints[name], words)
+        for name, parameter in inspect.signature(method).parameters.items()
+        if name != "self"
+    ]
+
+    def run(context: typer.Context, **given: Any) -> None:
+        as_json, yes = given.pop("json"), given.pop("yes", False)
+        if action.danger is not Danger.NONE and not yes:
+            confirm(action, given)
+        arguments = {name: value for name, value in given.items() if value is not None}
+        answer = plain.call(door(context).data_dir(), action.noun, action.method, **arguments)
+        if as_json:
+            say_json(answer)
+        elif answer is None:
+            say("done")
+        else:
+            for line in view(answer):
+                say(line)
+        if failed(action.method, answer):
+            raise typer.Exit(1)
+
+    more = [_flag("json", "Print the answer as JSON.")]
+    if action.danger is not Danger.NONE:
+        more.append(_flag("yes", "Do not ask."))
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    signature = inspect.Signature([context, *own, *more])
+    run.__signature__ = signature  # type: ignore[attr-defined]
+    run.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+    return run
+
+
+def _flag(name: str, text: str) -> inspect.Parameter:
+    annotation = Annotated[bool, typer.Option(f"--{name}", help=text)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+
+
+def confirm(action: Action, arguments: Mapping[str, Any]) -> None:
+    """Ask before a dangerous action; raise when the answer is no, or nobody can answer.
+
+    An action that wants the name typed is given the first argument's value as the name.
+    """
+    target = " ".join(str(value) for value in arguments.values())
+    if not sys.stdin.isatty():
+        text = f"{action.noun} {action.verb} asks before it acts, and nobody is there to answer"
+        raise BadRequest(text, "give --yes")
+    say(f"{action.label}{': ' + target if target else ''}")
+    if action.danger is Danger.TYPE_NAME:
+        if typer.prompt(f"Type {target} to go on") != target:
+            raise typer.Exit(1)
+    elif not typer.confirm("Go on?", default=False):
+        raise typer.Exit(1)

@@ -1,0 +1,319 @@
+"""What ``pacstui doctor`` looks at. Each check returns findings; none changes more than a scratch file."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import socket
+import sqlite3
+import stat
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pacstui.api import plain
+from pacstui.errors import NotRunning, PacsError
+from pacstui.settings import PeerSettings, Settings
+from pacstui.text import plural, size
+
+DATABASE_NAME = "index.db"
+_REMOTE = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs"}
+_VOLATILE = {"tmpfs", "ramfs"}
+_SLOW_SYNC_MS = 20.0
+_QUICK_SYNC_MS = 0.02
+_TCP_S = 3.0
+_OLDEST_YEAR = 2025
+_DAMAGED = "see docs/operations.md, the index is damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor: ``level`` is ok, warn or fail; ``advice`` what to do."""
+
+    check: str
+    level: str
+    text: str
+    advice: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """Return the finding as JSON values."""
+        return asdict(self)
+
+
+Check = Callable[["Patient"], Iterator[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """What is examined: the settings, and the node's status or the reason why there is none."""
+
+    settings: Settings
+    status: dict[str, Any] | None
+    silence: PacsError | None
+
+    @property
+    def data_dir(self) -> Path:
+        """The data directory."""
+        return self.settings.node.data_dir
+
+    @property
+    def standing(self) -> Path:
+        """The data directory, or the nearest folder above it that exists."""
+        folder = self.data_dir
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        return folder
+
+
+def examine(settings: Settings) -> Patient:
+    """Ask the node for its status and return what the checks need."""
+    try:
+        return Patient(settings, plain.call(settings.node.data_dir, "node", "status", timeout=10), None)
+    except PacsError as fault:
+        return Patient(settings, None, fault)
+
+
+def node(patient: Patient) -> Iterator[Finding]:
+    """Is the node there, and is it well?"""
+    if patient.status is None:
+        silence = patient.silence or NotRunning("no node is running")
+        level = "warn" if isinstance(silence, NotRunning) else "fail"
+        yield Finding("node", level, silence.message, silence.hint)
+        return
+    part = patient.status["node"]
+    yield Finding("node", "ok", f"version {part['version']}, pid {part['pid']}, {patient.status['health']}")
+    for alert in patient.status["alerts"]:
+        level = {"fail": "fail", "warn": "warn"}.get(alert["level"], "ok")
+        yield Finding("node", level, alert["text"], alert["hint"])
+
+
+def data_directory(patient: Patient) -> Iterator[Finding]:
+    """May we write there, and nobody else read?"""
+    folder = patient.data_dir
+    if not folder.exists():
+        above = patient.standing
+        if os.access(above, os.W_OK | os.X_OK):
+            yield Finding("data directory", "ok", f"{folder} will be made at the first start")
+        else:
+            yield Finding(
+                "data directory", "fail", f"{folder} cannot be made: {above} is not writable",
+                f"make it for this user, or set [node] data_dir: install -d -m 700 {folder}",
+            )
+        return
+    if not folder.is_dir():
+        yield Finding("data directory", "fail", f"{folder} is not a folder", "correct [node] data_dir")
+        return
+    found = folder.stat()
+    if found.st_uid != os.geteuid():
+        level = "warn" if os.geteuid() == 0 else "fail"
+        yield Finding("data directory", level, f"{folder} belongs to another user", "run the node as its owner")
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        yield Finding("data directory", "fail", f"{folder} is not writable", "correct its rights, or its mount options")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        yield Finding("data directory", "warn", f"{folder} is open to other users", f"chmod 700 {folder}")
+    else:
+        yield Finding("data directory", "ok", f"{folder}, readable by its owner only")
+
+
+def _file_system(folder: Path) -> tuple[str, str]:
+    """Return type and mount point of the file system that holds ``folder``."""
+    best = ("", "")
+    real = str(folder.resolve())
+    for part in psutil.disk_partitions(all=True):
+        point = part.mountpoint
+        inside = real == point or real.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best[1]):
+            best = (part.fstype, point)
+    return best
+
+
+def disk(patient: Patient) -> Iterator[Finding]:
+    """Is the disk local, lasting, roomy and quick?"""
+    folder = patient.standing
+    kind, point = _file_system(folder)
+    if kind in _REMOTE:
+        yield Finding(
+            "disk", "warn", f"{point} is a network file system ({kind})",
+            "SQLite's locks and fsync need a local disk: set [node] data_dir to one",
+        )
+    elif kind in _VOLATILE:
+        yield Finding("disk", "warn", f"{point} is {kind}: all is lost at power-off", "set [node] data_dir to a disk")
+    else:
+        yield Finding("disk", "ok", f"{point or folder} is {kind or 'of unknown kind'}")
+    usage = psutil.disk_usage(str(folder))
+    reserve = patient.settings.archive.reserve_bytes
+    if usage.free <= reserve:
+        yield Finding(
+            "space", "fail", f"{size(usage.free)} free, {size(reserve)} are the reserve: objects are refused with A700",
+            "make room, or lower [archive] reserve_bytes",
+        )
+    elif usage.free < max(10 * reserve, usage.total // 20):
+        yield Finding("space", "warn", f"{size(usage.free)} free of {size(usage.total)}", "make room soon")
+    else:
+        yield Finding("space", "ok", f"{size(usage.free)} free of {size(usage.total)}")
+    if os.access(folder, os.W_OK):
+        yield _sync(folder)
+
+
+def _sync(folder: Path) -> Finding:
+    times = []
+    try:
+        with tempfile.TemporaryFile(dir=folder) as scratch:
+            for _ in range(7):
+                scratch.write(b"\0" * 4096)
+                begun = time.perf_counter()
+                scratch.flush()
+                os.fsync(scratch.fileno())
+                times.append((time.perf_counter() - begun) * 1000)
+    except OSError as fault:
+        return Finding("fsync", "fail", f"a file in {folder} cannot be synced: {fault.strerror}", "look at the disk")
+    median = statistics.median(times)
+    if median > _SLOW_SYNC_MS:
+        return Finding(
+            "fsync", "warn", f"{median:.1f} ms: every object waits that long for the disk",
+            "a disk with a protected write cache or an SSD is ten times quicker",
+        )
+    if median < _QUICK_SYNC_MS:
+        return Finding(
+            "fsync", "warn", f"{median:.3f} ms is quicker than a disk can be",
+            "make sure that the disk, or the virtual machine's cache mode, really writes on flush",
+        )
+    return Finding("fsync", "ok", f"{median:.1f} ms")
+
+
+def port(patient: Patient) -> Iterator[Finding]:
+    """Is the DICOM port free, or ours?"""
+    host, number = patient.settings.dicom.host, patient.settings.dicom.port
+    if patient.status is not None:
+        yield Finding("port", "ok", f"the running node listens on {patient.status['node']['dicom']}")
+        return
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except socket.gaierror:
+        yield Finding("port", "fail", f"the host {host} is not known", "correct [dicom] host")
+    except OSError as fault:
+        advice = {
+            errno.EADDRINUSE: "see who has it with: ss -ltnp; stop that, or choose another [dicom] port",
+            errno.EACCES: "ports below 1024 need the capability CAP_NET_BIND_SERVICE; or choose another [dicom] port",
+            errno.EADDRNOTAVAIL: "the address is none of this machine's: correct [dicom] host",
+        }.get(fault.errno or 0, "correct [dicom] host and port")
+        yield Finding("port", "fail", f"{host}:{number} cannot be listened on: {fault.strerror}", advice)
+    else:
+        yield Finding("port", "ok", f"{host}:{number} is free")
+
+
+def control_socket(patient: Patient) -> Iterator[Finding]:
+    """Is the control socket's path short enough for a socket address?"""
+    path = patient.data_dir / plain.SOCKET_NAME
+    length = len(os.fsencode(path))
+    if length > 107 and not Path("/proc/self/fd").is_dir():
+        yield Finding("control socket", "fail", f"its path has {length} bytes, 107 are allowed", "a shorter data_dir")
+    else:
+        yield Finding("control socket", "ok", str(path))
+
+
+def clock(patient: Patient) -> Iterator[Finding]:
+    """Can the machine's time be true?"""
+    now = time.time()
+    year = time.gmtime(now).tm_year
+    if year < _OLDEST_YEAR:
+        yield Finding("clock", "fail", f"the machine says it is {year}", "set it by NTP: timedatectl set-ntp true")
+        return
+    for file in (patient.data_dir / DATABASE_NAME, Path(__file__)):
+        try:
+            ahead = file.stat().st_mtime - now
+        except OSError:
+            continue
+        if ahead > 120:
+            yield Finding(
+                "clock", "warn", f"{file} was written {ahead / 60:.0f} minutes in the future",
+                "the clock went back: check it against NTP",
+            )
+            return
+    yield Finding("clock", "ok", time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(now)))
+
+
+def limits(patient: Patient) -> Iterator[Finding]:
+    """May the process open enough files?"""
+    wanted = 256 + 4 * patient.settings.dicom.max_associations
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        yield Finding(
+            "open files", "warn",
+            f"{soft} are allowed, {wanted} may be needed for {patient.settings.dicom.max_associations} associations",
+            "raise the limit (ulimit -n, or LimitNOFILE= of the service), or lower [dicom] max_associations",
+        )
+    else:
+        yield Finding("open files", "ok", f"{soft if soft != resource.RLIM_INFINITY else 'unlimited'} allowed")
+    del hard
+
+
+def database(patient: Patient) -> Iterator[Finding]:
+    """Is the index sound? Looked at only while no node works with it."""
+    file = patient.data_dir / DATABASE_NAME
+    if patient.status is not None:
+        yield Finding("database", "ok", "in use by the running node; stop it to have its pages checked")
+        return
+    if not file.exists():
+        yield Finding("database", "ok", "not made yet")
+        return
+    try:
+        connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=5)
+        try:
+            said = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
+        finally:
+            connection.close()
+    except sqlite3.Error as fault:
+        yield Finding("database", "fail", f"{file} cannot be read: {fault}", _DAMAGED)
+        return
+    if said == ["ok"]:
+        yield Finding("database", "ok", f"{file}, {size(file.stat().st_size)}, pages sound")
+    else:
+        yield Finding("database", "fail", f"{file}: {'; '.join(said)}", _DAMAGED)
+
+
+def peers(patient: Patient) -> Iterator[Finding]:
+    """Do the peers' names resolve, and do their ports answer?"""
+    known = patient.settings.peers
+    if not known:
+        yield Finding("peers", "ok", "none configured")
+        return
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        yield from pool.map(_reach, known)
+
+
+def _reach(peer: PeerSettings) -> Finding:
+    label = f"peer {peer.name}"
+    where = f"{peer.host}:{peer.port}"
+    try:
+        with socket.create_connection((peer.host, peer.port), timeout=_TCP_S):
+            return Finding(label, "ok", f"{where} takes connections; pacstui peers echo {peer.name} asks for more")
+    except socket.gaierror:
+        return Finding(label, "warn", f"the host {peer.host} is not known", "correct its host, or the name service")
+    except TimeoutError:
+        return Finding(label, "warn", f"{where} does not answer", "is it switched on, is a firewall between?")
+    except OSError as fault:
+        text = f"{where} cannot be reached: {fault.strerror or fault}"
+        return Finding(label, "warn", text, "is its DICOM service running on that port?")
+
+
+CHECKS: tuple[Check, ...] = (node, data_directory, disk, port, control_socket, clock, limits, database, peers)
+
+
+def summary(findings: list[Finding]) -> str:
+    """Return the last line: how many of each level."""
+    fails, warns = (sum(f.level == level for f in findings) for level in ("fail", "warn"))
+    return f"{plural(fails, 'failure')}, {plural(warns, 'warning')}, {plural(len(findings), 'check')}"

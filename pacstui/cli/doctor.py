@@ -1,0 +1,57 @@
+"""``pacstui doctor``: looks at everything around the node and says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pacstui.cli.checks import CHECKS, Finding, examine, summary
+from pacstui.cli.doors import door, new_app
+from pacstui.cli.out import say, say_json
+from pacstui.configuration import load
+from pacstui.errors import SettingsError
+
+app = new_app()
+
+
+def findings(config: Path | None) -> Iterator[Finding]:
+    """Yield what every check finds; a configuration with mistakes ends it, since the rest depends on it."""
+    try:
+        loaded = load(config)
+    except SettingsError as fault:
+        for problem in fault.problems:
+            yield Finding("configuration", "fail", problem, "correct it; pacstui check-config tells when it is right")
+        return
+    yield Finding("configuration", "ok", str(loaded.source) if loaded.source else "defaults, no file")
+    for note in loaded.notes:
+        yield Finding("configuration", "warn", note)
+    patient = examine(loaded.settings)
+    for check in CHECKS:
+        try:
+            yield from check(patient)
+        except OSError as fault:
+            yield Finding(check.__name__.replace("_", " "), "fail", f"could not be checked: {fault}")
+
+
+@app.command()
+def doctor(
+    context: typer.Context,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check configuration, disk, ports, clock, database and peers; say what to do. Exit 0, or 1 when a check fails."""
+    found = []
+    for finding in findings(door(context).config):
+        found.append(finding)
+        if not json:
+            say(f"{finding.level:<4}  {finding.check}: {finding.text}")
+            if finding.advice and finding.level != "ok":
+                say(f"      {finding.advice}")
+    failed = any(finding.level == "fail" for finding in found)
+    if json:
+        say_json({"ok": not failed, "checks": [finding.as_json() for finding in found]})
+    else:
+        say(summary(found))
+    raise typer.Exit(1 if failed else 0)

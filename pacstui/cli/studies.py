@@ -1,0 +1,68 @@
+"""``pacstui studies``: the archive's content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pacstui.cli.actions import group
+from pacstui.cli.out import moment, table
+from pacstui.text import person, plural, size
+
+
+def _day(text: str) -> str:
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdigit() else text or "-"
+
+
+def _rows(rows: list[dict[str, Any]]) -> list[str]:
+    return table(
+        ["date", "patient", "ID", "", "description", "series", "images", "size", "received", "study"],
+        (
+            [_day(r["date"]), person(r["patient_name"]) + (" (?)" if r["marked"] else ""), r["patient_id"] or "-",
+             "/".join(r["modalities"]), r["description"], r["series"], f"{r['instances']:,}", size(r["bytes"]),
+             moment(r["received"]), r["study"]]
+            for r in rows
+        ),
+        empty="no studies",
+    )
+
+
+def _list(page: dict[str, Any]) -> Iterator[str]:
+    yield from _rows(page["rows"])
+    if page["next"] is not None:
+        yield ""
+        yield f"{len(page['rows'])} of {plural(page['total'], 'study', 'studies')}; older ones: --before {page['next']}"
+
+
+def _show(detail: dict[str, Any]) -> Iterator[str]:
+    row = detail["row"]
+    yield f"{person(row['patient_name'])}  {row['patient_id'] or '(no ID)'}  {row['issuer']}".rstrip()
+    yield f"born {_day(row['birth_date'])}, {row['sex'] or 'sex unknown'}"
+    yield f"{_day(row['date'])} {row['description']}, accession {row['accession'] or '-'}"
+    yield f"{row['study']}, {plural(row['instances'], 'instance')}, {size(row['bytes'])}"
+    yield f"last received {moment(row['received'])}"
+    yield f"sent by {', '.join(detail['calling']) or '-'}"
+    if row["marked"]:
+        yield "some text could not be decoded; the objects are stored as they came"
+    yield ""
+    yield from table(
+        ["no.", "", "description", "station", "images", "size", "series"],
+        (
+            [s["number"] or "-", s["modality"], s["description"], s["station"], f"{s['instances']:,}", size(s["bytes"]),
+             s["series"]]
+            for s in detail["series"]
+        ),
+    )
+
+
+app = group(
+    "studies",
+    "The archive's content.",
+    {"list": _list, "show": _show},
+    words={
+        "search": "A word in name, patient ID, accession number or description.",
+        "limit": "At most so many.",
+        "before": "Go on after the page that ended with this number.",
+        "study": "Study Instance UID.",
+    },
+)
