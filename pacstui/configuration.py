@@ -303,7 +303,7 @@ class _Reading:
         from pacstui.settings import is_loopback
 
         for section, written in _LATER.items():
-            if self.values.get(section):
+            if getattr(settings, section) != self.schema.model_fields[section].default:
                 self.notes.append(f"{written} is read and checked, not yet acted on by this version")
         dicom = settings.dicom
         if not is_loopback(dicom.host):

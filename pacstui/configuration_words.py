@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from pacstui.settings import Words
 from pacstui.text import safe
 
 
@@ -67,7 +68,11 @@ def expectation(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if get_origin(annotation) is Annotated:
         inner, *more = get_args(annotation)
         return expectation(inner, [*_flat(more), *metadata])
-    low, high, shortest, longest = _bounds(_flat(metadata))
+    flat = _flat(metadata)
+    for entry in flat:
+        if isinstance(entry, Words):
+            return entry.text
+    low, high, shortest, longest = _bounds(flat)
     origin = get_origin(annotation)
     if origin is Literal:
         return "one of " + ", ".join(f'"{value}"' for value in get_args(annotation))
@@ -75,7 +80,7 @@ def expectation(annotation: Any, metadata: Sequence[Any] = ()) -> str:
         return " or ".join(expectation(part) for part in get_args(annotation) if part is not NoneType)
     if origin is tuple:
         each = expectation(get_args(annotation)[0])
-        return f"a list ({each}, each)" + (", not empty" if shortest else "")
+        return f"a list, each entry {each}" + ("; not empty" if shortest else "")
     if annotation is bool:
         return "true or false"
     if annotation is int:
@@ -85,7 +90,9 @@ def expectation(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if annotation is Path:
         return "the path of a folder"
     if annotation is str:
-        return f"text of {_limited('', shortest, longest).strip(', ')} characters" if longest else "text"
+        if longest is None:
+            return "text"
+        return f"text of {shortest} to {longest} characters" if shortest else f"text of at most {longest} characters"
     return "a table" if isinstance(annotation, type) and issubclass(annotation, BaseModel) else "a value"
 
 

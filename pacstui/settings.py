@@ -7,6 +7,7 @@ them. Order of precedence: environment (``PACSTUI_DICOM__PORT=11113``), file, de
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -50,8 +51,15 @@ def _target_url(value: str) -> str:
     return url
 
 
-AeTitle = Annotated[str, AfterValidator(_ae_title)]
-Host = Annotated[str, AfterValidator(_host)]
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a kind of value is called in the documentation and in reports of mistakes."""
+
+    text: str
+
+
+AeTitle = Annotated[str, AfterValidator(_ae_title), Words("an AE title of at most 16 characters")]
+Host = Annotated[str, AfterValidator(_host), Words("a host name or an IP address")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 ListenPort = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
@@ -200,7 +208,7 @@ class TargetSettings(Section):
     name: Name
     """Name that the console shows; unique."""
 
-    url: Annotated[str, AfterValidator(_target_url)]
+    url: Annotated[str, AfterValidator(_target_url), Words("a folder or an address")]
     """A folder, or an address that begins with file: or s3:."""
 
 

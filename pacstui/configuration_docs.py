@@ -1,0 +1,216 @@
+"""``python -m pacstui.configuration_docs [FOLDER]`` writes config.example.toml and docs/configuration.md.
+
+The text is that of the docstrings in settings.py; a test holds file and schema equal.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from pacstui.configuration import CONFIG_VARIABLE, PREFIX
+from pacstui.configuration_words import expectation
+from pacstui.settings import Settings
+
+_WIDTH = 100
+_LATER = ("hl7", "routes", "backups")
+_EXAMPLES: dict[str, dict[str, Any]] = {
+    "peers": {
+        "name": "CT1",
+        "ae_title": "CT1",
+        "host": "ct1.example.org",
+        "port": 104,
+        "notes": "room 2.14, service: extension 4711",
+    },
+    "routes": {"name": "everything to the workstation", "to": ["WS1"]},
+    "backups.targets": {"name": "nas", "url": "/mnt/nas/pacs"},
+}
+
+_INTRODUCTION = """
+Written from `pacstui/settings.py` by `python -m pacstui.configuration_docs`; change it there.
+
+Without any configuration everything works: data under the user's data directory, AE title PACSTUI, port 11112 on
+127.0.0.1. `pacstui check-config` tells every mistake at once, with file, line and key.
+
+One file is read: the one named with `--config FILE`, else by `PACSTUI_CONFIG`, else `./pacstui.toml`, else
+`~/.config/pacstui/pacstui.toml` (under `XDG_CONFIG_HOME`), else `/etc/pacstui/pacstui.toml`. It is TOML in UTF-8.
+A relative `data_dir` counts from the file's folder. Unknown keys are mistakes, not ignored.
+
+The environment overrides the file: `PACSTUI_SECTION__KEY`, lists as JSON. Examples: `PACSTUI_DICOM__PORT=11113`,
+`PACSTUI_DICOM__ALIASES='["PACS", "ARCHIVE"]'`,
+`PACSTUI_PEERS='[{"name": "CT1", "ae_title": "CT1", "host": "ct1.example.org"}]'`.
+
+A running node reads the file again on SIGHUP: peers, who may call, limits and log level change at once, the rest at the
+next start.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One setting as it is documented; ``default`` is TOML, empty where the setting is required."""
+
+    key: str
+    expected: str
+    default: str
+    text: str
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of the file; ``many`` tables are written with double brackets, once for each."""
+
+    path: str
+    many: bool
+    text: str
+    entries: tuple[Entry, ...]
+    later: bool
+
+
+def _texts(model: type[BaseModel]) -> dict[str, str]:
+    """Return the docstring below each field."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    texts = {}
+    for field, below in zip(tree.body, tree.body[1:], strict=False):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(below, ast.Expr)
+            and isinstance(below.value, ast.Constant)
+            and isinstance(below.value.value, str)
+        ):
+            texts[field.target.id] = " ".join(below.value.value.split())
+    return texts
+
+
+def toml(value: Any) -> str:
+    """Return ``value`` as TOML."""
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml(item) for item in value) + "]"
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if field.is_required():
+        return ""
+    if name == "data_dir":
+        return '"~/.local/share/pacstui"'
+    return toml(field.get_default(call_default_factory=True))
+
+
+def _rows_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the model of which ``annotation`` is a list, if it is one."""
+    if get_origin(annotation) is tuple:
+        inner = get_args(annotation)[0]
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            return inner
+    return None
+
+
+def tables(model: type[BaseModel] = Settings, path: tuple[str, ...] = ()) -> Iterator[Table]:
+    """Yield every table of the schema in the order of the schema."""
+    for name, field in model.model_fields.items():
+        annotation = field.annotation
+        rows = _rows_of(annotation)
+        below = (*path, name)
+        if rows is not None:
+            yield _table(rows, below, many=True)
+        elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield _table(annotation, below, many=False)
+            yield from (table for table in tables(annotation, below) if table.many)
+
+
+def _table(model: type[BaseModel], path: tuple[str, ...], *, many: bool) -> Table:
+    texts = _texts(model)
+    entries = tuple(
+        Entry(
+            name,
+            expectation(field.annotation, field.metadata),
+            _default(name, field),
+            texts.get(name, ""),
+            "" if many else PREFIX + "__".join((*path, name)).upper(),
+        )
+        for name, field in model.model_fields.items()
+        if _rows_of(field.annotation) is None
+    )
+    return Table(".".join(path), many, " ".join((model.__doc__ or "").split()), entries, path[0] in _LATER)
+
+
+def _comment(text: str) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(text, _WIDTH)]
+
+
+def example() -> str:
+    """Return config.example.toml: every setting at its default, and one commented example of each kind of list."""
+    lines = [
+        *_comment(
+            "pacstui: every setting with its default. Copy what you change; all the rest may be left out, as may the"
+            f" whole file. Read from --config FILE, else ${CONFIG_VARIABLE}, ./pacstui.toml,"
+            " ~/.config/pacstui/pacstui.toml, /etc/pacstui/pacstui.toml. The environment overrides the file, for example PACSTUI_DICOM__PORT=11113."
+        ),
+    ]
+    for table in tables():
+        if not table.entries:
+            continue
+        later = " Checked, not yet acted on by this version." if table.later else ""
+        lines += ["", *_comment(table.text + later)]
+        head = f"[[{table.path}]]" if table.many else f"[{table.path}]"
+        lines.append(f"# {head}" if table.many else head)
+        for entry in table.entries:
+            lines += ["", *_comment(f"{entry.text} Expects {entry.expected}.")]
+            if table.many:
+                lines.append(f"# {entry.key} = {toml(_EXAMPLES[table.path][entry.key])}")
+            else:
+                lines.append(f"{entry.key} = {entry.default}")
+    return "\n".join(lines) + "\n"
+
+
+def reference() -> str:
+    """Return docs/configuration.md."""
+    lines = ["# Configuration"]
+    for paragraph in _INTRODUCTION.strip().split("\n\n"):
+        lines += ["", *textwrap.wrap(" ".join(paragraph.split()), 118, break_on_hyphens=False, break_long_words=False)]
+    for table in tables():
+        if not table.entries:
+            continue
+        head = f"[[{table.path}]]" if table.many else f"[{table.path}]"
+        lines += ["", f"## {head}", "", table.text]
+        if table.many:
+            lines += ["", "One such table for each."]
+        if table.later:
+            lines += ["", "Read and checked, not yet acted on by this version."]
+        for entry in table.entries:
+            default = f"default `{entry.default}`" if entry.default else "required"
+            variable = f"; `{entry.variable}`" if entry.variable else ""
+            lines += ["", f"### {entry.key}", "", entry.text, "", f"Expects {entry.expected}; {default}{variable}."]
+    return "\n".join(lines) + "\n"
+
+
+def files() -> dict[str, str]:
+    """Return what is generated, by path below the project's folder."""
+    return {"config.example.toml": example(), "docs/configuration.md": reference()}
+
+
+def main() -> None:
+    """Write the files below the folder that is named, by default the current one."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
+    for name, text in files().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
