@@ -1,0 +1,1 @@
+"""Sockets under the upper layer: listener and requestor, native asyncio."""
