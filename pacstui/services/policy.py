@@ -3,13 +3,122 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pacstui.dicom import uids
-from pacstui.dicom.net.policy import Refusal
-from pacstui.dicom.ul.pdu import AssociateRequest, UserIdentity
+from pacstui.dicom.ul.faults import Refusal
+from pacstui.dicom.ul.items import UserIdentity
+from pacstui.dicom.ul.pdu import AssociateRequest
 from pacstui.equipment.book import PeerBook
 from pacstui.settings import DicomSettings, is_loopback
+from pacstui.text import safe
 
-VERIFICATION = "1.2.840.10008.1.1"
-_IMPLICIT = "1.2.840.10008.1.2"
+_PRIVATE_DOTS = 5
+_ACCEPTED, _ABSTRACT_SYNTAX, _TRANSFER_SYNTAXES = 0, 3, 4
+
+
+class Admission:
+    """The node's policy: AE titles, addresses, limits, and the contexts that it takes.
+
+    ``check_identity`` is the one place where a user identity (PS3.7 D.3.3.7) is judged; none given means anybody.
+    """
+
+    def __init__(self, settings: DicomSettings, book: PeerBook) -> None:
+        self._book = book
+        self._open: Counter[str] = Counter()
+        self.active: Callable[[], int] = self._open.total
+        self.check_identity: Callable[[UserIdentity, AssociateRequest], Refusal | None] = lambda identity, rq: None
+        self.replace(settings)
+
+    def replace(self, settings: DicomSettings) -> None:
+        """Judge by other settings from now on."""
+        self._settings = settings
+        self._titles = frozenset((settings.ae_title, *settings.aliases))
+
+    def entered(self, address: str) -> None:
+        """An association from ``address`` is open."""
+        self._open[address] += 1
+
+    def left(self, address: str) -> None:
+        """An association from ``address`` ended."""
+        self._open[address] -= 1
+        if self._open[address] <= 0:
+            del self._open[address]
+
+    def admit(self, peer_address: str) -> Refusal | None:
+        limit = self._settings.max_associations
+        if self.active() >= limit:
+            return Refusal(
+                2, 3, 2, f"this node has reached its limit of {limit} associations",
+                "look for associations that nobody closes, or raise [dicom] max_associations",
+            )
+        own = self._settings.max_associations_per_host
+        if own and self._open[peer_address] >= own:
+            return Refusal(
+                2, 3, 2, f"{peer_address} has reached its limit of {own} associations",
+                "look for associations that the caller does not close, or raise [dicom] max_associations_per_host",
+            )
+        return None
+
+    def authorise(self, rq: AssociateRequest, address: tuple[str, int]) -> Refusal | None:
+        called, calling, host = safe(rq.called), safe(rq.calling), address[0]
+        ours = self._settings.ae_title
+        if self._settings.check_called_ae and rq.called not in self._titles:
+            close = next((title for title in self._titles if title.lower() == rq.called.lower()), "")
+            told = f"set the called AE title to {close or ours} at {calling or host}"
+            return Refusal(
+                1, 1, 7, f'calls "{called}", we are "{ours}"',
+                told + (" (capitals matter)" if close else f', or add "{called}" to [dicom] aliases here'),
+            )
+        peers = self._book.titled(rq.calling)
+        loopback = is_loopback(host)
+        if peers:
+            if self._settings.check_peer_host and not loopback and not any(
+                self._book.lives_at(peer, host) for peer in peers
+            ):
+                known = ", ".join(peer.host for peer in peers)
+                return Refusal(
+                    1, 1, 3, f'"{calling}" is known at {known}, this call came from {host}',
+                    f"correct the host of peer {peers[0].name}, or find out who else calls itself {calling}",
+                )
+            return None
+        allowed = self._settings.unknown_callers
+        if allowed == "all" or (allowed == "loopback" and loopback):
+            return None
+        return Refusal(
+            1, 1, 3, f'"{calling}" from {host} is not known here',
+            f'add it as a peer: [[peers]] name = "{calling}", ae_title = "{calling}", host = "{host}"',
+        )
+
+    def accepts(self, abstract_syntax: str, transfer_syntaxes: Sequence[str], rq: AssociateRequest) -> tuple[int, str]:
+        """Take Verification and everything that is stored, in the first transfer syntax that is known."""
+        if abstract_syntax == uids.VERIFICATION:
+            wanted = next((ts for ts in transfer_syntaxes if ts in _PLAIN), "")
+            return (_ACCEPTED, wanted) if wanted else (_TRANSFER_SYNTAXES, "")
+        if not uids.is_storage(abstract_syntax) and not self._takes_unknown(abstract_syntax):
+            return _ABSTRACT_SYNTAX, ""
+        for ts in transfer_syntaxes:
+            if ts in _STORABLE or (self._settings.unknown_sop_classes and not ts.startswith("1.2.840.10008.")
+                                   and uids.valid_uid(ts)):
+                return _ACCEPTED, ts
+        return _TRANSFER_SYNTAXES, ""
+
+    def _takes_unknown(self, abstract_syntax: str) -> bool:
+        if not self._settings.unknown_sop_classes or not uids.valid_uid(abstract_syntax):
+            return False
+        if abstract_syntax.startswith("1.2.840.10008."):
+            return abstract_syntax.startswith("1.2.840.10008.5.1.4.1.1.")
+        # An organisation's root has four components or more, its SOP classes lie below; 2.25 roots are one UUID long.
+        return abstract_syntax.startswith("2.25.") or abstract_syntax.count(".") >= _PRIVATE_DOTS
+
+    def roles(self, sop_class: str, scu: bool, scp: bool, rq: AssociateRequest) -> tuple[bool, bool]:
+        """The caller may be SCU; as SCP it could only serve a retrieval."""
+        return scu, False
+
+    def identity(self, identity: UserIdentity, rq: AssociateRequest) -> Refusal | None:
+        return self.check_identity(identity, rq)
+
+
+_PLAIN = frozenset((uids.IMPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_BIG_ENDIAN,
+                    uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN))
+_STORABLE = frozenset(uids.TRANSFER_SYNTAXES) - {"1.2.840.10008.1.2.6.1", "1.2.840.10008.1.2.6.2"}

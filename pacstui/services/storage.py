@@ -9,7 +9,7 @@ from pacstui.archive import Archive, Incoming, Refused
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.dicom.dimse import Status
-from pacstui.dicom.net.service import Request
+from pacstui.dicom.net.association import Request
 from pacstui.dicom.uids import name_of
 
 

@@ -1,0 +1,188 @@
+"""The nouns ``storage`` and ``studies``: what the archive holds, how its disk fares, and when that will be full."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from pacstui import events
+from pacstui.archive import Archive, Refused
+from pacstui.bus import Bus
+from pacstui.clock import Clock
+from pacstui.contract.node import ArchivePart
+from pacstui.contract.storage import DayUse, QuarantineRow, StorageView
+from pacstui.contract.studies import StudyDetail, StudyPage
+from pacstui.index.queries import Counts
+from pacstui.monitor.problems import Problems
+from pacstui.text import plural, safe, size
+
+_GROWTH_DAYS = 14
+_SOON_DAYS = 14
+_RECOUNT_S = 15.0
+_DAYS_SHOWN = 60
+
+
+def growth(days: Sequence[DayUse], today: date) -> float:
+    """Return bytes a day: the mean over the finished days of the last two weeks, from the first one with anything on.
+
+    A new archive has only today; then today counts as it is.
+    """
+    since = today - timedelta(days=_GROWTH_DAYS)
+    finished = [day for day in days if since <= day.day < today]
+    if not finished:
+        return float(sum(day.bytes for day in days if day.day == today))
+    return sum(day.bytes for day in finished) / (today - finished[0].day).days
+
+
+def full_on(free: int, reserve: int, per_day: float, today: date) -> date | None:
+    """Return the day on which the free space above the reserve is used up; none if nothing grows or it is centuries."""
+    if per_day <= 0:
+        return None
+    left = max(0, free - reserve) / per_day
+    return today + timedelta(days=int(left)) if left < 100_000 else None
+
+
+class ArchiveRoom:
+    """Watches the archive. Counts are read from the index when something changed, at most once a second."""
+
+    def __init__(self, archive: Archive, problems: Problems, bus: Bus, clock: Clock) -> None:
+        self._archive = archive
+        self._clock = clock
+        self._counts = Counts()
+        self._missing = 0
+        self._conflicts = 0
+        self._days: tuple[DayUse, ...] = ()
+        self._changed = True
+        self._counted = -_RECOUNT_S
+        problems.watch(self._check)
+        for kind in (events.InstanceStored, events.InstanceQuarantined, events.ReconciliationDone):
+            bus.subscribe(kind, self._note)
+
+    def _note(self, event: events.Event) -> None:
+        self._changed = True
+
+    async def refresh(self) -> None:
+        """Read the counts again if something changed, and in any case now and then."""
+        now = self._clock.monotonic()
+        old = now - self._counted >= _RECOUNT_S
+        if not self._changed and not old:
+            return
+        self._changed = False
+        index = self._archive.index
+        self._counts = await index.counts()
+        self._days = await index.days(_DAYS_SHOWN)
+        if old:
+            self._counted = now
+            self._missing = len(await index.missing(1000))
+            self._conflicts = len(await index.conflicts(1000))
+
+    def _check(self) -> Iterable[tuple[str, str, str, str, str]]:
+        view = self._view()
+        if not view.accepting:
+            yield (
+                "storage-refuses", "fail", f"objects are refused (A700): {view.detail}",
+                f"free space on the volume of {safe(view.path)}; objects are taken again by themselves", "storage",
+            )
+        elif view.full_on is not None and (view.full_on - self._today()).days < _SOON_DAYS:
+            days = (view.full_on - self._today()).days
+            yield (
+                "storage-soon-full", "warn", f"the archive's volume is full in {plural(days, 'day')} at today's growth",
+                "add space, or move old studies away", "storage",
+            )
+        if self._missing:
+            yield (
+                "objects-missing", "fail", f"{plural(self._missing, 'object')} of the index has no file",
+                "restore them from a backup; pacstui doctor lists them", "storage",
+            )
+        if self._counts.quarantined:
+            yield (
+                "quarantine", "note", f"{plural(self._counts.quarantined, 'object')} set aside",
+                "compare them with the stored ones: pacstui storage quarantine", "storage",
+            )
+        if self._conflicts:
+            yield (
+                "conflicts", "note", f"{plural(self._conflicts, 'study', 'studies')} with objects of two patients",
+                "find out which patient is right and correct it at the modality", "studies",
+            )
+
+    def _today(self) -> date:
+        return self._clock.now().astimezone().date()
+
+    def part(self) -> ArchivePart:
+        """Return the counts for the status."""
+        c = self._counts
+        return ArchivePart(
+            c.patients, c.studies, c.series, c.instances, c.bytes, self._archive.stats().free_bytes, c.quarantined
+        )
+
+    @property
+    def writing(self) -> int:
+        """How many received objects wait for the disk."""
+        return self._archive.stats().writing
+
+    def _view(self) -> StorageView:
+        stats = self._archive.stats()
+        today = self._today()
+        per_day = growth(self._days, today)
+        return StorageView(
+            path=str(self._archive.data_dir),
+            total_bytes=stats.total_bytes,
+            free_bytes=stats.free_bytes,
+            archive_bytes=self._counts.bytes,
+            reserve_bytes=self._archive.settings.reserve_bytes,
+            today_bytes=sum(day.bytes for day in self._days if day.day == today),
+            growth_bytes_per_day=per_day,
+            full_on=full_on(stats.free_bytes, self._archive.settings.reserve_bytes, per_day, today),
+            sync_ms=round(stats.sync_ms, 2),
+            commit_ms=round(stats.commit_ms, 2),
+            accepting=stats.accepting,
+            detail=safe(stats.detail),
+            days=self._days,
+        )
+
+    async def show(self) -> StorageView:
+        return self._view()
+
+    async def quarantine(self, limit: int = 100) -> tuple[QuarantineRow, ...]:
+        return await self._archive.index.quarantine(max(1, min(limit, 1000)))
+
+    async def import_one(self, source: str, read: Callable[[], Awaitable[bytes]]) -> dict[str, Any]:
+        """Take one DICOM file that the command line streams in.
+
+        Returns
+        -------
+        dict
+            ``result`` is stored, duplicate, set aside, skipped or refused, with the ``reason`` and ``sop_instance``.
+        """
+        incoming = self._archive.begin_import(source)
+        try:
+            while chunk := await read():
+                waiting = incoming.write(chunk)
+                if waiting is not None:
+                    await waiting
+            stored = await incoming.finish()
+        except Refused as refusal:
+            return {"result": "refused", "reason": refusal.message, "sop_instance": ""}
+        except BaseException:
+            incoming.abandon()
+            raise
+        result = "set aside" if stored.set_aside else "stored" if stored.new else "duplicate"
+        told = "; ".join(part for part in (stored.comment, *stored.warnings) if part)
+        return {
+            "result": result, "reason": told, "sop_instance": stored.header.sop_instance, "bytes": stored.size,
+            "study": stored.header.study,
+        }
+
+
+class StudiesRoom:
+    """The noun ``studies``."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._index = archive.index
+
+    async def list(self, search: str = "", limit: int = 100, before: int | None = None) -> StudyPage:
+        return await self._index.studies(search, limit, before)
+
+    async def show(self, study: str) -> StudyDetail:
+        return await self._index.study(study)

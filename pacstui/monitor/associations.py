@@ -1,0 +1,343 @@
+"""The ledger of associations: open ones, ended ones while they are remembered, and refusals gathered by caller."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pacstui import events
+from pacstui.bus import Bus
+from pacstui.clock import Clock
+from pacstui.contract.associations import (
+    AssociationDetail,
+    AssociationRow,
+    ContextRow,
+    Moment,
+    RefusalRow,
+)
+from pacstui.contract.node import AssociationsPart
+from pacstui.dicom.dimse import Command, Field, name
+from pacstui.dicom.net.association import Association
+from pacstui.dicom.net.service import Refused
+from pacstui.dicom.uids import name_of
+from pacstui.equipment.book import PeerBook
+from pacstui.errors import NotFound
+from pacstui.monitor.arriving import Arriving
+from pacstui.monitor.rates import Recent, Throughput
+from pacstui.text import plural, safe, size
+
+ENDED_KEPT = 500
+REFUSALS_KEPT = 200
+_TIMELINE = 40
+_FAILURES_TOLD = 20
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What is remembered of one association or refused caller."""
+
+    id: int
+    calling: str
+    called: str
+    address: tuple[str, int]
+    opened: datetime
+    started: float
+    association: Association | None = None
+    state: str = "open"
+    doing: str = "idle"
+    stored: int = 0
+    failed: int = 0
+    received: int = 0
+    seconds: float = 0.0
+    recent: Recent = field(default_factory=Recent)
+    messages: Counter[int] = field(default_factory=Counter)
+    timeline: list[Moment] = field(default_factory=list)
+    contexts: tuple[ContextRow, ...] = ()
+    implementation: str = ""
+    max_pdu: int = 0
+    user: str = ""
+    title: str = ""
+    answer: str = ""
+    hint: str = ""
+    modality: str = ""
+    receiving: str = ""
+    receiving_from: int = 0
+
+
+@dataclass(slots=True)
+class _Refusals:
+    entry: int
+    calling: str
+    called: str
+    address: str
+    text: str
+    hint: str
+    count: int
+    first: datetime
+    last: datetime
+
+
+_ANSWERS = {
+    (1, 1): "no reason given",
+    (1, 2): "application context name not supported",
+    (1, 3): "calling AE title not recognized",
+    (1, 7): "called AE title not recognized",
+    (2, 1): "no reason given",
+    (2, 2): "protocol version not supported",
+    (3, 1): "temporary congestion",
+    (3, 2): "local limit exceeded",
+}
+_SOURCES = {1: "service user", 2: "service provider (ACSE)", 3: "service provider (presentation)"}
+
+
+def answer_in_words(result: int, source: int, reason: int) -> str:
+    """Return an A-ASSOCIATE-RJ in the standard's words with its codes (PS3.8 9.3.4)."""
+    if not result:
+        return "A-ABORT, then the connection was closed"
+    how = "permanent" if result == 1 else "transient"
+    told = _ANSWERS.get((source, reason), "reserved reason")
+    return f"A-ASSOCIATE-RJ, {how}, {_SOURCES.get(source, 'unknown source')}, {told} ({result}/{source}/{reason})"
+
+
+class Ledger:
+    """Watches the listener and implements the noun ``associations``."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        clock: Clock,
+        book: PeerBook,
+        throughput: Throughput,
+        arriving: Arriving,
+        limit: int,
+        entered: Callable[[str], None],
+        left: Callable[[str], None],
+    ) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._book = book
+        self._throughput = throughput
+        self._arriving = arriving
+        self.limit = limit
+        self._entered = entered
+        self._left = left
+        self._open: dict[int, _Entry] = {}
+        self._ended: OrderedDict[int, _Entry] = OrderedDict()
+        self._refusals: OrderedDict[tuple[str, str, str, str], _Refusals] = OrderedDict()
+        self._accepted = 0
+        self._rejected = 0
+        bus.subscribe(events.InstanceStored, self._stored)
+
+    # what the network tells
+
+    def opened(self, association: Association) -> None:
+        now = self._clock.now()
+        entry = _Entry(
+            association.id, association.calling, association.called, association.address, now,
+            self._clock.monotonic(), association,
+        )
+        entry.contexts = tuple(
+            ContextRow(
+                c.id, c.abstract_syntax, safe(name_of(c.abstract_syntax)),
+                tuple(safe(name_of(ts)) for ts in c.proposed), safe(name_of(c.transfer_syntax)) if not c.result else "",
+                c.result,
+            )
+            for c in association.contexts
+        )
+        entry.implementation = safe(association.implementation, 100)
+        entry.max_pdu = association.max_pdu_send
+        accepted = sum(not c.result for c in association.contexts)
+        self._moment(entry, f"accepted, {accepted} of {plural(len(association.contexts), 'context')}")
+        self._open[entry.id] = entry
+        self._accepted += 1
+        self._entered(entry.address[0])
+        self._bus.publish(
+            events.AssociationOpened(now, entry.id, entry.calling, entry.called, entry.address[0], accepted)
+        )
+
+    def refused(self, refused: Refused) -> None:
+        now = self._clock.now()
+        self._rejected += 1
+        self._throughput.refused()
+        entry = _Entry(
+            refused.association, refused.calling, refused.called, refused.address, now, self._clock.monotonic(),
+            state="refused", doing="refused",
+        )
+        entry.title = f"Refused: {safe(refused.text)}"
+        entry.answer = answer_in_words(refused.result, refused.source, refused.reason)
+        entry.hint = safe(refused.hint)
+        self._moment(entry, "refused")
+        self._remember(entry)
+        key = (refused.calling, refused.called, refused.address[0], refused.text)
+        known = self._refusals.pop(key, None)
+        if known is None:
+            known = _Refusals(
+                entry.id, refused.calling, refused.called, refused.address[0], safe(refused.text), entry.hint, 0, now,
+                now,
+            )
+            if len(self._refusals) >= REFUSALS_KEPT:
+                self._refusals.popitem(last=False)
+        known.count += 1
+        known.last = now
+        known.entry = entry.id
+        self._refusals[key] = known
+        self._bus.publish(
+            events.AssociationRefused(
+                now, entry.id, refused.calling, refused.called, refused.address[0], refused.result, refused.source,
+                refused.reason, refused.text, refused.hint,
+            )
+        )
+
+    def closed(self, association: Association, how: str, detail: str) -> None:
+        entry = self._open.pop(association.id, None)
+        if entry is None:
+            return
+        entry.state = how
+        entry.doing = how
+        entry.seconds = self._clock.monotonic() - entry.started
+        entry.modality = entry.modality or self._arriving.modality_of(entry.id)
+        entry.association = None
+        self._moment(entry, f"{how}: {safe(detail)}" if detail else how)
+        self._remember(entry)
+        self._left(entry.address[0])
+        self._bus.publish(
+            events.AssociationClosed(
+                self._clock.now(), entry.id, entry.calling, entry.address[0], how, detail, entry.stored, entry.failed,
+                entry.received, entry.seconds,
+            )
+        )
+
+    def message(self, association: Association, command: Command) -> None:
+        entry = self._open.get(association.id)
+        if entry is None:
+            return
+        entry.messages[command.field] += 1
+        if command.field == Field.C_STORE:
+            if entry.doing != "stores":
+                entry.doing = "stores"
+                self._moment(entry, f"stores {safe(name_of(command.affected_sop_class))}")
+            entry.receiving = command.affected_sop_instance
+            entry.receiving_from = entry.received
+        elif command.field == Field.C_ECHO:
+            entry.doing = "echoes"
+            self._moment(entry, "C-ECHO")
+
+    def answered(self, association: Association, command: Command, status: int) -> None:
+        entry = self._open.get(association.id)
+        if entry is None:
+            return
+        entry.receiving = ""
+        if command.field == Field.C_STORE:
+            if status == 0 or status & 0xF000 == 0xB000:
+                entry.stored += 1
+                entry.recent.add(self._clock.monotonic())
+            else:
+                entry.failed += 1
+                if entry.failed <= _FAILURES_TOLD:
+                    self._moment(entry, f"refused an instance with {status:04X}H")
+
+    def received(self, association: Association, count: int) -> None:
+        self._throughput.received(count)
+        entry = self._open.get(association.id)
+        if entry is not None:
+            entry.received += count
+
+    def _stored(self, event: events.InstanceStored) -> None:
+        if event.new:
+            self._throughput.stored(event.size)
+
+    def _moment(self, entry: _Entry, text: str) -> None:
+        if len(entry.timeline) >= _TIMELINE:
+            del entry.timeline[_TIMELINE // 2]
+        entry.timeline.append(Moment(self._clock.now(), text))
+
+    def _remember(self, entry: _Entry) -> None:
+        self._ended[entry.id] = entry
+        while len(self._ended) > ENDED_KEPT:
+            self._ended.popitem(last=False)
+
+    async def tick(self) -> None:
+        """Note how many associations are open, once a second."""
+        self._throughput.associations(len(self._open))
+
+    # what people ask
+
+    def active(self) -> int:
+        """Return how many associations are open."""
+        return len(self._open)
+
+    def part(self) -> AssociationsPart:
+        """Return the counts for the status."""
+        return AssociationsPart(len(self._open), self._accepted, self._rejected, self.limit)
+
+    def rows(self, ended: bool) -> tuple[AssociationRow, ...]:
+        """Return open associations in the order in which they came, after them, if asked, the ended ones, newest first."""
+        listed = [self._row(entry) for entry in self._open.values()]
+        if ended:
+            listed += [self._row(entry) for entry in reversed(self._ended.values())]
+        return tuple(listed)
+
+    def _row(self, entry: _Entry) -> AssociationRow:
+        now = self._clock.monotonic()
+        is_open = entry.association is not None
+        seconds = now - entry.started if is_open else entry.seconds
+        rate = entry.recent.mean(now, seconds) if is_open else (entry.stored / seconds if seconds > 0 else 0.0)
+        doing = entry.doing
+        if is_open and doing in ("stores", "echoes") and not entry.receiving and not entry.recent.mean(now, seconds):
+            doing = "idle"
+        return AssociationRow(
+            entry.id, self._book.name_of(entry.calling), entry.calling, entry.called,
+            f"{entry.address[0]}:{entry.address[1]}", entry.state, doing,
+            entry.modality or self._arriving.modality_of(entry.id), entry.stored, entry.failed, round(rate, 1),
+            entry.received, entry.opened, round(seconds, 1),
+        )
+
+    def refusal_rows(self) -> tuple[RefusalRow, ...]:
+        """Return gathered refusals, the latest first; ``id`` is the latest one's association."""
+        return tuple(
+            RefusalRow(r.entry, r.calling, r.called, r.address, r.text, r.hint, r.count, r.first, r.last)
+            for r in reversed(self._refusals.values())
+        )
+
+    async def list(self, ended: bool = False) -> tuple[AssociationRow, ...]:
+        return self.rows(ended)
+
+    async def refusals(self) -> tuple[RefusalRow, ...]:
+        return self.refusal_rows()
+
+    def _find(self, id: int) -> _Entry:
+        entry = self._open.get(id) or self._ended.get(id)
+        if entry is None:
+            raise NotFound(f"association {id} is not known (any more)", "the last 500 that ended are remembered")
+        return entry
+
+    async def show(self, id: int) -> AssociationDetail:
+        entry = self._find(id)
+        today = self._clock.now().date()
+        gathered = [r for r in self._refusals.values() if r.calling == entry.calling and r.last.date() == today]
+        who = self._book.name_of(entry.calling) or safe(entry.calling) or entry.address[0]
+        stored = f"{plural(entry.stored, 'instance')} stored, {size(entry.received)} received"
+        refused = entry.state == "refused"
+        return AssociationDetail(
+            row=self._row(entry),
+            title=entry.title or f"{who}: {entry.state}",
+            answer=entry.answer or stored + (f", {entry.failed:,} refused" if entry.failed else ""),
+            remedies=(entry.hint,) if entry.hint else (),
+            implementation=entry.implementation,
+            max_pdu=entry.max_pdu,
+            user=entry.user,
+            contexts=entry.contexts,
+            timeline=tuple(entry.timeline),
+            messages={name(field): count for field, count in sorted(entry.messages.items())},
+            receiving=safe(entry.receiving, 64),
+            receiving_bytes=entry.received - entry.receiving_from if entry.receiving else 0,
+            refused_today=sum(r.count for r in gathered) if refused else 0,
+        )
+
+    async def abort(self, id: int) -> None:
+        entry = self._find(id)
+        if entry.association is None:
+            raise NotFound(f"association {id} has already ended", "nothing to abort")
+        await entry.association.abort_and_wait("an operator aborted it")

@@ -1,0 +1,267 @@
+"""The node: makes the rooms, starts them in order and stops them in the other. The only file that knows them all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from pacstui import __version__, logs
+from pacstui.api.server import ControlServer
+from pacstui.archive import Archive
+from pacstui.bus import Bus
+from pacstui.clock import SYSTEM, Clock
+from pacstui.configuration import Loaded, load
+from pacstui.dicom.net.listener import Listener
+from pacstui.dicom.net.service import Timeouts
+from pacstui.dicom.ul.effects import Limits
+from pacstui.equipment.book import PeerBook, address_of
+from pacstui.equipment.room import PeersRoom
+from pacstui.errors import PacsError, SettingsError
+from pacstui.events import NodeStarted, NodeStopping
+from pacstui.monitor.archive import ArchiveRoom, StudiesRoom
+from pacstui.monitor.arriving import Arriving
+from pacstui.monitor.associations import Ledger
+from pacstui.monitor.feed import EventFeed
+from pacstui.monitor.logbook import Logbook
+from pacstui.monitor.problems import Problems
+from pacstui.monitor.rates import Throughput
+from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom, QueueRoom
+from pacstui.services.policy import Admission
+from pacstui.services.storage import StorageService
+from pacstui.services.table import ServiceTable
+
+log = logging.getLogger("pacstui.node")
+_LOOKUP_S = 300.0
+
+
+class Node:
+    """One running node.
+
+    Parameters
+    ----------
+    loaded
+        The configuration and where it came from; read again on SIGHUP.
+    clock
+        Time for everything that people see.
+    """
+
+    def __init__(self, loaded: Loaded, clock: Clock = SYSTEM) -> None:
+        self._loaded = loaded
+        self._settings = loaded.settings
+        self._clock = clock
+        self._bus = Bus()
+        self._stopping = asyncio.Event()
+        self._why = ""
+        self._tasks: list[asyncio.Task[None]] = []
+        self._undo: list[Callable[[], Awaitable[None]]] = []
+        self.address = ""
+
+    def stop(self, why: str) -> None:
+        """Begin to stop; `run` returns when that is done."""
+        if not self._stopping.is_set():
+            self._why = why
+            self._stopping.set()
+
+    async def run(self) -> None:
+        """Start, serve until `stop`, and end in order: no association is cut that could finish in time.
+
+        Raises
+        ------
+        PacsError
+            When the node cannot start: data directory in use, port taken, database unusable.
+        """
+        try:
+            await self._start()
+            await self._stopping.wait()
+            log.info("stopping: %s", self._why)
+            self._bus.publish(NodeStopping(self._clock.now(), self._why))
+        finally:
+            await self._end()
+
+    async def _start(self) -> None:
+        settings, clock, bus = self._settings, self._clock, self._bus
+        data_dir = settings.node.data_dir
+        Logbook(bus)
+        feed = EventFeed(bus)
+        throughput = Throughput(clock)
+        arriving = Arriving(bus, clock)
+        problems = Problems(clock)
+        self._book = book = PeerBook(settings.peers, bus)
+
+        archive = await Archive.open(data_dir, settings.archive, bus, clock, busy_s=settings.database.busy_s)
+        self._undo.append(archive.close)
+        archive_room = ArchiveRoom(archive, problems, bus, clock)
+        await archive_room.refresh()
+
+        self._admission = admission = Admission(settings.dicom, book)
+        self._ledger = ledger = Ledger(
+            bus, clock, book, throughput, arriving, settings.dicom.max_associations, admission.entered, admission.left
+        )
+        services = ServiceTable(StorageService(archive, bus, clock))
+        dicom = settings.dicom
+        self._listener = listener = Listener(
+            admission,
+            services.service_for,
+            observer=ledger,
+            timeouts=Timeouts(artim=dicom.artim_s, idle=dicom.idle_s, message=dicom.message_s),
+            limits=Limits(max_pdu=dicom.max_pdu),
+            clock=clock,
+        )
+        port = await listener.start(dicom.host, dicom.port)
+        self._undo.append(lambda: listener.close(settings.node.drain_s))
+        self.address = f"{settings.dicom.host}:{port}"
+
+        associations = ledger
+        queue = QueueRoom(arriving, archive_room)
+        node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
+        rooms: dict[str, Any] = {
+            "node": node,
+            "overview": OverviewRoom(node, associations, queue, archive_room, feed, clock),
+            "associations": associations,
+            "queue": queue,
+            "storage": archive_room,
+            "studies": StudiesRoom(archive),
+            "peers": PeersRoom(book, lambda: self._settings.dicom.ae_title, bus, clock),
+            "feed": feed,
+        }
+        server = ControlServer(data_dir, rooms, archive_room.import_one, bus, clock)
+        await server.start()
+        self._undo.append(server.close)
+        self._tasks = [
+            asyncio.create_task(self._every(1.0, archive_room.refresh), name="archive counts"),
+            asyncio.create_task(self._every(1.0, ledger.tick), name="association counts"),
+            asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
+        ]
+        for note in self._loaded.notes:
+            log.warning("%s", note)
+        log.info("pacstui %s, %s listens on %s, data in %s", __version__, settings.dicom.ae_title, self.address, data_dir)
+        bus.publish(NodeStarted(clock.now(), settings.dicom.ae_title, self.address))
+
+    def _identity(self) -> Identity:
+        return Identity(self._settings.dicom.ae_title, self.address, str(self._settings.node.data_dir))
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while not self._stopping.is_set():
+            try:
+                await work()
+            except PacsError as fault:
+                log.warning("%s", fault)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def _look_up_hosts(self) -> None:
+        for host in self._book.hosts():
+            self._book.learn(host, await asyncio.to_thread(address_of, host))
+
+    async def reload(self) -> None:
+        """Read the configuration again: peers, who may call, limits and log level change at once, the rest at the next
+        start. A configuration with mistakes changes nothing."""
+        try:
+            loaded = await asyncio.to_thread(load, self._loaded.source)
+        except SettingsError as fault:
+            log.error("the configuration was not reloaded: %s %s", fault, "; ".join(fault.problems))
+            return
+        old, new = self._settings, loaded.settings
+        self._loaded, self._settings = loaded, new.model_copy(update={"node": old.node, "archive": old.archive})
+        self._book.replace(new.peers)
+        self._admission.replace(new.dicom)
+        self._ledger.limit = new.dicom.max_associations
+        logging.getLogger().setLevel(new.node.log_level.upper())
+        later = [
+            name
+            for name, before, after in (
+                ("[node] data_dir", old.node.data_dir, new.node.data_dir),
+                ("[dicom] host", old.dicom.host, new.dicom.host),
+                ("[dicom] port", old.dicom.port, new.dicom.port),
+                ("[archive]", old.archive, new.archive),
+                ("[database]", old.database, new.database),
+            )
+            if before != after
+        ]
+        log.info("configuration reloaded%s", f"; only at the next start: {', '.join(later)}" if later else "")
+        await self._look_up_hosts()
+
+    async def _end(self) -> None:
+        self._stopping.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        listener_first = self._order_of_end()
+        for undo in listener_first:
+            try:
+                await undo()
+            except Exception:  # each room gets its chance to end, whatever the one before it did
+                log.exception("a room did not end cleanly")
+
+    def _order_of_end(self) -> Iterable[Callable[[], Awaitable[None]]]:
+        """Listener, control socket, archive: consoles see the last associations end, the archive outlives both."""
+        undo, self._undo = self._undo, []
+        if len(undo) == 3:
+            archive, listener, server = undo
+            return (listener, server, archive)
+        return tuple(reversed(undo))
+
+
+async def _main(loaded: Loaded) -> None:
+    loop = asyncio.get_running_loop()
+    node = Node(loaded)
+    reloads: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = loop.create_task(node.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, node.stop, f"signal {signal.Signals(number).name}")
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    await node.run()
+
+
+def _run_loop(main: Awaitable[None]) -> None:
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    if os.environ.get("PACSTUI_LOOP", "uvloop") == "uvloop":
+        with contextlib.suppress(ImportError):
+            import uvloop
+
+            factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main)  # type: ignore[arg-type]
+
+
+def prepare(data_dir: Path) -> None:
+    """Make the data directory, readable by its owner only.
+
+    Raises
+    ------
+    PacsError
+        When it cannot be made or written.
+    """
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(data_dir, os.W_OK | os.X_OK):
+            raise PermissionError(13, "not writable by this user")
+    except OSError as fault:
+        raise PacsError(
+            f"the data directory {data_dir} cannot be used: {fault.strerror}", "correct its rights, or [node] data_dir"
+        ) from fault
+
+
+def run(loaded: Loaded, *, log_json: bool = False) -> int:
+    """Run the node until SIGTERM or SIGINT; return the exit code: 0, or 1 when it could not start."""
+    logs.configure(loaded.settings.node.log_level, as_json=log_json)
+    try:
+        prepare(loaded.settings.node.data_dir)
+        _run_loop(_main(loaded))
+    except PacsError as fault:
+        log.error("%s", fault)
+        return 1
+    return 0
+
+
