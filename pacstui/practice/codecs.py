@@ -69,9 +69,9 @@ _ORDER = (4, 5, 3, 6, 2, 7, 1, 0, 8, 9, 10, 11, 12, 13, 14, 15, 16)
 
 
 @lru_cache(maxsize=1)
-def _huffman() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _huffman() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return code and code length for each category 0 to 16."""
-    codes, lengths = np.zeros(17, np.int64), np.zeros(17, np.int64)
+    codes, lengths = np.zeros(17, np.int32), np.zeros(17, np.int32)
     code, used = 0, 0
     for length, many in enumerate(_COUNTS, 1):
         for _ in range(many):
@@ -87,7 +87,7 @@ def jpeg_lossless(picture: Bytes | Words, *, bits: int) -> bytes:
     ``bits`` is the precision, 8 to 16; all values must fit in.
     """
     rows, columns = picture.shape
-    value = picture.astype(np.int64)
+    value = picture.astype(np.int32)
     predicted = np.empty_like(value)
     predicted[:, 1:] = value[:, :-1]
     predicted[1:, 0] = value[:-1, 0]
@@ -95,18 +95,18 @@ def jpeg_lossless(picture: Bytes | Words, *, bits: int) -> bytes:
     difference = (value - predicted).ravel()
     difference = (difference + 32768) % 65536 - 32768
     size = np.abs(difference)
-    category = np.where(size > 0, np.floor(np.log2(np.maximum(size, 1))).astype(np.int64) + 1, 0)
-    extra = np.where(difference < 0, difference + (np.int64(1) << category) - 1, difference)
+    category = np.where(size > 0, np.floor(np.log2(np.maximum(size, 1))).astype(np.int32) + 1, 0)
+    extra = np.where(difference < 0, difference + (np.int32(1) << category) - 1, difference)
     codes, lengths = _huffman()
     tail = np.where(category == 16, 0, category)
     word = (codes[category] << tail) | np.where(category == 16, 0, extra)
     length = lengths[category] + tail
     total = int(length.sum())
-    ends = np.cumsum(length)
+    ends = np.cumsum(length, dtype=np.int32)
     which = np.repeat(np.arange(length.size), length)
-    shift = ends[which] - 1 - np.arange(total)
-    stream = ((word[which] >> shift) & 1).astype(np.uint8)
-    stream = np.concatenate((stream, np.ones(-total % 8, np.uint8)))
+    shift = ends[which] - 1 - np.arange(total, dtype=np.int32)
+    stream = np.ones(total + -total % 8, np.uint8)
+    stream[:total] = np.right_shift(word[which], shift) & 1
     coded = np.packbits(stream).tobytes().replace(b"\xff", b"\xff\x00")
     table = bytes((0, *_COUNTS, *_ORDER))
     frame = struct.pack(">HBHHB3B", 11, bits, rows, columns, 1, 1, 0x11, 0)
