@@ -1,0 +1,287 @@
+"""The archive as the other rooms see it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeVar
+
+from pacstui import events
+from pacstui.archive import paths
+from pacstui.archive.disk import Disk, Folders
+from pacstui.archive.imports import IncomingFile
+from pacstui.archive.incoming import Incoming, close_quietly
+from pacstui.archive.lane import IngestLane
+from pacstui.archive.lock import DataLock
+from pacstui.archive.refusal import PROCESSING_FAILURE, Refused, is_pressure, refusal_of
+from pacstui.archive.space import Space
+from pacstui.archive.work import Job, Stored
+from pacstui.bus import Bus
+from pacstui.clock import SYSTEM, Clock
+from pacstui.db import Database
+from pacstui.errors import Unavailable
+from pacstui.index import Index
+from pacstui.settings import ArchiveSettings
+
+T = TypeVar("T")
+log = logging.getLogger("pacstui.archive")
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The archive's disk at this moment.
+
+    ``sync_ms`` and ``commit_ms`` are medians over the last batches: making files durable, committing their rows.
+    ``writing`` counts objects that wait for the disk. While ``accepting`` is false, ``detail`` says why.
+    """
+
+    free_bytes: int
+    total_bytes: int
+    sync_ms: float
+    commit_ms: float
+    writing: int
+    accepting: bool
+    detail: str
+
+
+def make_private(data_dir: Path) -> None:
+    """Make the data directory, for its owner's eyes only; raise `Unavailable` when that cannot be."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if data_dir.stat().st_uid == os.getuid():
+            data_dir.chmod(0o700)
+    except OSError as error:
+        raise Unavailable(
+            f"The data directory {data_dir} cannot be made: {error.strerror}", "Choose another with [node] data_dir"
+        ) from error
+
+
+class Archive:
+    """Objects on disk and their index. Everything here runs on the event loop that opened it."""
+
+    def __init__(
+        self, data_dir: Path, settings: ArchiveSettings, bus: Bus, clock: Clock, db: Database, disk: Disk,
+        lock: DataLock | None,
+    ) -> None:  # fmt: skip
+        self.data_dir = data_dir
+        self.settings = settings
+        self.max_object_bytes = settings.max_object_bytes
+        self.disk = disk
+        self.db = db
+        self.index = Index(db)
+        self._bus = bus
+        self._clock = clock
+        self._lock = lock
+        self._folders = Folders(data_dir, disk)
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="pacstui-spill")
+        self._loop = asyncio.get_running_loop()
+        self._open = True
+        self.space = Space(data_dir, disk, settings.reserve_bytes, clock, self._pressure)
+        self.lane = IngestLane(db, self._folders, disk, clock, settings.duplicates, self._finished)
+
+    @classmethod
+    async def open(
+        cls, data_dir: Path, settings: ArchiveSettings | None = None, bus: Bus | None = None, clock: Clock = SYSTEM, *,
+        busy_s: float = 10.0, disk: Disk | None = None,
+    ) -> Archive:  # fmt: skip
+        """Open the archive in ``data_dir``, make it where there is none, and reconcile files with rows.
+
+        Parameters
+        ----------
+        data_dir
+            Folder of the archive; made if missing, readable by its owner only.
+        settings
+            The archive's section of the settings; defaults if None.
+        bus
+            Where events go; nowhere if None.
+        clock
+            Time.
+        busy_s
+            Seconds to wait for a database that another program has locked.
+        disk
+            System calls; tests give one that fails.
+
+        Raises
+        ------
+        AlreadyRunning
+            When another process has this data directory open.
+        Unavailable, StorageFull, Corrupt
+            When folder or database cannot be used.
+        """
+        make_private(data_dir)
+        lock = DataLock.take(data_dir)
+        db: Database | None = None
+        try:
+            db = await Database.open(data_dir / paths.DATABASE, busy_s)
+            archive = cls(data_dir, settings or ArchiveSettings(), bus or Bus(), clock, db, disk or Disk(), lock)
+        except BaseException:
+            if db is not None:
+                await db.close()
+            lock.release()
+            raise
+        archive.space.look()
+        return archive
+
+    async def close(self) -> None:
+        """Finish what waits, close database and descriptors, let go of the lock. May be called twice."""
+        if not self._open:
+            return
+        self._open = False
+        await self.lane.drained()
+        await asyncio.to_thread(self._threads.shutdown)
+        await self.db.close()
+        self._folders.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def begin(
+        self, *, calling: str, address: str, association: int, sop_class: str, sop_instance: str, transfer_syntax: str
+    ) -> Incoming:
+        """Begin to take an object that a C-STORE announces.
+
+        Raises
+        ------
+        Refused
+            At once, when space is short.
+        """
+        incoming = Incoming(
+            self, calling, address, association, sop_class.rstrip(" \0"), sop_instance.rstrip(" \0"), transfer_syntax
+        )
+        if not self._open:
+            raise self.refuse(incoming, Refused(PROCESSING_FAILURE, "The archive is being closed"))
+        try:
+            self.space.check()
+        except Refused as refusal:
+            raise self.refuse(incoming, refusal) from None
+        return incoming
+
+    def begin_import(self, source: str) -> IncomingFile:
+        """Begin to take a whole DICOM file; ``source`` is what the index shows instead of a calling AE title."""
+        return IncomingFile(self, source)
+
+    def begin_file(self, source: str, transfer_syntax: str) -> Incoming:
+        """Begin to take the data set of a file; its own UIDs say what it is. Raises `Refused` as `begin` does."""
+        return self.begin(
+            calling=source, address="", association=0, sop_class="", sop_instance="", transfer_syntax=transfer_syntax
+        )
+
+    def stats(self) -> Stats:
+        """Return what is known of the disk now; asks the system at most every half second."""
+        self.space.look()
+        lane = self.lane
+        return Stats(
+            free_bytes=self.space.free,
+            total_bytes=self.space.total,
+            sync_ms=round(median(lane.sync_ms), 3) if lane.sync_ms else 0.0,
+            commit_ms=round(median(lane.commit_ms), 3) if lane.commit_ms else 0.0,
+            writing=lane.writing,
+            accepting=not self.space.detail,
+            detail=self.space.detail,
+        )
+
+    def path_of(self, relative: str) -> Path:
+        """Return the place of an object's file, given the path that the index has."""
+        return self.data_dir / relative
+
+    # What Incoming needs of the archive.
+
+    def in_thread(self, function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
+        """Run ``function`` on one of the two threads for large objects."""
+        return self._loop.run_in_executor(self._threads, function, *arguments)
+
+    def temp_name(self) -> str:
+        """Return a new name for a file in the incoming folder."""
+        return self.lane.temp_name()
+
+    def new_file(self, name: str) -> int:
+        """Make a temporary file; return its descriptor."""
+        return self._folders.new_file(name)
+
+    def incoming_path(self, name: str) -> Path:
+        """Return the place of a temporary file."""
+        return self.data_dir / paths.INCOMING / name
+
+    def discard(self, fd: int, name: str) -> None:
+        """Close and remove a temporary file, away from the event loop."""
+
+        def remove() -> None:
+            if fd >= 0:
+                close_quietly(fd)
+            try:
+                self.disk.unlink(name, self._folders.incoming)
+            except FileNotFoundError:
+                pass  # it was never made
+            except OSError as error:
+                log.warning("a temporary file could not be removed: %s", error)
+
+        self._threads.submit(remove)
+
+    def refuse(self, incoming: Incoming, error: BaseException) -> BaseException:
+        """Return what to raise for ``error``, and tell the bus of a refusal."""
+        if isinstance(error, asyncio.CancelledError):
+            return error
+        refusal = refusal_of(error)
+        if is_pressure(error):
+            self.space.failed(error)
+        elif refusal is not error:
+            log.error("storing an object failed", exc_info=error)
+        if not refusal.told:
+            refusal.told = True
+            self._bus.publish(
+                events.InstanceRefused(
+                    self._clock.now(), incoming.association, incoming.calling, incoming.sop_instance, refusal.status,
+                    refusal.comment,
+                )
+            )  # fmt: skip
+        return refusal
+
+    def _pressure(self, full: bool, detail: str) -> None:
+        self._bus.publish(events.StoragePressure(self._clock.now(), full, detail))
+
+    def _finished(self, batch: list[Job]) -> None:
+        """Release the waiting, then tell the bus."""
+        now = self._clock.now()
+        wrote = False
+        for job in batch:
+            error = job.error
+            if error is not None:
+                if not job.future.done():
+                    job.future.set_exception(error)
+                continue
+            wrote = True
+            if not job.future.done():
+                job.future.set_result(
+                    Stored(
+                        job.new, job.status, job.comment, job.header, job.path, job.size, job.digest,
+                        tuple(job.warnings), bool(job.reason) and not job.placed_in_objects,
+                    )
+                )  # fmt: skip
+        if wrote:
+            self.space.worked()
+        for job in batch:
+            if job.error is None:
+                self._tell(job, now)
+
+    def _tell(self, job: Job, now: Any) -> None:
+        header = job.header
+        if job.reason:
+            self._bus.publish(
+                events.InstanceQuarantined(
+                    now, job.association, job.calling, header.sop_instance, self.settings.duplicates,
+                    f"{job.aside_folder}/{job.aside_name}" if job.aside_folder else job.path,
+                )
+            )  # fmt: skip
+            if not job.placed_in_objects:
+                return
+        self._bus.publish(
+            events.InstanceStored(
+                now, job.association, job.calling, header.sop_instance, header.series, header.study,
+                header.patient_name, header.modality, header.get(0x00081030), job.size, job.new,
+            )
+        )  # fmt: skip

@@ -1,0 +1,122 @@
+-- What the migrations lead to. A test compares the two.
+CREATE TABLE alembic_version (
+    version_num VARCHAR(32) NOT NULL,
+    PRIMARY KEY (version_num)
+);
+CREATE TABLE daily (
+    day TEXT NOT NULL,
+    patients INTEGER DEFAULT '0' NOT NULL,
+    studies INTEGER DEFAULT '0' NOT NULL,
+    series INTEGER DEFAULT '0' NOT NULL,
+    instances INTEGER DEFAULT '0' NOT NULL,
+    bytes INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (day)
+);
+CREATE TABLE patients (
+    id INTEGER NOT NULL,
+    patient_id TEXT DEFAULT '' NOT NULL,
+    issuer TEXT DEFAULT '' NOT NULL,
+    scope TEXT DEFAULT '' NOT NULL,
+    name TEXT DEFAULT '' NOT NULL,
+    name_key TEXT DEFAULT '' NOT NULL,
+    birth_date TEXT DEFAULT '' NOT NULL,
+    sex TEXT DEFAULT '' NOT NULL,
+    marked INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE (patient_id, issuer, scope)
+);
+CREATE TABLE quarantine (
+    id INTEGER NOT NULL,
+    received INTEGER DEFAULT '0' NOT NULL,
+    sop_instance TEXT DEFAULT '' NOT NULL,
+    calling TEXT DEFAULT '' NOT NULL,
+    reason TEXT DEFAULT '' NOT NULL,
+    path TEXT DEFAULT '' NOT NULL,
+    bytes INTEGER DEFAULT '0' NOT NULL,
+    digest BLOB NOT NULL,
+    PRIMARY KEY (id)
+);
+CREATE INDEX quarantine_sop_instance ON quarantine (sop_instance);
+CREATE TABLE studies (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    patient INTEGER NOT NULL,
+    study TEXT NOT NULL,
+    patient_name TEXT DEFAULT '' NOT NULL,
+    name_key TEXT DEFAULT '' NOT NULL,
+    other_name_key TEXT DEFAULT '' NOT NULL,
+    patient_id TEXT DEFAULT '' NOT NULL,
+    patient_id_key TEXT DEFAULT '' NOT NULL,
+    issuer TEXT DEFAULT '' NOT NULL,
+    birth_date TEXT DEFAULT '' NOT NULL,
+    sex TEXT DEFAULT '' NOT NULL,
+    date TEXT DEFAULT '' NOT NULL,
+    time TEXT DEFAULT '' NOT NULL,
+    accession TEXT DEFAULT '' NOT NULL,
+    accession_key TEXT DEFAULT '' NOT NULL,
+    study_id TEXT DEFAULT '' NOT NULL,
+    description TEXT DEFAULT '' NOT NULL,
+    referring TEXT DEFAULT '' NOT NULL,
+    institution TEXT DEFAULT '' NOT NULL,
+    search TEXT DEFAULT '' NOT NULL,
+    modalities TEXT DEFAULT '' NOT NULL,
+    calling TEXT DEFAULT '' NOT NULL,
+    "conflict" TEXT DEFAULT '' NOT NULL,
+    marked INTEGER DEFAULT '0' NOT NULL,
+    series INTEGER DEFAULT '0' NOT NULL,
+    instances INTEGER DEFAULT '0' NOT NULL,
+    bytes INTEGER DEFAULT '0' NOT NULL,
+    received INTEGER DEFAULT '0' NOT NULL,
+    changed INTEGER DEFAULT '0' NOT NULL,
+    FOREIGN KEY(patient) REFERENCES patients (id),
+    UNIQUE (study)
+);
+CREATE INDEX studies_accession ON studies (accession_key) WHERE accession_key != '';
+CREATE INDEX studies_date ON studies (date);
+CREATE INDEX studies_name ON studies (name_key);
+CREATE INDEX studies_other_name ON studies (other_name_key) WHERE other_name_key != '';
+CREATE INDEX studies_patient ON studies (patient);
+CREATE INDEX studies_patient_id ON studies (patient_id_key);
+CREATE TABLE series (
+    id INTEGER NOT NULL,
+    study INTEGER NOT NULL,
+    series TEXT NOT NULL,
+    number TEXT DEFAULT '' NOT NULL,
+    modality TEXT DEFAULT '' NOT NULL,
+    description TEXT DEFAULT '' NOT NULL,
+    station TEXT DEFAULT '' NOT NULL,
+    body_part TEXT DEFAULT '' NOT NULL,
+    protocol TEXT DEFAULT '' NOT NULL,
+    date TEXT DEFAULT '' NOT NULL,
+    time TEXT DEFAULT '' NOT NULL,
+    instances INTEGER DEFAULT '0' NOT NULL,
+    bytes INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE (study, series),
+    FOREIGN KEY(study) REFERENCES studies (id)
+);
+CREATE TABLE instances (
+    id INTEGER NOT NULL,
+    series INTEGER NOT NULL,
+    sop_instance TEXT NOT NULL,
+    sop_class TEXT DEFAULT '' NOT NULL,
+    transfer_syntax TEXT DEFAULT '' NOT NULL,
+    number TEXT DEFAULT '' NOT NULL,
+    date TEXT DEFAULT '' NOT NULL,
+    time TEXT DEFAULT '' NOT NULL,
+    image_type TEXT DEFAULT '' NOT NULL,
+    frames TEXT DEFAULT '' NOT NULL,
+    rows TEXT DEFAULT '' NOT NULL,
+    columns TEXT DEFAULT '' NOT NULL,
+    digest BLOB NOT NULL,
+    meta_digest BLOB NOT NULL,
+    data_offset INTEGER DEFAULT '0' NOT NULL,
+    size INTEGER DEFAULT '0' NOT NULL,
+    path TEXT DEFAULT '' NOT NULL,
+    calling TEXT DEFAULT '' NOT NULL,
+    received INTEGER DEFAULT '0' NOT NULL,
+    missing INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY(series) REFERENCES series (id),
+    UNIQUE (sop_instance)
+);
+CREATE INDEX instances_series ON instances (series);

@@ -1,0 +1,352 @@
+"""Writes rows for stored objects: the hot path, on the driver, with a cache so that a known series costs no look-up.
+
+Everything here but :func:`entry_of` runs on the writer lane's thread inside its transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pacstui.dicom.header import Header
+from pacstui.index.fold import fold, name_keys
+
+_CACHE = 4096
+
+_INSERT_INSTANCE = (
+    "INSERT INTO instances (series, sop_instance, sop_class, transfer_syntax, number, date, time, image_type, frames,"
+    " rows, columns, digest, meta_digest, data_offset, size, path, calling, received)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
+_REPLACE_INSTANCE = (
+    "UPDATE instances SET series=?, sop_class=?, transfer_syntax=?, number=?, date=?, time=?, image_type=?, frames=?,"
+    " rows=?, columns=?, digest=?, meta_digest=?, data_offset=?, size=?, path=?, calling=?, received=?, missing=0"
+    " WHERE id=?"
+)
+_FIND = (
+    "SELECT i.id, i.digest, i.transfer_syntax, i.path, i.size, i.data_offset, i.series, s.study, i.missing"
+    " FROM instances i JOIN series s ON s.id = i.series WHERE i.sop_instance = ?"
+)
+_STUDY_FILL = ("patient_name", "birth_date", "sex", "date", "time", "accession", "study_id", "description",
+               "referring", "institution")  # fmt: skip
+_SERIES_FILL = ("number", "modality", "description", "station", "body_part", "protocol", "date", "time")
+
+
+_STUDY_LIST = ", ".join(_STUDY_FILL)
+_SERIES_LIST = ", ".join(_SERIES_FILL)
+_SET_STUDY = ", ".join(f"{column}=?" for column in _STUDY_FILL)
+_SET_SERIES = ", ".join(f"{column}=?" for column in _SERIES_FILL)
+# The parts put together are constants of this module.
+_FIND_STUDY = (
+    f"SELECT id, patient, patient_id, issuer, conflict, marked, calling, {_STUDY_LIST} FROM studies WHERE study=?"  # noqa: S608
+)
+_UPDATE_STUDY = (
+    "UPDATE studies SET conflict=?, marked=?, calling=?, name_key=?, other_name_key=?, accession_key=?, search=?,"  # noqa: S608
+    f" {_SET_STUDY} WHERE id=?"
+)
+_INSERT_STUDY = (
+    "INSERT INTO studies (patient, study, patient_id, patient_id_key, issuer, name_key, other_name_key, accession_key,"  # noqa: S608
+    f" search, calling, marked, received, changed, {_STUDY_LIST})"
+    " VALUES (" + ",".join("?" * (13 + len(_STUDY_FILL))) + ")"
+)
+_FIND_SERIES = f"SELECT id, {_SERIES_LIST} FROM series WHERE study=? AND series=?"  # noqa: S608
+_UPDATE_SERIES = f"UPDATE series SET {_SET_SERIES} WHERE id=?"  # noqa: S608
+_INSERT_SERIES = (
+    f"INSERT INTO series (study, series, {_SERIES_LIST}) VALUES (" + ",".join("?" * (2 + len(_SERIES_FILL))) + ")"  # noqa: S608
+)
+
+
+class Entry(NamedTuple):
+    """One object as the index takes it. ``known`` holds, exactly, every value that patient, study and series rows are
+    made of: an entry whose ``known`` was seen before needs no look at those rows."""
+
+    sop_instance: str
+    known: tuple[Any, ...]
+    patient: tuple[str, str, str]
+    study: str
+    study_values: tuple[str, ...]
+    series: str
+    series_values: tuple[str, ...]
+    calling: str
+    marked: bool
+    instance: tuple[str, ...]
+
+
+class Place(NamedTuple):
+    """Where the object's bytes are and what they are: the rest of its row."""
+
+    digest: bytes
+    meta_digest: bytes
+    data_offset: int
+    size: int
+    path: str
+
+
+class Found(NamedTuple):
+    """A stored instance, as the lane needs it to tell repeats from duplicates."""
+
+    id: int
+    digest: bytes
+    transfer_syntax: str
+    path: str
+    size: int
+    data_offset: int
+    series: int
+    study: int
+    missing: int
+
+
+@dataclass(slots=True)
+class _Ids:
+    patient: int
+    study: int
+    series: int
+    conflict: str
+
+
+def entry_of(header: Header, transfer_syntax: str, calling: str) -> Entry:
+    """Return the rows' values for an object with valid UIDs."""
+    get = header.values.get
+    study, series = header.study, header.series
+    patient_id = get(0x00100020, "")
+    patient = (patient_id, get(0x00100021, ""), "" if patient_id else study)
+    study_values = (
+        get(0x00100010, ""), get(0x00100030, ""), get(0x00100040, ""), get(0x00080020, ""), get(0x00080030, ""),
+        get(0x00080050, ""), get(0x00200010, ""), get(0x00081030, ""), get(0x00080090, ""), get(0x00080080, ""),
+    )  # fmt: skip
+    series_values = (
+        get(0x00200011, ""), get(0x00080060, ""), get(0x0008103E, ""), get(0x00081010, ""), get(0x00180015, ""),
+        get(0x00181030, ""), get(0x00080021, ""), get(0x00080031, ""),
+    )  # fmt: skip
+    instance = (
+        header.sop_class, transfer_syntax, get(0x00200013, ""), get(0x00080023, ""), get(0x00080033, ""),
+        get(0x00080008, ""), get(0x00280008, ""), get(0x00280010, ""), get(0x00280011, ""),
+    )  # fmt: skip
+    known = (study, series, patient, study_values, series_values, calling, header.marked)
+    return Entry(
+        header.sop_instance, known, patient, study, study_values, series, series_values, calling, header.marked,
+        instance,
+    )  # fmt: skip
+
+
+class IndexWriter:
+    """Adds objects to the index, a transaction at a time: ``add`` and ``replace`` for each, then ``flush`` once."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[Any, ...], _Ids] = {}
+        self._clear()
+
+    def _clear(self) -> None:
+        self._series: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+        self._studies: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+        self._patients_added = 0
+        self._studies_added = 0
+        self._series_added = 0
+        self._instances_added = 0
+        self._bytes_added = 0
+
+    def forget(self) -> None:
+        """Drop everything that a transaction which was rolled back has left behind."""
+        self._seen.clear()
+        self._clear()
+
+    def find(self, connection: sqlite3.Connection, sop_instance: str) -> Found | None:
+        """Return the stored instance of that UID."""
+        row = connection.execute(_FIND, (sop_instance,)).fetchone()
+        return Found._make(row) if row else None
+
+    def add(self, connection: sqlite3.Connection, entry: Entry, place: Place, received: int) -> str:
+        """Insert an instance; return why its study is doubtful, empty if it is not.
+
+        ``received`` is in microseconds since 1970.
+        """
+        ids = self._ids(connection, entry, received)
+        digest, meta_digest, data_offset, size, path = place
+        connection.execute(
+            _INSERT_INSTANCE,
+            (ids.series, entry.sop_instance, *entry.instance, digest, meta_digest, data_offset, size, path,
+             entry.calling, received),
+        )  # fmt: skip
+        self._count(ids.series, ids.study, 1, size)
+        return ids.conflict
+
+    def replace(
+        self, connection: sqlite3.Connection, old: Found, entry: Entry, place: Place, received: int
+    ) -> str:
+        """Let an instance's row describe other content; return why its study is doubtful, empty if it is not."""
+        ids = self._ids(connection, entry, received)
+        digest, meta_digest, data_offset, size, path = place
+        connection.execute(
+            _REPLACE_INSTANCE,
+            (ids.series, *entry.instance, digest, meta_digest, data_offset, size, path, entry.calling, received,
+             old.id),
+        )  # fmt: skip
+        self._count(old.series, old.study, -1, -old.size)
+        self._count(ids.series, ids.study, 1, size)
+        return ids.conflict
+
+    def moved(self, connection: sqlite3.Connection, old: Found, place: Place) -> None:
+        """Note that the same content lies in another file now."""
+        connection.execute(
+            "UPDATE instances SET meta_digest=?, data_offset=?, path=?, missing=0 WHERE id=?",
+            (place.meta_digest, place.data_offset, place.path, old.id),
+        )
+
+    def set_aside(
+        self, connection: sqlite3.Connection, received: int, sop_instance: str, calling: str, reason: str, path: str,
+        size: int, digest: bytes,
+    ) -> None:  # fmt: skip
+        """Insert a row for an object in quarantine."""
+        connection.execute(
+            "INSERT INTO quarantine (received, sop_instance, calling, reason, path, bytes, digest)"
+            " VALUES (?,?,?,?,?,?,?)",
+            (received, sop_instance, calling, reason, path, size, digest),
+        )
+
+    def is_set_aside(self, connection: sqlite3.Connection, sop_instance: str, digest: bytes) -> str:
+        """Return where that very content is in quarantine, empty if it is not."""
+        row = connection.execute(
+            "SELECT path FROM quarantine WHERE sop_instance=? AND digest=?", (sop_instance, digest)
+        ).fetchone()
+        return str(row[0]) if row else ""
+
+    def flush(self, connection: sqlite3.Connection, day: str, received: int) -> None:
+        """Write the counters of everything since the last flush."""
+        for key, (count, size) in self._series.items():
+            connection.execute(
+                "UPDATE series SET instances=instances+?, bytes=bytes+? WHERE id=?", (count, size, key)
+            )
+        for key, (count, size) in self._studies.items():
+            connection.execute(
+                "UPDATE studies SET instances=instances+?, bytes=bytes+?, changed=? WHERE id=?",
+                (count, size, received, key),
+            )
+        if self._series:
+            connection.execute(
+                "INSERT INTO daily (day, patients, studies, series, instances, bytes) VALUES (?,?,?,?,?,?)"
+                " ON CONFLICT (day) DO UPDATE SET patients=patients+excluded.patients,"
+                " studies=studies+excluded.studies, series=series+excluded.series,"
+                " instances=instances+excluded.instances, bytes=bytes+excluded.bytes",
+                (day, self._patients_added, self._studies_added, self._series_added, self._instances_added,
+                 self._bytes_added),
+            )  # fmt: skip
+        self._clear()
+
+    def _count(self, series: int, study: int, count: int, size: int) -> None:
+        for totals in (self._series[series], self._studies[study]):
+            totals[0] += count
+            totals[1] += size
+        self._instances_added += count
+        self._bytes_added += size
+
+    def _ids(self, connection: sqlite3.Connection, entry: Entry, received: int) -> _Ids:
+        ids = self._seen.get(entry.known)
+        if ids is not None:
+            return ids
+        study, patient, conflict = self._study(connection, entry, received)
+        series = self._series_row(connection, entry, study)
+        ids = _Ids(patient, study, series, conflict)
+        if len(self._seen) >= _CACHE:
+            self._seen.clear()
+        self._seen[entry.known] = ids
+        return ids
+
+    def _patient(self, connection: sqlite3.Connection, entry: Entry) -> int:
+        name, birth_date, sex = entry.study_values[:3]
+        row = connection.execute(
+            "SELECT id, name, birth_date, sex FROM patients WHERE patient_id=? AND issuer=? AND scope=?", entry.patient
+        ).fetchone()
+        if row is None:
+            cursor = connection.execute(
+                "INSERT INTO patients (patient_id, issuer, scope, name, name_key, birth_date, sex, marked)"
+                " VALUES (?,?,?,?,?,?,?,?)",
+                (*entry.patient, name, name_keys(name)[0], birth_date, sex, int(entry.marked)),
+            )
+            self._patients_added += 1
+            assert cursor.lastrowid is not None
+            return cursor.lastrowid
+        merged = (name or row[1], birth_date or row[2], sex or row[3])
+        if merged != row[1:]:
+            connection.execute(
+                "UPDATE patients SET name=?, birth_date=?, sex=?, name_key=? WHERE id=?",
+                (*merged, name_keys(merged[0])[0], row[0]),
+            )
+        return int(row[0])
+
+    def _study(self, connection: sqlite3.Connection, entry: Entry, received: int) -> tuple[int, int, str]:
+        row = connection.execute(_FIND_STUDY, (entry.study,)).fetchone()
+        if row is None:
+            patient = self._patient(connection, entry)
+            return self._new_study(connection, entry, patient, received), patient, ""
+        key, patient, patient_id, issuer, conflict, marked, calling, *values = row
+        other = (patient_id, issuer) != entry.patient[:2]
+        why = ""
+        if other:
+            why = f"objects of patient {_shown(entry.patient)} came under a study of {_shown((patient_id, issuer))}"
+        else:
+            self._patient(connection, entry)
+        # A study keeps what it was first told; only blanks are filled, and not from another patient's object.
+        merged = values if other else [old or new for old, new in zip(values, entry.study_values, strict=True)]
+        callers = _joined(calling, entry.calling)
+        changed = (merged, conflict or why, marked or int(entry.marked), callers)
+        if changed != (values, conflict, marked, calling):
+            connection.execute(
+                _UPDATE_STUDY,
+                (conflict or why, changed[2], callers, *name_keys(merged[0]), fold(merged[5]),
+                 _search_text(merged, patient_id), *merged, key),
+            )  # fmt: skip
+        return key, patient, why
+
+    def _new_study(self, connection: sqlite3.Connection, entry: Entry, patient: int, received: int) -> int:
+        values = entry.study_values
+        patient_id, issuer, _ = entry.patient
+        cursor = connection.execute(
+            _INSERT_STUDY,
+            (patient, entry.study, patient_id, fold(patient_id), issuer, *name_keys(values[0]), fold(values[5]),
+             _search_text(values, patient_id), entry.calling, int(entry.marked), received, received, *values),
+        )  # fmt: skip
+        self._studies_added += 1
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def _series_row(self, connection: sqlite3.Connection, entry: Entry, study: int) -> int:
+        row = connection.execute(_FIND_SERIES, (study, entry.series)).fetchone()
+        if row is not None:
+            key, *values = row
+            merged = [old or new for old, new in zip(values, entry.series_values, strict=True)]
+            if merged != values:
+                connection.execute(_UPDATE_SERIES, (*merged, key))
+                self._modality(connection, study, merged[1])
+            return int(key)
+        cursor = connection.execute(_INSERT_SERIES, (study, entry.series, *entry.series_values))
+        self._series_added += 1
+        connection.execute("UPDATE studies SET series=series+1 WHERE id=?", (study,))
+        self._modality(connection, study, entry.series_values[1])
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def _modality(self, connection: sqlite3.Connection, study: int, modality: str) -> None:
+        known = connection.execute("SELECT modalities FROM studies WHERE id=?", (study,)).fetchone()[0]
+        joined = _joined(known, modality)
+        if joined != known:
+            connection.execute("UPDATE studies SET modalities=? WHERE id=?", (joined, study))
+
+
+def _joined(values: str, value: str) -> str:
+    """Return a backslash-separated set of values with one more, in order."""
+    value = value.replace("\\", "/")
+    if not value:
+        return values
+    return "\\".join(sorted({value, *values.split("\\")} - {""}))
+
+
+def _search_text(values: Sequence[str], patient_id: str) -> str:
+    return "\n".join(fold(text) for text in (values[0].replace("=", " "), patient_id, values[5], values[7]))
+
+
+def _shown(patient: Sequence[str]) -> str:
+    patient_id, issuer = patient[:2]
+    return (f"{patient_id} ({issuer})" if issuer else patient_id) or "without ID"

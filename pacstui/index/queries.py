@@ -1,0 +1,314 @@
+"""What can be asked of the index. Statements are built with SQLAlchemy Core, compiled once, and run on the driver."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+from pacstui.contract.storage import DayUse, QuarantineRow
+from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
+from pacstui.db import Database
+from pacstui.errors import NotFound
+from pacstui.index import tables as t
+from pacstui.index.fold import fold
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TOP = 1 << 62
+_COUNT_LIMIT = 1000
+_WINDOW = 20_000
+_WINDOWS = 10
+_HIGHEST = "\U0010ffff"
+
+
+class Statement:
+    """A SQLAlchemy statement as text with named parameters, compiled once."""
+
+    __slots__ = ("_defaults", "sql")
+
+    def __init__(self, statement: sa.ClauseElement) -> None:
+        dialect = sqlite.dialect(paramstyle="named")
+        compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+        self.sql = str(compiled)
+        self._defaults: Mapping[str, Any] = compiled.params
+
+    def all(self, connection: sqlite3.Connection, **values: Any) -> list[Any]:
+        """Run and return all rows."""
+        return connection.execute(self.sql, {**self._defaults, **values}).fetchall()
+
+    def first(self, connection: sqlite3.Connection, **values: Any) -> Any:
+        """Run and return the first row or None."""
+        return connection.execute(self.sql, {**self._defaults, **values}).fetchone()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the archive holds; ``bytes`` are those of the data sets."""
+
+    patients: int = 0
+    studies: int = 0
+    series: int = 0
+    instances: int = 0
+    bytes: int = 0
+    quarantined: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """Where one object is and what it is. ``path`` is relative to the data directory; the data set begins at
+    ``data_offset`` and has ``size`` bytes with SHA-256 ``digest``. ``missing`` is true when its file was not found."""
+
+    sop_instance: str
+    sop_class: str
+    transfer_syntax: str
+    study: str
+    series: str
+    path: str
+    data_offset: int
+    size: int
+    digest: bytes
+    meta_digest: bytes
+    received: datetime
+    calling: str
+    missing: bool
+
+
+def moment(microseconds: int) -> datetime:
+    """Return a stored time as an aware datetime in UTC."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _columns() -> list[sa.ColumnElement[Any]]:
+    s = t.studies.c
+    return [s.id, s.study, s.patient_name, s.patient_id, s.issuer, s.birth_date, s.sex, s.date, s.time, s.modalities,
+            s.description, s.accession, s.series, s.instances, s.bytes, s.received, s.marked, s.calling]  # fmt: skip
+
+
+def study_row(row: Sequence[Any]) -> StudyRow:
+    """Return a row of the studies table as the contract has it."""
+    modalities = tuple(row[9].split("\\")) if row[9] else ()
+    return StudyRow(
+        key=row[0], study=row[1], patient_name=row[2], patient_id=row[3], issuer=row[4], birth_date=row[5], sex=row[6],
+        date=row[7], time=row[8], modalities=modalities, description=row[10], accession=row[11], series=row[12],
+        instances=row[13], bytes=row[14], received=moment(row[15]), marked=bool(row[16]),
+    )  # fmt: skip
+
+
+def _prefix(column: sa.Column[str]) -> Statement:
+    # +id keeps SQLite on the column's index: walking the table by key until enough match is slow for a rare word.
+    plain = sa.literal_column("+id", sa.Integer)
+    return Statement(
+        sa.select(t.studies.c.id)
+        .where(column >= sa.bindparam("low"), column < sa.bindparam("high"), column != "")
+        .where(plain < sa.bindparam("before"))
+        .order_by(plain.desc())
+        .limit(sa.bindparam("most", type_=sa.Integer))
+    )
+
+
+class Index:
+    """Questions to the index; each runs on a reader connection and never waits for a write."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def counts(self) -> Counts:
+        """Return the totals."""
+        return await self._db.read(_counts)
+
+    async def studies(self, search: str = "", limit: int = 100, before: int | None = None) -> StudyPage:
+        """Return a page of studies, newest arrival first.
+
+        Parameters
+        ----------
+        search
+            Empty for all. Else the beginning of patient name, Patient ID or accession number, or any part of name,
+            ID, accession number or description; case does not matter and no character is special. Parts are looked
+            for among the 200,000 studies that follow ``before``, beginnings everywhere.
+        limit
+            Rows at most, 1 to 1000.
+        before
+            Cursor: the ``next`` of the page before.
+
+        Returns
+        -------
+        StudyPage
+            ``total`` is the number of all studies or, with ``search``, of the matches from this page on, 1001 standing
+            for more than 1000.
+        """
+        limit = max(1, min(limit, 1000))
+        word = fold(search)
+        top = _TOP if before is None else before
+        if word:
+            return await self._db.read(lambda c: _search(c, word, limit, top))
+        return await self._db.read(lambda c: _page(c, limit, top))
+
+    async def study(self, study: str) -> StudyDetail:
+        """Return a study and its series.
+
+        Raises
+        ------
+        NotFound
+            When the archive has none of that UID.
+        """
+        return await self._db.read(lambda c: _detail(c, study))
+
+    async def instance(self, sop_instance: str) -> Instance | None:
+        """Return what is known of one object, None if it is not stored."""
+        row = await self._db.read(lambda c: _INSTANCE.first(c, sop_instance=sop_instance))
+        return _instance(row) if row else None
+
+    async def instances(self, study: str, series: str = "") -> list[Instance]:
+        """Return the objects of a study, or of one of its series, in the order of arrival."""
+        statement = _OF_SERIES if series else _OF_STUDY
+        values = {"study": study, "series": series} if series else {"study": study}
+        return [_instance(row) for row in await self._db.read(lambda c: statement.all(c, **values))]
+
+    async def days(self, limit: int = 366) -> tuple[DayUse, ...]:
+        """Return what was received on the last ``limit`` days that received anything, oldest first."""
+        rows = await self._db.read(lambda c: _DAYS.all(c, most=limit))
+        return tuple(DayUse(date.fromisoformat(row[0]), row[1], row[2]) for row in reversed(rows))
+
+    async def quarantine(self, limit: int = 100) -> tuple[QuarantineRow, ...]:
+        """Return the objects set aside, newest first."""
+        rows = await self._db.read(lambda c: _QUARANTINE.all(c, most=limit))
+        return tuple(QuarantineRow(row[0], moment(row[1]), *row[2:]) for row in rows)
+
+    async def conflicts(self, limit: int = 100) -> list[tuple[str, str]]:
+        """Return UID and reason of studies that objects of more than one patient came for, newest first."""
+        return [tuple(row) for row in await self._db.read(lambda c: _CONFLICTS.all(c, most=limit))]
+
+    async def missing(self, limit: int = 100) -> list[Instance]:
+        """Return objects whose file was not found."""
+        return [_instance(row) for row in await self._db.read(lambda c: _MISSING.all(c, most=limit))]
+
+
+def _most() -> sa.BindParameter[int]:
+    return sa.bindparam("most", type_=sa.Integer)
+
+
+_PAGE = Statement(
+    sa.select(*_columns()).where(t.studies.c.id < sa.bindparam("before")).order_by(t.studies.c.id.desc()).limit(_most())
+)
+_PREFIXES = tuple(
+    _prefix(column)
+    for column in (t.studies.c.name_key, t.studies.c.other_name_key, t.studies.c.patient_id_key,
+                   t.studies.c.accession_key)
+)  # fmt: skip
+_FLOOR = Statement(
+    sa.select(t.studies.c.id)
+    .where(t.studies.c.id < sa.bindparam("before"))
+    .order_by(t.studies.c.id.desc())
+    .limit(1)
+    .offset(_WINDOW - 1)
+)
+_PARTS = Statement(
+    sa.select(t.studies.c.id)
+    .where(t.studies.c.id < sa.bindparam("before"), t.studies.c.id >= sa.bindparam("floor"))
+    .where(sa.func.instr(t.studies.c.search, sa.bindparam("word")) > 0)
+    .order_by(t.studies.c.id.desc())
+    .limit(_most())
+)
+_BY_KEY = Statement(sa.select(*_columns()).where(t.studies.c.id == sa.bindparam("key")))
+_BY_UID = Statement(sa.select(*_columns()).where(t.studies.c.study == sa.bindparam("study")))
+_SERIES = Statement(
+    sa.select(t.series.c.series, t.series.c.number, t.series.c.modality, t.series.c.description, t.series.c.station,
+              t.series.c.instances, t.series.c.bytes)
+    .where(t.series.c.study == sa.bindparam("study"))
+    .order_by(sa.cast(t.series.c.number, sa.Integer), t.series.c.id)
+)  # fmt: skip
+_TOTALS = Statement(
+    sa.select(*(sa.func.coalesce(sa.func.sum(column), 0) for column in (
+        t.daily.c.patients, t.daily.c.studies, t.daily.c.series, t.daily.c.instances, t.daily.c.bytes)))
+)  # fmt: skip
+_SET_ASIDE = Statement(sa.select(sa.func.count()).select_from(t.quarantine))
+_DAYS = Statement(
+    sa.select(t.daily.c.day, t.daily.c.instances, t.daily.c.bytes).order_by(t.daily.c.day.desc()).limit(_most())
+)
+_QUARANTINE = Statement(
+    sa.select(t.quarantine.c.id, t.quarantine.c.received, t.quarantine.c.sop_instance, t.quarantine.c.calling,
+              t.quarantine.c.reason, t.quarantine.c.path, t.quarantine.c.bytes)
+    .order_by(t.quarantine.c.id.desc()).limit(_most())
+)  # fmt: skip
+_CONFLICTS = Statement(
+    sa.select(t.studies.c.study, t.studies.c.conflict)
+    .where(t.studies.c.conflict != "").order_by(t.studies.c.id.desc()).limit(_most())
+)  # fmt: skip
+
+
+def _instance_select() -> sa.Select[Any]:
+    i = t.instances.c
+    return (
+        sa.select(i.sop_instance, i.sop_class, i.transfer_syntax, t.studies.c.study, t.series.c.series, i.path,
+                  i.data_offset, i.size, i.digest, i.meta_digest, i.received, i.calling, i.missing)
+        .select_from(t.instances.join(t.series, i.series == t.series.c.id)
+                     .join(t.studies, t.series.c.study == t.studies.c.id))
+    )  # fmt: skip
+
+
+_INSTANCE = Statement(_instance_select().where(t.instances.c.sop_instance == sa.bindparam("sop_instance")))
+_OF_STUDY = Statement(
+    _instance_select().where(t.studies.c.study == sa.bindparam("study")).order_by(t.series.c.id, t.instances.c.id)
+)
+_OF_SERIES = Statement(
+    _instance_select()
+    .where(t.studies.c.study == sa.bindparam("study"), t.series.c.series == sa.bindparam("series"))
+    .order_by(t.instances.c.id)
+)
+_MISSING = Statement(
+    _instance_select().where(t.instances.c.missing != 0).order_by(t.instances.c.id.desc()).limit(_most())
+)
+
+
+def _counts(connection: sqlite3.Connection) -> Counts:
+    return Counts(*(*_TOTALS.first(connection), _SET_ASIDE.first(connection)[0]))
+
+
+def _page(connection: sqlite3.Connection, limit: int, before: int) -> StudyPage:
+    rows = _PAGE.all(connection, before=before, most=limit + 1)
+    return StudyPage(
+        rows=tuple(study_row(row) for row in rows[:limit]),
+        next=rows[limit - 1][0] if len(rows) > limit else None,
+        total=_TOTALS.first(connection)[1],
+    )
+
+
+def _search(connection: sqlite3.Connection, word: str, limit: int, before: int) -> StudyPage:
+    most = max(limit, _COUNT_LIMIT) + 1
+    keys: set[int] = set()
+    for statement in _PREFIXES:
+        rows = statement.all(connection, low=word, high=word + _HIGHEST, before=before, most=most)
+        keys.update(row[0] for row in rows)
+    top = before
+    for _ in range(_WINDOWS):
+        if top <= 0 or (len(keys) >= most and sorted(keys, reverse=True)[most - 1] >= top):
+            break
+        row = _FLOOR.first(connection, before=top)
+        floor = row[0] if row else 0
+        keys.update(row[0] for row in _PARTS.all(connection, before=top, floor=floor, word=word, most=most))
+        top = floor
+    newest = sorted(keys, reverse=True)
+    shown = newest[:limit]
+    rows = [_BY_KEY.first(connection, key=key) for key in shown]
+    return StudyPage(
+        rows=tuple(study_row(row) for row in rows if row),
+        next=shown[-1] if len(newest) > limit else None,
+        total=min(len(newest), _COUNT_LIMIT + 1),
+    )
+
+
+def _detail(connection: sqlite3.Connection, study: str) -> StudyDetail:
+    row = _BY_UID.first(connection, study=study)
+    if row is None:
+        raise NotFound(f"The archive has no study {study}", "It may have been deleted; refresh the list")
+    series = tuple(SeriesRow(*each) for each in _SERIES.all(connection, study=row[0]))
+    return StudyDetail(study_row(row), series, tuple(row[17].split("\\")) if row[17] else ())
+
+
+def _instance(row: Sequence[Any]) -> Instance:
+    return Instance(*(*row[:10], moment(row[10]), row[11], bool(row[12])))

@@ -1,0 +1,160 @@
+"""The tables of the index.
+
+Times are microseconds since 1970 (UTC), sizes bytes. Counters are kept by the write, never counted at read. The
+columns ending in ``_key`` hold text folded for searching (:func:`pacstui.index.fold.fold`).
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+
+def _text(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=False, server_default="")
+
+
+def _count(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, nullable=False, server_default="0")
+
+
+patients = sa.Table(
+    "patients",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _text("patient_id"),
+    _text("issuer"),
+    # Study Instance UID where the Patient ID is empty: such patients are never one across studies.
+    _text("scope"),
+    _text("name"),
+    _text("name_key"),
+    _text("birth_date"),
+    _text("sex"),
+    _count("marked"),
+    sa.UniqueConstraint("patient_id", "issuer", "scope"),
+)
+
+studies = sa.Table(
+    "studies",
+    metadata,
+    # Rises with the order of arrival, never used twice: the cursor of the list.
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("patient", sa.Integer, sa.ForeignKey("patients.id"), nullable=False),
+    sa.Column("study", sa.Text, nullable=False, unique=True),
+    # Patient data as this study's objects have them.
+    _text("patient_name"),
+    _text("name_key"),
+    _text("other_name_key"),
+    _text("patient_id"),
+    _text("patient_id_key"),
+    _text("issuer"),
+    _text("birth_date"),
+    _text("sex"),
+    _text("date"),
+    _text("time"),
+    _text("accession"),
+    _text("accession_key"),
+    _text("study_id"),
+    _text("description"),
+    _text("referring"),
+    _text("institution"),
+    _text("search"),
+    _text("modalities"),
+    _text("calling"),
+    # Why this study is doubtful: objects of another patient came under its UID.
+    _text("conflict"),
+    _count("marked"),
+    _count("series"),
+    _count("instances"),
+    _count("bytes"),
+    _count("received"),
+    _count("changed"),
+    sqlite_autoincrement=True,
+)
+sa.Index("studies_patient", studies.c.patient)
+sa.Index("studies_name", studies.c.name_key)
+sa.Index("studies_other_name", studies.c.other_name_key, sqlite_where=studies.c.other_name_key != "")
+sa.Index("studies_patient_id", studies.c.patient_id_key)
+sa.Index("studies_accession", studies.c.accession_key, sqlite_where=studies.c.accession_key != "")
+sa.Index("studies_date", studies.c.date)
+
+series = sa.Table(
+    "series",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("study", sa.Integer, sa.ForeignKey("studies.id"), nullable=False),
+    sa.Column("series", sa.Text, nullable=False),
+    _text("number"),
+    _text("modality"),
+    _text("description"),
+    _text("station"),
+    _text("body_part"),
+    _text("protocol"),
+    _text("date"),
+    _text("time"),
+    _count("instances"),
+    _count("bytes"),
+    sa.UniqueConstraint("study", "series"),
+)
+
+instances = sa.Table(
+    "instances",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("series", sa.Integer, sa.ForeignKey("series.id"), nullable=False),
+    sa.Column("sop_instance", sa.Text, nullable=False, unique=True),
+    _text("sop_class"),
+    _text("transfer_syntax"),
+    _text("number"),
+    _text("date"),
+    _text("time"),
+    _text("image_type"),
+    _text("frames"),
+    _text("rows"),
+    _text("columns"),
+    # SHA-256 of the data set's bytes as received, and of the file's part before them.
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("meta_digest", sa.LargeBinary, nullable=False),
+    _count("data_offset"),
+    # The data set's bytes; the file has data_offset more.
+    _count("size"),
+    # Relative to the data directory.
+    _text("path"),
+    _text("calling"),
+    _count("received"),
+    _count("missing"),
+)
+sa.Index("instances_series", instances.c.series)
+
+daily = sa.Table(
+    "daily",
+    metadata,
+    # The node's local date, YYYY-MM-DD. Sums over all days are the totals of the archive.
+    sa.Column("day", sa.Text, primary_key=True),
+    _count("patients"),
+    _count("studies"),
+    _count("series"),
+    _count("instances"),
+    _count("bytes"),
+)
+
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _count("received"),
+    _text("sop_instance"),
+    _text("calling"),
+    _text("reason"),
+    _text("path"),
+    _count("bytes"),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+)
+sa.Index("quarantine_sop_instance", quarantine.c.sop_instance)
+
+version = sa.Table(
+    "alembic_version",
+    metadata,
+    sa.Column("version_num", sa.String(32), nullable=False, primary_key=True),
+)

@@ -1,0 +1,68 @@
+"""Storing objects: what is on disk and in the index when success is said."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from pathlib import Path
+
+import pydicom
+
+from pacstui.archive import Archive
+from pacstui.events import Event, InstanceStored
+
+from .conftest import files, send
+from .objects import Object
+
+
+async def test_a_stored_object_is_a_dicom_file_with_the_bytes_as_received(archive: Archive) -> None:
+    thing = Object()
+    stored = await send(archive, thing)
+    assert (stored.new, stored.status, stored.comment) == (True, 0, "")
+    known = await archive.index.instance(thing.sop)
+    assert known is not None
+    raw = archive.path_of(known.path).read_bytes()
+    assert raw[known.data_offset :] == thing.encode()
+    assert known.size == len(thing.encode())
+    assert known.digest == hashlib.sha256(thing.encode()).digest() == stored.digest
+    assert known.meta_digest == hashlib.sha256(raw[: known.data_offset]).digest()
+    assert (known.study, known.series, known.calling) == (thing.study, thing.series, "SENDER")
+    read = pydicom.dcmread(archive.path_of(known.path))
+    assert read.file_meta.MediaStorageSOPInstanceUID == thing.sop == read.SOPInstanceUID
+    assert read.file_meta.SourceApplicationEntityTitle == "SENDER"
+    assert read.file_meta.PrivateInformation == known.digest
+
+
+async def test_counts_and_page_follow_the_write(archive: Archive) -> None:
+    first = Object()
+    for thing in (first, first.beside(), Object(patient="P2", name="ROE^RICHARD")):
+        await send(archive, thing)
+    counts = await archive.index.counts()
+    assert (counts.patients, counts.studies, counts.series, counts.instances) == (2, 2, 2, 3)
+    page = await archive.index.studies()
+    assert [(row.patient_id, row.instances) for row in page.rows] == [("P2", 1), ("P1", 2)]
+    assert page.total == 2
+    assert page.next is None
+
+
+async def test_an_event_tells_of_the_object(archive: Archive, heard: list[Event]) -> None:
+    thing = Object(modality="CT")
+    await send(archive, thing, association=7)
+    (event,) = heard
+    assert isinstance(event, InstanceStored)
+    assert (event.association, event.sop_instance, event.modality, event.new) == (7, thing.sop, "CT", True)
+
+
+async def test_folders_and_files_are_for_the_owner_only(archive: Archive) -> None:
+    await send(archive, Object())
+    paths: list[Path] = [archive.data_dir, *archive.data_dir.rglob("*")]
+    for path in paths:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if path.name.endswith(("-wal", "-shm")):
+            continue  # inside of a folder that nobody else can enter
+        assert mode == (0o700 if path.is_dir() else 0o600), path
+
+
+async def test_nothing_is_left_in_incoming(archive: Archive) -> None:
+    await send(archive, Object())
+    assert files(archive, "incoming") == []
