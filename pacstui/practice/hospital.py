@@ -1,0 +1,189 @@
+"""The practice hospital as a process: ``python -m pacstui.practice.hospital --port P --called AE``.
+
+It ends after ``--seconds``, at SIGTERM, or when the process that started it is gone; instances under way are finished
+first. Its last act is the ledger, as JSON, in ``--report`` or on standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from pacstui.clock import SYSTEM, Clock
+from pacstui.practice.devices import Device, Site, equipment
+from pacstui.practice.ledger import Ledger
+from pacstui.practice.patients import register
+
+FINISH_S = 8.0
+"""How long what is under way may take to finish at the end."""
+
+BUDGET = 2_000_000_000
+"""Bytes of new objects after which studies are sent again instead of new ones."""
+
+
+class Hospital:
+    """All devices at work.
+
+    Parameters
+    ----------
+    host, port, called
+        Where the archive listens, and the AE title it answers to.
+    pace
+        1 is lively but gentle (about 30 instances a second), 10 is ten times that, if the machine can.
+    seed
+        The same seed gives the same patients and studies in the same order of each device; times differ.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        called: str,
+        *,
+        pace: float = 1.0,
+        seed: object = 0,
+        budget: int = BUDGET,
+        clock: Clock = SYSTEM,
+        devices: tuple[Device, ...] | None = None,
+    ) -> None:
+        if pace <= 0:
+            raise ValueError("the pace is a number above 0")
+        self.ledger = Ledger()
+        self._stopping = asyncio.Event()
+        self._drawing = ThreadPoolExecutor(2, "drawing")
+        today = clock.now().astimezone().date()
+        patients = register(random.Random(f"{seed}/patients"), today)
+        self._site = Site(host, port, called, pace, budget, patients, self.ledger, clock, self._drawing, self._stopping)
+        self._devices = equipment(seed) if devices is None else devices
+        self._began: float | None = None
+        self._ended: float | None = None
+
+    def stop(self) -> None:
+        """Begin to end: nothing new is started."""
+        self._stopping.set()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has worked."""
+        if self._began is None:
+            return 0.0
+        return (self._ended or time.monotonic()) - self._began
+
+    async def run(self, seconds: float | None = None) -> None:
+        """Work for ``seconds``, or until :meth:`stop`; what is under way then gets :data:`FINISH_S` to finish."""
+        self._began = time.monotonic()
+        tasks = [asyncio.create_task(device.work(self._site)) for device in self._devices]
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), seconds)
+        finally:
+            self.stop()
+            self._ended = time.monotonic()
+            _, late = await asyncio.wait(tasks, timeout=FINISH_S)
+            for task in late:
+                task.cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            self._drawing.shutdown(wait=False, cancel_futures=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+
+async def _leash(hospital: Hospital, begin: asyncio.Event) -> None:
+    """Follow standard input: a line opens the hospital, its end closes it."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    try:
+        while await reader.readline():
+            begin.set()
+    finally:
+        transport.close()
+        hospital.stop()
+        begin.set()
+
+
+async def _orphanage(hospital: Hospital) -> None:
+    """Close the hospital when its parent process is gone."""
+    parent = os.getppid()
+    while os.getppid() == parent:  # noqa: ASYNC110 - nothing tells when a parent ends
+        await asyncio.sleep(0.5)
+    hospital.stop()
+
+
+async def _main(options: argparse.Namespace) -> Hospital:
+    hospital = Hospital(
+        options.host,
+        options.port,
+        options.called,
+        pace=options.pace,
+        seed=options.seed if options.seed is not None else random.SystemRandom().randrange(2**32),
+        budget=options.budget,
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, hospital.stop)
+    begin = asyncio.Event()
+    watchers = [asyncio.create_task(_orphanage(hospital))]
+    if options.leash:
+        watchers.append(asyncio.create_task(_leash(hospital, begin)))
+        await begin.wait()
+    try:
+        await hospital.run(options.seconds)
+    finally:
+        for watcher in watchers:
+            watcher.cancel()
+    return hospital
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1e6:
+        raise argparse.ArgumentTypeError("a number above 0 is needed")
+    return number
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pacstui.practice.hospital", description="A simulated hospital that sends DICOM to an archive."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="where the archive listens")
+    parser.add_argument("--port", type=int, required=True, help="its DICOM port")
+    parser.add_argument("--called", required=True, help="its AE title")
+    parser.add_argument("--pace", type=_positive, default=1.0, help="1 is about 30 instances a second")
+    parser.add_argument("--seconds", type=_positive, default=None, help="how long to work; without it until stopped")
+    parser.add_argument("--seed", type=int, default=None, help="the same seed gives the same patients and studies")
+    parser.add_argument("--report", type=Path, default=None, help="file for the ledger; else standard output")
+    parser.add_argument("--budget", type=int, default=BUDGET, help="bytes of new objects; then studies come again")
+    parser.add_argument(
+        "--leash", action="store_true", help="begin at a line on standard input, end when standard input ends"
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the hospital; return the exit code."""
+    options = arguments().parse_args(argv)
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(message)s")
+    hospital = asyncio.run(_main(options))
+    if options.report is not None:
+        hospital.ledger.write(options.report, hospital.seconds)
+    else:
+        sys.stdout.write(json.dumps(hospital.ledger.report(hospital.seconds)) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
