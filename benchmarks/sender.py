@@ -16,13 +16,15 @@ import uuid
 CT = b"1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = b"1.2.840.10008.1.2.1"
 CONTEXT_NAME = b"1.2.840.10008.3.1.1.1"
+RELEASE = struct.pack(">BBII", 5, 0, 4, 0)
 
 
 def _item(kind: int, body: bytes) -> bytes:
     return struct.pack(">BBH", kind, 0, len(body)) + body
 
 
-def _request(called: str, calling: str) -> bytes:
+def request(called: str, calling: str) -> bytes:
+    """Return an A-ASSOCIATE-RQ for CT images on context 1."""
     context = _item(0x20, b"\x01\0\0\0" + _item(0x30, CT) + _item(0x40, EXPLICIT))
     user = _item(0x50, _item(0x51, struct.pack(">I", 16384)) + _item(0x52, b"2.25.1") + _item(0x55, b"BENCH"))
     body = struct.pack(">HH", 1, 0) + called.encode().ljust(16) + calling.encode().ljust(16) + bytes(32)
@@ -108,35 +110,39 @@ def _exactly(sock: socket.socket, count: int) -> bytes:
     return got
 
 
-def _pdu(sock: socket.socket) -> tuple[int, bytes]:
+def read_pdu(sock: socket.socket) -> tuple[int, bytes]:
+    """Return type and body of the next PDU."""
     head = _exactly(sock, 6)
     return head[0], _exactly(sock, struct.unpack(">I", head[2:])[0])
 
 
-def messages(count: int, size: int, seed: int, limit: int) -> list[bytes]:
-    """Return ``count`` complete C-STORE requests as P-DATA-TF PDUs of at most ``limit`` bytes."""
+def message(number: int, size: int, seed: int, limit: int) -> tuple[str, bytes, bytes]:
+    """Return SOP Instance UID, data set, and the C-STORE request as P-DATA-TF PDUs of at most ``limit`` bytes."""
     root = f"2.25.{uuid.UUID(int=seed * 2**64 + 7).int}"
-    out = []
-    for number in range(1, count + 1):
-        instance = f"{root[:40]}.{seed}.{number}"
-        data = data_set(f"{root[:40]}.{seed}", f"{root[:40]}.{seed}.0", instance, number, size)
-        command = _command(instance, number & 0xFFFF)
-        parts = [struct.pack(">BBIIBB", 4, 0, len(command) + 6, len(command) + 2, 1, 3) + command]
-        step = limit - 6
-        for at in range(0, len(data), step):
-            piece = data[at : at + step]
-            last = 2 if at + step >= len(data) else 0
-            parts.append(struct.pack(">BBIIBB", 4, 0, len(piece) + 6, len(piece) + 2, 1, last) + piece)
-        out.append(b"".join(parts))
-    return out
+    instance = f"{root[:40]}.{seed}.{number}"
+    data = data_set(f"{root[:40]}.{seed}", f"{root[:40]}.{seed}.0", instance, number, size)
+    command = _command(instance, number & 0xFFFF)
+    parts = [struct.pack(">BBIIBB", 4, 0, len(command) + 6, len(command) + 2, 1, 3) + command]
+    step = limit - 6
+    for at in range(0, len(data), step):
+        piece = data[at : at + step]
+        last = 2 if at + step >= len(data) else 0
+        parts.append(struct.pack(">BBIIBB", 4, 0, len(piece) + 6, len(piece) + 2, 1, last) + piece)
+    return instance, data, b"".join(parts)
+
+
+def status_of(answer: bytes) -> int:
+    """Return the status in a C-STORE response's PDU body; -1 where there is none."""
+    at = answer.rfind(b"\0\0\0\x09\x02\0\0\0")
+    return int.from_bytes(answer[at + 8 : at + 10], "little") if at >= 0 else -1
 
 
 def run(port: int, called: str, count: int, size: int, seed: int) -> dict[str, float]:
     """Send ``count`` objects on one association and time them."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.sendall(_request(called, f"BENCH{seed}"[:16]))
-        kind, body = _pdu(sock)
+        sock.sendall(request(called, f"BENCH{seed}"[:16]))
+        kind, body = read_pdu(sock)
         if kind != 2:
             raise ConnectionError(f"the association was not accepted: PDU type {kind}")
         at, limit = 68, 16384
@@ -147,17 +153,17 @@ def run(port: int, called: str, count: int, size: int, seed: int) -> dict[str, f
                 if inner[0] == 0x51:
                     limit = struct.unpack(">I", inner[4:8])[0] or 131072
             at += 4 + length
-        requests = messages(count, size, seed, min(limit, 131072))
+        limit = min(limit, 131072)
+        requests = [message(number, size, seed, limit)[2] for number in range(1, count + 1)]
         good = 0
         start = time.perf_counter()
-        for request in requests:
-            sock.sendall(request)
-            _, answer = _pdu(sock)
-            where = answer.rfind(b"\0\0\0\x09\x02\0\0\0")
-            good += where >= 0 and answer[where + 8 : where + 10] == b"\0\0"
+        for each in requests:
+            sock.sendall(each)
+            _, answer = read_pdu(sock)
+            good += status_of(answer) == 0
         seconds = time.perf_counter() - start
-        sock.sendall(struct.pack(">BBII", 5, 0, 4, 0))
-        _pdu(sock)
+        sock.sendall(RELEASE)
+        read_pdu(sock)
     return {"seconds": seconds, "good": good}
 
 

@@ -43,7 +43,7 @@ def configure(level: str = "info", *, as_json: bool = False) -> None:
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler: logging.Handler = logging.StreamHandler(sys.stderr) if sys.stderr is not None else logging.NullHandler()
     handler.setFormatter(formatter)
     logging.raiseExceptions = False
     root = logging.getLogger()

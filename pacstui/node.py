@@ -253,8 +253,16 @@ def prepare(data_dir: Path) -> None:
         ) from fault
 
 
+def _hold_standard_streams() -> None:
+    """Open /dev/null for each standard stream that is closed, so that no socket or database gets its number."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+
+
 def run(loaded: Loaded, *, log_json: bool = False) -> int:
     """Run the node until SIGTERM or SIGINT; return the exit code: 0, or 1 when it could not start."""
+    _hold_standard_streams()
     logs.configure(loaded.settings.node.log_level, as_json=log_json)
     try:
         prepare(loaded.settings.node.data_dir)
