@@ -54,6 +54,8 @@ class IngestLane:
         self._running: list[Job] = []
         self._serial = 0
         self._lane_serial = 0
+        # Whether this session left something on disk that only a reconciliation can judge.
+        self.doubtful = False
         self.index = IndexWriter()
         self.sync_ms: deque[float] = deque(maxlen=64)
         self.commit_ms: deque[float] = deque(maxlen=64)
@@ -130,6 +132,7 @@ class IngestLane:
                 # The log may hold the commit although its sync failed; then the rows come back with the next start,
                 # and the files must be there.
                 doubtful = primary_code(error) == sqlite3.SQLITE_IOERR
+                self.doubtful |= doubtful
                 if is_environment(error) or len(batch) == 1:
                     raise
                 self._do_each(batch, writer, received, day)
@@ -282,6 +285,7 @@ class IngestLane:
                 target = folders.get(job.folder)
                 if job.todo in (Todo.STORE, Todo.HEAL) and disk.exists(job.name, target):
                     # A file that the index does not know: never written over, the next reconciliation looks at it.
+                    self.doubtful = True
                     job.name = paths.object_name(job.entry.sop_instance, job.digest)
                 disk.rename(job.temp, job.name, folders.incoming, target)
             except FileNotFoundError:
@@ -335,6 +339,7 @@ class IngestLane:
                 job.linked = False
                 disk.unlink(job.aside_name, folders.get(job.aside_folder))
         except OSError as error:
+            self.doubtful = True
             log.warning("what is left of a failed object could not be removed: %s", error)
 
     def _do_tidy(self, job: Job) -> None:
@@ -346,4 +351,5 @@ class IngestLane:
                 folder, _, name = job.old.path.rpartition("/")
                 self._disk.unlink(name, self._folders.get(folder))
         except OSError as error:
+            self.doubtful = True
             log.warning("a file that is no longer needed could not be removed: %s", error)

@@ -13,24 +13,26 @@ from statistics import median
 from typing import Any, TypeVar
 
 from pacstui import events
-from pacstui.archive import paths
+from pacstui.archive import paths, session
 from pacstui.archive.disk import Disk, Folders
 from pacstui.archive.imports import IncomingFile
 from pacstui.archive.incoming import Incoming, close_quietly
 from pacstui.archive.lane import IngestLane
 from pacstui.archive.lock import DataLock
+from pacstui.archive.reconcile import Reconciliation, Report, clear_incoming
 from pacstui.archive.refusal import PROCESSING_FAILURE, Refused, is_pressure, refusal_of
 from pacstui.archive.space import Space
 from pacstui.archive.work import Job, Stored
 from pacstui.bus import Bus
 from pacstui.clock import SYSTEM, Clock
 from pacstui.db import Database
-from pacstui.errors import Unavailable
+from pacstui.errors import PacsError, Unavailable
 from pacstui.index import Index
 from pacstui.settings import ArchiveSettings
 
 T = TypeVar("T")
 log = logging.getLogger("pacstui.archive")
+_COMPARE_WAIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Archive:
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="pacstui-spill")
         self._loop = asyncio.get_running_loop()
         self._open = True
+        self._comparing: asyncio.Future[None] | None = None
         self.space = Space(data_dir, disk, settings.reserve_bytes, clock, self._pressure)
         self.lane = IngestLane(db, self._folders, disk, clock, settings.duplicates, self._finished)
 
@@ -125,18 +128,85 @@ class Archive:
                 await db.close()
             lock.release()
             raise
-        archive.space.look()
+        try:
+            await archive._begin_session()
+        except BaseException:
+            await archive.close()
+            raise
         return archive
+
+    async def _begin_session(self) -> None:
+        """Clean up after the last session; compare files and rows if it did not end in order."""
+        self.space.look()
+        try:
+            removed = await asyncio.to_thread(clear_incoming, self.data_dir)
+        except OSError as error:
+            raise Unavailable(f"The data directory cannot be cleaned: {error}", "Check its permissions") from error
+        past = session.read(self.data_dir)
+        if past.clean:
+            await self._mark_open()
+            return
+        self._comparing = asyncio.ensure_future(self._compare(past, removed))
+        # A crash leaves little to compare; a lost index leaves everything, and then objects are taken meanwhile.
+        await asyncio.wait([self._comparing], timeout=_COMPARE_WAIT_S)
+
+    async def _mark_open(self) -> None:
+        row = await self.db.read(lambda c: c.execute("SELECT coalesce(max(id), 0) FROM instances").fetchone()[0])
+        try:
+            await asyncio.to_thread(session.mark_open, self.data_dir, row)
+        except OSError as error:
+            self.space.failed(error)
+
+    async def _compare(self, past: session.Past, removed: int) -> None:
+        try:
+            report = await self.reconcile(past, removed)
+        except (PacsError, OSError) as error:
+            log.error("files and index could not be compared: %s", error)
+            return
+        if report.scanned or report.missing or removed:
+            log.info(
+                "files and index compared: %d files looked at, %d adopted, %d rows without file, %d unreadable",
+                report.scanned, report.adopted, report.missing, report.unreadable,
+            )  # fmt: skip
+        await self._mark_open()
+
+    async def reconcile(self, past: session.Past = session.UNKNOWN, removed: int = 0) -> Report:
+        """Compare files and rows, by default all of them, and mend what can be mended.
+
+        Returns
+        -------
+        Report
+            What was found; also published as `ReconciliationDone`.
+        """
+        run = Reconciliation(self.data_dir, self.db, self.disk, self._clock)
+        run.report.removed = removed
+        report = await run.run(past)
+        self._bus.publish(
+            events.ReconciliationDone(
+                self._clock.now(), report.adopted, report.missing, report.removed, report.unreadable
+            )
+        )
+        return report
 
     async def close(self) -> None:
         """Finish what waits, close database and descriptors, let go of the lock. May be called twice."""
         if not self._open:
             return
         self._open = False
+        compared = True
+        if self._comparing is not None:
+            compared = self._comparing.done()
+            self._comparing.cancel()
+            await asyncio.wait([self._comparing])
         await self.lane.drained()
         await asyncio.to_thread(self._threads.shutdown)
         await self.db.close()
         self._folders.close()
+        if compared and not self.lane.doubtful:
+            try:
+                await asyncio.to_thread(session.mark_clean, self.data_dir)
+            except OSError as error:
+                log.warning("the next start compares files and index, the mark of a clean end failed: %s", error)
         if self._lock is not None:
             self._lock.release()
 
