@@ -19,6 +19,8 @@ from pacstui.text import plural, safe, size
 
 _GROWTH_DAYS = 14
 _SOON_DAYS = 14
+_TREND_DAYS = 3
+_LOW_SHARE = 0.05
 _RECOUNT_S = 15.0
 _DAYS_SHOWN = 60
 
@@ -44,7 +46,7 @@ def full_on(free: int, reserve: int, per_day: float, today: date) -> date | None
 
 
 class ArchiveRoom:
-    """Watches the archive. Counts are read from the index when something changed, at most once a second."""
+    """Watches the archive. Counts are read from the index when somebody asks and something changed."""
 
     def __init__(self, archive: Archive, problems: Problems, bus: Bus, clock: Clock) -> None:
         self._archive = archive
@@ -84,12 +86,8 @@ class ArchiveRoom:
                 "storage-refuses", "fail", f"objects are refused (A700): {view.detail}",
                 f"free space on the volume of {safe(view.path)}; objects are taken again by themselves", "storage",
             )
-        elif view.full_on is not None and (view.full_on - self._today()).days < _SOON_DAYS:
-            days = (view.full_on - self._today()).days
-            yield (
-                "storage-soon-full", "warn", f"the archive's volume is full in {plural(days, 'day')} at today's growth",
-                "add space, or move old studies away", "storage",
-            )
+        else:
+            yield from self._space_runs_out(view)
         if self._missing:
             yield (
                 "objects-missing", "fail", f"{plural(self._missing, 'object')} of the index has no file",
@@ -105,6 +103,17 @@ class ArchiveRoom:
                 "conflicts", "note", f"{plural(self._conflicts, 'study', 'studies')} with objects of two patients",
                 "find out which patient is right and correct it at the modality", "studies",
             )
+
+    def _space_runs_out(self, view: StorageView) -> Iterable[tuple[str, str, str, str, str]]:
+        mend = "add space, or move old studies away"
+        left = view.free_bytes - view.reserve_bytes
+        if left < _LOW_SHARE * view.total_bytes:
+            yield "storage-low", "warn", f"only {size(max(0, left))} left before objects are refused", mend, "storage"
+        elif view.full_on is not None and sum(day.day < self._today() for day in view.days) >= _TREND_DAYS:
+            days = (view.full_on - self._today()).days
+            if days < _SOON_DAYS:
+                told = f"the archive's volume is full in {plural(days, 'day')} at the last days' growth"
+                yield "storage-soon-full", "warn", told, mend, "storage"
 
     def _today(self) -> date:
         return self._clock.now().astimezone().date()

@@ -32,6 +32,8 @@ class _Associations(Protocol):
 
 
 class _Archive(Protocol):
+    async def refresh(self) -> None: ...
+
     def part(self) -> ArchivePart: ...
 
     @property
@@ -113,6 +115,7 @@ class NodeRoom:
         )
 
     async def status(self) -> Status:
+        await self._archive.refresh()
         return self.now()
 
     async def history(self, minutes: int = 180) -> History:
@@ -146,6 +149,7 @@ class OverviewRoom:
         self._clock = clock
 
     async def show(self, feed_after: int = 0) -> View:
+        await self._archive.refresh()
         return View(
             self._clock.now(),
             self._node.now(),
