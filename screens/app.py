@@ -1,4 +1,4 @@
-"""The console as an application: it owns the bridge, the modes and what all screens share, and it always leaves cleanly."""
+"""The console as an application: bridge, modes, what all screens share, and leaving cleanly whatever happens."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import os
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from textual.app import App
+from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
 
@@ -89,7 +90,7 @@ class ConsoleApp(App[int]):
         "peers": _mode("peers", "PeersScreen"),
         "events": _mode("events", "EventsScreen"),
     }
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         *keymap.bindings(*keymap.COMMON),
         *keymap.bindings(*(keymap.Key(key, word, does, f"mode('{mode}')") for key, mode, word, does in keymap.MODES)),
         *keymap.bindings(keymap.Key("S", "start", "Start a node", "start_node")),
@@ -146,7 +147,7 @@ class ConsoleApp(App[int]):
         async def guarded() -> None:
             try:
                 await work
-            except Exception as error:  # the same end as for a fault in a screen: written down, said, left
+            except Exception as error:  # noqa: BLE001 - the same end as for a fault in a screen: written down, said, left
                 self._handle_exception(error)
 
         task = asyncio.get_running_loop().create_task(guarded())
@@ -220,7 +221,7 @@ class ConsoleApp(App[int]):
 
     def now(self) -> datetime:
         """Return local time."""
-        return datetime.now().astimezone()
+        return datetime.now(UTC).astimezone()
 
     def redraw_all(self) -> None:
         """Draw every cell again, after output was lost or garbled."""
@@ -287,7 +288,7 @@ class ConsoleApp(App[int]):
     def action_read_only(self) -> None:
         """Hold back actions that change something, or allow them again."""
         self.read_only = not self.read_only
-        self.say("read-only: nothing can be changed from this console until R" if self.read_only else "actions are allowed")
+        self.say("read-only until R: nothing can be changed from here" if self.read_only else "actions are allowed")
 
     def action_copy(self) -> None:
         """Copy."""
@@ -319,11 +320,11 @@ class ConsoleApp(App[int]):
 
     def action_palette(self) -> None:
         """Open the palette."""
-        from screens.palette import Palette
+        from screens.palette import open_palette
 
         page = self.page()
         if page is not None:
-            self.push_screen(Palette(page))
+            open_palette(self, page)
 
     def action_problems(self) -> None:
         """Open the list of problems."""
@@ -340,9 +341,15 @@ class ConsoleApp(App[int]):
 
         question = Ask(
             "Leave the console",
-            ["This console started the node. Leave it running, and it goes on receiving; stop it, and it lets",
-             "running associations finish first."],
-            [Choice("stay", "stay here", safe=True), Choice("leave", "leave it running"), Choice("stop", "stop the node")],
+            [
+                "This console started the node. Leave it running, and it goes on receiving; stop it, and it lets",
+                "running associations finish first.",
+            ],
+            [
+                Choice("stay", "stay here", safe=True),
+                Choice("leave", "leave it running"),
+                Choice("stop", "stop the node"),
+            ],
         )
         self.push_screen(question, self._quit_answer)
 
@@ -425,10 +432,15 @@ def _write_log(text: str) -> str:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(fd, "a", encoding="utf-8", errors="backslashreplace") as out:
-            out.write(f"--- {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}\n{text}\n")
+            out.write(f"--- {datetime.now(UTC).astimezone():%Y-%m-%d %H:%M:%S}\n{text}\n")
     except OSError as error:
         return f"it could not be written to {path}: {error.strerror}"
     return f"written to {path}"
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"pacstui: {text}\n")
+    sys.stderr.flush()
 
 
 def run_app(app: ConsoleApp) -> int:
@@ -440,7 +452,7 @@ def run_app(app: ConsoleApp) -> int:
     app.on_ready = lambda: guard.watch(asyncio.get_running_loop())
     try:
         result = app.run()
-    except Exception:  # whatever it was, it is written down and said in one line
+    except Exception:  # noqa: BLE001 - whatever it was, it is written down and said in one line
         app.crash = app.crash or traceback.format_exc()
         result = 1
     finally:
@@ -449,19 +461,16 @@ def run_app(app: ConsoleApp) -> int:
     try:
         if app.crash:
             last = safe(app.crash.strip().rpartition("\n")[2], 200)
-            print(f"pacstui: the console failed: {last} ({_write_log(app.crash)}). The node is not affected.",
-                  file=sys.stderr)
+            _tell(f"the console failed: {last} ({_write_log(app.crash)}). The node is not affected.")
             return 1
         if app.parting:
-            print(f"pacstui: {app.parting}", file=sys.stderr)
+            _tell(app.parting)
     except OSError:  # the terminal is gone; there is nobody to tell
         pass
     return result if result is not None else (app.return_code or 0)
 
 
-def run_console(
-    socket: Path, *, start_node: Callable[[], None] | None, owned: bool, settings: ConsoleValues
-) -> int:
+def run_console(socket: Path, *, start_node: Callable[[], None] | None, owned: bool, settings: ConsoleValues) -> int:
     """Open the console on the node behind ``socket`` and return the exit code.
 
     Parameters
@@ -472,7 +481,7 @@ def run_console(
         Whether the caller has just started the node for this console.
     """
     if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
-        print("pacstui: the console needs a terminal; try: pacstui status", file=sys.stderr)
+        _tell("the console needs a terminal; without one there is: pacstui status")
         return 2
     from pacstui.api.client import ApiClient
     from screens.terminal import Terminal

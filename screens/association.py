@@ -38,9 +38,19 @@ class AssociationPage(Panel):
 
     def sections(self, width: int, height: int) -> Sequence[Section]:
         if self.fault is not None:
-            return [Section(Line(f"Association {self.ident}", "title"),
-                            [Item([*words(f"x {safe(self.fault.message, 300)}", width, "fail", 2),
-                                   *words(safe(self.fault.hint, 300), width, "dim")])])]
+            return [
+                Section(
+                    Line(f"Association {self.ident}", "title"),
+                    [
+                        Item(
+                            [
+                                *words(f"x {safe(self.fault.message, 300)}", width, "fail", 2),
+                                *words(safe(self.fault.hint, 300), width, "dim"),
+                            ]
+                        )
+                    ],
+                )
+            ]
         detail = self.detail
         if detail is None:
             return [Section(Line(f"Association {self.ident}", "title"), [Item([Line("asking the node", "dim")])])]
@@ -49,15 +59,19 @@ class AssociationPage(Panel):
         title = Line(safe(detail.title, 120) or state(row)[0], "fail" if refused else "title")
         sections = [Section(title, [Item(self._facts(detail, width))], Line(state(row)[0], state(row)[1]))]
         if detail.remedies:
-            lines = [line for text in detail.remedies
-                     for line in words(safe(text, 500), width, "strong", 2, Line("> ", "accent"))]
+            lines = [
+                line
+                for text in detail.remedies
+                for line in words(safe(text, 500), width, "strong", 2, Line("> ", "accent"))
+            ]
             sections.append(Section(Line("What mends it", "title"), [Item(lines)]))
         moments = self._timeline(detail, width)
         contexts = self._contexts(detail.contexts, width, refused)
         word = "proposed" if refused else "negotiated"
         caller = who(row)
         context_section = Section(
-            Line(f"What {caller} {word}", "title") if refused else Line("Presentation contexts", "title"), [Item(contexts)]
+            Line(f"What {caller} {word}", "title") if refused else Line("Presentation contexts", "title"),
+            [Item(contexts)],
         )
         sections += [context_section, Section(Line("Timeline", "title"), [Item(moments)])]
         return sections
@@ -80,8 +94,11 @@ class AssociationPage(Panel):
             doing = f"{safe(row.doing, 16)}, {rate(row.rate)}" if row.state == "open" else f"ended: {safe(row.state)}"
             fact("doing", f"{doing}, for {duration(row.seconds)}")
             failed = f", x {count(row.failed)} failed" if row.failed else ""
-            fact("stored", f"{plural(row.stored, 'instance')}, {size(row.received_bytes)}{failed}",
-                 "fail" if row.failed else "text")
+            fact(
+                "stored",
+                f"{plural(row.stored, 'instance')}, {size(row.received_bytes)}{failed}",
+                "fail" if row.failed else "text",
+            )
             if detail.receiving:
                 sentence = self.console_app.privacy.sentence(detail.receiving)
                 fact("now", f"{sentence}, {size(detail.receiving_bytes)} so far")
@@ -99,7 +116,9 @@ class AssociationPage(Panel):
         name = max(16, min(46, width * 2 // 5))
         lines = []
         for context in contexts:
-            line = Line(f"{context.id:>3}  ", "dim").add(fit(safe(context.abstract_name or context.abstract_syntax), name))
+            line = Line(f"{context.id:>3}  ", "dim").add(
+                fit(safe(context.abstract_name or context.abstract_syntax), name)
+            )
             line.add("  ")
             syntaxes = ", ".join(safe(s, 64) for s in context.proposed)
             if refused:

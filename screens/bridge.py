@@ -1,4 +1,4 @@
-"""The one task that listens to the node: it keeps the newest view, says when the node is away, and comes back by itself."""
+"""The one task that listens to the node: keeps the newest view, says when the node is away, comes back by itself."""
 
 from __future__ import annotations
 
@@ -39,7 +39,13 @@ class Bridge:
     """
 
     def __init__(
-        self, source: Source, interval: float, wake: Callable[[], None], *, patience_s: float = 0.0, retry_s: float = 1.0
+        self,
+        source: Source,
+        interval: float,
+        wake: Callable[[], None],
+        *,
+        patience_s: float = 0.0,
+        retry_s: float = 1.0,
     ) -> None:
         self._source = source
         self._interval = interval

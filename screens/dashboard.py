@@ -94,10 +94,20 @@ class AssociationsPanel(LivePanel):
         for row, gone in shown:
             items.append(Item([cols.row(self.COLUMNS, widths, self._cells(row, gone), gap)], ("association", row.id)))
         if len(shown) < len(slots):
-            items.append(Item([Line(f"and {len(slots) - len(shown)} more: 2 shows all", "dim")], ("mode", "associations")))
+            items.append(
+                Item([Line(f"and {len(slots) - len(shown)} more: 2 shows all", "dim")], ("mode", "associations"))
+            )
         if not slots:
-            items.append(Item(words("Nobody is connected. A modality shows here while it sends, asks or echoes to "
-                                    f"{safe(view.status.node.ae_title)} at {safe(view.status.node.dicom)}.", width, "dim")))
+            items.append(
+                Item(
+                    words(
+                        "Nobody is connected. A modality shows here while it sends, asks or echoes to "
+                        f"{safe(view.status.node.ae_title)} at {safe(view.status.node.dicom)}.",
+                        width,
+                        "dim",
+                    )
+                )
+            )
         items.extend(Item([Line()]) for _ in range(room - sum(len(i.lines) for i in items) + (1 if width >= 60 else 0)))
         limit = view.status.associations.limit
         title = Line("Associations ", "title").add(count(len(view.associations)), "strong")
@@ -169,17 +179,27 @@ class StoragePanel(LivePanel):
         if store.full_on is not None:
             days = (store.full_on - view.at.astimezone().date()).days
             near = days < 30
-            pair("full", f"{'! ' if near else ''}in {plural(days, 'day')} ({store.full_on:{'%-d %b' if narrow else '%-d %b %Y'}})"
-                 if days >= 0 else "! now", "warn" if near else "text")
+            day = f"{store.full_on:%-d %b}" if narrow else f"{store.full_on:%-d %b %Y}"
+            when = f"{'! ' if near else ''}in {plural(days, 'day')} ({day})" if days > 0 else "! now"
+            pair("full", when, "warn" if near else "text")
             if not narrow or height > 8:
                 pair("growth", f"{size(store.growth_bytes_per_day)} a day")
         else:
             pair("full", "not in sight: nothing grows", "dim")
         slow = store.sync_ms > 50 or store.commit_ms > 50
-        pair("sync", f"{store.sync_ms:.1f} ms" + ("" if narrow else " to disk") + f"  commit {store.commit_ms:.1f} ms"
-             + (" ! slow" if slow else ""), "warn" if slow else "text")
-        pair("holds", f"{count(view.status.archive.studies)} studies"
-             + ("" if narrow else f", {count(view.status.archive.instances)} instances"))
+        pair(
+            "sync",
+            f"{store.sync_ms:.1f} ms"
+            + ("" if narrow else " to disk")
+            + f"  commit {store.commit_ms:.1f} ms"
+            + (" ! slow" if slow else ""),
+            "warn" if slow else "text",
+        )
+        pair(
+            "holds",
+            f"{count(view.status.archive.studies)} studies"
+            + ("" if narrow else f", {count(view.status.archive.instances)} instances"),
+        )
         aside = view.status.archive.quarantined
         lines_left = height - len(lines)
         if aside and lines_left > 1:
@@ -191,8 +211,12 @@ class StoragePanel(LivePanel):
             if rest > 1:
                 numbers = [float(v) for v in view.rates.instances]
                 lines.append(Line("inst/s ", "dim").add(spark(numbers, width - 7), "plot-2"))
-        return [Section(Line("Storage", "title"), [Item([line], ("storage", 0) if n == 0 else None)
-                                                  for n, line in enumerate(lines)])]
+        return [
+            Section(
+                Line("Storage", "title"),
+                [Item([line], ("storage", 0) if n == 0 else None) for n, line in enumerate(lines)],
+            )
+        ]
 
     def _today(self, view: View) -> int:
         today = view.at.astimezone().date()
@@ -231,8 +255,9 @@ class QueuePanel(LivePanel):
         if view.status.queue.failed:
             title.add(f"  x {count(view.status.queue.failed)} failed", "fail")
         note = Line(f"{queue.writing} being written", "dim") if queue.writing else None
-        out = self._outgoing(view, width)
-        room = height - (len(out) + 1 if out else 0)
+        tight = height < 8
+        out = self._outgoing(view, width, tight)
+        room = height - (len(out) + (not tight) if out else 0)
         widths = cols.share(self.IN, width)
         items = [Item([cols.heads(self.IN, widths)])]
         for row in queue.receiving:
@@ -251,30 +276,43 @@ class QueuePanel(LivePanel):
             )
             items.append(Item([cols.row(self.IN, widths, cells)], ("study", row.study)))
         if not queue.receiving:
-            items = [Item(words("Nothing arrives. A study shows here, image by image, while a modality sends it.",
-                                width, "dim"))]
+            items = [
+                Item(
+                    words(
+                        "Nothing arrives. A study shows here, image by image, while a modality sends it.", width, "dim"
+                    )
+                )
+            ]
         if len(items) > room > 1 and not self.has_focus:
             more = len(items) - room + 1
             items = [*items[: room - 1], Item([Line(f"and {more} more: 3 shows all", "dim")], ("mode", "queue"))]
         sections = [Section(title, items, note)]
-        if out:
+        if tight:
+            items.extend(out)
+        elif out:
             sections.append(Section(Line("going out", "title"), out))
-        elif not view.queue.receiving:
+        if not out and not queue.receiving:
             items.append(Item(words("Nothing waits to go out.", width, "dim")))
         return sections
 
-    def _outgoing(self, view: View, width: int) -> list[Item]:
+    def _outgoing(self, view: View, width: int, tight: bool) -> list[Item]:
         rows = view.queue.outgoing
         if not rows:
             return []
         widths = cols.share(self.OUT, width)
-        items = [Item([cols.heads(self.OUT, widths)])]
-        for row in rows:
+        items = [] if tight else [Item([cols.heads(self.OUT, widths)])]
+        for row in rows[:2] if tight else rows:
             mark = ("!", "warn") if row.failed else (">", "good") if row.sending else (" ", "dim")
             oldest = duration((view.at - row.oldest).total_seconds()) if row.oldest else "-"
-            cells: Sequence[cols.Cell] = (mark, safe(row.destination, 64), count(row.waiting),
-                                          (count(row.failed), "fail" if row.failed else "dim"), oldest,
-                                          (rate(row.rate), "accent"), safe(row.state, 200))
+            cells: Sequence[cols.Cell] = (
+                mark,
+                safe(row.destination, 64),
+                count(row.waiting),
+                (count(row.failed), "fail" if row.failed else "dim"),
+                oldest,
+                (rate(row.rate), "accent"),
+                safe(row.state, 200),
+            )
             items.append(Item([cols.row(self.OUT, widths, cells)], ("mode", "queue")))
         return items
 
@@ -311,16 +349,14 @@ class PlotsPanel(LivePanel):
         numbers = [float(v) for v in view.rates.instances]
         mb = [value / 1e6 for value in view.rates.bytes]
         wide = width >= 100
+        span = min(len(numbers), (half if wide else width) - 6)
         each = height - 1 if wide else max(2, (height - 2) // 2)
         left = [Line("instances/s", "dim").add(f"  now {view.rates.in_per_s:.0f}", "plot-2")]
         left += chart(numbers, half if wide else width, each, lambda v: f"{v:.0f}", "plot-2", 5)
         right = [Line("MB/s", "dim").add(f"  now {view.rates.in_bytes_per_s / 1e6:.1f}", "plot")]
         right += chart(mb, half if wide else width, each, lambda v: f"{v:.0f}", "plot", 5)
-        if wide:
-            lines = [a.pad(half + 3).extend(b) for a, b in zip(left, right, strict=True)]
-        else:
-            lines = left + right
-        return [Section(Line("Throughput", "title").add(" last 2 minutes", "dim"), [Item(lines)])]
+        lines = [a.pad(half + 3).extend(b) for a, b in zip(left, right, strict=True)] if wide else left + right
+        return [Section(Line("Throughput", "title").add(f" last {span} s", "dim"), [Item(lines)])]
 
 
 class Dashboard(ConsoleScreen):
@@ -328,14 +364,16 @@ class Dashboard(ConsoleScreen):
 
     MODE = "dashboard"
     ABOUT = (
-        "The panels agree with each other: all come from one moment. Tab goes from panel to panel, the arrow keys choose "
-        "a row, Enter leads from it to its cause: an association to its timeline, a refusal to what mends it, a study to "
-        "its series, an event to the association it came from, storage to its history and to what was set aside. "
-        "Marks: > moving, = complete, ! look at it, x failed or refused."
+        "The panels agree with each other: all come from one moment. Tab goes from panel to panel, the arrow keys "
+        "choose a row, Enter leads from it to its cause: an association to its timeline, a refusal to what mends it, "
+        "a study to its series, an event to the association it came from, storage to its history and to what was set "
+        "aside. Marks: > moving, = complete, ! look at it, x failed or refused."
     )
     AUTO_FOCUS = "#associations"
     KEYS = (
-        keymap.Key("slash", "find", "Find a study by name, ID, accession number or description", "find", shown="/", weight=1),
+        keymap.Key(
+            "slash", "find", "Find a study by name, ID, accession number or description", "find", shown="/", weight=1
+        ),
     )
 
     def body(self) -> Iterable[Widget]:

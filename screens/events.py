@@ -12,7 +12,7 @@ from pacstui.contract.overview import View
 from pacstui.text import count, safe
 from screens.base import ConsoleScreen
 from screens.widgets import columns as cols
-from screens.widgets.feed_lines import MARKS, sentence
+from screens.widgets.feed_lines import MARKS, sentence, tone
 from screens.widgets.line import Line
 from screens.widgets.row_table import RowTable
 
@@ -48,9 +48,14 @@ class EventsScreen(ConsoleScreen):
     def _cells(self, row: FeedRow) -> Sequence[cols.Cell]:
         mark, role = MARKS.get(row.level, ("!", "warn"))
         text = sentence(row, self.console_app.privacy)
-        return ((mark, role), f"{row.at.astimezone():%H:%M:%S}", safe(row.source, 32),
-                (text, "text" if row.level == "info" else role), safe(row.hint, 300),
-                str(row.association) if row.association else "")
+        return (
+            (mark, role),
+            f"{row.at.astimezone():%H:%M:%S}",
+            safe(row.source, 32),
+            (text, tone(row)),
+            safe(row.hint, 300),
+            str(row.association) if row.association else "",
+        )
 
     def show(self, view: View) -> None:
         table = self.query_one(RowTable)

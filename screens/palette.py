@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import Vertical
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
+from textual.strip import Strip
 from textual.widgets import Input
 
 from screens import keymap
 from screens.base import ConsoleScreen
-from screens.widgets.line import Line, fit
+from screens.widgets.line import Line, fit, rule
+from screens.widgets.lines import Lines
 from screens.widgets.panel import Item, Panel, Section
 
 if TYPE_CHECKING:
@@ -24,13 +26,18 @@ if TYPE_CHECKING:
 def entries(page: ConsoleScreen) -> list[keymap.Key]:
     """Return what can be done from ``page``: its own actions first, then the screens, then what works everywhere."""
     modes = [keymap.Key(key, word, does, f"mode('{mode}')") for key, mode, word, does in keymap.MODES]
-    return [k for k in (*page.KEYS, *modes, *keymap.COMMON) if k.palette]
+    known: dict[str, keymap.Key] = {}
+    for key in (*page.KEYS, *modes, *keymap.COMMON):
+        if key.palette:
+            known.setdefault(key.run, key)
+    return list(known.values())
 
 
 class PaletteList(Panel):
     """The entries that match."""
 
     can_focus = False
+    UPPER = "mid"
 
     def __init__(self) -> None:
         super().__init__(id="palette-list")
@@ -50,13 +57,26 @@ class PaletteList(Panel):
             if held:
                 line.add("  held back: read-only", "dim")
             items.append(Item([line.cut(width)], key.run))
-        return [Section(Line("Commands", "focus-title"), items or [Item([Line("no command has these words", "dim")])])]
+        return [Section(None, items or [Item([Line("no command has these words", "dim")])])]
 
 
-class Palette(ModalScreen[None]):
+class Edge(Lines):
+    """A part of the frame around the input: above, at its left, at its right."""
+
+    def __init__(self, part: int) -> None:
+        super().__init__(classes=("edge-above", "edge-left", "edge-right")[part])
+        self._part = part
+
+    def draw(self, width: int, height: int) -> list[Line | Strip]:
+        if self._part == 0:
+            return [rule(width, "top", Line("Commands", "focus-title"), None, True)]
+        return [Line("\u2502 > ", "focus") if self._part == 1 else Line(" \u2502", "focus")]
+
+
+class Palette(ModalScreen[str]):
     """Type a few letters, Enter does it."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+c", "dismiss", show=False),
         Binding("up", "move(-1)", show=False, priority=True),
         Binding("down", "move(1)", show=False, priority=True),
@@ -69,9 +89,13 @@ class Palette(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="palette", classes="box"):
-            box = Input(placeholder="what do you want to do?", compact=True)
-            box.cursor_blink = False
-            yield box
+            yield Edge(0)
+            with Horizontal(id="palette-input"):
+                yield Edge(1)
+                box = Input(placeholder="what do you want to do?", compact=True)
+                box.cursor_blink = False
+                yield box
+                yield Edge(2)
             yield PaletteList()
 
     def on_mount(self) -> None:
@@ -94,10 +118,19 @@ class Palette(ModalScreen[None]):
         self.query_one(PaletteList).action_move(by)
 
     @on(Input.Submitted)
-    async def _do(self) -> None:
+    def _do(self) -> None:
         run = self.query_one(PaletteList).cursor
-        app = cast("ConsoleApp", self.app)
-        page = self._page
-        await self.dismiss()
-        if isinstance(run, str):
-            await app.run_action(run, page if run.split("(")[0] in {k.run for k in page.KEYS} else app)
+        self.dismiss(run if isinstance(run, str) else None)
+
+
+def open_palette(app: ConsoleApp, page: ConsoleScreen) -> None:
+    """Open the palette over ``page`` and do what is chosen."""
+
+    async def do(run: str) -> None:
+        await app.run_action(run, page if run in {k.run for k in page.KEYS} else app)
+
+    def chosen(run: str | None) -> None:
+        if run:
+            app.keep(do(run))
+
+    app.push_screen(Palette(page), chosen)

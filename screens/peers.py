@@ -45,8 +45,11 @@ class PeersScreen(ConsoleScreen):
 
     def body(self) -> Iterable[Widget]:
         table: RowTable[PeerRow] = RowTable(
-            COLUMNS, self._cells, lambda r: r.name,
-            lambda r: f"{r.name} {r.ae_title} {r.host} {r.port} {r.notes} {r.echo} {r.echo_detail}", id="peers-list",
+            COLUMNS,
+            self._cells,
+            lambda r: r.name,
+            lambda r: f"{r.name} {r.ae_title} {r.host} {r.port} {r.notes} {r.echo} {r.echo_detail}",
+            id="peers-list",
         )
         table.title = Line("Peers", "title")
         table.empty = [
@@ -69,8 +72,15 @@ class PeersScreen(ConsoleScreen):
             echo = (f"x {safe(row.echo_detail, 200) or 'failed'}{when}", "fail")
         else:
             echo = ("not tried: e", "dim")
-        return (safe(row.name, 64), safe(row.ae_title, 32), f"{safe(row.host, 64)}:{row.port}", echo,
-                ago(row.seen, now) if row.seen else ("never", "dim"), count(row.stored), safe(row.notes, 500))
+        return (
+            safe(row.name, 64),
+            safe(row.ae_title, 32),
+            f"{safe(row.host, 64)}:{row.port}",
+            echo,
+            ago(row.seen, now) if row.seen else ("never", "dim"),
+            count(row.stored),
+            safe(row.notes, 500),
+        )
 
     def show(self, view: View) -> None:
         if not self._busy:

@@ -53,8 +53,11 @@ class QueueScreen(ConsoleScreen):
 
     def body(self) -> Iterable[Widget]:
         arriving: RowTable[ReceivingRow] = RowTable(
-            ARRIVING, self._arriving, lambda r: (r.study, r.calling),
-            lambda r: f"{r.calling} {r.patient_name} {r.patient_id} {r.modality} {r.description} {r.state}", id="arriving",
+            ARRIVING,
+            self._arriving,
+            lambda r: (r.study, r.calling),
+            lambda r: f"{r.calling} {r.patient_name} {r.patient_id} {r.modality} {r.description} {r.state}",
+            id="arriving",
         )
         arriving.title = Line("Arriving", "title")
         arriving.empty = ["Nothing arrives. A study shows here, image by image, while a modality sends it."]
@@ -86,8 +89,15 @@ class QueueScreen(ConsoleScreen):
     def _going(self, row: DestinationRow) -> Sequence[cols.Cell]:
         view = self.console_app.view
         oldest = duration((view.at - row.oldest).total_seconds()) if view and row.oldest else "-"
-        return (safe(row.destination, 64), count(row.waiting), count(row.sending),
-                (count(row.failed), "fail" if row.failed else "dim"), oldest, rate(row.rate), safe(row.state, 200))
+        return (
+            safe(row.destination, 64),
+            count(row.waiting),
+            count(row.sending),
+            (count(row.failed), "fail" if row.failed else "dim"),
+            oldest,
+            rate(row.rate),
+            safe(row.state, 200),
+        )
 
     def show(self, view: View) -> None:
         arriving = self.query_one("#arriving", RowTable)

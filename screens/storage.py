@@ -41,31 +41,51 @@ class StoragePage(Panel):
             fact("state", f"x objects are refused with A700 (out of resources): {safe(store.detail, 300)}", "fail")
         else:
             fact("state", "takes objects" + (f"; {safe(store.detail, 300)}" if store.detail else ""), "good")
-        fact("free", f"{size(store.free_bytes)}; below {size(store.reserve_bytes)} objects are refused, so the disk "
-                     "never fills up")
-        fact("archive", f"{size(store.archive_bytes)} in {count(view.status.archive.instances)} instances at "
-                        f"{safe(store.path, 300)}")
+        fact(
+            "free",
+            f"{size(store.free_bytes)}; below {size(store.reserve_bytes)} objects are refused, so the disk "
+            "never fills up",
+        )
+        fact(
+            "archive",
+            f"{size(store.archive_bytes)} in {count(view.status.archive.instances)} instances at "
+            f"{safe(store.path, 300)}",
+        )
         if store.full_on is not None:
             days = (store.full_on - view.at.astimezone().date()).days
-            fact("full", f"in {days:,} days ({store.full_on:%-d %B %Y}) at {size(store.growth_bytes_per_day)} a day",
-                 "warn" if days < 30 else "text")
+            fact(
+                "full",
+                f"in {days:,} days ({store.full_on:%-d %B %Y}) at {size(store.growth_bytes_per_day)} a day",
+                "warn" if days < 30 else "text",
+            )
         else:
             fact("full", "not in sight: nothing grows")
         fact("disk", f"files durable in {store.sync_ms:.1f} ms, rows committed in {store.commit_ms:.1f} ms (medians)")
         return [
             Section(Line("Storage", "title"), [Item(lines)]),
-            Section(Line("Set aside  ", "title").add(count(view.status.archive.quarantined), "strong"),
-                    self._aside(width)),
+            Section(
+                Line("Set aside  ", "title").add(count(view.status.archive.quarantined), "strong"), self._aside(width)
+            ),
             Section(Line("Received by day", "title"), [Item(self._days(view, width))]),
         ]
 
     def _aside(self, width: int) -> list[Item]:
         if not self.aside:
-            return [Item(words("Nothing. Objects whose UID is taken by another content, and files that cannot be read, are "
-                               "kept here instead of being lost.", width, "dim"))]
+            return [
+                Item(
+                    words(
+                        "Nothing. Objects whose UID is taken by another content, and files that cannot be read, are "
+                        "kept here instead of being lost.",
+                        width,
+                        "dim",
+                    )
+                )
+            ]
         items = []
         for row in self.aside:
-            first = Line(f"{row.at.astimezone():%d %b %H:%M} ", "dim").add(fit(safe(row.calling, 32), 9), "strong").add(" ")
+            first = (
+                Line(f"{row.at.astimezone():%d %b %H:%M} ", "dim").add(fit(safe(row.calling, 32), 9), "strong").add(" ")
+            )
             lines = words(safe(row.reason, 200), width, "warn", first.width, first)
             lines.append(Line(" " * 13).add(f"{safe(row.path, 200)}  {size(row.bytes)}", "dim").cut(width))
             items.append(Item(lines, row.id))

@@ -20,7 +20,7 @@ from screens.widgets.row_table import RowTable
 C = cols.Column
 PAGE = 200
 COLUMNS = (
-    C("received", 11, rank=1, role="dim"),
+    C("received", 12, rank=1, role="dim"),
     C("patient", 16, grow=3, most=40, role="strong"),
     C("ID", 8, grow=1, rank=2, most=20),
     C("born", 10, rank=10),
@@ -46,9 +46,10 @@ class StudiesScreen(ConsoleScreen):
     TITLE_WORDS = "Studies"
     MODE = "studies"
     ABOUT = (
-        "Newest received first. Rows are fetched as you scroll, so a million studies open as fast as a hundred. / looks "
-        "in name, ID, accession number and description, over the whole archive. Enter shows a study's series. ~ behind "
-        "a name: some of its text could not be decoded. r fetches the list anew; the title says when there is news."
+        "Newest received first. Rows are fetched as you scroll, so a million studies open as fast as a hundred. "
+        "/ looks in name, ID, accession number and description, over the whole archive. Enter shows a study's series. "
+        "~ behind a name: some of its text could not be decoded. r fetches the list anew; the upper edge says when "
+        "there is something new."
     )
     KEYS = (keymap.Key("r", "refresh", "Fetch the list anew, newest studies first", "refresh"),)
 
@@ -103,8 +104,8 @@ class StudiesScreen(ConsoleScreen):
 
     def _entitle(self, news: int = 0) -> None:
         table = self._table
-        word = "found" if self._search else "studies"
-        table.title = Line("Studies  ", "title").add(count(self._total), "strong").add(f" {word}")
+        table.title = Line("Studies  ", "title").add(count(self._total), "strong")
+        table.title.add(f" found for {safe(self._search, 40)}" if self._search else "")
         table.note = Line(f"\u2191 {count(news)} new: r", "accent") if news > 0 else None
 
     def action_refresh(self) -> None:
@@ -122,7 +123,9 @@ class StudiesScreen(ConsoleScreen):
         view = app.view
         holds = view.status.archive.studies if view else 0
         self._loading = True
-        page: StudyPage | None = await app.fetch(app.client.studies.list(search=self._search, limit=PAGE, before=before))
+        page: StudyPage | None = await app.fetch(
+            app.client.studies.list(search=self._search, limit=PAGE, before=before)
+        )
         self._loading = False
         if not self.is_attached:
             return
@@ -142,7 +145,10 @@ class StudiesScreen(ConsoleScreen):
             self._loaded_total = holds
         table = self._table
         table.empty = (
-            [f"Nothing is found for \"{safe(self._search, 60)}\".", "Names match by their beginning or any part; esc clears."]
+            [
+                f'Nothing is found for "{safe(self._search, 60)}".',
+                "Names match by their beginning or any part; esc clears.",
+            ]
             if self._search
             else ["The archive is empty. Send a study to this node, or import files:", "  pacstui import PATH"]
         )

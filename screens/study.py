@@ -40,8 +40,10 @@ class StudyPagePanel(Panel):
     def sections(self, width: int, height: int) -> Sequence[Section]:
         title = Line("Study", "title")
         if self.fault is not None:
-            lines = [*words(f"x {safe(self.fault.message, 300)}", width, "fail", 2),
-                     *words(safe(self.fault.hint, 300), width, "dim")]
+            lines = [
+                *words(f"x {safe(self.fault.message, 300)}", width, "fail", 2),
+                *words(safe(self.fault.hint, 300), width, "dim"),
+            ]
             return [Section(title, [Item(lines)])]
         if self.detail is None:
             return [Section(title, [Item([Line("asking the node", "dim")])])]
@@ -62,8 +64,11 @@ class StudyPagePanel(Panel):
         time = f" {row.time[:2]}:{row.time[2:4]}" if len(row.time) >= 4 else ""
         fact("date", f"{day(row.date)}{time}" if row.date else "(none)")
         fact("accession", privacy.ident(row.accession))
-        fact("holds", f"{plural(row.series, 'series', 'series')}, {plural(row.instances, 'image')}, {size(row.bytes)}, "
-                      f"{'/'.join(safe(m, 16) for m in row.modalities)}")
+        fact(
+            "holds",
+            f"{plural(row.series, 'series', 'series')}, {plural(row.instances, 'image')}, {size(row.bytes)}, "
+            f"{'/'.join(safe(m, 16) for m in row.modalities)}",
+        )
         senders = ", ".join(safe(c, 32) for c in self.detail.calling)
         fact("received", f"{row.received.astimezone():%Y-%m-%d %H:%M:%S}" + (f" from {senders}" if senders else ""))
         fact("UID", safe(row.study, 80), "dim")
@@ -73,13 +78,19 @@ class StudyPagePanel(Panel):
         items = [Item([cols.heads(SERIES, widths)])]
         for series in self.detail.series:
             cells: Sequence[cols.Cell] = (
-                safe(series.number, 16), safe(series.modality, 16),
-                safe(series.description, 128) or ("(no description)", "dim"), safe(series.station, 32),
-                count(series.instances), size(series.bytes), safe(series.series, 80),
+                safe(series.number, 16),
+                safe(series.modality, 16),
+                safe(series.description, 128) or ("(no description)", "dim"),
+                safe(series.station, 32),
+                count(series.instances),
+                size(series.bytes),
+                safe(series.series, 80),
             )
             items.append(Item([cols.row(SERIES, widths, cells)], series.series))
-        return [Section(title, [Item(lines)]),
-                Section(Line("Series  ", "title").add(count(len(self.detail.series)), "strong"), items)]
+        return [
+            Section(title, [Item(lines)]),
+            Section(Line("Series  ", "title").add(count(len(self.detail.series)), "strong"), items),
+        ]
 
 
 class StudyScreen(ConsoleScreen):

@@ -116,6 +116,16 @@ class Terminal(LinuxDriver):
     def _writer_thread(self, thread: WriterThread | None) -> None:
         self._patient = None if thread is None else PatientWriter(cast("IO[str]", self._file), self._caught_up)
 
+    def start_application_mode(self) -> None:
+        """Take the terminal over; after a suspension also draw it whole, its size being no news to Textual."""
+        super().start_application_mode()
+        self._caught_up()
+
+    def _sigcont_application(self, *_: object) -> None:
+        if not self._must_signal_resume:  # stopped by SIGSTOP: the terminal was not given back, and is the shell's now
+            self.suspend_application_mode()
+        self.resume_application_mode()
+
     def _caught_up(self) -> None:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(cast("ConsoleApp", self._app).redraw_all)
@@ -183,7 +193,11 @@ class Guard:
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take SIGHUP, SIGTERM and SIGINT."""
-        for number, words in ((signal.SIGHUP, "hangup"), (signal.SIGTERM, "terminated"), (signal.SIGINT, "interrupted")):
+        for number, words in (
+            (signal.SIGHUP, "hangup"),
+            (signal.SIGTERM, "terminated"),
+            (signal.SIGINT, "interrupted"),
+        ):
             loop.add_signal_handler(number, self._got, int(number), words)
 
     def _got(self, number: int, words: str) -> None:

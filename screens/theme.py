@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 
 from rich.style import Style
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 _TERMINAL = {
     "text": "",
@@ -23,11 +23,13 @@ _TERMINAL = {
     "focus-title": "bold blue",
     "good": "green",
     "warn": "bold yellow",
+    "warn-text": "yellow",
     "fail": "bold red",
+    "fail-text": "red",
     "accent": "cyan",
     "key": "bold cyan",
     "band": "",
-    "cursor": "reverse",
+    "cursor": "reverse not dim",
     "cursor-idle": "bold",
     "plot": "cyan",
     "plot-2": "green",
@@ -36,6 +38,8 @@ _TERMINAL = {
     "mode": "reverse",
     "safe": "reverse",
 }
+
+GROUND = "#11161e"
 
 _FULL = {
     "text": "#d4d9e1",
@@ -47,7 +51,9 @@ _FULL = {
     "focus-title": "bold #a9cbf5",
     "good": "#8fca9c",
     "warn": "bold #e6c37a",
+    "warn-text": "#e6c37a",
     "fail": "bold #f28b82",
+    "fail-text": "#f28b82",
     "accent": "#86bdee",
     "key": "bold #86bdee",
     "band": "on #1a212d",
@@ -76,6 +82,7 @@ TERMINAL_THEME = Theme(
     panel="ansi_default",
     boost="ansi_default",
     variables={
+        **BUILTIN_THEMES["ansi-dark"].variables,
         "input-cursor-background": "ansi_default",
         "input-cursor-foreground": "ansi_default",
         "input-cursor-text-style": "reverse",
@@ -122,7 +129,10 @@ class Ink:
     def __init__(self, kind: str, colour: bool = True) -> None:
         table = _FULL if kind == "full" else _TERMINAL
         self.kind = kind
-        self._styles = {role: Style.parse(text) if text else Style() for role, text in table.items()}
+        ground = Style(bgcolor=GROUND) if kind == "full" else Style()
+        self._styles = {role: ground + Style.parse(text) if text else ground for role, text in table.items()}
+        for over in ("cursor", "cursor-idle", "band"):
+            self._styles[over] = Style.parse(table[over]) if table[over] else Style()
         if not colour:
             self._styles["cursor"] = self._styles["mode"] = self._styles["safe"] = Style(reverse=True)
             self._styles["focus"] = self._styles["focus-title"] = Style(bold=True)

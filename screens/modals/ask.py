@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.screen import ModalScreen
 
@@ -28,7 +28,7 @@ class Choice:
 class AskPanel(Panel):
     """The question and a row of buttons."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,shift+tab,h", "turn(-1)", show=False),
         Binding("right,tab,l", "turn(1)", show=False),
     ]
@@ -83,7 +83,7 @@ class AskPanel(Panel):
 class Ask(ModalScreen[str]):
     """Asks; answers with a choice's id, or none when escaped."""
 
-    BINDINGS = [Binding("escape,q,ctrl+c", "cancel", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,ctrl+c", "cancel", show=False)]
     AUTO_FOCUS = "AskPanel"
 
     def __init__(self, title: str, text: Sequence[str], choices: Sequence[Choice]) -> None:

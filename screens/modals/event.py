@@ -26,8 +26,12 @@ class EventPage(Page):
         lines = words(self.console_app.privacy.sentence(row.text), width, role)
         if row.count > 1:
             lines.append(Line(plural(row.count, "time"), "dim"))
-        sections = [Section(Line(f"{row.at.astimezone():%Y-%m-%d %H:%M:%S}  ", "dim").add(safe(row.source, 32), "focus-title"),
-                            [Item(lines)])]
+        sections = [
+            Section(
+                Line(f"{row.at.astimezone():%Y-%m-%d %H:%M:%S}  ", "dim").add(safe(row.source, 32), "focus-title"),
+                [Item(lines)],
+            )
+        ]
         if row.hint:
             sections.append(Section(Line("What to do", "title"), [Item(words(safe(row.hint, 1000), width, "strong"))]))
         return sections

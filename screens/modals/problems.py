@@ -30,8 +30,21 @@ class Problems(Page):
             return [Section(title, [Item(lines)])]
         view = app.view
         if view is None or not view.status.alerts:
-            return [Section(title, [Item(words("Nothing. Problems come with what mends them, and leave by themselves when "
-                                               "they are gone.", width, "dim"))])]
+            return [
+                Section(
+                    title,
+                    [
+                        Item(
+                            words(
+                                "Nothing. Problems come with what mends them, and leave by themselves when "
+                                "they are gone.",
+                                width,
+                                "dim",
+                            )
+                        )
+                    ],
+                )
+            ]
         items = []
         for number, alert in enumerate(view.status.alerts):
             lines = words(safe(alert.text, 300), width, "text", 2, Line("! ", "warn"))

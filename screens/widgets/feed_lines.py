@@ -16,12 +16,17 @@ def sentence(row: FeedRow, privacy: Privacy) -> str:
     return privacy.sentence(row.text) + times
 
 
+def tone(row: FeedRow) -> str:
+    """Return the role of a line's sentence."""
+    return {"info": "text", "fail": "fail-text"}.get(row.level, "warn-text")
+
+
 def feed_line(row: FeedRow, width: int, privacy: Privacy) -> Line:
     """Return one line: mark, time, source, sentence; at the end that Enter leads on, where it fits."""
     mark, role = MARKS.get(row.level, ("!", "warn"))
     line = Line(mark + " ", role).add(f"{row.at.astimezone():%H:%M:%S} ", "dim")
     line.add(fit(safe(row.source, 32), 9), "strong").add(" ")
-    line.add(sentence(row, privacy), "text" if row.level == "info" else role)
+    line.add(sentence(row, privacy), tone(row))
     if row.hint and line.width + 4 < width:
         line.add("  " + safe(row.hint, 200), "dim")
     return line.cut(width)

@@ -28,7 +28,7 @@ class FootLine(Lines):
                 here = mode == self.mode
                 left.add(digit, "mode" if here else "key").add(word, "mode" if here else "text").add(" ")
         keys = [*self.keys, *(k for k in keymap.COMMON if k.face in ("/", "esc", "?", "y", "space", "!"))]
-        if self.mode == "dashboard":
+        if self.mode:
             keys = [k for k in keys if k.face != "esc"]
         once = {key.face: key for key in reversed(keys)}
         keys = [key for key in keys if once[key.face] is key]

@@ -1,4 +1,4 @@
-"""A line of spans: text with a role, measured in cells. Data is text here and nothing else: no markup is ever parsed."""
+"""A line of spans: text with a role, measured in cells. Data is only ever text here: no markup is parsed."""
 
 from __future__ import annotations
 
@@ -57,6 +57,10 @@ def wrap(text: str, width: int) -> list[str]:
     if current:
         lines.append(current)
     return lines or [""]
+
+
+_OWN = frozenset(("mode", "safe"))
+"""Roles that keep their background whatever is laid over the line."""
 
 
 class Line:
@@ -123,7 +127,9 @@ class Line:
         """Return the line as drawn; ``over`` is a role laid over all of it (the cursor)."""
         if over:
             top = ink[over]
-            return Strip([Segment(text, ink[role] + top) for text, role in self.spans], self.width)
+            return Strip(
+                [Segment(text, ink[role] if role in _OWN else ink[role] + top) for text, role in self.spans], self.width
+            )
         return Strip([Segment(text, ink[role]) for text, role in self.spans], self.width)
 
 

@@ -40,7 +40,7 @@ def changed(old: Strip, new: Strip) -> tuple[int, int] | None:
 
 
 class Lines(Widget):
-    """Base of everything drawn here: subclasses return lines from :meth:`draw`, :meth:`redraw` compares and repaints."""
+    """Base of all that is drawn here: subclasses return lines from :meth:`draw`, :meth:`redraw` compares them."""
 
     ALLOW_SELECT = False
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
@@ -46,8 +47,9 @@ class Panel(Lines):
     """Base of the dashboard's panels and of the pages of detail. Subclasses return :meth:`sections`."""
 
     can_focus = True
+    UPPER = "top"
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
         Binding("down,j", "move(1)", show=False),
         Binding("pageup", "move(-10)", show=False),
@@ -103,7 +105,7 @@ class Panel(Lines):
         self._order, self._rows = order, rows
         self._keep_in_sight(room)
         border = "focus" if focused else "frame"
-        out: list[Line | Strip] = [rule(width, "top", sections[0].title, sections[0].note, focused)]
+        out: list[Line | Strip] = [rule(width, self.UPPER, sections[0].title, sections[0].note, focused)]
         thumb = self._thumb(room)
         for y in range(room):
             at = self.top + y
@@ -116,9 +118,7 @@ class Panel(Lines):
             text = Line(" ").extend(line or Line()).cut(inside + 1).pad(inside + 2)
             body = text.strip(ink, "cursor" if marked else "")
             edge = "\u2503" if y in thumb else "\u2502"
-            out.append(
-                Strip.join([Line("\u2502", border).strip(ink), body, Line(edge, border).strip(ink)])
-            )
+            out.append(Strip.join([Line("\u2502", border).strip(ink), body, Line(edge, border).strip(ink)]))
         if height > 1:
             out.append(rule(width, "bottom", None, self.footnote(), focused))
         return out

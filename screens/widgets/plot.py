@@ -10,24 +10,6 @@ _EIGHTHS = " \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 _LEFT_EIGHTHS = " \u258f\u258e\u258d\u258c\u258b\u258a\u2589\u2588"
 
 
-def buckets(values: Sequence[float], width: int) -> list[float]:
-    """Return ``width`` means of the newest values, oldest first; missing ones at the left are 0.
-
-    More values than cells are averaged in whole groups, so that the picture moves by whole steps.
-    """
-    if width <= 0:
-        return []
-    group = max(1, -(-len(values) // width))
-    out: list[float] = []
-    end = len(values)
-    while end > 0 and len(out) < width:
-        part = values[max(0, end - group) : end]
-        out.append(sum(part) / len(part))
-        end -= group
-    out.extend([0.0] * (width - len(out)))
-    return out[::-1]
-
-
 def spark(values: Sequence[float], width: int, top: float = 0.0) -> str:
     """Return a sparkline of one row; a value above 0 is always seen. The newest values are at the right."""
     shown = [float(v) for v in values[-width:]] if width > 0 else []
@@ -50,7 +32,7 @@ def bar(part: float, width: int, used: str = "bar") -> Line:
 
 
 def nice(peak: float) -> float:
-    """Return a round number at or above ``peak``: 1, 2 or 5 times a power of ten."""
+    """Return a round number at or above ``peak``."""
     if peak <= 0:
         return 1.0
     power = 1.0
@@ -58,14 +40,19 @@ def nice(peak: float) -> float:
         power *= 10
     while power > peak:
         power /= 10
-    for step in (1.0, 2.0, 5.0, 10.0):
+    for step in (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0, 10.0):
         if step * power >= peak:
             return step * power
     return peak
 
 
 def chart(
-    values: Sequence[float], width: int, height: int, label: Callable[[float], str], role: str = "plot", low: float = 1.0
+    values: Sequence[float],
+    width: int,
+    height: int,
+    label: Callable[[float], str],
+    role: str = "plot",
+    low: float = 1.0,
 ) -> list[Line]:
     """Return a chart of ``height`` rows: a scale at the left, bars with the newest at the right.
 
@@ -79,7 +66,7 @@ def chart(
     top = nice(max([low, *values]))
     marks = {0: label(top), height - 1: label(0)}
     if height >= 5:
-        marks[height // 2] = label(top * (height - height // 2) / height)
+        marks[(height - 1) // 2] = label(top / 2)
     gutter = max(len(text) for text in marks.values())
     room = max(1, width - gutter - 2)
     shown = [float(v) for v in values[-room:]]

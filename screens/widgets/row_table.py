@@ -1,12 +1,12 @@
-"""A table of any length: draws only the rows in sight, asks for pages as they are needed, keeps the cursor on its row."""
+"""A table of any length: draws the rows in sight, asks for pages as they are needed, keeps the cursor on its row."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from textual import events
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
@@ -36,7 +36,7 @@ class RowTable(Lines, Generic[T]):
 
     can_focus = True
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
         Binding("down,j", "move(1)", show=False),
         Binding("pageup,ctrl+b", "page(-1)", show=False),
@@ -133,9 +133,7 @@ class RowTable(Lines, Generic[T]):
         invert = text.startswith("!")
         wanted = text.lstrip("!").casefold().split()
         if wanted:
-            self._rows = [
-                r for r in self._all if all(w in self._words(r).casefold() for w in wanted) is not invert
-            ]
+            self._rows = [r for r in self._all if all(w in self._words(r).casefold() for w in wanted) is not invert]
         else:
             self._rows = self._all
         self._places = {self._ident(row): at for at, row in enumerate(self._rows)}

@@ -120,7 +120,11 @@ class FakeClient:
         self.feed = _Feed(self)
         self._history()
         if speed:
-            for row in (("CT1", "stores", "CT", 41.0), ("MR2", "stores", "MR", 12.0), ("[/]^A\x1b[2J", "idle", "", 0.0)):
+            for row in (
+                ("CT1", "stores", "CT", 41.0),
+                ("MR2", "stores", "MR", 12.0),
+                ("[/]^A\x1b[2J", "idle", "", 0.0),
+            ):
                 self._open(*row)
             for _ in range(130):
                 self.advance(1.0)
@@ -129,23 +133,55 @@ class FakeClient:
 
     def _make_problems(self, number: int) -> tuple[Problem, ...]:
         known = (
-            Problem("refusals", 'XRAY9 is refused again and again: it calls "PACS", we are "RADNODE1"',
-                    "set the remote AE title to RADNODE1 on XRAY9", self.at - timedelta(hours=2), "associations"),
-            Problem("quarantine", "3 objects were set aside because another content has their UID",
-                    "compare them with the stored ones: storage", self.at - timedelta(minutes=40), "storage"),
-            Problem("space", "the archive's disk is 97 % full [/bold]", "add space or move the archive",
-                    self.at - timedelta(minutes=5), "storage"),
+            Problem(
+                "refusals",
+                'XRAY9 is refused again and again: it calls "PACS", we are "RADNODE1"',
+                "set the remote AE title to RADNODE1 on XRAY9",
+                self.at - timedelta(hours=2),
+                "associations",
+            ),
+            Problem(
+                "quarantine",
+                "3 objects were set aside because another content has their UID",
+                "compare them with the stored ones: storage",
+                self.at - timedelta(minutes=40),
+                "storage",
+            ),
+            Problem(
+                "space",
+                "the archive's disk is 97 % full [/bold]",
+                "add space or move the archive",
+                self.at - timedelta(minutes=5),
+                "storage",
+            ),
         )
         return known[:number]
 
     def _make_refusals(self) -> tuple[RefusalRow, ...]:
         day = self.at
         return (
-            RefusalRow(8835, "XRAY9", "PACS", "10.0.4.17:51022", 'calls "PACS", we are "RADNODE1"',
-                       "set the remote AE title to RADNODE1 (capitals matter)", 3,
-                       day - timedelta(hours=3), day - timedelta(minutes=5)),
-            RefusalRow(8832, "[/]\x1b[2J", "RADNODE1", "10.0.4.99:40001", "is no known peer",
-                       "add it as a peer", 1, day - timedelta(hours=1), day - timedelta(hours=1)),
+            RefusalRow(
+                8835,
+                "XRAY9",
+                "PACS",
+                "10.0.4.17:51022",
+                'calls "PACS", we are "RADNODE1"',
+                "set the remote AE title to RADNODE1 (capitals matter)",
+                3,
+                day - timedelta(hours=3),
+                day - timedelta(minutes=5),
+            ),
+            RefusalRow(
+                8832,
+                "[/]\x1b[2J",
+                "RADNODE1",
+                "10.0.4.99:40001",
+                "is no known peer",
+                "add it as a peer",
+                1,
+                day - timedelta(hours=1),
+                day - timedelta(hours=1),
+            ),
         )
 
     def _history(self) -> None:
@@ -153,21 +189,52 @@ class FakeClient:
             ("info", "node", "started; 9,812,440 instances in 38,120 studies", "", 0),
             ("warn", "[/]\x1b[2J", "refused: is no known peer", "add it as a peer", 8832),
             ("warn", "XRAY9", 'refused: calls "PACS", we are "RADNODE1"', "set the remote AE title to RADNODE1", 8835),
-            ("fail", "US3", "object refused, A900H: data set has no Series Instance UID [/bold]",
-             "look at the device's export settings", 8836),
+            (
+                "fail",
+                "US3",
+                "object refused, A900H: data set has no Series Instance UID [/bold]",
+                "look at the device's export settings",
+                8836,
+            ),
             ("warn", "MR2", "duplicate instance with other content, set aside", "see storage", 8836),
             ("info", "peers", "echo to WS-RAD3 ok in 3 ms", "", 0),
         )
         for number, (level, source, text, hint, association) in enumerate(lines):
             self.say(level, source, text, hint, association, at=self.at - timedelta(minutes=40 - 6 * number))
         for row in self._refusals:
-            self._ended.append(AssociationRow(row.id, "", row.calling, row.called, row.address, "refused", "", "", 0, 0,
-                                              0.0, 0, row.last, 0.0))
-        self._ended.append(AssociationRow(8836, "MR2", "MR2", "RADNODE1", "10.0.4.12:50111", "lost", "", "MR", 60, 1, 0.0,
-                                          31_000_000, self.at - timedelta(minutes=30), 14.0))
+            self._ended.append(
+                AssociationRow(
+                    row.id, "", row.calling, row.called, row.address, "refused", "", "", 0, 0, 0.0, 0, row.last, 0.0
+                )
+            )
+        self._ended.append(
+            AssociationRow(
+                8836,
+                "MR2",
+                "MR2",
+                "RADNODE1",
+                "10.0.4.12:50111",
+                "lost",
+                "",
+                "MR",
+                60,
+                1,
+                0.0,
+                31_000_000,
+                self.at - timedelta(minutes=30),
+                14.0,
+            )
+        )
 
-    def say(self, level: str, source: str, text: str, hint: str = "", association: int = 0, at: datetime | None = None,
-            ) -> FeedRow:
+    def say(
+        self,
+        level: str,
+        source: str,
+        text: str,
+        hint: str = "",
+        association: int = 0,
+        at: datetime | None = None,
+    ) -> FeedRow:
         """Add a line to the feed."""
         row = FeedRow(len(self._feed) + 1, at or self.at, level, source, text, hint, association, 1)
         self._feed.append(row)
@@ -176,9 +243,22 @@ class FakeClient:
     def _open(self, calling: str, doing: str, modality: str, rate: float) -> None:
         self._next += 1
         self._rows.append(
-            AssociationRow(self._next, "" if calling.startswith("[") else calling, calling, "RADNODE1",
-                           f"10.0.4.{self._next % 200 + 10}:{50000 + self._next % 1000}", "open", doing, modality, 0, 0,
-                           rate, 0, self.at, 0.0)
+            AssociationRow(
+                self._next,
+                "" if calling.startswith("[") else calling,
+                calling,
+                "RADNODE1",
+                f"10.0.4.{self._next % 200 + 10}:{50000 + self._next % 1000}",
+                "open",
+                doing,
+                modality,
+                0,
+                0,
+                rate,
+                0,
+                self.at,
+                0.0,
+            )
         )
 
     def advance(self, seconds: float) -> None:
@@ -195,8 +275,13 @@ class FakeClient:
             more = int(rate * seconds * self.speed)
             moved += more
             size += more * 524_288
-            new = replace(row, rate=rate, stored=row.stored + more, seconds=row.seconds + seconds,
-                          received_bytes=row.received_bytes + more * 524_288)
+            new = replace(
+                row,
+                rate=rate,
+                stored=row.stored + more,
+                seconds=row.seconds + seconds,
+                received_bytes=row.received_bytes + more * 524_288,
+            )
             if new.seconds > 60 and self.random.random() < 0.2 and row.doing == "stores":
                 self._ended.append(replace(new, state="released", doing="", rate=0.0))
                 self.say("info", new.peer, f"{DESCRIPTIONS[new.id % 7]}, {new.stored} images, stored", "", new.id)
@@ -204,8 +289,12 @@ class FakeClient:
                 kept.append(new)
         self._rows = kept
         if len(kept) < 4 and self.random.random() < 0.3:
-            self._open(self.random.choice(("CT1", "MR2", "US3", "MG4", "CR5")), "stores",
-                       self.random.choice(MODALITIES), self.random.uniform(4, 60))
+            self._open(
+                self.random.choice(("CT1", "MR2", "US3", "MG4", "CR5")),
+                "stores",
+                self.random.choice(MODALITIES),
+                self.random.uniform(4, 60),
+            )
         wave = 0.6 + 0.4 * math.sin(self.steps / 9)
         self._instances = [*self._instances[1:], int(moved * wave)]
         self._bytes = [*self._bytes[1:], int(size * wave)]
@@ -218,8 +307,15 @@ class FakeClient:
         """Return the page of truth."""
         return Status(
             health="ok" if not self._problems else "degraded",
-            node=NodePart("0.1.0", self.pid, (self.at - self.started).total_seconds(), "RADNODE1", "127.0.0.1:11112",
-                          "/srv/pacs", "op1 (operator)"),
+            node=NodePart(
+                "0.1.0",
+                self.pid,
+                (self.at - self.started).total_seconds(),
+                "RADNODE1",
+                "127.0.0.1:11112",
+                "/srv/pacs",
+                "op1 (operator)",
+            ),
             associations=AssociationsPart(len(self._rows), 212, 4, 100),
             archive=ArchivePart(21_004, self.total, 120_400, 9_812_440, 2_130_000_000_000, 1_870_000_000_000, 3),
             queue=QueuePart(0, 0, 0, 0),
@@ -230,17 +326,30 @@ class FakeClient:
 
     def rates(self) -> Rates:
         """Return what moves."""
-        return Rates(sum(self._instances[-5:]) / 5, sum(self._bytes[-5:]) / 5, 0.0, tuple(self._instances),
-                     tuple(self._bytes))
+        return Rates(
+            sum(self._instances[-5:]) / 5, sum(self._bytes[-5:]) / 5, 0.0, tuple(self._instances), tuple(self._bytes)
+        )
 
     def queue_view(self) -> QueueView:
         """Return both directions."""
         rows = []
         for number, row in enumerate(r for r in self._rows if r.doing == "stores"):
             rows.append(
-                ReceivingRow(f"1.2.826.0.1.3680043.8.498.{self.total - number}", row.calling, _name(row.id % 5 or 10),
-                             f"P{row.id:06d}", row.modality, DESCRIPTIONS[row.id % 7], row.stored, 0,
-                             row.received_bytes, row.rate, row.opened, self.at, "receiving")
+                ReceivingRow(
+                    f"1.2.826.0.1.3680043.8.498.{self.total - number}",
+                    row.calling,
+                    _name(row.id % 5 or 10),
+                    f"P{row.id:06d}",
+                    row.modality,
+                    DESCRIPTIONS[row.id % 7],
+                    row.stored,
+                    0,
+                    row.received_bytes,
+                    row.rate,
+                    row.opened,
+                    self.at,
+                    "receiving",
+                )
             )
         outgoing: Sequence[DestinationRow] = ()
         return QueueView(tuple(rows), tuple(outgoing), 2 if rows else 0)
@@ -251,13 +360,34 @@ class FakeClient:
             DayUse(date(2026, 11, 25) - timedelta(days=13 - n), 30_000 + 900 * n, 12_000_000_000 + 480_000_000 * n)
             for n in range(14)
         )
-        return StorageView("/srv/pacs", 4_000_000_000_000, 1_870_000_000_000, 2_130_000_000_000, 268_435_456, self._today,
-                           18_000_000_000.0, date(2027, 3, 3), 0.8, 0.4, True, "", days)
+        return StorageView(
+            "/srv/pacs",
+            4_000_000_000_000,
+            1_870_000_000_000,
+            2_130_000_000_000,
+            268_435_456,
+            self._today,
+            18_000_000_000.0,
+            date(2027, 3, 3),
+            0.8,
+            0.4,
+            True,
+            "",
+            days,
+        )
 
     def view(self, after: int = 0) -> View:
         """Return the dashboard."""
-        return View(self.at, self.status(), self.rates(), tuple(self._rows), self._refusals, self.queue_view(),
-                    self.storage_view(), tuple(row for row in self._feed if row.id > after))
+        return View(
+            self.at,
+            self.status(),
+            self.rates(),
+            tuple(self._rows),
+            self._refusals,
+            self.queue_view(),
+            self.storage_view(),
+            tuple(row for row in self._feed if row.id > after),
+        )
 
     def check(self) -> None:
         """Raise as a client does whose node is away."""
@@ -339,22 +469,35 @@ class _Associations(_Noun):
         refused = row.state == "refused"
         contexts = (
             ContextRow(1, "1.2.840.10008.1.1", "Verification", ("Implicit LE",), "" if refused else "Implicit LE", 0),
-            ContextRow(3, "1.2.840.10008.5.1.4.1.1.2", "CT Image Storage", ("Explicit LE", "Implicit LE", "[/bold]"),
-                       "" if refused else "Explicit LE", 0),
+            ContextRow(
+                3,
+                "1.2.840.10008.5.1.4.1.1.2",
+                "CT Image Storage",
+                ("Explicit LE", "Implicit LE", "[/bold]"),
+                "" if refused else "Explicit LE",
+                0,
+            ),
             ContextRow(5, "1.2.3.4", "unknown \x1b[2J 1.2.3.4", ("JPEG Lossless SV1",), "", 3),
         )
         return AssociationDetail(
             row=row,
             title="Refused: called AE title unknown" if refused else f"{row.state}, {row.doing or 'ended'}",
             answer="A-ASSOCIATE-RJ, permanent, service user, called AE title not recognized (1/1/7)" if refused else "",
-            remedies=("on XRAY9: set the remote AE title to RADNODE1 (capitals matter)",
-                      'or here: add "PACS" to [dicom] aliases in the settings file') if refused else (),
+            remedies=(
+                "on XRAY9: set the remote AE title to RADNODE1 (capitals matter)",
+                'or here: add "PACS" to [dicom] aliases in the settings file',
+            )
+            if refused
+            else (),
             implementation="OFFIS_DCMTK_367 1.2.276.0.7230010.3.0.3.6.7",
             max_pdu=16384,
             user="",
             contexts=contexts,
-            timeline=(Moment(row.opened, "connected"), Moment(row.opened + timedelta(milliseconds=4), "A-ASSOCIATE-RQ"),
-                      Moment(row.opened + timedelta(milliseconds=5), "rejected" if refused else "accepted")),
+            timeline=(
+                Moment(row.opened, "connected"),
+                Moment(row.opened + timedelta(milliseconds=4), "A-ASSOCIATE-RQ"),
+                Moment(row.opened + timedelta(milliseconds=5), "rejected" if refused else "accepted"),
+            ),
             messages={} if refused else {"C-STORE-RQ": row.stored, "C-ECHO-RQ": 1},
             receiving="" if refused or row.state != "open" else "CT 1.2.826.0.1.3680043.8.498.77",
             receiving_bytes=131_072,
@@ -381,10 +524,12 @@ class _Node(_Noun):
 
     async def history(self, minutes: int = 180) -> History:
         world = self._call("node.history", minutes)
-        return History(tuple(
-            HistoryPoint(world.at - timedelta(minutes=minutes - n), 900 + n, (900 + n) * 524_288, 3, 0)
-            for n in range(minutes)
-        ))
+        return History(
+            tuple(
+                HistoryPoint(world.at - timedelta(minutes=minutes - n), 900 + n, (900 + n) * 524_288, 3, 0)
+                for n in range(minutes)
+            )
+        )
 
     async def stop(self) -> None:
         self._call("node.stop").down = True
@@ -402,8 +547,15 @@ class _Storage(_Noun):
     async def quarantine(self, limit: int = 100) -> tuple[QuarantineRow, ...]:
         world = self._call("storage.quarantine", limit)
         return tuple(
-            QuarantineRow(n, world.at - timedelta(minutes=50 - n), f"1.2.3.{n}", "MR2",
-                          "another content under a stored SOP Instance UID [/]", f"quarantine/{n}.dcm", 524_288)
+            QuarantineRow(
+                n,
+                world.at - timedelta(minutes=50 - n),
+                f"1.2.3.{n}",
+                "MR2",
+                "another content under a stored SOP Instance UID [/]",
+                f"quarantine/{n}.dcm",
+                524_288,
+            )
             for n in range(1, 4)
         )
 
@@ -412,21 +564,57 @@ class _Peers(_Noun):
     async def list(self) -> tuple[PeerRow, ...]:
         world = self._call("peers.list")
         return (
-            PeerRow("CT1", "CT1", "10.0.4.11", 104, "Room 3, phone 4711", world.at, 40_112, "ok",
-                    world.at - timedelta(minutes=12), 3.2, ""),
+            PeerRow(
+                "CT1",
+                "CT1",
+                "10.0.4.11",
+                104,
+                "Room 3, phone 4711",
+                world.at,
+                40_112,
+                "ok",
+                world.at - timedelta(minutes=12),
+                3.2,
+                "",
+            ),
             PeerRow("MR2 [/bold]", "MR2", "10.0.4.12", 104, "", None, 0, "never", None, 0.0, ""),
-            PeerRow("TELERAD", "TELERAD", "tele.example.org", 11112, "\x1b[2J", None, 0, "failed",
-                    world.at - timedelta(hours=2), 0.0, "TCP: connection refused"),
+            PeerRow(
+                "TELERAD",
+                "TELERAD",
+                "tele.example.org",
+                11112,
+                "\x1b[2J",
+                None,
+                0,
+                "failed",
+                world.at - timedelta(hours=2),
+                0.0,
+                "TCP: connection refused",
+            ),
         )
 
     async def echo(self, name: str) -> EchoResult:
         self._call("peers.echo", name)
         if name == "TELERAD":
-            return EchoResult(name, False, 12.0, (EchoStep("name", True, 2.0, "192.0.2.7"),
-                                                  EchoStep("TCP", False, 10.0, "connection refused")),
-                              "nothing listens on tele.example.org:11112; ask whether their DICOM service runs")
-        return EchoResult(name, True, 3.4, (EchoStep("name", True, 0.1, "10.0.4.11"), EchoStep("TCP", True, 0.4, ""),
-                                            EchoStep("association", True, 1.2, ""), EchoStep("echo", True, 1.7, "")), "")
+            return EchoResult(
+                name,
+                False,
+                12.0,
+                (EchoStep("name", True, 2.0, "192.0.2.7"), EchoStep("TCP", False, 10.0, "connection refused")),
+                "nothing listens on tele.example.org:11112; ask whether their DICOM service runs",
+            )
+        return EchoResult(
+            name,
+            True,
+            3.4,
+            (
+                EchoStep("name", True, 0.1, "10.0.4.11"),
+                EchoStep("TCP", True, 0.4, ""),
+                EchoStep("association", True, 1.2, ""),
+                EchoStep("echo", True, 1.7, ""),
+            ),
+            "",
+        )
 
 
 class _Studies(_Noun):
@@ -452,8 +640,15 @@ class _Studies(_Noun):
         key = int(study.rpartition(".")[2])
         row = study_row(key, world.total)
         series = tuple(
-            SeriesRow(f"{study}.{n}", str(n), row.modalities[0], ("Scout", "AX 5.0", "[/]COR MPR", "")[n % 4], "CT1",
-                      row.instances // row.series + 1, row.bytes // row.series)
+            SeriesRow(
+                f"{study}.{n}",
+                str(n),
+                row.modalities[0],
+                ("Scout", "AX 5.0", "[/]COR MPR", "")[n % 4],
+                "CT1",
+                row.instances // row.series + 1,
+                row.bytes // row.series,
+            )
             for n in range(1, row.series + 1)
         )
         return StudyDetail(row, series, ("CT1",))

@@ -1,0 +1,348 @@
+"""Keys and what they show."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from screens.widgets.row_table import RowTable
+from tests.screens.conftest import driven
+from tests.screens.fake_client import FakeClient, SteppedClient
+
+MODES = {"1": "Storage", "2": "Associations", "3": "Arriving", "4": "Studies", "5": "Peers", "6": "Events"}
+
+
+async def test_the_dashboard_shows_its_panels_and_the_feed_at_80x24():
+    async with driven() as console:
+        text = await console.shows("CT1")
+        for words in ("Associations", "refused today 4", "Storage", "Queue", "Events", "2.1 TB of 4.0 TB", "in 98"):
+            assert words in text
+        assert 'calls "PACS"' in text
+        assert len(console.lines) == 24
+        assert "RADNODE1" in console.lines[0]
+        assert "! degraded: 2" in console.lines[0]
+        assert "1Dash" in console.lines[-1]
+
+
+@pytest.mark.parametrize(("key", "words"), MODES.items())
+async def test_a_number_key_opens_its_screen(key, words):
+    async with driven() as console:
+        await console.press(key)
+        await console.shows(words)
+        assert console.lines[0].startswith(" RADNODE1")
+
+
+async def test_enter_leads_from_a_refusal_to_what_mends_it_and_escape_back():
+    async with driven() as console:
+        panel = console.app.screen.query_one("#associations")
+        while panel.cursor != ("association", 8835):
+            await console.press("down")
+        await console.press("enter")
+        text = await console.shows("What mends it")
+        assert "(1/1/7)" in text
+        assert "set the remote AE title to RADNODE1" in text
+        assert "refused 3 times today" in text
+        await console.press("escape")
+        assert "Storage" in console.text
+
+
+async def test_an_event_leads_to_its_association():
+    async with driven(SteppedClient(speed=0)) as console:
+        await console.press("6")
+        await console.shows("duplicate instance")
+        await console.press("slash", *"duplicate", "enter", "enter")
+        await console.shows("Presentation contexts")
+
+
+async def test_an_event_without_association_is_shown_in_full():
+    async with driven(SteppedClient(speed=0)) as console:
+        await console.press("6")
+        await console.shows("echo to WS-RAD3")
+        await console.press("enter")
+        await console.shows("2026-11-25")
+
+
+async def test_the_problems_list_names_the_remedy_and_leads_to_the_screen():
+    async with driven() as console:
+        await console.press("exclamation_mark")
+        text = await console.shows("What is wrong now")
+        assert "set the remote AE title to RADNODE1 on XRAY9" in text
+        await console.press("down", "enter")
+        await console.shows("Set aside")
+
+
+async def test_abort_asks_and_the_safe_answer_has_the_focus():
+    async with driven() as console:
+        await console.press("2")
+        await console.shows("stores")
+        table = console.app.screen.query_one(RowTable)
+        chosen = table.cursor
+        await console.press("x")
+        await console.shows(f"Abort association {chosen}?")
+        await console.press("enter")
+        assert ("associations.abort", chosen) not in console.client.calls
+        await console.press("x")
+        await console.shows("Abort association")
+        await console.press("right", "enter")
+        await console.until(lambda: ("associations.abort", chosen) in console.client.calls, "the abort")
+        await console.shows(f"aborted association {chosen}")
+
+
+async def test_abort_goes_to_the_row_that_was_chosen_though_new_ones_came_in():
+    client = SteppedClient()
+    async with driven(client) as console:
+        await console.press("2")
+        await console.shows("stores")
+        await console.press("down")
+        table = console.app.screen.query_one(RowTable)
+        chosen = table.cursor
+        client._open("NEW1", "stores", "CT", 5.0)
+        client._open("NEW2", "stores", "CT", 5.0)
+        await console.step()
+        await console.until(lambda: table.shown and "NEW2" in str(table._all[0]), "the new rows")
+        assert table.cursor == chosen
+        await console.press("x")
+        await console.shows(f"Abort association {chosen}?")
+
+
+async def test_rows_keep_their_place_while_new_ones_come_in_above():
+    client = SteppedClient(speed=0)
+    for number in range(60):
+        client.say("info", "node", f"line {number}")
+    async with driven(client) as console:
+        await console.press("6", "pagedown", "down")
+        table = console.app.screen.query_one(RowTable)
+        place = [n for n, line in enumerate(console.lines) if "\u25b8" in line]
+        for number in range(5):
+            client.say("info", "node", f"news {number}")
+        await console.step()
+        await console.until(lambda: table.unseen == 5, "the announcement")
+        assert [n for n, line in enumerate(console.lines) if "\u25b8" in line] == place
+        assert "5 new above" in console.text
+
+
+async def test_read_only_holds_actions_back():
+    async with driven() as console:
+        await console.press("2")
+        await console.shows("stores")
+        await console.press("R", "x")
+        await console.shows("read-only: abort is held back")
+        assert "READ-ONLY" in console.lines[0]
+        await console.press("5")
+        await console.shows("TELERAD")
+        await console.press("e")
+        assert not [c for c in console.client.calls if c[0] == "peers.echo"]
+
+
+async def test_frozen_says_so_and_how_far_behind():
+    async with driven() as console:
+        await console.press("space")
+        rows = console.lines[1:-1]
+        for _ in range(3):
+            await console.step()
+        assert "FROZEN 0:03 behind" in console.lines[0]
+        assert console.lines[1:-1] == rows
+        await console.press("space")
+        assert "FROZEN" not in console.text
+        assert console.app.view is console.app.latest
+
+
+@pytest.mark.parametrize("key", ["1", "3", "4"])
+async def test_privacy_hides_names_and_ids_everywhere(key):
+    client = SteppedClient()
+    async with driven(client, (160, 48)) as console:
+        client.say("info", "CT1", "study of P009985 for DOE, JOHN arrived")
+        await console.step()
+        await console.press("4")
+        await console.shows("DOE, JOHN")
+        await console.press("P", key)
+        await console.shows("\u2022" * 6)
+        for secret in ("DOE, J", "P00", "A09985", "[/], A", "\u5c71"):
+            assert secret not in console.text, secret
+
+
+async def test_the_clipboard_gets_the_chosen_row_wrapped_for_tmux(monkeypatch):
+    from screens.clipboard import osc52
+
+    monkeypatch.setenv("TMUX", "/tmp/x,1,0")
+    assert osc52("hi", {}) == "\x1b]52;c;aGk=\x07"
+    assert osc52("hi", {"TMUX": "x"}) == "\x1bPtmux;\x1b\x1b]52;c;aGk=\x07\x1b\\"
+    async with driven() as console:
+        written = []
+        console.app._driver.write = written.append
+        await console.press("5")
+        await console.shows("TELERAD")
+        await console.press("end", "y")
+        await console.shows("copied")
+        sequence = next(w for w in written if "52;c;" in w)
+        assert sequence.startswith("\x1bPtmux;")
+        text = base64.b64decode(sequence.split("52;c;")[1].split("\x07")[0]).decode()
+        assert "TELERAD" in text
+        assert "\x1b" not in text
+
+
+async def test_help_is_written_from_the_bindings():
+    async with driven() as console:
+        await console.press("2")
+        await console.press("question_mark")
+        await console.shows("Abort an association")
+        text = console.text
+        for _ in range(6):
+            text += await console.press("pagedown")
+        for words in ("Hide or show patients", "Studies: what the archive holds", "Leave the console"):
+            assert words in text
+
+
+async def test_the_palette_does_what_is_chosen():
+    async with driven() as console:
+        await console.press("colon")
+        await console.shows("Commands")
+        await console.press(*"peers", "enter")
+        await console.shows("TELERAD")
+        await console.press("ctrl+p", *"echo", "enter")
+        await console.shows("Echo CT1")
+
+
+async def test_an_echo_shows_each_step_and_what_to_do():
+    async with driven() as console:
+        await console.press("5")
+        await console.shows("TELERAD")
+        await console.press("end", "e")
+        await console.shows("connection refused")
+        assert "ask whether their DICOM service runs" in console.text.replace("\n", " ") or "DICOM" in console.text
+
+
+async def test_a_filter_and_its_inversion():
+    async with driven(SteppedClient(speed=0)) as console:
+        await console.press("6")
+        await console.shows("started;")
+        await console.press("slash", *"refused")
+        await console.shows("is no known peer")
+        assert "started;" not in console.text
+        await console.press("home", "exclamation_mark")
+        await console.shows("started;")
+        assert "is no known peer" not in console.text
+        await console.press("escape")
+        await console.shows("is no known peer")
+
+
+async def test_studies_are_fetched_in_pages_and_searched_on_the_node():
+    client = SteppedClient()
+    async with driven(client) as console:
+        await console.press("4")
+        await console.shows("10,000")
+        table = console.app.screen.query_one(RowTable)
+        assert len(table._all) == 200
+        await console.press("end")
+        await console.until(lambda: len(table._all) == 400, "the next page")
+        await console.press("slash", *"anna")
+        asked = [("studies.list", ("anna", 200, None))]
+        await console.until(lambda: client.calls[-1:] == asked, "the search")
+        await console.shows("found for anna")
+        await console.press("enter", "enter")
+        await console.shows("Series")
+
+
+async def test_a_study_shows_its_series_and_missing_ids_are_named():
+    async with driven() as console:
+        await console.press("4")
+        await console.shows("10,000")
+        await console.press(*["down"] * 9, "enter")
+        text = await console.shows("Series  ")
+        assert "none: never merged" in text
+
+
+async def test_a_node_that_goes_away_is_named_with_the_time_and_comes_back():
+    client = SteppedClient()
+    async with driven(client) as console:
+        client.down = True
+        client.poke()
+        await console.shows("x not reached since")
+        assert "trying again" in console.lines[0]
+        await console.press("exclamation_mark")
+        await console.shows("start it with: pacstui serve")
+        await console.press("escape")
+        client.down = False
+        console.app.bridge.again.set()
+        await console.until(lambda: console.app.away_since is None, "the return")
+        await console.shows("degraded")
+
+
+async def test_a_node_started_from_the_console():
+    client = SteppedClient()
+    client.down = True
+    started = []
+
+    def start() -> None:
+        started.append(1)
+        client.down = False
+
+    async with driven(client, connected=False, start_node=start) as console:
+        await console.shows("S starts one")
+        await console.press("S")
+        await console.shows("RADNODE1")
+        assert started == [1]
+        assert console.app.owned
+
+
+async def test_quitting_asks_only_when_the_node_is_ours_and_staying_is_the_default():
+    async with driven(owned=True) as console:
+        await console.press("q")
+        await console.shows("stop the node")
+        await console.press("enter")
+        assert console.app.is_running
+        assert "Leave the console" not in console.text
+        await console.press("q")
+        await console.press("right", "right", "enter")
+        await console.until(lambda: ("node.stop", None) in console.client.calls, "the stop")
+    async with driven(owned=False) as console:
+        await console.pilot.press("q")
+    assert ("node.stop", None) not in console.client.calls
+
+
+async def test_each_mode_keeps_its_own_stack():
+    async with driven() as console:
+        await console.press("4")
+        await console.shows("10,000")
+        await console.press("enter")
+        await console.shows("Series  ")
+        await console.press("1")
+        await console.shows("Storage")
+        await console.press("4")
+        await console.shows("Series  ")
+        await console.press("escape")
+        await console.shows("10,000")
+
+
+async def test_an_idle_node_has_empty_states_that_teach():
+    client = SteppedClient(speed=0, problems=0, studies=0)
+    client._feed.clear()
+    client._ended.clear()
+    async with driven(client) as console:
+        text = console.text
+        for words in ("Nobody is connected", "Nothing arrives", "Nothing waits to go out", "Nothing has happened"):
+            assert words in text
+        await console.press("4")
+        await console.shows("The archive is empty")
+        await console.press("2")
+        await console.shows("Nobody was connected yet")
+
+
+async def test_a_view_that_was_not_shown_is_replaced_and_no_feed_line_is_lost():
+    from screens.bridge import Bridge
+
+    client = FakeClient(speed=0)
+    woken = []
+    bridge = Bridge(client, 1.0, lambda: woken.append(1))
+    first = client.view(0)
+    bridge._arrived(first)
+    client.say("info", "a", "one")
+    bridge._arrived(client.view(first.feed[-1].id))
+    client.say("info", "a", "two")
+    last = client.view(bridge.feed[-1].id)
+    bridge._arrived(last)
+    assert woken == [1]
+    assert bridge.replaced == 2
+    assert bridge.taken() is last
+    assert [row.text for row in bridge.feed][-2:] == ["one", "two"]
