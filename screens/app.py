@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from textual._compositor import ChopsUpdate
 from textual.app import App
 from textual.binding import BindingType
 from textual.message import Message
@@ -22,6 +23,7 @@ from pacstui.text import safe
 from screens import clipboard, keymap, theme
 from screens.base import ConsoleScreen
 from screens.bridge import Bridge
+from screens.frames import narrow
 from screens.privacy import Privacy
 
 if TYPE_CHECKING:
@@ -172,6 +174,9 @@ class ConsoleApp(App[int]):
             self._exception_event.set()
         self._return_code = 1
         self._close_messages_no_wait()
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        super()._display(screen, narrow(renderable) if type(renderable) is ChopsUpdate else renderable)
 
     def panic(self, *renderables: Any) -> None:
         """End after a fault outside of any message; what is known of it is written down."""

@@ -118,7 +118,7 @@ class Terminal(LinuxDriver):
 
     def start_application_mode(self) -> None:
         """Take the terminal over; after a suspension also draw it whole, its size being no news to Textual."""
-        super().start_application_mode()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
         self._caught_up()
 
     def _sigcont_application(self, *_: object) -> None:
