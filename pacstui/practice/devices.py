@@ -265,17 +265,6 @@ class Workstation:
 
 Device = Modality | Misconfigured | Workstation
 
-MODALITIES = (
-    ("CT1", "CT", "Room 1, trauma"),
-    ("MR2", "MR", "Room 2"),
-    ("CR3", "CR", "Ward, plate reader"),
-    ("US4", "US", "Outpatients"),
-    ("MG5", "MG", "Screening"),
-    ("OLDCT7", "CT", "Annex; the cable to it is known to be bad"),
-    ("WS-RAD3", "", "Reading room, workstation"),
-)
-"""AE title, modality and notes of what the archive knows as peers; XRAY9 is missing on purpose."""
-
 
 def _made_by(title: str, modality: str, model: str, syntax: str) -> Equipment:
     serial = f"{sum(map(ord, title)) * 7919 % 1000000:06}"

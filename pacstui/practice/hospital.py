@@ -15,15 +15,21 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 from pacstui.clock import SYSTEM, Clock
+from pacstui.dicom.dimse import Field
+from pacstui.dicom.net.listener import Listener
+from pacstui.dicom.net.service import EchoService, OpenPolicy
+from pacstui.errors import PacsError
 from pacstui.practice.devices import Device, Site, equipment
 from pacstui.practice.ledger import Ledger
 from pacstui.practice.patients import register
+
+log = logging.getLogger("pacstui.practice")
 
 FINISH_S = 8.0
 """How long what is under way may take to finish at the end."""
@@ -43,6 +49,8 @@ class Hospital:
         1 is lively but gentle (about 30 instances a second), 10 is ten times that, if the machine can.
     seed
         The same seed gives the same patients and studies in the same order of each device; times differ.
+    doors
+        Ports at which devices answer C-ECHO, by AE title.
     """
 
     def __init__(
@@ -56,6 +64,7 @@ class Hospital:
         budget: int = BUDGET,
         clock: Clock = SYSTEM,
         devices: tuple[Device, ...] | None = None,
+        doors: Mapping[str, int] | None = None,
     ) -> None:
         if pace <= 0:
             raise ValueError("the pace is a number above 0")
@@ -66,6 +75,8 @@ class Hospital:
         patients = register(random.Random(f"{seed}/patients"), today)
         self._site = Site(host, port, called, pace, budget, patients, self.ledger, clock, self._drawing, self._stopping)
         self._devices = equipment(seed) if devices is None else devices
+        self._doors = dict(doors or {})
+        self._listeners: list[Listener] = []
         self._began: float | None = None
         self._ended: float | None = None
 
@@ -80,9 +91,22 @@ class Hospital:
             return 0.0
         return (self._ended or time.monotonic()) - self._began
 
+    async def _open_doors(self) -> None:
+        """Let devices answer C-ECHO, so that the archive's administrator can try them."""
+        echo = EchoService()
+        for title, port in self._doors.items():
+            listener = Listener(OpenPolicy(), lambda _, field: echo if field == Field.C_ECHO else None)
+            try:
+                await listener.start("127.0.0.1", port)
+            except PacsError as error:
+                log.warning("%s does not answer echoes: %s", title, error)
+                continue
+            self._listeners.append(listener)
+
     async def run(self, seconds: float | None = None) -> None:
         """Work for ``seconds``, or until :meth:`stop`; what is under way then gets :data:`FINISH_S` to finish."""
         self._began = time.monotonic()
+        await self._open_doors()
         tasks = [asyncio.create_task(device.work(self._site)) for device in self._devices]
         try:
             with suppress(TimeoutError):
@@ -95,6 +119,8 @@ class Hospital:
                 task.cancel()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
             self._drawing.shutdown(wait=False, cancel_futures=True)
+            for listener in self._listeners:
+                await listener.close()
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
@@ -130,6 +156,7 @@ async def _main(options: argparse.Namespace) -> Hospital:
         pace=options.pace,
         seed=options.seed if options.seed is not None else random.SystemRandom().randrange(2**32),
         budget=options.budget,
+        doors=dict(options.door),
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -154,6 +181,13 @@ def _positive(text: str) -> float:
     return number
 
 
+def _door(text: str) -> tuple[str, int]:
+    title, _, port = text.rpartition("=")
+    if not title or not port.isdecimal():
+        raise argparse.ArgumentTypeError("AE title and port are needed, as in CT1=11105")
+    return title, int(port)
+
+
 def arguments() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
@@ -167,6 +201,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=None, help="the same seed gives the same patients and studies")
     parser.add_argument("--report", type=Path, default=None, help="file for the ledger; else standard output")
     parser.add_argument("--budget", type=int, default=BUDGET, help="bytes of new objects; then studies come again")
+    parser.add_argument(
+        "--door", type=_door, action="append", default=[], metavar="AE=PORT", help="let a device answer C-ECHO there"
+    )
     parser.add_argument(
         "--leash", action="store_true", help="begin at a line on standard input, end when standard input ends"
     )

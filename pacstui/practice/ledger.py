@@ -113,7 +113,7 @@ class Ledger:
             ],
             "unanswered": list(self._open),
             "duplicates": [
-                {"sop_instance": entry.instance, "sha256": entry.digest, "status": f"{status:04X}"}
+                {"sop_instance": entry.instance, "sha256": entry.digest, "size": entry.size, "status": f"{status:04X}"}
                 for entry, status in self._others
             ],
             "instances": [

@@ -1,0 +1,79 @@
+"""Holds what was acknowledged against what the archive has: index, files and their bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pacstui.archive.paths import DATABASE
+from pacstui.db.database import Database
+from pacstui.index.queries import Index, Instance
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How many acknowledged instances were found unchanged, and, one line each, what differs."""
+
+    found: int
+    set_aside: int
+    differences: tuple[str, ...]
+
+
+async def prove(data_dir: Path, report: dict[str, Any]) -> Proof:
+    """Compare the archive of a node that has ended with the hospital's ledger.
+
+    An instance is found if the index has it and the bytes in its file, read now, have the digest of those that were
+    acknowledged. A duplicate that was acknowledged must be in the archive or be set aside, with all its bytes.
+    """
+    differences: list[str] = []
+    found = set_aside = 0
+    database = await Database.open(data_dir / DATABASE)
+    try:
+        index = Index(database)
+        for sent in report["instances"]:
+            wrong = _compare(data_dir, await index.instance(sent["sop_instance"]), sent)
+            if wrong:
+                differences.append(f"{sent['sop_instance']}: {wrong}")
+            else:
+                found += 1
+        aside = {
+            _tail(data_dir / row.path, row.bytes): row.sop_instance for row in await index.quarantine(limit=1_000_000)
+        }
+        for sent in report["duplicates"]:
+            if aside.get(sent["sha256"]) == sent["sop_instance"]:
+                set_aside += 1
+            elif sent["status"] == "0000" or sent["status"].startswith("B"):
+                differences.append(f"{sent['sop_instance']}: acknowledged with other content, which is nowhere")
+    finally:
+        await database.close()
+    for refused in report["refused"]:
+        differences.append(f"{refused['sop_instance']}: refused with {refused['status']} {refused['comment']}".rstrip())
+    for uid in report["unanswered"]:
+        differences.append(f"{uid}: sent, but never answered")
+    return Proof(found, set_aside, tuple(differences))
+
+
+def _compare(data_dir: Path, instance: Instance | None, sent: dict[str, Any]) -> str:
+    if instance is None:
+        return "acknowledged, but not in the index"
+    if instance.digest.hex() != sent["sha256"]:
+        return "the index has another digest than the acknowledged data set"
+    try:
+        with (data_dir / instance.path).open("rb") as stream:
+            stream.seek(instance.data_offset)
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        return f"acknowledged, but its file cannot be read: {error.strerror}"
+    return "" if digest == sent["sha256"] else "its file has other bytes than were acknowledged"
+
+
+def _tail(path: Path, size: int) -> str:
+    """Return the digest of the last ``size`` bytes of a file, empty if there are none."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - size))
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""

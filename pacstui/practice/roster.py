@@ -1,0 +1,25 @@
+"""Who is who in the practice hospital; free of heavy imports, for those who only want the names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A device that the archive knows."""
+
+    title: str
+    notes: str
+
+
+PEERS = (
+    Peer("CT1", "Room 1, trauma"),
+    Peer("MR2", "Room 2"),
+    Peer("CR3", "Ward, plate reader"),
+    Peer("US4", "Outpatients"),
+    Peer("MG5", "Screening unit"),
+    Peer("OLDCT7", "Annex; the cable to it is known to be bad"),
+    Peer("WS-RAD3", "Reading room, workstation"),
+)
+"""XRAY9 is missing on purpose: nobody told the archive about it."""
