@@ -115,7 +115,11 @@ class Incoming:
                 self._drop()
                 return
         buffer, self._buffer = self._buffer, bytearray()
-        self._busy = self._archive.in_thread(self._spill, buffer)
+        try:
+            self._busy = self._archive.in_thread(self._spill, buffer)
+        except Refused as refusal:
+            self._fault = refusal
+            self._drop()
 
     def _settle(self) -> bool:
         """Note what became of the last buffer handed over; return whether there is a fault."""

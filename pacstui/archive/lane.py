@@ -312,10 +312,11 @@ class IngestLane:
             self.index.moved(connection, job.old, place)
         elif todo is Todo.OVERWRITE and job.old is not None:
             doubt = self.index.replace(connection, job.old, job.entry, place, received)
-            self.index.set_aside(
-                connection, received, job.entry.sop_instance, job.calling, job.reason,
-                f"{job.aside_folder}/{job.aside_name}", job.old.size, job.old.digest,
-            )  # fmt: skip
+            if not self.index.is_set_aside(connection, job.entry.sop_instance, job.old.digest):
+                self.index.set_aside(
+                    connection, received, job.entry.sop_instance, job.calling, job.reason,
+                    f"{job.aside_folder}/{job.aside_name}", job.old.size, job.old.digest,
+                )  # fmt: skip
         elif todo is Todo.SET_ASIDE:
             self.index.set_aside(
                 connection, received, job.entry.sop_instance, job.calling, job.reason, job.path, job.size, job.digest

@@ -262,7 +262,9 @@ class Archive:
     # What Incoming needs of the archive.
 
     def in_thread(self, function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
-        """Run ``function`` on one of the two threads for large objects."""
+        """Run ``function`` on one of the two threads for large objects; raises `Refused` when they have ended."""
+        if not self._open:
+            raise Refused(PROCESSING_FAILURE, "The archive is being closed")
         return self._loop.run_in_executor(self._threads, function, *arguments)
 
     def temp_name(self) -> str:
@@ -284,13 +286,16 @@ class Archive:
             if fd >= 0:
                 close_quietly(fd)
             try:
-                self.disk.unlink(name, self._folders.incoming)
+                os.unlink(self.incoming_path(name))
             except FileNotFoundError:
                 pass  # it was never made
             except OSError as error:
                 log.warning("a temporary file could not be removed: %s", error)
 
-        self._threads.submit(remove)
+        try:
+            self._threads.submit(remove)
+        except RuntimeError:  # the threads have ended, the archive is being closed
+            remove()
 
     def refuse(self, incoming: Incoming, error: BaseException) -> BaseException:
         """Return what to raise for ``error``, and tell the bus of a refusal."""

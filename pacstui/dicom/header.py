@@ -94,8 +94,8 @@ class Header:
     ``14:05:06`` is ``140506``; PS3.5 6.2), UIDs without padding. Tags that are absent have no entry. ``marked`` is true
     when text had to be guessed or holds replacement characters. ``complete`` is true when every value that the data
     set announces is there; else ``problem`` says what is missing. ``pixels`` tells whether there are pixel data.
-    ``cut`` is true when the bytes end too early or make no sense, false when they can be read but an image has no
-    pixel data.
+    ``cut`` is true when the bytes end too early or make no sense, false when they can be read but UIDs or an image's
+    pixel data are missing.
     """
 
     values: dict[int, str] = field(default_factory=dict)
@@ -192,7 +192,9 @@ def read(data: Buffer, transfer_syntax: str, *, start: int = 0, steps: int = _ST
         header.problem, header.cut = "the data set has too many elements", True
     _decode(found, header, order)
     if not header.cut:
-        if not header.pixels and (is_image(header.sop_class) or 0x00280010 in header.values):
+        if not (header.sop_class and header.sop_instance and header.study and header.series):
+            header.problem = "the data set does not name its class, instance, study or series"
+        elif not header.pixels and (is_image(header.sop_class) or 0x00280010 in header.values):
             header.problem = "the image has no pixel data"
         else:
             header.complete = True
