@@ -133,7 +133,7 @@ def run_demo(
     PacsError
         When the demo cannot start; what the node said last is on standard error.
     """
-    if not headless and not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not headless and not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise PacsError("the demo's console needs a terminal", "without one: pacstui demo --headless --seconds 10")
     code = 0
     with _signals():
