@@ -6,7 +6,9 @@ the walk, and the same descriptor is what gets synced.
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +19,17 @@ _OPEN_FOLDERS = 128
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _SLICE = 64 << 20
+
+
+_NO_LINKS = frozenset((errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS))
+
+
+def _copy(source: int, target: int) -> None:
+    """Copy and sync a file where the file system has no hard links."""
+    with os.fdopen(source, "rb") as read, os.fdopen(target, "wb") as write:
+        shutil.copyfileobj(read, write, 1 << 20)
+        write.flush()
+        os.fsync(write.fileno())
 
 
 class Disk:
@@ -49,7 +62,23 @@ class Disk:
         os.rename(name, target, src_dir_fd=source_folder, dst_dir_fd=target_folder)
 
     def link(self, name: str, target: str, source_folder: int, target_folder: int) -> None:
-        os.link(name, target, src_dir_fd=source_folder, dst_dir_fd=target_folder)
+        try:
+            os.link(name, target, src_dir_fd=source_folder, dst_dir_fd=target_folder)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            _copy(
+                os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=source_folder),
+                os.open(target, _NEW_FILE, 0o600, dir_fd=target_folder),
+            )
+
+    def link_path(self, path: Path, target: Path) -> None:
+        try:
+            os.link(path, target)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            _copy(os.open(path, os.O_RDONLY | os.O_CLOEXEC), os.open(target, _NEW_FILE, 0o600))
 
     def unlink(self, name: str, folder: int) -> None:
         os.unlink(name, dir_fd=folder)

@@ -265,14 +265,13 @@ class Reconciliation:
         if not self._index.is_set_aside(connection, sop, leftover.digest):
             now = self._clock.now()
             folder = paths.quarantine_folder(now.astimezone().strftime("%Y-%m-%d"))
-            name = leftover.path.rpartition("/")[2]
-            if paths.is_uid(sop):
-                name = paths.object_name(sop, leftover.digest)
+            known = paths.is_uid(sop)
+            name = paths.object_name(sop, leftover.digest) if known else f"{leftover.digest.hex()}.bin"
             target = self._root / folder / name
             for each in (target.parent.parent, target.parent):
                 each.mkdir(mode=0o700, exist_ok=True)
             try:
-                os.link(self._root / leftover.path, target)
+                self._disk.link_path(self._root / leftover.path, target)
             except FileExistsError:
                 pass  # linked by a run that did not get as far as its commit
             for each in (target.parent, target.parent.parent):
