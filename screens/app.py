@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import traceback
@@ -45,12 +46,6 @@ class ConsoleValues(Protocol):
     def theme(self) -> str:
         """auto, terminal or full."""
         ...
-
-
-def log_path() -> Path:
-    """Return where a crash of the console is written down, ``$XDG_STATE_HOME/pacstui/console.log``."""
-    base = os.environ.get("XDG_STATE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / "pacstui" / "console.log"
 
 
 def _mode(module: str, name: str) -> Callable[[], Screen[Any]]:
@@ -123,7 +118,7 @@ class ConsoleApp(App[int]):
         self.notice: tuple[str, str] | None = None
         self.crash: str = ""
         self.parting = ""
-        self._start_node = start_node
+        self.start_node = start_node
         self._notices = 0
         self._ticking = False
         self.bridge = Bridge(client, refresh_s, self._wake)
@@ -159,8 +154,12 @@ class ConsoleApp(App[int]):
 
     async def on_unmount(self) -> None:
         """Hang up."""
-        for task in list(self._tasks):
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(PacsError, OSError):
+            await self.client.close()
 
     def leave(self, code: int, parting: str = "") -> None:
         """End the console, and nothing else."""
@@ -339,56 +338,20 @@ class ConsoleApp(App[int]):
 
     def action_quit_console(self) -> None:
         """Leave; with a node of our own, ask what becomes of it."""
-        if not self.owned or self.away_since is not None:
-            self.leave(0)
-            return
-        from screens.modals.ask import Ask, Choice
+        from screens.node_life import ask_to_leave
 
-        question = Ask(
-            "Leave the console",
-            [
-                "This console started the node. Leave it running, and it goes on receiving; stop it, and it lets",
-                "running associations finish first.",
-            ],
-            [
-                Choice("stay", "stay here", safe=True),
-                Choice("leave", "leave it running"),
-                Choice("stop", "stop the node"),
-            ],
-        )
-        self.push_screen(question, self._quit_answer)
-
-    def _quit_answer(self, answer: str | None) -> None:
-        if answer == "leave":
-            self.leave(0)
-        elif answer == "stop":
-            self.keep(self._stop_and_leave())
-
-    async def _stop_and_leave(self) -> None:
-        try:
-            await self.client.node.stop()
-        except PacsError as error:
-            self.say(error, "fail")
-            return
-        self.leave(0, "the node was asked to stop")
+        ask_to_leave(self)
 
     @property
     def can_start(self) -> bool:
         """Whether this console knows how to start a node."""
-        return self._start_node is not None
+        return self.start_node is not None
 
     async def action_start_node(self) -> None:
         """Start a node where none answers."""
-        if self._start_node is None or self.away_since is None:
-            return
-        self.say("starting a node")
-        try:
-            await asyncio.get_running_loop().run_in_executor(None, self._start_node)
-        except PacsError as error:
-            self.say(error, "fail")
-            return
-        self.owned = True
-        self.bridge.again.set()
+        from screens.node_life import start
+
+        await start(self)
 
     # actions of the contract
 
@@ -431,50 +394,6 @@ class ConsoleApp(App[int]):
         return None
 
 
-def _write_log(text: str) -> str:
-    path = log_path()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(fd, "a", encoding="utf-8", errors="backslashreplace") as out:
-            out.write(f"--- {datetime.now(UTC).astimezone():%Y-%m-%d %H:%M:%S}\n{text}\n")
-    except OSError as error:
-        return f"it could not be written to {path}: {error.strerror}"
-    return f"written to {path}"
-
-
-def _tell(text: str) -> None:
-    sys.stderr.write(f"pacstui: {text}\n")
-    sys.stderr.flush()
-
-
-def run_app(app: ConsoleApp) -> int:
-    """Run ``app`` on this terminal and return the exit code; the terminal is always left as it was found."""
-    from screens.terminal import Guard
-
-    guard = Guard(app.leave)
-    guard.remember()
-    app.on_ready = lambda: guard.watch(asyncio.get_running_loop())
-    try:
-        result = app.run()
-    except Exception:  # noqa: BLE001 - whatever it was, it is written down and said in one line
-        app.crash = app.crash or traceback.format_exc()
-        result = 1
-    finally:
-        guard.restore()
-        guard.finished()
-    try:
-        if app.crash:
-            last = safe(app.crash.strip().rpartition("\n")[2], 200)
-            _tell(f"the console failed: {last} ({_write_log(app.crash)}). The node is not affected.")
-            return 1
-        if app.parting:
-            _tell(app.parting)
-    except OSError:  # the terminal is gone; there is nobody to tell
-        pass
-    return result if result is not None else (app.return_code or 0)
-
-
 def run_console(socket: Path, *, start_node: Callable[[], None] | None, owned: bool, settings: ConsoleValues) -> int:
     """Open the console on the node behind ``socket`` and return the exit code.
 
@@ -485,11 +404,13 @@ def run_console(socket: Path, *, start_node: Callable[[], None] | None, owned: b
     owned
         Whether the caller has just started the node for this console.
     """
+    from screens.launch import run_app, tell
+    from screens.terminal import Terminal
+
     if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
-        _tell("the console needs a terminal; without one there is: pacstui status")
+        tell("the console needs a terminal; without one there is: pacstui status")
         return 2
     from pacstui.api.client import ApiClient
-    from screens.terminal import Terminal
 
     app = ConsoleApp(
         ApiClient(socket),

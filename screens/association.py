@@ -14,6 +14,7 @@ from screens import keymap
 from screens.abort import abort
 from screens.base import ConsoleScreen
 from screens.widgets.association_cells import rate, state, who
+from screens.widgets.footer import FootLine
 from screens.widgets.line import Line, fit
 from screens.widgets.panel import Item, Panel, Section, words
 
@@ -112,7 +113,7 @@ class AssociationPage(Panel):
 
     def _contexts(self, contexts: Sequence[ContextRow], width: int, refused: bool) -> list[Line]:
         if not contexts:
-            return [Line("none", "dim")]
+            return [Line("not recorded" if refused else "none", "dim")]
         name = max(16, min(46, width * 2 // 5))
         lines = []
         for context in contexts:
@@ -191,6 +192,9 @@ class AssociationScreen(ConsoleScreen):
                 page.fault = error if isinstance(error, PacsError) else PacsError("the node did not answer", str(error))
         finally:
             self._busy = False
+        if page.detail is not None and page.detail.row.state != "open":
+            self.query_one(FootLine).keys = ()
+            self.chrome()
         page.redraw()
 
     def action_abort(self) -> None:

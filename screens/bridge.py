@@ -74,6 +74,8 @@ class Bridge:
                 self._lost(None)
             except PacsError as error:
                 self._lost(error)
+            except ValueError:
+                self._lost(PacsError("the node's answer is not understood", "console and node have different versions"))
             except (OSError, TimeoutError, asyncio.IncompleteReadError):
                 self._lost(None)
             self.again.clear()

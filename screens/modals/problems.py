@@ -26,6 +26,8 @@ class Problems(Page):
             lines = words(text, width, "fail", 2, Line("x ", "fail"))
             if because and because.hint:
                 lines.extend(words(safe(because.hint, 300), width, "strong", 2, Line("> ", "accent")))
+            if app.can_start:
+                lines.extend(words("or from here: esc, then S starts one", width, "strong", 2, Line("> ", "accent")))
             lines.extend(words("What you see is as it was then. The console goes on trying.", width, "dim"))
             return [Section(title, [Item(lines)])]
         view = app.view

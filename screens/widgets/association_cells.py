@@ -21,7 +21,10 @@ def who(row: AssociationRow) -> str:
 
 def state(row: AssociationRow) -> tuple[str, str]:
     """Return the state as a word and its role."""
-    return STATES.get(row.state, (safe(row.state), "text"))
+    if row.state in STATES:
+        return STATES[row.state]
+    word = "aborted" if row.state.startswith("aborted") else "timeout" if "timed out" in row.state else safe(row.state)
+    return f"! {word}", "warn"
 
 
 def rate(value: float) -> str:

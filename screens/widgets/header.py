@@ -6,6 +6,7 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from pacstui.text import duration, plural, safe, size
+from screens.widgets.association_cells import rate
 from screens.widgets.line import Line
 from screens.widgets.lines import Lines
 
@@ -31,7 +32,7 @@ class HeadLine(Lines):
             since = f"{app.away_since.astimezone():%H:%M:%S}"
             pieces.append((0, f"x not reached since {since}, trying again", "fail"))
             if app.can_start:
-                pieces.append((3, "S starts one", "key"))
+                pieces.append((1, "S starts one", "key"))
         elif view is not None:
             word, role = HEALTH.get(view.status.health, (safe(view.status.health), "warn"))
             alerts = len(view.status.alerts)
@@ -47,12 +48,14 @@ class HeadLine(Lines):
             pieces.append((1, "PRIVATE", "accent"))
         if view is not None and app.away_since is None:
             rates = view.rates
-            pieces.append((5, f"in {rates.in_per_s:.0f}/s {size(rates.in_bytes_per_s)}/s", "text"))
+            moves = f"in {rate(rates.in_per_s)} {size(rates.in_bytes_per_s)}/s" if rates.in_bytes_per_s else "in -"
+            pieces.append((5, moves, "text"))
             if view.queue.outgoing or rates.out_per_s:
-                pieces.append((6, f"out {rates.out_per_s:.0f}/s", "text"))
+                pieces.append((6, f"out {rate(rates.out_per_s)}", "text"))
         right: list[tuple[int, str, str]] = []
         if view is not None:
-            right.append((4, safe(view.status.node.user, 30), "dim"))
+            user = safe(view.status.node.user, 30)
+            right.append((4, f"uid {user}" if user.isdigit() else user, "dim"))
         right.append((3, f"{app.now():%H:%M:%S}", "text"))
         while sum(cell_len(text) + 2 for _, text, _ in [*pieces, *right]) + 1 > width:
             worst = max([*pieces, *right], key=lambda piece: piece[0])

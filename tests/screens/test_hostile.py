@@ -135,10 +135,10 @@ async def test_no_colour_leaves_words_and_marks(monkeypatch):
 
 
 async def test_a_fault_in_a_screen_ends_with_one_readable_line(monkeypatch, tmp_path, capsys):
-    from screens import app as module
+    from screens import launch as module
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    words = module._write_log("Traceback\nValueError: [/] broken")
+    words = module.write_log("Traceback\nValueError: [/] broken")
     assert str(tmp_path) in words
     path = tmp_path / "pacstui" / "console.log"
     assert "ValueError: [/] broken" in path.read_text()

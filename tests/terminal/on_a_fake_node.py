@@ -9,7 +9,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from screens import theme
-from screens.app import ConsoleApp, run_app
+from screens.app import ConsoleApp
+from screens.launch import run_app
 from screens.terminal import Terminal
 from tests.screens.fake_client import FakeClient
 

@@ -1,0 +1,32 @@
+"""What happened last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pacstui.contract.overview import View
+from screens.panels.live import LivePanel
+from screens.widgets.feed_lines import feed_line
+from screens.widgets.line import Line
+from screens.widgets.panel import Item, Section
+
+
+class EventsPanel(LivePanel):
+    """What happened last, newest first."""
+
+    heading = "Events"
+
+    def live(self, view: View, width: int, height: int) -> Sequence[Section]:
+        app = self.console_app
+        most = height if not self.has_focus else 200
+        rows = list(app.feed)[-most:][::-1]
+        items = [Item([feed_line(row, width, app.privacy)], ("event", row.id)) for row in rows]
+        if not items:
+            items = [Item([Line("Nothing has happened yet. Studies, refusals and faults are told here.", "dim")])]
+        return [Section(Line("Events", "title"), items)]
+
+    def on_blur(self) -> None:
+        """Show the newest again."""
+        self.cursor = None
+        self.top = 0
+        super().on_blur()

@@ -1,0 +1,80 @@
+"""Space, growth, forecast, speed of the disk, and what comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pacstui.contract.overview import View
+from pacstui.text import count, plural, safe, size
+from screens.panels.live import LivePanel
+from screens.widgets.line import Line
+from screens.widgets.panel import Item, Section, words
+from screens.widgets.plot import bar, spark
+
+
+def _ms(value: float) -> str:
+    return f"{value:.1f} ms" if value else "-"
+
+
+class StoragePanel(LivePanel):
+    """Space, growth, forecast, speed of the disk, and what comes in."""
+
+    heading = "Storage"
+
+    def live(self, view: View, width: int, height: int) -> Sequence[Section]:
+        store = view.storage
+        used = max(0, store.total_bytes - store.free_bytes)
+        part = used / store.total_bytes if store.total_bytes else 0.0
+        role = "fail" if not store.accepting else "warn" if part > 0.9 else "bar"
+        left = Line(size(used), "strong").add(" of ", "dim").add(size(store.total_bytes)).add(" ")
+        percent = f"{part * 100:3.0f}%" + (" !" if part > 0.9 else "")
+        room = width - left.width - len(percent) - 1
+        space = left.extend(bar(part, room, role)) if room >= 4 else left
+        lines = [space.add(" ").add(percent, "text" if role == "bar" else role)]
+        if not store.accepting:
+            lines.extend(words(f"x refuses objects (A700): {safe(store.detail, 200)}", width, "fail", 2)[:2])
+        narrow = width < 40
+
+        def pair(label: str, text: str, role: str = "text") -> None:
+            lines.append(Line(f"{label:<7}", "dim").add(text, role))
+
+        pair("today", f"+{size(store.today_bytes)}" + ("" if narrow else f", {plural(self._today(view), 'instance')}"))
+        if store.full_on is not None:
+            days = (store.full_on - view.at.astimezone().date()).days
+            near = days < 30
+            day = f"{store.full_on:%-d %b}" if narrow else f"{store.full_on:%-d %b %Y}"
+            when = f"{'! ' if near else ''}in {plural(days, 'day')} ({day})" if days > 0 else "! now"
+            pair("full", when, "warn" if near else "text")
+            if not narrow or height > 8:
+                pair("growth", f"{size(store.growth_bytes_per_day)} a day")
+        else:
+            pair("full", "not in sight" if narrow else "not in sight: nothing grows", "dim")
+        slow = store.sync_ms > 50 or store.commit_ms > 50
+        sync = _ms(store.sync_ms) + ("" if narrow else " to disk")
+        pair("sync", f"{sync}  commit {_ms(store.commit_ms)}{' ! slow' if slow else ''}", "warn" if slow else "text")
+        pair(
+            "holds",
+            f"{count(view.status.archive.studies)} studies"
+            + ("" if narrow else f", {count(view.status.archive.instances)} instances"),
+        )
+        aside = view.status.archive.quarantined
+        lines_left = height - len(lines)
+        if aside and lines_left > 1:
+            pair("aside", f"! {plural(aside, 'object')}: Enter", "warn")
+        rest = height - len(lines)
+        if rest > 0:
+            mb = [value / 1e6 for value in view.rates.bytes]
+            lines.append(Line("MB/s   ", "dim").add(spark(mb, width - 7), "plot"))
+            if rest > 1:
+                numbers = [float(v) for v in view.rates.instances]
+                lines.append(Line("inst/s ", "dim").add(spark(numbers, width - 7), "plot-2"))
+        return [
+            Section(
+                Line("Storage", "title"),
+                [Item([line], ("storage", 0) if n == 0 else None) for n, line in enumerate(lines)],
+            )
+        ]
+
+    def _today(self, view: View) -> int:
+        today = view.at.astimezone().date()
+        return sum(day.instances for day in view.storage.days if day.day == today)
