@@ -95,6 +95,8 @@ class StoreSink:
             await self.store.gate.wait()
         if self.store.fail == "finish":
             raise RuntimeError("finish fails on purpose")
+        if self.store.fail == "keep":  # what is kept is dead, so that nobody stores another message's bytes
+            self.data[:] = self.kept[0]
         if self.store.fail == "mute":
             return
         self.store.objects[self.request.command.affected_sop_instance] = bytes(self.data)
@@ -102,6 +104,13 @@ class StoreSink:
 
     def abandon(self, why: str) -> None:
         self.store.abandoned.append(why)
+
+
+async def until(holds: Callable[[], object], seconds: float = 5) -> None:
+    """Let the loop turn until something holds of which nobody tells."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 @dataclass

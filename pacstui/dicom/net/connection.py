@@ -44,6 +44,10 @@ class User(Protocol):
         """Return until when (loop time) the peer may be silent and what to say then; none if it may be for ever."""
         ...
 
+    def artim_expired(self) -> None:
+        """ARTIM ran out; the machine closes the connection."""
+        ...
+
     def timed_out(self, text: str, hopeless: bool) -> None:
         """Time is up; ``hopeless`` when the peer does not even take what is sent."""
         ...
@@ -78,6 +82,7 @@ class Connection(asyncio.BufferedProtocol):
         self._paused = 0
         self._drained: list[asyncio.Future[None]] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._grain = min(timeouts.message, timeouts.idle, timeouts.response)
         self._artim_at: float | None = None
         self._artim_s = timeouts.artim
         self._unsent = 0  # size of the write buffer when it was last seen to shrink
@@ -96,7 +101,7 @@ class Connection(asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(high=SCRATCH_SIZE)
         peer = transport.get_extra_info("peername")
         address = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) and len(peer) >= 2 else ("", 0)
-        self._arm(min(self.timeouts.artim, self.timeouts.message))
+        self._arm(min(self.timeouts.artim, self._grain))
         self.user.transport_made(address)
         self.run(self.machine.connected())
 
@@ -217,12 +222,12 @@ class Connection(asyncio.BufferedProtocol):
         if self.transport is None:
             return
         now = self.loop.time()
-        wake = now + self.timeouts.message
+        wake = now + self._grain
         if self._artim_at is not None:
             due = self._artim_at + self._artim_s
             if now >= due:
                 self._artim_at = None
-                self.user.timed_out("", hopeless=True)
+                self.user.artim_expired()
                 self.run(self.machine.artim_expired())
                 if self._size_unsent():
                     self.kill()
@@ -238,7 +243,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if self._unsent_at is not None:
             wake = min(wake, self._unsent_at + self.timeouts.message)
-        limit = self.user.waits()
+        limit = self.user.waits() if not self._paused else None
         if limit is not None:
             due, text = limit
             if now >= due:

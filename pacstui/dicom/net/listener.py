@@ -94,8 +94,15 @@ class Listener:
             raise PacsError(f"cannot listen on {safe(host)}: {error}", "check [dicom] host") from error
         try:
             for family, _, _, _, address in dict.fromkeys(found):
-                self._listen(family, (address[0], port or address[1]))
+                try:
+                    self._listen(family, (address[0], port or address[1], *address[2:]))
+                except OSError as error:  # a name for both IP versions on a machine that has one
+                    if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) or len(found) == 1:
+                        raise
+                    continue
                 port = port or self._sockets[0].getsockname()[1]
+            if not self._sockets:
+                raise OSError(errno.EADDRNOTAVAIL, "address not available")
         except OSError as error:
             self._stop_listening()
             if error.errno == errno.EADDRINUSE:
@@ -108,13 +115,17 @@ class Listener:
     def _listen(self, family: int, address: tuple[object, ...]) -> None:
         assert self._loop is not None
         sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setblocking(False)
+            sock.bind(address)
+            sock.listen(_BACKLOG)
+        except OSError:
+            sock.close()
+            raise
         self._sockets.append(sock)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.setblocking(False)
-        sock.bind(address)
-        sock.listen(_BACKLOG)
         self._loop.add_reader(sock.fileno(), self._accept, sock)
 
     def _accept(self, sock: socket.socket) -> None:
@@ -151,7 +162,8 @@ class Listener:
         if len(self._live) < self._ceiling:
             return True
         for association in self._live.values():
-            if association.state == "connects" and association.connection.transport is not None:
+            transport = association.connection.transport
+            if association.state == "connects" and transport is not None and not transport.is_closing():
                 association.connection.kill()
                 return True
         return False

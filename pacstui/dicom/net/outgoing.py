@@ -110,6 +110,15 @@ class Asking:
         self.exchanges: dict[int, Exchange] = {}
         self._next_message = 0
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        raise NotImplementedError
+
+    def abort(self, reason_text: str, *, provider: bool = False) -> None:
+        """Abort the association."""
+        raise NotImplementedError
+
     def ended_error(self) -> AssociationEnded | None:
         """Return why nothing can be sent any more, none if something can."""
         raise NotImplementedError
@@ -179,6 +188,7 @@ class Asking:
         command = dimse.encode_request(field, message_id, has_data=data is not None, priority=priority, **elements)
         exchange = Exchange(self, message_id, context)
         self.exchanges[message_id] = exchange
+        unfinished = True
         try:
             if data is None or (isinstance(data, (bytes, bytearray, memoryview)) and len(data) <= 262144):
                 whole = None if data is None else memoryview(data)
@@ -186,11 +196,14 @@ class Asking:
             else:
                 self.connection.write(self.machine.message(context.id, command))
                 await self._send_data(context.id, data)
+            unfinished = False
             if self.connection.write_paused:
                 await self.connection.drained()
             self._check()
         except BaseException:
             self.exchanges.pop(message_id, None)
+            if unfinished and not self.over:
+                self.abort("a message could not be sent to its end")
             raise
         exchange.since = self.connection.loop.time()
         self.connection.hurry(self.connection.timeouts.response)

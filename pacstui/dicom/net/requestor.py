@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from pacstui.dicom.net.association import Association, _Rejected
+from pacstui.dicom.net.association import Association, Rejected
 from pacstui.dicom.net.errors import (
     AssociationAborted,
     AssociationEnded,
@@ -22,8 +23,11 @@ from pacstui.dicom.ul.effects import DEFAULT_LIMITS, Limits, Role
 from pacstui.dicom.ul.faults import describe_rejection
 from pacstui.dicom.ul.items import ProposedContext, RoleSelection, UserIdentity, UserInformation
 from pacstui.dicom.ul.pdu import AssociateRequest
+from pacstui.dicom.ul.table import State
 from pacstui.errors import PacsError
 from pacstui.text import safe
+
+_SCRATCH_SIZE = 65536
 
 OnStep = Callable[[str, bool, float, str], None]
 """Told after each step: its name (name, TCP, association, release), whether it went well, milliseconds, detail."""
@@ -95,11 +99,17 @@ async def associate(
         When the peer ends it otherwise.
     """
     loop = asyncio.get_running_loop()
-    step = _Steps(loop, on_step)
+    step = _Steps(on_step)
     rq = request_for(called, calling, contexts, max_pdu=limits.max_pdu, roles=roles, identity=identity)
     where = f"{safe(host)}:{port}"
     association = Association(
-        Role.REQUESTOR, loop, limits=limits, timeouts=timeouts, observer=observer, service_for=service_for
+        Role.REQUESTOR,
+        loop,
+        limits=limits,
+        timeouts=timeouts,
+        scratch=bytearray(_SCRATCH_SIZE),
+        observer=observer,
+        service_for=service_for,
     )
     association.begin(rq)
     try:
@@ -118,7 +128,6 @@ async def associate(
     finally:
         if not association.gone.done():
             association.abort("left")
-            association.connection.hurry(0.0)
             if association.connection.transport is not None:
                 association.connection.transport.close()
 
@@ -126,13 +135,12 @@ async def associate(
 class _Steps:
     """Takes the time of each step."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_step: OnStep | None) -> None:
-        self._loop = loop
+    def __init__(self, on_step: OnStep | None) -> None:
         self._on_step = on_step
-        self._since = loop.time()
+        self._since = time.perf_counter()
 
     def done(self, name: str, ok: bool, detail: str = "") -> None:
-        now = self._loop.time()
+        now = time.perf_counter()
         if self._on_step is not None:
             self._on_step(name, ok, (now - self._since) * 1000, detail)
         self._since = now
@@ -187,6 +195,8 @@ async def _connect(
         else:
             step.done("TCP", True, address)
             return
+        if association.machine.state is not State.STA4:  # the connection came just when time was up
+            break
     assert problem is not None
     raise step.failed("TCP", problem)
 
@@ -217,7 +227,7 @@ async def _await_answer(association: Association, where: str, timeout: float, st
                 how="timed out",
             ),
         ) from None
-    except _Rejected as rejected:
+    except Rejected as rejected:
         r = rejected.reject
         text, hint = describe_rejection(r.result, r.source, r.reason, safe(rq.called), safe(rq.calling))
         raise step.failed("association", AssociationRejected(r.result, r.source, r.reason, text, hint)) from None

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pacstui.dicom.dimse import Command
+from pacstui.dicom.net.request import Request as Request
 from pacstui.dicom.ul.faults import Refusal
 from pacstui.dicom.ul.items import UserIdentity
 from pacstui.dicom.ul.negotiation import Judge
 from pacstui.dicom.ul.pdu import AssociateRequest
 
 if TYPE_CHECKING:
-    from pacstui.dicom.net.association import Association, Request
+    from pacstui.dicom.net.association import Association
+
+log = logging.getLogger("pacstui.dicom.net")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,49 @@ class Unobserved:
 
     def received(self, association: Association, count: int) -> None:
         return None
+
+
+class Careful:
+    """Passes on to an observer; a fault of it is logged and reaches no association."""
+
+    def __init__(self, observer: Observer | None) -> None:
+        self._observer: Observer = observer if observer is not None else Unobserved()
+
+    def opened(self, association: Association) -> None:
+        try:
+            self._observer.opened(association)
+        except Exception:
+            log.exception("an observer failed on an opened association")
+
+    def refused(self, refused: Refused) -> None:
+        try:
+            self._observer.refused(refused)
+        except Exception:
+            log.exception("an observer failed on a refusal")
+
+    def closed(self, association: Association, how: str, detail: str) -> None:
+        try:
+            self._observer.closed(association, how, detail)
+        except Exception:
+            log.exception("an observer failed on a closed association")
+
+    def message(self, association: Association, command: Command) -> None:
+        try:
+            self._observer.message(association, command)
+        except Exception:
+            log.exception("an observer failed on a message")
+
+    def answered(self, association: Association, command: Command, status: int) -> None:
+        try:
+            self._observer.answered(association, command, status)
+        except Exception:
+            log.exception("an observer failed on an answer")
+
+    def received(self, association: Association, count: int) -> None:
+        try:
+            self._observer.received(association, count)
+        except Exception:
+            log.exception("an observer failed on received bytes")
 
 
 class Sink(Protocol):

@@ -1,0 +1,86 @@
+"""One request of a peer while it is served, and what is counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pacstui.dicom import dimse
+from pacstui.dicom.dimse import Command, Status
+from pacstui.dicom.ul.negotiation import Context
+
+if TYPE_CHECKING:
+    from pacstui.dicom.net.association import Association
+
+
+@dataclass(slots=True)
+class Counters:
+    """What moved on an association: requests by command field, answered C-STOREs, bytes read and sent."""
+
+    messages: dict[int, int] = field(default_factory=dict)
+    stored: int = 0
+    failed: int = 0
+    received_bytes: int = 0
+    sent_bytes: int = 0
+
+
+class Request:
+    """One request.
+
+    Attributes
+    ----------
+    cancelled
+        Turns true when a C-CANCEL-RQ for it comes.
+    arrived
+        When its command was complete, as ``time.monotonic()``.
+    complete
+        Whether the final response was sent.
+    """
+
+    __slots__ = ("arrived", "association", "cancelled", "command", "complete", "context")
+
+    def __init__(self, association: Association, context: Context, command: Command, arrived: float) -> None:
+        self.association = association
+        self.context = context
+        self.command = command
+        self.cancelled = False
+        self.arrived = arrived
+        self.complete = False
+
+    async def respond(
+        self,
+        status: int,
+        *,
+        data: bytes | None = None,
+        comment: str = "",
+        offending: tuple[int, ...] = (),
+        **elements: int | str | None,
+    ) -> None:
+        """Send a response; any status but a pending one (FF00, FF01) is the final one.
+
+        Parameters
+        ----------
+        comment
+            Error Comment; cut to 64 characters, plain ASCII.
+        elements
+            Further elements of the command set, see :func:`pacstui.dicom.dimse.encode_response`.
+
+        Raises
+        ------
+        AssociationEnded
+            When there is nobody to respond to any more.
+        """
+        association = self.association
+        error = association.ended_error()
+        if error is not None:
+            raise error
+        if self.complete:
+            raise RuntimeError(f"{self.command!r} was answered already")
+        answer = dimse.encode_response(
+            self.command, status, comment=comment, has_data=data is not None, offending=offending, **elements
+        )
+        if status not in (Status.PENDING, Status.PENDING_WARNING):
+            self.complete = True
+        association.respond(self, status, answer, data)
+        if association.connection.write_paused:
+            await association.connection.drained()
