@@ -75,6 +75,7 @@ class ConsoleApp(App[int]):
         Starts a node when there is none; offered while it is away.
     """
 
+    TITLE = "pacstui"
     CSS_PATH = "styles/console.tcss"
     ENABLE_COMMAND_PALETTE = False
     INLINE_PADDING = 0

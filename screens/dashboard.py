@@ -31,10 +31,17 @@ class Dashboard(ConsoleScreen):
     )
     AUTO_FOCUS = "#associations"
     KEYS = (
+        keymap.Key("t", "plots", "Show throughput in pictures, now and over the last hours", "throughput", weight=2),
         keymap.Key(
             "slash", "find", "Find a study by name, ID, accession number or description", "find", shown="/", weight=1
         ),
     )
+
+    def action_throughput(self) -> None:
+        """Open the plots."""
+        from screens.throughput import ThroughputScreen
+
+        self.console_app.go(ThroughputScreen())
 
     def body(self) -> Iterable[Widget]:
         with Horizontal(id="top"):

@@ -43,8 +43,7 @@ class StoragePage(Panel):
             fact("state", "takes objects" + (f"; {safe(store.detail, 300)}" if store.detail else ""), "good")
         fact(
             "free",
-            f"{size(store.free_bytes)}; below {size(store.reserve_bytes)} objects are refused, so the disk "
-            "never fills up",
+            f"{size(store.free_bytes)}; below {size(store.reserve_bytes)} objects are refused, not kept by halves",
         )
         fact(
             "archive",

@@ -19,6 +19,8 @@ from screens.widgets.row_table import RowTable
 
 C = cols.Column
 PAGE = 200
+MOST = 50_000
+"""Rows that are kept at once; who looks for older ones is quicker with the search."""
 COLUMNS = (
     C("received", 12, rank=1, role="dim"),
     C("patient", 16, grow=3, most=40, role="strong"),
@@ -55,7 +57,6 @@ class StudiesScreen(ConsoleScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: list[StudyRow] = []
         self._next: int | None = None
         self._total = 0
         self._search = ""
@@ -92,11 +93,11 @@ class StudiesScreen(ConsoleScreen):
         return self.query_one(RowTable)
 
     def show(self, view: View) -> None:
-        if not self._rows and not self._loading and self._loaded_total < 0:
+        if self._loaded_total < 0 and not self._loading:
             self.action_refresh()
             return
         news = view.status.archive.studies - self._loaded_total
-        if not self._rows and news > 0 and not self._search and not self._loading:
+        if not self._table.shown and news > 0 and not self._search and not self._loading:
             self.action_refresh()
             return
         self._entitle(news if not self._search else 0)
@@ -137,12 +138,12 @@ class StudiesScreen(ConsoleScreen):
         if turn != self._turn:
             return
         app.privacy.learn(t for r in page.rows for t in (r.patient_name, r.patient_id, r.accession))
-        known = {row.study for row in self._rows} if before is not None else set()
-        fresh = [row for row in page.rows if row.study not in known]
-        self._rows = [*self._rows, *fresh] if before is not None else list(page.rows)
         self._next, self._total = page.next, page.total
-        if before is None:
-            self._loaded_total = holds
+        if before is not None:
+            more = self._next is not None and self._table.shown < MOST
+            self._table.extend(page.rows, more=more, total=self._total)
+            return
+        self._loaded_total = holds
         table = self._table
         table.empty = (
             [
@@ -153,7 +154,7 @@ class StudiesScreen(ConsoleScreen):
             else ["The archive is empty. Send a study to this node, or import files:", "  pacstui import PATH"]
         )
         self._entitle()
-        table.show(self._rows, more=self._next is not None, total=self._total)
+        table.show(page.rows, more=self._next is not None, total=self._total)
 
     def filter_changed(self, text: str) -> None:
         """Ask the node, once the typing pauses."""

@@ -116,9 +116,11 @@ def choose(wanted: str, environ: Mapping[str, str] = os.environ) -> str:
 
     ``auto`` takes the terminal's own colours over SSH, with ``NO_COLOR``, and where the terminal does not claim more.
     """
+    if "NO_COLOR" in environ:
+        return "terminal"
     if wanted in ("terminal", "full"):
         return wanted
-    if over_ssh(environ) or "NO_COLOR" in environ or environ.get("TERM", "") in ("linux", "vt100", "vt220", "dumb"):
+    if over_ssh(environ) or environ.get("TERM", "") in ("linux", "vt100", "vt220", "dumb"):
         return "terminal"
     return "full"
 

@@ -39,7 +39,7 @@ class Page(ModalScreen[None]):
 
     FOOT = "esc back"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,ctrl+c", "dismiss", show=False),
+        Binding("escape,q,ctrl+c,question_mark,exclamation_mark", "dismiss", show=False),
         Binding("y", "copy", show=False),
     ]
     AUTO_FOCUS = "PagePanel"

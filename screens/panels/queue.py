@@ -69,11 +69,7 @@ class QueuePanel(LivePanel):
             items.append(Item([cols.row(self.IN, widths, cells)], ("study", row.study)))
         if not queue.receiving:
             items = [
-                Item(
-                    words(
-                        "Nothing arrives. A study shows here, image by image, while a modality sends it.", width, "dim"
-                    )
-                )
+                Item(words("Nothing arrives. A study shows here, image by image, while it is sent.", width, "dim"))
             ]
         if len(items) > room > 1 and not self.has_focus:
             more = len(items) - room + 1

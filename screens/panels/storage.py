@@ -68,12 +68,25 @@ class StoragePanel(LivePanel):
             if rest > 1:
                 numbers = [float(v) for v in view.rates.instances]
                 lines.append(Line("inst/s ", "dim").add(spark(numbers, width - 7), "plot-2"))
+        lines.extend(self._days(view, width, height - len(lines) - 1))
         return [
             Section(
                 Line("Storage", "title"),
                 [Item([line], ("storage", 0) if n == 0 else None) for n, line in enumerate(lines)],
             )
         ]
+
+    def _days(self, view: View, width: int, room: int) -> list[Line]:
+        """Return a bar for each of the last days, where there is room for some."""
+        days = sorted(view.storage.days, key=lambda day: day.day, reverse=True)[: max(0, room)]
+        if len(days) < 2 or room < 2:
+            return []
+        peak = max(day.bytes for day in days) or 1
+        lines = [Line()]
+        for day in days:
+            line = Line(f"{day.day:%a %d} ", "dim").add(f"{size(day.bytes):>8} ")
+            lines.append(line.extend(bar(day.bytes / peak, max(1, width - line.width), "plot")))
+        return lines
 
     def _today(self, view: View) -> int:
         today = view.at.astimezone().date()

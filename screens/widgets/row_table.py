@@ -119,6 +119,18 @@ class RowTable(Lines, Generic[T]):
             self.cursor = None
         self.redraw()
 
+    def extend(self, rows: Sequence[T], *, more: bool, total: int) -> None:
+        """Add a page at the end; what is there already is not looked at again."""
+        fresh = [row for row in rows if self._ident(row) not in self._places]
+        self._all.extend(fresh)
+        self.more, self._asked, self.total = more, False, total
+        if self._rows is self._all:
+            start = len(self._all) - len(fresh)
+            self._places.update((self._ident(row), start + n) for n, row in enumerate(fresh))
+        else:
+            self._apply()
+        self.redraw()
+
     def filter(self, text: str) -> None:
         """Show only rows with every word of ``text``; with a leading ``!`` only rows without them."""
         self._filter = text

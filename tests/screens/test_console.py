@@ -346,3 +346,11 @@ async def test_a_view_that_was_not_shown_is_replaced_and_no_feed_line_is_lost():
     assert bridge.replaced == 2
     assert bridge.taken() is last
     assert [row.text for row in bridge.feed][-2:] == ["one", "two"]
+
+
+async def test_plots_of_now_and_of_the_last_hours():
+    async with driven() as console:
+        await console.press("t")
+        await console.shows("Last hours")
+        await console.shows("one column for")
+        assert "\u2588" in console.text
