@@ -8,6 +8,7 @@ from pacstui.contract.associations import AssociationRow
 from pacstui.contract.overview import View
 from pacstui.text import count, duration, safe, size
 from screens.panels.live import LivePanel
+from screens.panels.slots import Slots
 from screens.widgets import columns as cols
 from screens.widgets.association_cells import rate, refusal, who
 from screens.widgets.line import Line
@@ -39,6 +40,7 @@ class AssociationsPanel(LivePanel):
         super().__init__(id=id)
         self._slots: dict[int, tuple[AssociationRow, int]] = {}
         self._last: View | None = None
+        self._places: Slots[int] = Slots()
 
     def _keep_places(self, view: View) -> None:
         if view is self._last:
@@ -66,15 +68,14 @@ class AssociationsPanel(LivePanel):
         if width >= 60 and room > 3:
             items.append(Item([cols.heads(self.COLUMNS, widths, gap)]))
             room -= 1
-        slots = list(self._slots.values())
-        shown = slots if len(slots) <= room else slots[: max(0, room - 1)]
-        for row, gone in shown:
+        moving = {ident for ident, (_, gone) in self._slots.items() if not gone}
+        if self.has_focus and isinstance(self.cursor, tuple):
+            moving.add(self.cursor[1])
+        shown = self._places.arrange(list(self._slots), moving, room)
+        for ident in shown:
+            row, gone = self._slots[ident]
             items.append(Item([cols.row(self.COLUMNS, widths, self._cells(row, gone), gap)], ("association", row.id)))
-        if len(shown) < len(slots):
-            items.append(
-                Item([Line(f"and {len(slots) - len(shown)} more: 2 shows all", "dim")], ("mode", "associations"))
-            )
-        if not slots:
+        if not shown:
             items.append(
                 Item(
                     words(
@@ -88,7 +89,10 @@ class AssociationsPanel(LivePanel):
         items.extend(Item([Line()]) for _ in range(room - sum(len(i.lines) for i in items) + (1 if width >= 60 else 0)))
         limit = view.status.associations.limit
         title = Line("Associations ", "title").add(count(len(view.associations)), "strong")
-        note = Line(f"! limit is {limit}", "warn") if len(view.associations) >= limit else None
+        hidden = len(view.associations) - sum(not self._slots[ident][1] for ident in shown)
+        note = Line(f"{hidden} more: 2", "accent") if hidden > 0 else None
+        if len(view.associations) >= limit:
+            note = Line(f"! limit is {limit}", "warn")
         return [Section(title, items, note), refused]
 
     def _cells(self, row: AssociationRow, gone: int) -> Sequence[cols.Cell]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pacstui.contract.overview import View
 from pacstui.text import count, duration, safe, size
 from screens.panels.live import LivePanel
+from screens.panels.slots import Slots
 from screens.widgets import columns as cols
 from screens.widgets.association_cells import rate
 from screens.widgets.line import Line
@@ -40,6 +41,14 @@ class QueuePanel(LivePanel):
         C("what is happening", 18, grow=6, most=80),
     )
 
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._places: Slots[tuple[str, str]] = Slots()
+        self._hidden = 0
+
+    def footnote(self) -> Line | None:
+        return Line(f"{self._hidden} more: 3 shows all", "dim") if self._hidden > 0 else None
+
     def live(self, view: View, width: int, height: int) -> Sequence[Section]:
         queue, privacy = view.queue, self.console_app.privacy
         title = Line("Queue  ", "title").add(count(sum(r.state == "receiving" for r in queue.receiving)), "strong")
@@ -52,7 +61,17 @@ class QueuePanel(LivePanel):
         room = height - (len(out) + (not tight) if out else 0)
         widths = cols.share(self.IN, width)
         items = [Item([cols.heads(self.IN, widths)])]
-        for row in queue.receiving:
+        known = {(row.study, row.calling): row for row in queue.receiving}
+        moving = {key for key, row in known.items() if row.state == "receiving" and row.rate > 0}
+        if self.has_focus and isinstance(self.cursor, tuple):
+            moving |= {key for key in known if key[0] == self.cursor[1]}
+        newest = sorted(known, key=lambda key: known[key].last, reverse=True)
+        places = self._places.arrange(newest, moving, max(1, room - 1))
+        self._hidden = len(known) - len(places)
+        if self.has_focus:
+            places += [key for key in newest if key not in places]
+        for key in places:
+            row = known[key]
             live = row.state == "receiving"
             failed = f" x{row.failed}" if row.failed else ""
             cells: Sequence[cols.Cell] = (
@@ -71,9 +90,6 @@ class QueuePanel(LivePanel):
             items = [
                 Item(words("Nothing arrives. A study shows here, image by image, while it is sent.", width, "dim"))
             ]
-        if len(items) > room > 1 and not self.has_focus:
-            more = len(items) - room + 1
-            items = [*items[: room - 1], Item([Line(f"and {more} more: 3 shows all", "dim")], ("mode", "queue"))]
         sections = [Section(title, items, note)]
         if tight:
             items.extend(out)

@@ -42,8 +42,11 @@ class StoragePanel(LivePanel):
         if store.full_on is not None:
             days = (store.full_on - view.at.astimezone().date()).days
             near = days < 30
-            day = f"{store.full_on:%-d %b}" if narrow else f"{store.full_on:%-d %b %Y}"
-            when = f"{'! ' if near else ''}in {plural(days, 'day')} ({day})" if days > 0 else "! now"
+            if days > 730:
+                when = f"in {days / 365.25:.0f} years ({store.full_on:%Y})"
+            else:
+                day = f"{store.full_on:%-d %b}" if days < 300 and narrow else f"{store.full_on:%-d %b %Y}"
+                when = f"{'! ' if near else ''}in {plural(days, 'day')} ({day})" if days > 0 else "! now"
             pair("full", when, "warn" if near else "text")
             if not narrow or height > 8:
                 pair("growth", f"{size(store.growth_bytes_per_day)} a day")
