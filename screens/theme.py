@@ -29,7 +29,7 @@ _TERMINAL = {
     "accent": "cyan",
     "key": "bold cyan",
     "band": "",
-    "cursor": "reverse not dim",
+    "cursor": "reverse not dim default",
     "cursor-idle": "bold",
     "plot": "cyan",
     "plot-2": "green",

