@@ -47,8 +47,7 @@ One file is read: the one named with `--config FILE`, else by `PACSTUI_CONFIG`, 
 A relative `data_dir` counts from the file's folder. Unknown keys are mistakes, not ignored.
 
 The environment overrides the file: `PACSTUI_SECTION__KEY`, lists as JSON. Examples: `PACSTUI_DICOM__PORT=11113`,
-`PACSTUI_DICOM__ALIASES='["PACS", "ARCHIVE"]'`,
-`PACSTUI_PEERS='[{"name": "CT1", "ae_title": "CT1", "host": "ct1.example.org"}]'`.
+`PACSTUI_DICOM__ALIASES='["PACS", "ARCHIVE"]'`; `PACSTUI_PEERS` takes a JSON list of objects.
 
 A running node reads the file again on SIGHUP: peers, who may call, limits and log level change at once, the rest at the
 next start.
@@ -159,7 +158,8 @@ def example() -> str:
         *_comment(
             "pacstui: every setting with its default. Copy what you change; all the rest may be left out, as may the"
             f" whole file. Read from --config FILE, else ${CONFIG_VARIABLE}, ./pacstui.toml,"
-            " ~/.config/pacstui/pacstui.toml, /etc/pacstui/pacstui.toml. The environment overrides the file, for example PACSTUI_DICOM__PORT=11113."
+            " ~/.config/pacstui/pacstui.toml, /etc/pacstui/pacstui.toml."
+            " The environment overrides the file, for example PACSTUI_DICOM__PORT=11113."
         ),
     ]
     for table in tables():

@@ -20,11 +20,11 @@ from typing import Any
 import psutil
 
 from pacstui.api import plain
+from pacstui.archive.paths import DATABASE
 from pacstui.errors import NotRunning, PacsError
 from pacstui.settings import PeerSettings, Settings
 from pacstui.text import plural, size
 
-DATABASE_NAME = "index.db"
 _REMOTE = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs"}
 _VOLATILE = {"tmpfs", "ramfs"}
 _SLOW_SYNC_MS = 20.0
@@ -232,7 +232,7 @@ def clock(patient: Patient) -> Iterator[Finding]:
     if year < _OLDEST_YEAR:
         yield Finding("clock", "fail", f"the machine says it is {year}", "set it by NTP: timedatectl set-ntp true")
         return
-    for file in (patient.data_dir / DATABASE_NAME, Path(__file__)):
+    for file in (patient.data_dir / DATABASE, Path(__file__)):
         try:
             ahead = file.stat().st_mtime - now
         except OSError:
@@ -263,7 +263,7 @@ def limits(patient: Patient) -> Iterator[Finding]:
 
 def database(patient: Patient) -> Iterator[Finding]:
     """Is the index sound? Looked at only while no node works with it."""
-    file = patient.data_dir / DATABASE_NAME
+    file = patient.data_dir / DATABASE
     if patient.status is not None:
         yield Finding("database", "ok", "in use by the running node; stop it to have its pages checked")
         return

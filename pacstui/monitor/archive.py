@@ -8,6 +8,7 @@ from typing import Any
 
 from pacstui import events
 from pacstui.archive import Archive, Refused
+from pacstui.archive.imports import Skipped
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.node import ArchivePart
@@ -172,7 +173,8 @@ class ArchiveRoom:
                     await waiting
             stored = await incoming.finish()
         except Refused as refusal:
-            return {"result": "refused", "reason": refusal.message, "sop_instance": ""}
+            outcome = "skipped" if isinstance(refusal, Skipped) else "refused"
+            return {"result": outcome, "reason": refusal.message, "sop_instance": ""}
         except BaseException:
             incoming.abandon()
             raise

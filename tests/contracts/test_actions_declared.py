@@ -1,0 +1,60 @@
+"""Each method of a contract noun is a declared action, and the command line has it."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from pacstui.cli.doors import COMMANDS, root
+from pacstui.contract import NOUNS, Action, Danger, actions_of, all_actions
+
+ACTIONS = all_actions()
+ELSEWHERE = {
+    "node.status": ("status", ()),
+    "overview.show": ("status", ("--watch",)),  # what the dashboard streams
+    "feed.list": ("events", ()),
+}
+
+
+def test_every_method_is_declared() -> None:
+    for name, noun in NOUNS.items():
+        methods = {key for key, member in vars(noun).items() if inspect.iscoroutinefunction(member)}
+        assert methods == set(actions_of(noun)), name
+
+
+@pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS)
+def test_a_declaration_is_complete(action: Action) -> None:
+    assert action.noun in NOUNS
+    assert action.verb
+    assert action.verb == action.verb.lower()
+    assert action.label[0].isupper()
+    assert not action.label.endswith(".")
+    noun, dot, verb = action.permission.partition(".")
+    assert noun and dot and verb
+    if action.danger is not Danger.NONE:
+        assert action.audited
+
+
+@pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS)
+def test_each_action_has_its_command(action: Action) -> None:
+    group, verb = ELSEWHERE.get(action.name, (action.noun, action.verb))
+    command = root().get_command(None, group)
+    assert command is not None
+    if isinstance(verb, str):
+        below = command.commands[verb]
+        assert action.label in below.help
+        options = {option for parameter in below.params for option in parameter.opts}
+        assert ("--yes" in options) == (action.danger is not Danger.NONE)
+    else:
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert set(verb) <= options
+
+
+def test_the_documented_commands_are_there() -> None:
+    wanted = {"demo", "serve", "status", "doctor", "check-config", "import", "peers", "queue", "studies"}
+    assert wanted <= set(COMMANDS)
+    for name in COMMANDS:
+        command = root().get_command(None, name)
+        assert command.name == name
+        assert command.help or COMMANDS[name][1]
