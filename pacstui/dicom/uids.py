@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from typing import Final
 
 from pacstui import __version__
@@ -152,13 +153,30 @@ def is_storage(uid: str) -> bool:
 def name_of(uid: str) -> str:
     """Return the name of a UID for people, the UID itself where it has none.
 
-    The names beyond the usual ones come from pydicom's dictionary, which is loaded at the first need.
+    The names beyond the usual ones come from pydicom's table, which is loaded at the first need.
     """
     known = TRANSFER_SYNTAXES.get(uid) or _SHORT_NAMES.get(uid)
     if known:
         return known
     if not uid.startswith("1.2.840.10008.") or not valid_uid(uid):
         return uid
-    from pydicom.uid import UID
+    entry = _dictionary().get(uid)
+    return entry[0] if entry and entry[0] else uid
 
-    return str(UID(uid).name) or uid
+
+@cache
+def _dictionary() -> dict[str, tuple[str, ...]]:
+    """Return pydicom's table of UIDs, without the rest of pydicom: that takes a quarter of a second to load, and this
+    is asked for while associations are served."""
+    package = find_spec("pydicom")
+    for folder in (package.submodule_search_locations or ()) if package is not None else ():
+        spec = spec_from_file_location("pacstui_uid_names", f"{folder}/_uid_dict.py")
+        if spec is not None and spec.loader is not None:
+            module = module_from_spec(spec)
+            try:
+                spec.loader.exec_module(module)
+            except OSError:  # another pydicom, with its table elsewhere
+                continue
+            found: dict[str, tuple[str, ...]] = getattr(module, "UID_dictionary", {})
+            return found
+    return {}

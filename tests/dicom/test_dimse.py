@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,16 +109,10 @@ def test_agrees_with_an_independent_library() -> None:
     from pynetdicom.dsutils import decode
 
     request = dimse.decode(wire.store_rq())
-    theirs = decode(_file(dimse.encode_response(request, 0xB000, comment="odd", remaining=4)), True, True)
+    theirs = decode(BytesIO(dimse.encode_response(request, 0xB000, comment="odd", remaining=4)), True, True)
     assert (theirs.CommandField, theirs.Status, theirs.ErrorComment) == (0x8001, 0xB000, "odd")
     assert theirs.NumberOfRemainingSuboperations == 4
     assert theirs.AffectedSOPInstanceUID == "1.2.3"
-
-
-def _file(data: bytes) -> object:
-    from io import BytesIO
-
-    return BytesIO(data)
 
 
 def test_fields_have_names() -> None:

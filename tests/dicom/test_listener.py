@@ -7,11 +7,12 @@ import errno
 import logging
 import socket
 from collections.abc import Awaitable
+from typing import Any
 
 import pytest
 
 from pacstui.dicom.net.listener import Listener
-from pacstui.dicom.net.service import EchoService, OpenPolicy, Timeouts, Unobserved
+from pacstui.dicom.net.service import EchoService, OpenPolicy, Timeouts
 from pacstui.dicom.ul.faults import Refusal
 from pacstui.dicom.ul.pdu import AssociateRequest
 from pacstui.errors import AlreadyRunning, PacsError
@@ -29,7 +30,7 @@ def store(instance: str, data: bytes = b"data", message_id: int = 1) -> bytes:
 async def test_operation_that_nothing_serves_is_answered_after_its_data_set() -> None:
     async with serving() as node:
         raw = await Raw.associated(node.port, STORING)
-        find = {0x0002: wire.SC, 0x0100: 0x20, 0x0110: 3, 0x0800: 0}
+        find: dict[int, int | str] = {0x0002: wire.SC, 0x0100: 0x20, 0x0110: 3, 0x0800: 0}
         raw.send(wire.p_data((1, 3, wire.command(find)), (1, 0, b"some"), (1, 2, b"data")))
         assert wire.status(await raw.message()) == 0x0211
         raw.send(wire.p_data((1, 3, wire.command({**find, 0x0002: "1.2.3"})), (1, 2, b"data")))
@@ -55,19 +56,20 @@ async def test_a_service_that_fails_is_answered_for(fault: str, caplog: pytest.L
 
 
 async def test_a_policy_or_an_observer_that_fails_hurts_only_itself(caplog: pytest.LogCaptureFixture) -> None:
-    class Broken(OpenPolicy, Unobserved):
+    class Broken(OpenPolicy):
         def authorise(self, rq: AssociateRequest, address: tuple[str, int]) -> Refusal | None:
             raise RuntimeError("on purpose")
 
-        def opened(self, association: object) -> None:
+    class BrokenObserver:
+        def opened(self, *seen: Any) -> None:
             raise RuntimeError("on purpose")
 
-        received = message = answered = closed = opened  # type: ignore[assignment]
+        received = message = answered = closed = refused = opened
 
     async with serving(policy=Broken()) as node:
         raw = await Raw.to(node.port, wire.rq())
         assert await raw.pdu() == (3, bytes((0, 2, 3, 1)))
-    listener = Listener(OpenPolicy(), lambda syntax, field: EchoService(), observer=Broken())
+    listener = Listener(OpenPolicy(), lambda syntax, field: EchoService(), observer=BrokenObserver())
     port = await listener.start("127.0.0.1", 0)
     await wire.alive(port)
     await listener.close()
@@ -170,7 +172,16 @@ async def test_the_limit_of_associations_is_a_transient_rejection() -> None:
         await second.close()
 
 
-async def test_a_policy_refuses_at_connect_time_and_the_request_is_answered() -> None:
+async def test_of_many_callers_at_once_no_more_get_in_than_there_is_room_for() -> None:
+    async with serving(max_associations=3) as node:
+        callers = await asyncio.gather(*(Raw.to(node.port) for _ in range(20)))
+        for caller in callers:
+            caller.send(wire.rq())
+        answers = [(await caller.pdu())[0] for caller in callers]
+        assert sorted(answers) == [2] * 3 + [3] * 17
+
+
+async def test_a_policy_that_has_no_room_answers_the_request() -> None:
     class Full(OpenPolicy):
         def admit(self, peer_address: str) -> Refusal | None:
             return Refusal(2, 3, 2, f"too many from {peer_address}")

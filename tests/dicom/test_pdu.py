@@ -163,8 +163,8 @@ def test_ae_titles_are_trimmed(raw: bytes, title: str) -> None:
     assert pdu.decode(1, wire.rq(called=raw)[6:]).called == title  # type: ignore[union-attr]
 
 
-def _sub(kind: int, body: bytes, length: int | None = None) -> dict[str, bytes]:
-    return {"user": wire.user_information(more=wire.item(kind, body, length))}
+def _sub(kind: int, body: bytes) -> bytes:
+    return wire.user_information(more=wire.item(kind, body))
 
 
 BROKEN = {
@@ -178,15 +178,15 @@ BROKEN = {
     "user item FFFF": wire.rq(user=wire.item(0x50, wire.item(0x52, b"1.2"), 0xFFFF)),
     "user item cut": wire.rq(user=wire.item(0x50, b"\x51\0\0")),
     "maximum of 3 bytes": wire.rq(user=wire.item(0x50, wire.item(0x51, b"abc"))),
-    "window of 3 bytes": wire.rq(**_sub(0x53, b"abc")),
-    "uid length in 54H": wire.rq(**_sub(0x54, struct.pack(">H", 99) + b"1.2\0\0")),
-    "rest of 54H": wire.rq(**_sub(0x54, struct.pack(">H", 3) + b"1.2\0")),
-    "uid length in 56H": wire.rq(**_sub(0x56, struct.pack(">H", 999) + b"1.2")),
-    "uid length in 57H": wire.rq(**_sub(0x57, struct.pack(">H", 3) + b"1.2" + struct.pack(">H", 99) + b"1.2")),
-    "related in 57H": wire.rq(**_sub(0x57, struct.pack(">H3sH3sHH", 3, b"1.2", 3, b"1.2", 2, 9))),
-    "identity cut": wire.rq(**_sub(0x58, b"\x01\0\0")),
-    "identity length": wire.rq(**_sub(0x58, b"\x01\0" + struct.pack(">H", 9) + b"ab\0\0")),
-    "identity rest": wire.rq(**_sub(0x58, b"\x01\0" + struct.pack(">H", 2) + b"ab\0\0xx")),
+    "window of 3 bytes": wire.rq(user=_sub(0x53, b"abc")),
+    "uid length in 54H": wire.rq(user=_sub(0x54, struct.pack(">H", 99) + b"1.2\0\0")),
+    "rest of 54H": wire.rq(user=_sub(0x54, struct.pack(">H", 3) + b"1.2\0")),
+    "uid length in 56H": wire.rq(user=_sub(0x56, struct.pack(">H", 999) + b"1.2")),
+    "uid length in 57H": wire.rq(user=_sub(0x57, struct.pack(">H", 3) + b"1.2" + struct.pack(">H", 99) + b"1.2")),
+    "related in 57H": wire.rq(user=_sub(0x57, struct.pack(">H3sH3sHH", 3, b"1.2", 3, b"1.2", 2, 9))),
+    "identity cut": wire.rq(user=_sub(0x58, b"\x01\0\0")),
+    "identity length": wire.rq(user=_sub(0x58, b"\x01\0" + struct.pack(">H", 9) + b"ab\0\0")),
+    "identity rest": wire.rq(user=_sub(0x58, b"\x01\0" + struct.pack(">H", 2) + b"ab\0\0xx")),
     "fixed part cut": wire.pdu(1, b"\0\x01" + bytes(60)),
 }
 

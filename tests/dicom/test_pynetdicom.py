@@ -9,11 +9,12 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pynetdicom import AE, AllStoragePresentationContexts, evt
-from pynetdicom.sop_class import CTImageStorage, Verification
 
 from pacstui.dicom.net.requestor import associate
 from tests.dicom import wire
 from tests.dicom.serving import QUICK, serving
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 def sample(name: str) -> Path:
@@ -25,11 +26,11 @@ def sample(name: str) -> Path:
 def call(port: int) -> list[int]:
     """Echo, store in two contexts, release: the statuses."""
     ae = AE("MOD1")
-    ae.add_requested_context(Verification)
-    ae.add_requested_context(CTImageStorage, [wire.EXPLICIT])
+    ae.add_requested_context(wire.VERIFICATION)
+    ae.add_requested_context(CT, [wire.EXPLICIT])
     association = ae.associate("127.0.0.1", port, ae_title="PACSTUI")
     assert association.is_established
-    assert association.acceptor.implementation_version_name.startswith("PACSTUI_")
+    assert str(association.acceptor.implementation_version_name).startswith("PACSTUI_")
     statuses = [int(association.send_c_echo().Status)]
     dataset = dcmread(sample("CT_small.dcm"))
     statuses += [int(association.send_c_store(dataset).Status) for _ in range(5)]
@@ -55,9 +56,10 @@ async def test_pynetdicom_as_peer() -> None:
         return 0xB007
 
     ae = AE("PEER")
-    ae.add_supported_context(Verification)
+    ae.add_supported_context(wire.VERIFICATION)
     ae.supported_contexts = [*ae.supported_contexts, *AllStoragePresentationContexts[:100]]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, keep)])
+    assert server is not None
     try:
         port = server.server_address[1]
         async with associate(
@@ -65,11 +67,11 @@ async def test_pynetdicom_as_peer() -> None:
             port,
             called="PEER",
             calling="PACSTUI",
-            contexts=[(wire.VERIFICATION, [wire.IMPLICIT]), (str(CTImageStorage), [wire.EXPLICIT])],
+            contexts=[(wire.VERIFICATION, [wire.IMPLICIT]), (CT, [wire.EXPLICIT])],
             timeouts=QUICK,
         ) as association:
             assert await association.echo() == 0
-            response = await association.store(str(CTImageStorage), "1.2.3.4", wire.EXPLICIT, bytes(100_000))
+            response = await association.store(CT, "1.2.3.4", wire.EXPLICIT, bytes(100_000))
             assert response.status == 0xB007
             assert response.ok
         assert association.state == "released"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -252,13 +252,13 @@ async def test_a_block_that_fails_aborts_and_a_message_cut_short_too() -> None:
         await node.watch.until(lambda seen: seen.ends)
         assert node.watch.ends[0][1] == "aborted by peer"
 
-        def broken() -> object:
+        def broken() -> Iterator[bytes]:
             yield bytes(300_000)
             raise OSError("the file is gone")
 
         with pytest.raises(OSError, match="gone"):
             async with to(node.port, STORE) as association:
-                await association.store(wire.SC, "1.2", wire.EXPLICIT, broken())  # type: ignore[arg-type]
+                await association.store(wire.SC, "1.2", wire.EXPLICIT, broken())
         assert association.state == "aborted"
         await node.watch.until(lambda seen: len(seen.ends) == 2)
         assert node.store.objects == {}

@@ -65,8 +65,9 @@ def test_our_own_identifiers_fit_their_fields() -> None:
 
 
 def test_the_protocol_is_loaded_without_the_big_libraries() -> None:
-    code = (
-        "import sys, pacstui.dicom.net.listener, pacstui.dicom.net.requestor;"
+    code = (  # also when a name is asked for that is not among the usual ones
+        "import sys, pacstui.dicom.net.listener, pacstui.dicom.net.requestor, pacstui.dicom.uids as uids;"
+        "assert 'FIND' in uids.name_of('1.2.840.10008.5.1.4.1.2.2.1');"
         "print([name for name in ('pydicom', 'pynetdicom', 'numpy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

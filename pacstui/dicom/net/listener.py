@@ -59,7 +59,6 @@ class Listener:
         self._clock = clock
         self._scratch = bytearray(SCRATCH_SIZE)
         self._live: dict[int, Association] = {}
-        self._turned_away: dict[int, Refusal] = {}
         self._opening: set[asyncio.Task[None]] = set()
         self._sockets: list[socket.socket] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -147,7 +146,7 @@ class Listener:
                 log.warning("closed a connection of %s at once: %d are open", safe(address[0]), len(self._live))
                 connection.close()
                 continue
-            association = self._new(str(address[0]))
+            association = self._new()
             task = self._loop.create_task(self._open(association, connection))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
@@ -168,7 +167,7 @@ class Listener:
                 return True
         return False
 
-    def _new(self, host: str) -> Association:
+    def _new(self) -> Association:
         assert self._loop is not None
         association = Association(
             Role.ACCEPTOR,
@@ -183,9 +182,6 @@ class Listener:
             clock=self._clock,
         )
         self._live[association.id] = association
-        refusal = self._policy.admit(host)
-        if refusal is not None:
-            self._turned_away[association.id] = refusal
         return association
 
     async def _open(self, association: Association, connection: socket.socket) -> None:
@@ -199,10 +195,9 @@ class Listener:
 
     def _lost(self, association: Association) -> None:
         self._live.pop(association.id, None)
-        self._turned_away.pop(association.id, None)
 
     def _decide(self, association: Association, rq: AssociateRequest) -> Negotiated | Refusal:
-        refusal = self._turned_away.pop(association.id, None)
+        refusal = self._policy.admit(association.address[0])
         if refusal is None and self._max and len(self.associations) >= self._max:
             refusal = Refusal(
                 Result.TRANSIENT,

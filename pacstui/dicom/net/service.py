@@ -63,7 +63,11 @@ class Policy(Judge, Protocol):
     """Who may associate, and for what. All of it is called in the event loop and must be quick."""
 
     def admit(self, peer_address: str) -> Refusal | None:
-        """Say at connect time whether there is room; a refusal is sent when the A-ASSOCIATE-RQ has come."""
+        """Say whether there is room for one more association.
+
+        Asked when the A-ASSOCIATE-RQ has come: connections that say nothing take no place, and of many callers at once
+        no more get in than there is room for.
+        """
         ...
 
     def authorise(self, rq: AssociateRequest, address: tuple[str, int]) -> Refusal | None:

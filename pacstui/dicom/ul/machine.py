@@ -1,52 +1,22 @@
 """The upper layer as a machine: bytes and requests in, effects out (PS3.8 9.2).
 
-One machine serves both roles. It does no I/O and knows no time: ARTIM is the two effects :class:`StartTimer` and
-:class:`StopTimer`. Whoever drives it carries out the effects in their order.
+One machine serves both roles. It does no I/O and knows no time: ARTIM is the two effects ``StartTimer`` and
+``StopTimer``. Whoever drives it carries out the effects in their order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from pacstui.dicom.ul import pdu
-from pacstui.dicom.ul.effects import (
-    DEFAULT_LIMITS,
-    AbortIndicated,
-    AssociateAccepted,
-    AssociateIndicated,
-    AssociateRefused,
-    AssociateRejected,
-    CloseTransport,
-    Effect,
-    FaultIndicated,
-    Fragment,
-    Limits,
-    LossIndicated,
-    ReleaseConfirmed,
-    ReleaseIndicated,
-    Role,
-    Send,
-    StartTimer,
-    StopTimer,
-)
-from pacstui.dicom.ul.faults import (
-    AbortReason,
-    AbortSource,
-    AcseReason,
-    ProtocolFault,
-    Refusal,
-    RejectSource,
-    Result,
-    foreign,
-    invalid,
-)
-from pacstui.dicom.ul.pdu import Abort, AssociateAccept, AssociateReject, AssociateRequest, Pdu, Release
-from pacstui.dicom.ul.table import ACTIONS, MEANINGS, TABLE, Event, State
+from pacstui.dicom.ul.actions import CLOSE, STOP, Actions, NotPossible
+from pacstui.dicom.ul.effects import DEFAULT_LIMITS, Effect, Fragment, Limits, Role
+from pacstui.dicom.ul.faults import AbortReason, AbortSource, ProtocolFault, foreign, invalid
+from pacstui.dicom.ul.pdu import Abort, AssociateAccept, AssociateReject, AssociateRequest
+from pacstui.dicom.ul.table import MEANINGS, TABLE, Event, State
 
-_START: Final = StartTimer()
-_STOP: Final = StopTimer()
-_CLOSE: Final = CloseTransport()
+__all__ = ["Machine", "NotPossible"]
+
 _RECEIVED: Final = {
     pdu.ASSOCIATE_RQ: Event.RQ_RECEIVED,
     pdu.ASSOCIATE_AC: Event.AC_RECEIVED,
@@ -58,11 +28,7 @@ _RECEIVED: Final = {
 }
 
 
-class NotPossible(Exception):
-    """A request that the present state does not allow."""
-
-
-class Machine:
+class Machine(Actions):
     """The upper layer of one connection.
 
     Parameters
@@ -74,12 +40,7 @@ class Machine:
     """
 
     def __init__(self, role: Role, limits: Limits = DEFAULT_LIMITS) -> None:
-        self.role = role
-        self.limits = limits
-        self.state = State.STA1
-        self.max_pdu_send = 16384
-        self._contexts: frozenset[int] = frozenset()
-        self._out: list[Effect] = []
+        super().__init__(role, limits)
         self._partial = bytearray()  # an unfinished header, or the body of an unfinished PDU
         self._body_left = -1  # what is missing of the body of a PDU other than P-DATA-TF; -1 outside of one
         self._kind = 0
@@ -89,28 +50,12 @@ class Machine:
         self._pdv_header = 0
         self._skip = 0  # bytes of a PDU that is ignored
         self._first = True
-        self._stranger = False
         self._deaf = False  # the stream can no longer be followed
-        self._request: AssociateRequest | None = None
-        self._actions: dict[str, Callable[[object], State]] = {
-            name: getattr(self, "_" + name.lower().replace("-", "_")) for name in ACTIONS
-        }
 
     @property
     def inside(self) -> bool:
         """Whether a PDU has begun and not ended."""
         return bool(self._pdu_left or self._pdv_left or self._partial or self._body_left >= 0 or self._skip)
-
-    def _happen(self, event: Event, subject: object = None) -> None:
-        name = TABLE.get((self.state, event))
-        if name is None:
-            raise NotPossible(f"{event.name} while {MEANINGS[self.state]}")
-        self.state = self._actions[name](subject)
-
-    def _do(self, event: Event, subject: object = None) -> list[Effect]:
-        out = self._out = []
-        self._happen(event, subject)
-        return out
 
     # requests of the local user and of the transport
 
@@ -164,7 +109,7 @@ class Machine:
         if (self.state, Event.ABORT_REQUEST) in TABLE:
             return self._do(Event.ABORT_REQUEST, Abort(source, reason))
         if self.state is State.STA2:  # no association yet and none asked for: the connection just ends
-            out = self._out = [_STOP, _CLOSE]
+            out = self._out = [STOP, CLOSE]
             self.state = State.STA1
             return out
         return []
@@ -298,166 +243,3 @@ class Machine:
             return
         self._kind = kind
         self._body_left = length
-
-    # actions, PS3.8 9.2.2: each returns the next state
-
-    def _emit(self, message: Pdu) -> None:
-        self._out.append(Send(pdu.encode(message)))
-
-    def _ae_1(self, subject: object) -> State:
-        assert isinstance(subject, AssociateRequest)
-        self._request = subject
-        return State.STA4
-
-    def _ae_2(self, subject: object) -> State:
-        assert self._request is not None
-        self._emit(self._request)
-        return State.STA5
-
-    def _ae_3(self, subject: object) -> State:
-        assert isinstance(subject, AssociateAccept)
-        self._agree(subject, subject.user.max_length)
-        self._out.append(AssociateAccepted(subject))
-        return State.STA6
-
-    def _ae_4(self, subject: object) -> State:
-        assert isinstance(subject, AssociateReject)
-        self._out += (AssociateRejected(subject), _CLOSE)
-        return State.STA1
-
-    def _ae_5(self, subject: object) -> State:
-        self._out.append(_START)
-        return State.STA2
-
-    def _ae_6(self, subject: object) -> State:
-        assert isinstance(subject, AssociateRequest)
-        self._request = subject
-        self._out.append(_STOP)
-        if subject.protocol_version & 1:
-            self._out.append(AssociateIndicated(subject))
-            return State.STA3
-        refusal = Refusal(
-            Result.PERMANENT,
-            RejectSource.ACSE,
-            AcseReason.PROTOCOL_VERSION,
-            f"asks for protocol version {subject.protocol_version:04X}H, there is only version 1",
-            "the caller's software is not a usual DICOM system",
-        )
-        self._emit(AssociateReject(refusal.result, refusal.source, refusal.reason))
-        self._out += (AssociateRefused(subject, refusal), _START)
-        return State.STA13
-
-    def _ae_7(self, subject: object) -> State:
-        assert isinstance(subject, AssociateAccept)
-        assert self._request is not None
-        self._agree(subject, self._request.user.max_length)
-        self._emit(subject)
-        return State.STA6
-
-    def _ae_8(self, subject: object) -> State:
-        assert isinstance(subject, AssociateReject)
-        self._emit(subject)
-        self._out.append(_START)
-        return State.STA13
-
-    def _dt_1(self, subject: object) -> State:
-        return State.STA6
-
-    def _dt_2(self, subject: object) -> State:
-        return State.STA6
-
-    def _ar_1(self, subject: object) -> State:
-        self._emit(Release(reply=False))
-        return State.STA7
-
-    def _ar_2(self, subject: object) -> State:
-        self._out.append(ReleaseIndicated(collision=False))
-        return State.STA8
-
-    def _ar_3(self, subject: object) -> State:
-        self._out += (ReleaseConfirmed(closing=True), _CLOSE)
-        return State.STA1
-
-    def _ar_4(self, subject: object) -> State:
-        self._emit(Release(reply=True))
-        self._out.append(_START)
-        return State.STA13
-
-    def _ar_5(self, subject: object) -> State:
-        self._out.append(_STOP)
-        return State.STA1
-
-    def _ar_6(self, subject: object) -> State:
-        return State.STA7
-
-    def _ar_7(self, subject: object) -> State:
-        return State.STA8
-
-    def _ar_8(self, subject: object) -> State:
-        self._out.append(ReleaseIndicated(collision=True))
-        return State.STA9 if self.role is Role.REQUESTOR else State.STA10
-
-    def _ar_9(self, subject: object) -> State:
-        self._emit(Release(reply=True))
-        return State.STA11
-
-    def _ar_10(self, subject: object) -> State:
-        self._out.append(ReleaseConfirmed(closing=False))
-        return State.STA12
-
-    def _aa_1(self, subject: object) -> State:
-        if isinstance(subject, Abort):
-            self._emit(subject)
-        else:
-            self._answer_fault(subject)
-        self._out.append(_START)
-        return State.STA13
-
-    def _aa_2(self, subject: object) -> State:
-        self._out += (_STOP, _CLOSE)
-        return State.STA1
-
-    def _aa_3(self, subject: object) -> State:
-        assert isinstance(subject, Abort)
-        self._out += (AbortIndicated(subject.source, subject.reason), _CLOSE)
-        return State.STA1
-
-    def _aa_4(self, subject: object) -> State:
-        self._out.append(LossIndicated())
-        return State.STA1
-
-    def _aa_5(self, subject: object) -> State:
-        self._out += (_STOP, LossIndicated())
-        return State.STA1
-
-    def _aa_6(self, subject: object) -> State:
-        return State.STA13
-
-    def _aa_7(self, subject: object) -> State:
-        fault = subject if isinstance(subject, ProtocolFault) else None
-        reason = fault.reason if fault else AbortReason.UNEXPECTED_PDU
-        self._emit(Abort(AbortSource.PROVIDER, reason))
-        return State.STA13
-
-    def _aa_8(self, subject: object) -> State:
-        self._answer_fault(subject)
-        self._out.append(_START)
-        return State.STA13
-
-    def _answer_fault(self, subject: object) -> None:
-        fault = subject if isinstance(subject, ProtocolFault) else self._unexpected()
-        self._emit(Abort(fault.source, fault.reason))
-        self._out.append(FaultIndicated(fault, self._stranger))
-
-    def _unexpected(self) -> ProtocolFault:
-        text = f"a PDU that does not belong here: {MEANINGS[self.state]}"
-        return ProtocolFault(AbortSource.PROVIDER, AbortReason.UNEXPECTED_PDU, text)
-
-    def _agree(self, accept: AssociateAccept, peer_maximum: int | None) -> None:
-        self._contexts = frozenset(context.id for context in accept.contexts if context.result == 0)
-        limit = self.limits.max_send
-        if peer_maximum is None:  # the item is missing: be careful
-            limit = min(limit, 16384)
-        elif peer_maximum:
-            limit = min(limit, peer_maximum)
-        self.max_pdu_send = limit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,7 +59,7 @@ class Negotiated:
     contexts: tuple[Context, ...]
 
 
-def first_supported(supported: Sequence[str] | frozenset[str], proposed: Sequence[str]) -> tuple[int, str]:
+def first_supported(supported: Container[str], proposed: Sequence[str]) -> tuple[int, str]:
     """Return result and transfer syntax for a known abstract syntax: the first proposed one that is supported."""
     for syntax in proposed:
         if syntax in supported:
