@@ -1,7 +1,8 @@
 """A sender of C-STORE requests that costs next to nothing: everything is encoded before the clock starts.
 
-Run as a process of its own: ``python -m benchmarks.sender PORT CALLED COUNT SIZE SEED`` prints, as JSON, the seconds from
-the first request to the last response and the number of successes. Data sets are CT images, Explicit VR Little Endian.
+Run as a process of its own: ``python -m benchmarks.sender PORT CALLED COUNT SIZE SEED`` prints, as JSON, the seconds
+from the first request to the last response and the number of successes. Data sets are CT images in Explicit VR Little
+Endian.
 """
 
 from __future__ import annotations

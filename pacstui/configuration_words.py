@@ -35,7 +35,10 @@ class Mistake:
 
 
 def _bounds(metadata: Iterable[Any]) -> tuple[Any, Any, Any, Any]:
-    low = high = shortest = longest = None
+    low: Any = None
+    high: Any = None
+    shortest: Any = None
+    longest: Any = None
     for entry in metadata:
         low = getattr(entry, "ge", None) if low is None else low
         high = getattr(entry, "le", None) if high is None else high

@@ -140,7 +140,8 @@ class Node:
         ]
         for note in self._loaded.notes:
             log.warning("%s", note)
-        log.info("pacstui %s, %s listens on %s, data in %s", __version__, settings.dicom.ae_title, self.address, data_dir)
+        title = settings.dicom.ae_title
+        log.info("pacstui %s, %s listens on %s, data in %s", __version__, title, self.address, data_dir)
         bus.publish(NodeStarted(clock.now(), settings.dicom.ae_title, self.address))
 
     def _identity(self) -> Identity:

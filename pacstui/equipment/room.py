@@ -33,7 +33,8 @@ class PeersRoom:
     async def echo(self, name: str) -> EchoResult:
         peer = self._book.named(name)
         if peer is None:
-            raise NotFound(f"there is no peer {safe(name, 64)}", f"known are: {', '.join(self._book.names()) or 'none'}")
+            known = ", ".join(self._book.names()) or "none"
+            raise NotFound(f"there is no peer {safe(name, 64)}", f"known are: {known}")
         began = self._clock.monotonic()
         steps: list[EchoStep] = []
 

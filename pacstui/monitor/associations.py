@@ -273,7 +273,7 @@ class Ledger:
         return AssociationsPart(len(self._open), self._accepted, self._rejected, self.limit)
 
     def rows(self, ended: bool) -> tuple[AssociationRow, ...]:
-        """Return open associations in the order in which they came, after them, if asked, the ended ones, newest first."""
+        """Return open associations in order of arrival; after them, if asked, the ended ones, newest first."""
         listed = [self._row(entry) for entry in self._open.values()]
         if ended:
             listed += [self._row(entry) for entry in reversed(self._ended.values())]

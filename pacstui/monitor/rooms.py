@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -51,6 +51,13 @@ class Identity:
     data_dir: str
 
 
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
 class QueueRoom:
     """What arrives. Nothing goes out while no route exists."""
 
@@ -89,7 +96,7 @@ class NodeRoom:
         self._clock = clock
         self._stop = stop
         self._started = clock.monotonic()
-        self._user = getpass.getuser() if os.environ.get("USER") or os.environ.get("LOGNAME") else str(os.getuid())
+        self._user = _user_name()
 
     def now(self) -> Status:
         """Return the page of truth."""

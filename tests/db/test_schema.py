@@ -1,0 +1,128 @@
+"""Migrations: the packaged script is what they lead to, and an older database is copied and migrated."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+from pacstui.db import Database, schema
+from pacstui.db.migrate import upgrade
+from pacstui.errors import PacsError, Unavailable
+from pacstui.index.tables import metadata
+
+
+def shape(path: Path) -> dict[str, Any]:
+    """Return tables, columns and indexes as SQLite sees them."""
+    connection = sqlite3.connect(path)
+    try:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+        return {
+            name: (
+                connection.execute(f"PRAGMA table_info({name})").fetchall(),
+                connection.execute(f"PRAGMA foreign_key_list({name})").fetchall(),
+                sorted(
+                    (index[1], index[2], index[4], tuple(connection.execute(f"PRAGMA index_info('{index[1]}')")))
+                    for index in connection.execute(f"PRAGMA index_list({name})")
+                ),
+                "AUTOINCREMENT" in str(
+                    connection.execute("SELECT sql FROM sqlite_master WHERE name=?", (name,)).fetchone()
+                ),
+            )
+            for name in names
+        }
+    finally:
+        connection.close()
+
+
+def test_the_script_is_what_the_migrations_lead_to(tmp_path: Path) -> None:
+    schema.create(tmp_path / "script.db")
+    upgrade(tmp_path / "migrated.db")
+    assert shape(tmp_path / "script.db") == shape(tmp_path / "migrated.db")
+    assert schema.revision(tmp_path / "migrated.db") == schema.HEAD == schema.revision(tmp_path / "script.db")
+
+
+def test_head_is_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", "pacstui.db:migrations")
+    assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
+
+
+def test_the_tables_are_those_of_the_code(tmp_path: Path) -> None:
+    schema.create(tmp_path / "script.db")
+    with create_engine(f"sqlite:///{tmp_path / 'script.db'}").connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+async def test_an_older_database_is_copied_and_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "index.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+    connection.execute("INSERT INTO alembic_version VALUES ('0000')")
+    connection.execute("CREATE TABLE keepsake (x)")
+    connection.commit()
+    connection.close()
+    seen: list[tuple[str, ...]] = []
+
+    class Process:
+        returncode = 0
+
+        async def communicate(self) -> tuple[bytes, bytes]:
+            return b"", b""
+
+    async def start(*command: str, **_: Any) -> Process:
+        seen.append(command)
+        return Process()
+
+    monkeypatch.setattr("asyncio.create_subprocess_exec", start)
+    await schema.ensure(path)
+    assert seen == [(sys.executable, "-m", "pacstui.db.migrate", str(path))]
+    (copy,) = tmp_path.glob("index.before-*.db")
+    assert sqlite3.connect(copy).execute("SELECT name FROM sqlite_master WHERE name='keepsake'").fetchone()
+
+
+async def test_a_migration_that_fails_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    schema.create(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num='0000'")
+    with pytest.raises(Unavailable, match="could not be migrated"):
+        await Database.open(path)
+
+
+async def test_a_database_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    schema.create(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num='9999'")
+    with pytest.raises(Unavailable, match="later version"):
+        await Database.open(path)
+
+
+async def test_a_foreign_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE other (x)")
+    with pytest.raises(PacsError):
+        await Database.open(path)
+
+
+def test_a_node_needs_no_alembic_numpy_or_pydicom(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys; from pathlib import Path; from pacstui.archive import Archive\n"
+        "async def main():\n"
+        "    archive = await Archive.open(Path(sys.argv[1])); await archive.index.studies('x'); await archive.close()\n"
+        "asyncio.run(main())\n"
+        "print([name for name in ('alembic', 'numpy', 'pydicom') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
