@@ -54,7 +54,7 @@ def _flat(metadata: Iterable[Any]) -> list[Any]:
     return found
 
 
-def _number(value: float) -> str:
+def _number(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
