@@ -119,7 +119,7 @@ async def import_file(archive: Archive, path: Path, source: str = SOURCE) -> Fil
     except Skipped as skipped:
         return FileResult(str(path), "skipped", skipped.message)
     except Refused as refused:
-        return FileResult(str(path), "refused", refused.message)
+        return FileResult(str(path), "refused", reason_of(refused))
     except BaseException:
         incoming.abandon()
         raise
@@ -128,6 +128,17 @@ async def import_file(archive: Archive, path: Path, source: str = SOURCE) -> Fil
 
 def result_of(path: Path, stored: Stored) -> FileResult:
     """Return the result of a file whose object was taken."""
-    outcome = "set aside" if stored.set_aside else "stored" if stored.new else "duplicate"
-    reason = stored.comment or "; ".join(stored.warnings)
+    outcome, reason = outcome_of(stored)
     return FileResult(str(path), outcome, reason, stored.header.sop_instance, stored.size)
+
+
+def outcome_of(stored: Stored) -> tuple[str, str]:
+    """Return outcome and reason, as in `FileResult`, of an object that was taken."""
+    outcome = "set aside" if stored.set_aside else "stored" if stored.new else "duplicate"
+    comment = f"other content is stored under {stored.header.sop_instance}" if stored.set_aside else stored.comment
+    return outcome, "; ".join(part for part in (comment, *stored.warnings) if part)
+
+
+def reason_of(refused: Refused) -> str:
+    """Return why an object was not taken, and what to do about it if that is known."""
+    return f"{refused.message}. {refused.hint}" if refused.hint else refused.message

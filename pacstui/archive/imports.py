@@ -72,10 +72,10 @@ class IncomingFile:
             head = part10.parse(self._head, whole)
         except part10.NeedMore:
             if len(self._head) > part10.HEAD_LIMIT:
-                self._give_up(Skipped(CANNOT_UNDERSTAND, "its file meta information has no end"))
+                self._no_object("its file meta information has no end")
             return None
         except part10.NotDicom as reason:
-            self._give_up(Skipped(CANNOT_UNDERSTAND, str(reason)))
+            self._no_object(str(reason))
             return None
         if head.sop_class == part10.DIRECTORY:
             self._give_up(Skipped(CANNOT_UNDERSTAND, "it is a DICOMDIR, a directory of other files"))
@@ -90,6 +90,11 @@ class IncomingFile:
             return None
         rest, self._head = memoryview(self._head)[head.offset :], bytearray()
         return self._inner.write(rest)
+
+    def _no_object(self, why: str) -> None:
+        """Give up: a damaged DICOM file is refused, so that nobody takes it for stored; another file is skipped."""
+        kind = Refused if part10.is_marked(self._head) else Skipped
+        self._give_up(kind(CANNOT_UNDERSTAND, why))
 
     def _give_up(self, why: Refused) -> None:
         self._fault = why

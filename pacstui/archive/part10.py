@@ -75,6 +75,16 @@ class NeedMore(Exception):
     """The head goes on beyond the bytes given."""
 
 
+def is_marked(data: bytes | bytearray | memoryview) -> bool:
+    """Return whether the prefix of a DICOM file is there, whatever follows."""
+    return _start(data) > 0
+
+
+def _start(data: bytes | bytearray | memoryview) -> int:
+    """Return where the file meta information begins: after preamble and prefix, as far as they are there."""
+    return 132 if bytes(data[128:132]) == PREFIX else 4 if bytes(data[:4]) == PREFIX else 0
+
+
 def parse(data: bytes | bytearray | memoryview, whole: bool) -> Head:
     """Read the head of a file, with or without preamble, prefix and meta information.
 
@@ -94,7 +104,7 @@ def parse(data: bytes | bytearray | memoryview, whole: bool) -> Head:
     """
     if len(data) < 144 and not whole:
         raise NeedMore
-    start = 132 if bytes(data[128:132]) == PREFIX else 4 if bytes(data[:4]) == PREFIX else 0
+    start = _start(data)
     prefixed = start > 0
     found: dict[int, bytes] = {}
     at = start
@@ -127,7 +137,7 @@ def parse(data: bytes | bytearray | memoryview, whole: bool) -> Head:
             raise NeedMore
         syntax = header.guess_transfer_syntax(data, at)
         if not syntax:
-            raise NotDicom("it is a DICOM file, but its encoding is not to be seen" if prefixed else _looks(data))
+            raise NotDicom("its transfer syntax is not told and cannot be guessed" if prefixed else _looks(data))
         if not prefixed and not found and not _plausible(data, syntax):
             raise NotDicom(_looks(data))
     digest = found.get(0x0102, b"") if _uid(found.get(0x0100, b"")) == _PRIVATE_CREATOR else b""

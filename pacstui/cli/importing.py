@@ -18,7 +18,7 @@ import typer
 from pacstui.api import plain
 from pacstui.cli.doors import door, new_app
 from pacstui.cli.out import say, say_json
-from pacstui.errors import NotRunning
+from pacstui.errors import NotRunning, PacsError
 from pacstui.text import count, plural, safe, size
 
 if TYPE_CHECKING:
@@ -70,6 +70,11 @@ class Report:
             sys.stderr.write("\x1b[K")
             sys.stderr.flush()
 
+    def cut_short(self) -> None:
+        """Sum up what was done before something ended it."""
+        if self._counts:
+            self.close()
+
     def close(self) -> int:
         """Print the summary and return the exit code: 1 when a file was refused or there was none."""
         self.clear()
@@ -83,6 +88,8 @@ class Report:
         else:
             told = ", ".join(f"{count(number)} {name}" for name, number in counts.items() if number)
             say(f"{plural(self._counts.total(), 'file')}: {told}; {size(self._bytes)} in {seconds:.1f} s")
+            if self._counts["set aside"]:
+                say("what is set aside: pacstui storage quarantine")
         return 1 if self._counts["refused"] or not self._counts else 0
 
 
@@ -157,8 +164,15 @@ def import_files(
     report = Report(json)
     try:
         plain.call(data_dir, "node", "status")
+        through_it = True
     except NotRunning:
-        asyncio.run(directly(loaded, paths, report, source))
-    else:
-        through_node(data_dir, paths, report, source)
+        through_it = False
+    try:
+        if through_it:
+            through_node(data_dir, paths, report, source)
+        else:
+            asyncio.run(directly(loaded, paths, report, source))
+    except (PacsError, KeyboardInterrupt):
+        report.cut_short()
+        raise
     raise typer.Exit(report.close())

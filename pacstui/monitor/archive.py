@@ -8,6 +8,7 @@ from typing import Any
 
 from pacstui import events
 from pacstui.archive import Archive, Refused
+from pacstui.archive.importer import outcome_of, reason_of
 from pacstui.archive.imports import Skipped
 from pacstui.bus import Bus
 from pacstui.clock import Clock
@@ -174,12 +175,11 @@ class ArchiveRoom:
             stored = await incoming.finish()
         except Refused as refusal:
             outcome = "skipped" if isinstance(refusal, Skipped) else "refused"
-            return {"result": outcome, "reason": refusal.message, "sop_instance": ""}
+            return {"result": outcome, "reason": reason_of(refusal), "sop_instance": ""}
         except BaseException:
             incoming.abandon()
             raise
-        result = "set aside" if stored.set_aside else "stored" if stored.new else "duplicate"
-        told = "; ".join(part for part in (stored.comment, *stored.warnings) if part)
+        result, told = outcome_of(stored)
         return {
             "result": result, "reason": told, "sop_instance": stored.header.sop_instance, "bytes": stored.size,
             "study": stored.header.study,

@@ -76,13 +76,30 @@ async def test_case_039_a_folder_with_odd_files(archive: Archive, tmp_path: Path
         (b"\x89PNG\r\n\x1a\n" + bytes(500), "PNG"),
         (b"PK\x03\x04" + bytes(500), "ZIP"),
         (bytes(1000), "no DICOM"),
-        (bytes(128) + b"DICM", "encoding"),
-        (bytes(128) + b"DICM" + struct.pack("<HH2sHI", 2, 1, b"OB", 0, 0x7FFFFFFF), "no sense"),
+        (struct.pack("<HH2sHI", 2, 1, b"OB", 0, 0x7FFFFFFF) + bytes(500), "no sense"),
     ],
 )
 async def test_other_files_are_skipped_with_a_word(archive: Archive, tmp_path: Path, content: bytes, word: str) -> None:
     result = await outcome(archive, tmp_path, content)
     assert result.outcome == "skipped"
+    assert word in result.reason
+    assert files(archive) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (bytes(128) + b"DICM", "transfer syntax"),
+        (b"DICM" + bytes(500), "transfer syntax"),
+        (bytes(128) + b"DICM" + element(0x00020003, "UI", "1.2.3")[:-2], "ends inside its file meta information"),
+        (bytes(128) + b"DICM" + struct.pack("<HH2sHI", 2, 1, b"OB", 0, 0x7FFFFFFF), "no sense"),
+    ],
+)
+async def test_a_damaged_dicom_file_is_refused_so_that_nobody_takes_it_for_stored(
+    archive: Archive, tmp_path: Path, content: bytes, word: str
+) -> None:
+    result = await outcome(archive, tmp_path, content)
+    assert result.outcome == "refused"
     assert word in result.reason
     assert files(archive) == []
 
@@ -140,7 +157,8 @@ async def test_every_file_that_pydicom_brings_has_a_clear_result(archive: Archiv
         assert result.outcome in ("stored", "duplicate") or result.reason, result
     refused = {os.path.basename(result.path): result.reason for result in results if result.outcome == "refused"}
     assert {"MR_truncated.dcm", "rtplan_truncated.dcm"} <= set(refused)
-    assert all("UID" in reason or "ends inside" in reason for reason in refused.values()), refused
+    words = ("UID", "ends inside", "transfer syntax")
+    assert all(any(word in reason for word in words) for reason in refused.values()), refused
     skipped = [result for result in results if result.outcome == "skipped"]
     assert all(result.reason.startswith("it ") for result in skipped)
     counts = await archive.index.counts()
