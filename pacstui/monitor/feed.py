@@ -22,6 +22,17 @@ class _Line:
     hint: str = ""
     association: int = 0
     gather: str = ""
+    instance: str = ""
+
+
+_WHAT_TO_DO = {
+    0xA7: "free space, or look at storage; the sender may send again then",
+    0xA9: "the object contradicts itself or its command: correct it where it was made, then send it again",
+    0xC1: "find out which of the two is right: the stored one is kept",
+    0xC0: "the object is damaged or cut short: send it again, and if that does not help look at the sender",
+    0x01: "look at this node's log",
+}
+"""By the first byte of the status of a C-STORE response (PS3.4 B.2.3)."""
 
 
 def _closed(event: events.AssociationClosed) -> _Line | None:
@@ -50,6 +61,7 @@ def _quarantined(event: events.InstanceQuarantined) -> _Line:
         "pacstui storage quarantine lists what is set aside",
         event.association,
         f"quarantine {event.calling}",
+        event.sop_instance,
     )
 
 
@@ -79,9 +91,10 @@ def describe(event: events.Event) -> _Line | None:
                 "warn",
                 event.calling,
                 f"instance refused, {event.status:04X}H: {event.comment}",
-                "",
+                _WHAT_TO_DO.get(event.status >> 8, ""),
                 event.association,
                 f"instance {event.association} {event.status} {event.comment}",
+                event.sop_instance,
             )
         case events.StoragePressure():
             if event.full:

@@ -25,5 +25,7 @@ class Logbook:
         level = _LEVELS[line.level]
         if log.isEnabledFor(level):
             hint = f" [{line.hint}]" if line.hint else ""
-            which = f" (association {line.association})" if line.association else ""
-            log.log(level, "%s: %s%s%s", line.source or "unknown caller", line.text, which, hint)
+            which = [f"association {line.association}"] if line.association else []
+            which += [f"instance {line.instance}"] if line.instance else []
+            about = f" ({', '.join(which)})" if which else ""
+            log.log(level, "%s: %s%s%s", line.source or "unknown caller", line.text, about, hint)

@@ -336,7 +336,7 @@ async def test_text_from_the_network_is_safe_in_the_log(caplog: pytest.LogCaptur
         def authorise(self, rq: AssociateRequest, address: tuple[str, int]) -> Refusal | None:
             return Refusal(1, 1, 3, f"does not know {rq.calling}")
 
-    caplog.set_level(logging.INFO, "pacstui.dicom.net")
+    caplog.set_level(logging.DEBUG, "pacstui.dicom.net")
     async with serving(policy=Refusing()) as node:
         raw = await Raw.to(node.port, wire.rq(calling=b"\x1b[2J\x07EVIL"))
         assert (await raw.pdu())[0] == 3

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
+import pytest
+
 from pacstui import events
 from pacstui.bus import Bus
 from pacstui.clock import FakeClock
 from pacstui.monitor.feed import KEPT, EventFeed
+from pacstui.monitor.logbook import Logbook
 
 
 def _refused(clock: FakeClock, calling: str = "XRAY9") -> events.AssociationRefused:
@@ -58,3 +63,17 @@ def test_a_failing_subscriber_does_not_stop_the_others() -> None:
     bus.publish(_refused(clock))
     assert len(feed.after(0, 9)) == 1
     assert bus.failures == 1
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xA900, 0xC000, 0xC111, 0x0110])
+def test_a_refused_instance_is_named_in_the_log_with_what_to_do(caplog: pytest.LogCaptureFixture, status: int) -> None:
+    clock, bus = FakeClock(), Bus()
+    feed = EventFeed(bus)
+    Logbook(bus)
+    with caplog.at_level(logging.INFO):
+        bus.publish(events.InstanceRefused(clock.now(), 7, "CT1", "1.2.3.4", status, "why it is so"))
+        bus.publish(events.InstanceQuarantined(clock.now(), 7, "CT1", "1.2.3.5", "keep", "quarantine/x"))
+    refused, aside = caplog.messages
+    assert f"CT1: instance refused, {status:04X}H: why it is so (association 7, instance 1.2.3.4) [" in refused
+    assert "(association 7, instance 1.2.3.5) [" in aside
+    assert feed.after(0, 9)[0].hint

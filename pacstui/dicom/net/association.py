@@ -321,8 +321,7 @@ class Association(Answering):
         self._answered_with(self._error)
         if self.role is Role.REQUESTOR:
             return
-        host, calling, called = self.address[0], safe(self.calling, 32), safe(self.called, 32)
-        log.info("refused %s (calling %s, called %s): %s", host, calling, called, safe(refusal.text))
+        log.debug("refused %s: %s", self.address[0], safe(refusal.text))
         codes = (refusal.result, refusal.source, refusal.reason)
         self._observer.refused(
             Refused(self.id, self.calling, self.called, self.address, *codes, refusal.text, refusal.hint)
