@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pacstui.contract.overview import View
-from pacstui.text import count, plural, safe, size
+from pacstui.text import plural, safe, size
 from screens.panels.live import LivePanel
 from screens.widgets.line import Line
 from screens.widgets.panel import Item, Section, words
@@ -57,8 +57,8 @@ class StoragePanel(LivePanel):
         pair("sync", f"{sync}  commit {_ms(store.commit_ms)}{' ! slow' if slow else ''}", "warn" if slow else "text")
         pair(
             "holds",
-            f"{count(view.status.archive.studies)} studies"
-            + ("" if narrow else f", {count(view.status.archive.instances)} instances"),
+            plural(view.status.archive.studies, "study", "studies")
+            + ("" if narrow else f", {plural(view.status.archive.instances, 'instance')}"),
         )
         aside = view.status.archive.quarantined
         lines_left = height - len(lines)
