@@ -16,7 +16,10 @@ from pacstui.contract.storage import StorageView
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The dashboard at one moment. ``feed`` holds only lines newer than those sent before on the same stream."""
+    """The dashboard at one moment. ``feed`` holds only lines newer than those sent before on the same stream.
+
+    ``associations`` are open; ``ended`` are those that ended in the last seconds, with their final counts.
+    """
 
     at: datetime
     status: Status
@@ -26,6 +29,7 @@ class View:
     queue: QueueView
     storage: StorageView
     feed: tuple[FeedRow, ...]
+    ended: tuple[AssociationRow, ...] = ()
 
 
 class Overview(Protocol):

@@ -6,6 +6,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 
 from pacstui import events
 from pacstui.bus import Bus
@@ -30,6 +31,8 @@ from pacstui.text import plural, safe, size
 
 ENDED_KEPT = 500
 REFUSALS_KEPT = 200
+JUST_ENDED_S = 10.0
+_JUST_ENDED = 100
 _TIMELINE = 40
 _FAILURES_TOLD = 20
 
@@ -278,6 +281,12 @@ class Ledger:
         if ended:
             listed += [self._row(entry) for entry in reversed(self._ended.values())]
         return tuple(listed)
+
+    def just_ended(self) -> tuple[AssociationRow, ...]:
+        """Return the associations that ended in the last `JUST_ENDED_S` seconds, newest first, at most a hundred."""
+        since = self._clock.monotonic() - JUST_ENDED_S
+        newest = islice(reversed(self._ended.values()), _JUST_ENDED)
+        return tuple(self._row(entry) for entry in newest if entry.started + entry.seconds >= since)
 
     def _row(self, entry: _Entry) -> AssociationRow:
         now = self._clock.monotonic()

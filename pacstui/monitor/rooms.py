@@ -28,6 +28,8 @@ class _Associations(Protocol):
 
     def rows(self, ended: bool) -> tuple[AssociationRow, ...]: ...
 
+    def just_ended(self) -> tuple[AssociationRow, ...]: ...
+
     def refusal_rows(self) -> tuple[RefusalRow, ...]: ...
 
 
@@ -166,4 +168,5 @@ class OverviewRoom:
             await self._queue.list(),
             await self._archive.show(),
             self._feed.after(feed_after, FEED_LINES),
+            self._associations.just_ended(),
         )

@@ -47,13 +47,14 @@ class AssociationsPanel(LivePanel):
             return
         self._last = view
         here = {row.id: row for row in view.associations}
+        ended = {row.id: row for row in view.ended}
         for ident, (row, gone) in list(self._slots.items()):
             if ident in here:
                 self._slots[ident] = (here[ident], 0)
             elif gone >= LINGER:
                 del self._slots[ident]
             else:
-                self._slots[ident] = (row, gone + 1)
+                self._slots[ident] = (ended.get(ident, row), gone + 1)
         for ident, row in here.items():
             self._slots.setdefault(ident, (row, 0))
 

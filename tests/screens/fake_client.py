@@ -387,6 +387,7 @@ class FakeClient:
             self.queue_view(),
             self.storage_view(),
             tuple(row for row in self._feed if row.id > after),
+            tuple(reversed(self._ended[-10:])),
         )
 
     def check(self) -> None:

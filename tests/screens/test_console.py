@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import pytest
 
@@ -120,6 +121,17 @@ async def test_rows_keep_their_place_while_new_ones_come_in_above():
         await console.until(lambda: table.unseen == 5, "the announcement")
         assert [n for n, line in enumerate(console.lines) if "\u25b8" in line] == place
         assert "5 new above" in console.text
+
+
+async def test_an_association_that_ended_shows_its_last_count():
+    async with driven(SteppedClient(speed=0)) as console:
+        world = console.client
+        row = next(each for each in world._rows if each.doing == "stores")
+        world._rows.remove(row)
+        world._ended.append(replace(row, state="released", doing="released", stored=4321))
+        await console.step()
+        line = next(line for line in console.lines if row.peer in line and "ended" in line)
+        assert " 4,321 " in line
 
 
 async def test_read_only_holds_actions_back():
