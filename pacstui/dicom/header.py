@@ -37,6 +37,8 @@ _STEPS = 20_000_000
 _VALUE_LIMIT = 1024
 _INFLATE_KEEP = 8 << 20
 _INFLATE_LIMIT = 1 << 30
+_LET_GO = 1 << 24
+_NEVER = 1 << 62
 
 CHARSET: Final = 0x00080005
 _TEXT, _CODE, _UID, _DATE, _TIME, _SHORT_INT = range(6)
@@ -214,8 +216,11 @@ def inflate(data: Buffer, start: int) -> tuple[bytes, int, bool]:
     kept = bytearray()
     total = 0
     view = memoryview(data)
+    let_go = start + _LET_GO if isinstance(data, mmap.mmap) else _NEVER
     try:
         for at in range(start, len(view), 1 << 16):
+            if at > let_go:
+                let_go = _let_go(data, at)
             rest: bytes | memoryview = view[at : at + (1 << 16)]
             while len(rest) and not packer.eof:
                 out = packer.decompress(rest, 1 << 20)
@@ -232,6 +237,17 @@ def inflate(data: Buffer, start: int) -> tuple[bytes, int, bool]:
     finally:
         view.release()
     return bytes(kept), total, packer.eof
+
+
+def _let_go(data: Buffer, pos: int) -> int:
+    """Give back the memory of a mapped file before ``pos``, which has been looked at; return where to do so again.
+
+    Without that a walk over the fragments of a large object maps all of it.
+    """
+    assert isinstance(data, mmap.mmap)
+    if hasattr(mmap, "MADV_DONTNEED"):
+        data.madvise(mmap.MADV_DONTNEED, 0, pos - pos % mmap.PAGESIZE)
+    return pos + _LET_GO
 
 
 def _walk(data: Buffer, pos: int, end: int, order: _Order, explicit: bool, found: dict[int, bytes], steps: int) -> bool:
@@ -333,11 +349,14 @@ def _skip(data: Buffer, pos: int, end: int, order: _Order, explicit: bool, tag: 
     levels: list[tuple[bool, bool]] = [(False, explicit)]
     unpack, plain = order.explicit, order.implicit
     left = budget[0]
+    let_go = pos + _LET_GO if isinstance(data, mmap.mmap) else _NEVER
     try:
         while True:
             left -= 1
             if left < 0:
                 raise _Spent
+            if pos > let_go:
+                let_go = _let_go(data, pos)
             inside, vr_given = levels[-1]
             group, element, n = plain(data, pos)
             if group == 0xFFFE:
