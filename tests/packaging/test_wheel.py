@@ -17,6 +17,7 @@ import pytest
 from pacstui.cli.doors import COMMANDS
 from tests.conftest import ROOT
 from tests.running import free_port, until
+from tests.terminal.on_a_node import Console
 
 pytestmark = pytest.mark.slow
 
@@ -177,3 +178,25 @@ def test_a_node_serves_with_its_database_and_is_stopped(installed: Installed, no
         _, log = node.communicate(timeout=15)
     assert node.returncode == 0, log
     assert b"Traceback" not in log
+
+
+def test_the_demos_console_opens_at_80x24_and_leaves_nothing(
+    installed: Installed, nobodys_home: Path, home: Callable[[], set[str]], tmp_path: Path
+) -> None:
+    """README's first command, in a terminal: modalities send within seconds, and quitting cleans up."""
+    temporary = nobodys_home / "tmp"
+    temporary.mkdir()
+    console = Console([str(installed.program), "demo"], tmp_path, 80, 24, TMPDIR=str(temporary))
+    try:
+        text = console.until(lambda text: "Storage" in text and " stores " in text, 30)
+        assert len(text.splitlines()) == 24
+        console.type("q")
+        assert console.end(30) == 0, console.screen.text
+        console.sane()
+        after = console.seen[console.seen.rfind("\x1b[?1049l") :]
+        assert "acknowledged" in after
+        assert "Traceback" not in after
+    finally:
+        console.close()
+    assert list(temporary.iterdir()) == []
+    assert home() == set()
