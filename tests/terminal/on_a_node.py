@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 _PIECES = re.compile(
-    r"\x1b\[(?P<private>[?<>=]?)(?P<numbers>[\d;:]*)(?P<final>[@-~])|\x1b\].*?(?:\x07|\x1b\\)|\x1b[()].|\x1b."
+    r"\x1b\[(?P<private>[?<>=]?)(?P<numbers>[\d;:]*)(?P<final>[@-~])|\x1b\].*?(?:\x07|\x1b\\)|\x1b[()].|\x1b[^\[\]()]"
     r"|(?P<text>[^\x1b\r\n]+)|(?P<control>[\r\n])",
     re.DOTALL,
 )
@@ -94,7 +94,7 @@ class Console:
         text = data.decode("utf-8", "ignore")
         whole = len(text.encode())
         cut = text.rfind("\x1b", max(0, len(text) - 64))  # the last sequence may go on in the next piece
-        if cut >= 0 and not _PIECES.fullmatch(text, cut):
+        if cut >= 0 and not _PIECES.match(text, cut):
             whole, text = len(text[:cut].encode()), text[:cut]
         self._rest = data[whole:]
         self.seen += text
