@@ -153,6 +153,7 @@ def test_an_abort_of_storescu_keeps_what_was_answered(node: NodeProcess, relay: 
     assert_kept(node, relay.sent())
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_every_transfer_syntax_that_storescu_knows_and_pydicom_brings_is_among_them() -> None:
     found = {str(dcmread(path, stop_before_pixels=True, force=True).file_meta.get("TransferSyntaxUID", ""))
              for path in bundled() if path.suffix == ".dcm"}  # fmt: skip
