@@ -145,6 +145,10 @@ class ArchiveSettings(Section):
     max_object_bytes: Annotated[int, Field(ge=0)] = 0
     """Largest object that is taken, in bytes; 0 for no limit but the disk's."""
 
+    journal_bytes: Annotated[int, Field(ge=0, le=4294967296)] = 67108864
+    """Room on the disk for the journal, which makes small objects durable by one write and one sync; 0 to sync each
+    file by itself."""
+
 
 class DatabaseSettings(Section):
     """The index."""

@@ -71,6 +71,7 @@ class NodeProcess:
             self.process = subprocess.Popen(
                 [*self.preamble, sys.executable, "-m", "pacstui", "--config", str(toml), "serve"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={"PACSTUI_ARCHIVE__JOURNAL_BYTES": str(8 << 20), **os.environ},  # made at each first start
             )
         until(self._serves, 30)
 

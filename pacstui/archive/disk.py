@@ -44,6 +44,28 @@ class Disk:
     def overwrite(self, fd: int, data: bytes, offset: int) -> int:
         return os.pwrite(fd, data, offset)
 
+    def write_at(self, fd: int, parts: Sequence[bytes | bytearray | memoryview], offset: int) -> None:
+        """Write all of ``parts`` from ``offset`` on."""
+        total = sum(len(part) for part in parts)
+        done = os.pwritev(fd, parts, offset)
+        if done < total:
+            rest = memoryview(b"".join(parts))
+            while done < total:
+                done += os.pwrite(fd, rest[done:], offset + done)
+
+    def probe(self, path: Path, size: int) -> None:
+        """Write, sync and remove a file of ``size`` zeros; raises OSError."""
+        fd = self.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, None)
+        try:
+            write_all(self, fd, (bytes(size),))
+            self.fsync(fd)
+        finally:
+            self.close(fd)
+            os.unlink(path)
+
+    def sync_data(self, fd: int) -> None:
+        os.fdatasync(fd)
+
     def start_writing(self, fd: int) -> None:
         """Ask the system to begin writing a file out, without waiting."""
         if hasattr(os, "posix_fadvise"):

@@ -1,14 +1,16 @@
 """The lane: makes whatever waits durable and indexed, as one batch, in one hop to the database's thread and back.
 
 Order of a batch: the write transaction begins (a locked database fails before anything is on disk); each object is
-looked up; files are written under temporary names and synced; renamed; their folders synced; rows inserted; commit.
-Only then are the waiting told. While a batch is on disk the next objects gather and are the next batch.
+looked up; files are written under temporary names; what is small goes to the journal, which is synced, the rest is
+synced file by file; all are renamed; folders synced where files were; rows inserted; commit. Only then are the waiting
+told. While a batch is on disk the next objects gather and are the next batch.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sqlite3
 import time
 from collections import deque
@@ -18,6 +20,7 @@ from hashlib import sha256
 
 from pacstui.archive import paths
 from pacstui.archive.disk import Disk, Folders, write_all
+from pacstui.archive.journal import LARGEST, Journal, Record
 from pacstui.archive.refusal import DUPLICATE, SET_ASIDE, Refused
 from pacstui.archive.work import Job, Todo
 from pacstui.clock import Clock
@@ -41,10 +44,11 @@ class IngestLane:
     """Queue and batches. Public methods run on the event loop; those beginning with ``_do`` on the lane's thread."""
 
     def __init__(
-        self, database: Database, folders: Folders, disk: Disk, clock: Clock, policy: str,
+        self, database: Database, folders: Folders, disk: Disk, journal: Journal, clock: Clock, policy: str,
         finished: Callable[[list[Job]], None],
     ) -> None:  # fmt: skip
         self._db = database
+        self._journal = journal
         self._folders = folders
         self._disk = disk
         self._clock = clock
@@ -229,9 +233,10 @@ class IngestLane:
         for job in placing:
             if job.body is not None:
                 self._do_attempt(job, self._do_write)
-        for job in placing:
-            if job.fd >= 0 and len(placing) > 1:
-                self._disk.start_writing(job.fd)  # so that the first sync carries the others' data along
+        self._do_journal(placing)
+        slow = [job for job in placing if job.fd >= 0 and not job.journaled]
+        for job in slow if len(slow) > 1 else ():
+            self._disk.start_writing(job.fd)  # so that the first sync carries the others' data along
         for job in placing:
             if job.fd >= 0:
                 self._do_attempt(job, self._do_sync)
@@ -265,9 +270,24 @@ class IngestLane:
         job.temp = name
         write_all(self._disk, job.fd, (job.meta, job.body))
 
+    def _do_journal(self, placing: list[Job]) -> None:
+        """Make what is small and new durable at one go; the rest, and all if there is no room, is synced by file."""
+        small = [
+            job
+            for job in placing
+            if job.error is None and job.todo is Todo.STORE and job.body is not None and job.size <= LARGEST
+        ]
+        if small and self._journal.append(
+            [Record(job.path, job.meta, job.body) for job in small if job.body is not None],
+            {job.folder for job in small},
+        ):
+            for job in small:
+                job.journaled = True
+
     def _do_sync(self, job: Job) -> None:
         fd = job.fd
-        self._disk.fsync(fd)
+        if not job.journaled:
+            self._disk.fsync(fd)
         job.fd = -1
         self._disk.close(fd)
 
@@ -279,6 +299,7 @@ class IngestLane:
             if not disk.exists(job.aside_name, aside):
                 disk.link(old_name, job.aside_name, folders.get(old_folder), aside)
                 job.linked = True
+                self._do_sync_named(job.aside_name, aside)  # the journal may still stand for it, by its old name
             folders.touched(job.aside_folder)
         for attempt in (1, 2):
             try:
@@ -287,6 +308,9 @@ class IngestLane:
                     # A file that the index does not know: never written over, the next reconciliation looks at it.
                     self.doubtful = True
                     job.name = paths.object_name(job.entry.sop_instance, job.digest)
+                    if job.journaled:
+                        job.journaled = False  # under another name
+                        self._do_sync_named(job.temp, folders.incoming)
                 disk.rename(job.temp, job.name, folders.incoming, target)
             except FileNotFoundError:
                 if attempt == 2:
@@ -298,7 +322,16 @@ class IngestLane:
             else:
                 break
         job.placed, job.temp = True, ""
-        folders.touched(job.folder)
+        if not job.journaled:
+            folders.touched(job.folder)
+
+    def _do_sync_named(self, name: str, folder: int) -> None:
+        """Sync a file that is closed already."""
+        fd = self._disk.open(name, os.O_RDONLY | os.O_CLOEXEC, 0, folder)
+        try:
+            self._disk.fsync(fd)
+        finally:
+            self._disk.close(fd)
 
     def _do_record(self, connection: sqlite3.Connection, job: Job, received: int) -> None:
         todo = job.todo

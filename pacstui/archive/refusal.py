@@ -17,6 +17,9 @@ PROCESSING_FAILURE: Final = 0x0110
 SET_ASIDE: Final = 0xB000
 NO_PIXELS: Final = 0xB007
 
+FREE_SPACE: Final = "Free space on the archive's volume"
+END_LOCK: Final = "End the program that holds it, a backup or an SQLite shell"
+
 SOP_CLASS: Final = 0x00080016
 SOP_INSTANCE: Final = 0x00080018
 STUDY: Final = 0x0020000D
@@ -60,15 +63,15 @@ def refusal_of(error: BaseException) -> Refused:
         return error
     if isinstance(error, OSError):
         if error.errno in _FULL:
-            return Refused(OUT_OF_RESOURCES, "The archive's disk is full", hint="Free space on the archive's volume")
+            return Refused(OUT_OF_RESOURCES, "The archive's disk is full", hint=FREE_SPACE)
         reason = error.strerror or type(error).__name__
         return Refused(OUT_OF_RESOURCES, f"The archive cannot be written: {reason}", hint="Check the archive's disk")
     if isinstance(error, sqlite3.Error):
         code = primary_code(error)
         if code == sqlite3.SQLITE_FULL:
-            return Refused(OUT_OF_RESOURCES, "The database has no room", hint="Free space on the archive's volume")
+            return Refused(OUT_OF_RESOURCES, "The database has no room", hint=FREE_SPACE)
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return Refused(OUT_OF_RESOURCES, "The database is locked by another program", hint="End that program")
+            return Refused(OUT_OF_RESOURCES, "The database is locked by another program", hint=END_LOCK)
         if is_environment(error):
             return Refused(OUT_OF_RESOURCES, f"The database cannot be written: {error}", hint="Check the disk")
     return Refused(PROCESSING_FAILURE, f"Processing failure: {type(error).__name__}", hint="See the node's log")

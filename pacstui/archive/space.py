@@ -7,8 +7,9 @@ from pathlib import Path
 
 from pacstui import text
 from pacstui.archive.disk import Disk
-from pacstui.archive.refusal import OUT_OF_RESOURCES, Refused, refusal_of
+from pacstui.archive.refusal import FREE_SPACE, OUT_OF_RESOURCES, Refused, refusal_of
 from pacstui.clock import Clock
+from pacstui.errors import PacsError
 
 _EVERY_S = 0.5
 
@@ -17,7 +18,7 @@ class Space:
     """Knows whether objects are being accepted.
 
     Free space is asked for at most every half second. After a fault of disk or database objects are still tried: the
-    first that succeeds ends the pressure.
+    first that succeeds ends the pressure, or a trial by the archive itself.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Space:
         self._asked = float("-inf")
         self._low = ""
         self._fault = ""
+        self._fault_remedy = ""
         self.free = 0
         self.total = 0
 
@@ -38,6 +40,16 @@ class Space:
     def detail(self) -> str:
         """Why objects are refused, empty while they are accepted."""
         return self._low or self._fault
+
+    @property
+    def remedy(self) -> str:
+        """What to do about `detail`."""
+        return FREE_SPACE if self._low else self._fault_remedy
+
+    @property
+    def faulty(self) -> bool:
+        """Whether disk or database failed and nothing became durable since."""
+        return bool(self._fault)
 
     def look(self) -> None:
         """Ask the volume, unless it was asked just now."""
@@ -62,19 +74,23 @@ class Space:
         """Raise `Refused` with A700H while free space is below the reserve."""
         self.look()
         if self._low:
-            raise Refused(OUT_OF_RESOURCES, f"Out of space: {self._low}", hint="Free space on the archive's volume")
+            raise Refused(OUT_OF_RESOURCES, f"Out of space: {self._low}", hint=FREE_SPACE)
 
     def failed(self, error: BaseException) -> None:
         """Note a fault of disk or database."""
         before = self.detail
-        self._fault = refusal_of(error).message
+        if isinstance(error, PacsError):
+            self._fault, self._fault_remedy = error.message, error.hint
+        else:
+            refusal = refusal_of(error)
+            self._fault, self._fault_remedy = refusal.message, refusal.hint
         self._tell(before)
 
     def worked(self) -> None:
         """Note that something became durable."""
         if self._fault:
             before = self.detail
-            self._fault = ""
+            self._fault = self._fault_remedy = ""
             self._tell(before)
 
     def _tell(self, before: str) -> None:

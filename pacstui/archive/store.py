@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
 
 from pacstui import events
-from pacstui.archive import paths, session
+from pacstui.archive import paths
 from pacstui.archive.disk import Disk, Folders
 from pacstui.archive.imports import IncomingFile
 from pacstui.archive.incoming import Incoming, close_quietly
+from pacstui.archive.journal import Journal
 from pacstui.archive.lane import IngestLane
 from pacstui.archive.lock import DataLock
 from pacstui.archive.reconcile import Reconciliation, Report, clear_incoming
 from pacstui.archive.refusal import PROCESSING_FAILURE, Refused, is_pressure, refusal_of
+from pacstui.archive.session import UNKNOWN, Past, Session
 from pacstui.archive.space import Space
 from pacstui.archive.work import Job, Stored
 from pacstui.bus import Bus
@@ -33,6 +37,8 @@ from pacstui.settings import ArchiveSettings
 T = TypeVar("T")
 log = logging.getLogger("pacstui.archive")
 _COMPARE_WAIT_S = 5.0
+_TEND_S = 5.0
+_PROBE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,8 @@ class Stats:
     """The archive's disk at this moment.
 
     ``sync_ms`` and ``commit_ms`` are medians over the last batches: making files durable, committing their rows.
-    ``writing`` counts objects that wait for the disk. While ``accepting`` is false, ``detail`` says why.
+    ``writing`` counts objects that wait for the disk. While ``accepting`` is false, ``detail`` says why and ``remedy``
+    what to do. ``unsettled`` is the disk's complaint while objects are kept by the journal alone, else empty.
     """
 
     free_bytes: int
@@ -50,6 +57,8 @@ class Stats:
     writing: int
     accepting: bool
     detail: str
+    remedy: str
+    unsettled: str
 
 
 def make_private(data_dir: Path) -> None:
@@ -86,7 +95,11 @@ class Archive:
         self._open = True
         self._comparing: asyncio.Future[None] | None = None
         self.space = Space(data_dir, disk, settings.reserve_bytes, clock, self._pressure)
-        self.lane = IngestLane(db, self._folders, disk, clock, settings.duplicates, self._finished)
+        self.journal = Journal(data_dir, disk, settings.journal_bytes)
+        self.lane = IngestLane(db, self._folders, disk, self.journal, clock, settings.duplicates, self._finished)
+        self._session = Session(data_dir, db)
+        self._tending: asyncio.TimerHandle | None = None
+        self._probing: asyncio.Future[None] | None = None
 
     @classmethod
     async def open(
@@ -142,22 +155,65 @@ class Archive:
             removed = await asyncio.to_thread(clear_incoming, self.data_dir)
         except OSError as error:
             raise Unavailable(f"The data directory cannot be cleaned: {error}", "Check its permissions") from error
-        past = session.read(self.data_dir)
+        past = await self._session.past()
         if past.clean:
             await self._mark_open()
+            self.journal.start()
+        else:
+            await self._replay(past.known)
+            self._comparing = asyncio.ensure_future(self._compare(past, removed))
+            # A crash leaves little to compare; a lost index leaves everything, and then objects are taken meanwhile.
+            await asyncio.wait([self._comparing], timeout=_COMPARE_WAIT_S)
+        self._tend()
+
+    async def _replay(self, known: bool) -> None:
+        """Complete files from the journal before anything is compared; then go on using it.
+
+        Where the index is not the one of that session, every object of the journal is taken for kept that the index
+        does not place elsewhere.
+        """
+
+        def kept(connection: sqlite3.Connection, sop_instance: str, digest: bytes, path: str) -> bool:
+            found = self.lane.index.find(connection, sop_instance)
+            if found is None:
+                return not known
+            return found.digest == digest and found.path == path
+
+        try:
+            written = await self.db.read(lambda c: self.journal.replay(partial(kept, c)))
+        except OSError as error:
+            # Without a journal from here on, so that this one is still there at the next start.
+            self.lane.doubtful = True
+            self.space.failed(error)
+            log.error("files could not be completed from the journal: %s", error)
             return
-        self._comparing = asyncio.ensure_future(self._compare(past, removed))
-        # A crash leaves little to compare; a lost index leaves everything, and then objects are taken meanwhile.
-        await asyncio.wait([self._comparing], timeout=_COMPARE_WAIT_S)
+        if written:
+            log.warning("%d files that the crash left incomplete were written again from the journal", written)
+        self.journal.start()
+
+    def _tend(self) -> None:
+        """Every few seconds: let the files of a journal that rests be synced; see whether a fault has passed."""
+        self._tending = self._loop.call_later(_TEND_S, self._tend)
+        self.db.submit(lambda _: self.journal.tend(), lambda _result, _error: None)
+        if self.space.faulty and (self._probing is None or self._probing.done()):
+            self._probing = asyncio.ensure_future(self._probe())
+
+    async def _probe(self) -> None:
+        """After a fault of disk or database, try both; objects come in their own time."""
+        try:
+            await asyncio.to_thread(self.disk.probe, self.data_dir / paths.INCOMING / "probe.part", _PROBE_BYTES)
+            await self._session.touch()
+        except (OSError, PacsError):
+            return
+        self.space.worked()
 
     async def _mark_open(self) -> None:
-        row = await self.db.read(lambda c: c.execute("SELECT coalesce(max(id), 0) FROM instances").fetchone()[0])
         try:
-            await asyncio.to_thread(session.mark_open, self.data_dir, row)
-        except OSError as error:
+            await self._session.begin()
+        except (OSError, PacsError) as error:
             self.space.failed(error)
 
-    async def _compare(self, past: session.Past, removed: int) -> None:
+    async def _compare(self, past: Past, removed: int) -> None:
         try:
             report = await self.reconcile(past, removed)
         except (PacsError, OSError) as error:
@@ -170,7 +226,7 @@ class Archive:
             )  # fmt: skip
         await self._mark_open()
 
-    async def reconcile(self, past: session.Past = session.UNKNOWN, removed: int = 0) -> Report:
+    async def reconcile(self, past: Past = UNKNOWN, removed: int = 0) -> Report:
         """Compare files and rows, by default all of them, and mend what can be mended.
 
         Returns
@@ -198,15 +254,18 @@ class Archive:
             compared = self._comparing.done()
             self._comparing.cancel()
             await asyncio.wait([self._comparing])
+        if self._tending is not None:
+            self._tending.cancel()
+        if self._probing is not None:
+            await asyncio.wait([self._probing])
         await self.lane.drained()
         await asyncio.to_thread(self._threads.shutdown)
+        if not await asyncio.to_thread(self.journal.close):
+            self.lane.doubtful = True
+        if compared and not self.lane.doubtful:
+            await self._session.end()
         await self.db.close()
         self._folders.close()
-        if compared and not self.lane.doubtful:
-            try:
-                await asyncio.to_thread(session.mark_clean, self.data_dir)
-            except OSError as error:
-                log.warning("the next start compares files and index, the mark of a clean end failed: %s", error)
         if self._lock is not None:
             self._lock.release()
 
@@ -253,6 +312,8 @@ class Archive:
             writing=lane.writing,
             accepting=not self.space.detail,
             detail=self.space.detail,
+            remedy=self.space.remedy,
+            unsettled=self.journal.trouble,
         )
 
     def path_of(self, relative: str) -> Path:

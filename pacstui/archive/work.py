@@ -70,6 +70,7 @@ class Job:
     folder: str = ""
     name: str = ""
     placed: bool = False
+    journaled: bool = False
     old: Found | None = None
     aside_folder: str = ""
     aside_name: str = ""

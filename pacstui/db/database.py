@@ -53,16 +53,17 @@ class Database:
             lane = Lane(lambda: connect_writer(path))
             await lane
             opened.append(lane)
-            writer = await lane.call(lambda connection: Writer(connection, busy_s))
+            writer = await lane.call(lambda connection: Writer(connection, busy_s)).future
             readers = []
             for _ in range(_READERS):
                 reader = Lane(lambda: connect_reader(path))
                 await reader
                 opened.append(reader)
+                await reader.call(reader.watch).future
                 readers.append(reader)
         except sqlite3.Error as error:
             for each in opened:
-                await each.close()
+                await each.end()
             raise translate(error) from error
         return cls(path, lane, writer, readers)
 
@@ -84,7 +85,7 @@ class Database:
         """
         writer = self._writer
         try:
-            return await self._lane.call(lambda _: writer.transaction(body))
+            return await self._lane.call(lambda _: writer.transaction(body)).future
         except sqlite3.Error as error:
             raise translate(error) from error
 
@@ -92,16 +93,16 @@ class Database:
         """Run ``body`` on a reader connection. A cancelled caller's query is interrupted."""
         reader = await self._take()
         try:
-            future = reader.call(body)
+            call = reader.call(body)
         except BaseException:
             self._give(reader)
             raise
-        future.add_done_callback(lambda _: self._give(reader))
+        call.future.add_done_callback(lambda _: self._give(reader))
         try:
-            return await asyncio.shield(future)
+            return await asyncio.shield(call.future)
         except asyncio.CancelledError:
-            future.add_done_callback(_retrieve)
-            reader.interrupt_now()
+            call.future.add_done_callback(_retrieve)
+            reader.cancel(call)
             raise
         except sqlite3.Error as error:
             raise translate(error) from error
@@ -133,9 +134,8 @@ class Database:
         self._closed = True
         self._writer.closing = True
         for reader in self._readers:
-            reader.interrupt_now()
-            await reader.close()
-        await self._lane.close()
+            await reader.end(early=True)
+        await self._lane.end()
 
 
 def _retrieve(future: asyncio.Future[Any]) -> None:

@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import aiosqlite
 
@@ -22,7 +22,18 @@ T = TypeVar("T")
 Done = Callable[[Any, BaseException | None], None]
 
 _ATTEMPT_MS = 100
+_STEPS = 20_000  # of SQLite's virtual machine: some tenths of a millisecond
 _WAL_BYTES = 4 << 20
+
+
+class Call(Generic[T]):
+    """One piece of work on a lane's thread."""
+
+    __slots__ = ("cancelled", "future")
+
+    def __init__(self, future: asyncio.Future[T]) -> None:
+        self.future = future
+        self.cancelled = False
 
 
 class Lane(aiosqlite.Connection):
@@ -33,6 +44,8 @@ class Lane(aiosqlite.Connection):
         # A daemon: a process that dies of an error before close() must not hang on this thread. SQLite's own
         # journal makes a sudden end safe.
         self._thread.daemon = True
+        self._at_call: Call[Any] | None = None
+        self._early = False
 
     def post(self, function: Callable[[sqlite3.Connection], Any], done: Done) -> None:
         """Run ``function`` on the thread, then call ``done(result, error)`` on the calling event loop."""
@@ -50,25 +63,50 @@ class Lane(aiosqlite.Connection):
 
         self._tx.put_nowait((None, job))
 
-    def call(self, function: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
-        """Run ``function`` on the thread; the future holds its result."""
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    def call(self, function: Callable[[sqlite3.Connection], T]) -> Call[T]:
+        """Run ``function`` on the thread; the future of the call holds its result."""
+        call = Call(asyncio.get_running_loop().create_future())
+
+        def work(connection: sqlite3.Connection) -> T:
+            if call.cancelled or self._early:
+                raise sqlite3.OperationalError("interrupted")
+            self._at_call = call
+            try:
+                return function(connection)
+            finally:
+                self._at_call = None
 
         def done(result: T, error: BaseException | None) -> None:
-            if future.done():
+            if call.future.done():
                 return
             if error is not None:
-                future.set_exception(error)
+                call.future.set_exception(error)
             else:
-                future.set_result(result)
+                call.future.set_result(result)
 
-        self.post(function, done)
-        return future
+        self.post(work, done)
+        return call
 
-    def interrupt_now(self) -> None:
-        """End the statement that is running."""
-        if self._connection is not None:
-            self._connection.interrupt()
+    def cancel(self, call: Call[Any]) -> None:
+        """Let a call end soon, with an error: one that has not begun, and one that is at a long statement."""
+        call.cancelled = True
+
+    def watch(self, connection: sqlite3.Connection) -> None:
+        """Let long statements on ``connection`` look now and then whether they are to end.
+
+        An interrupt from outside would be lost between two statements, and before the first.
+        """
+        connection.set_progress_handler(self._unwanted, _STEPS)
+
+    def _unwanted(self) -> bool:
+        call = self._at_call
+        return self._early or (call is not None and call.cancelled)
+
+    async def end(self, early: bool = False) -> None:
+        """Close after what is queued, or ``early``: then calls end with an error. The thread has ended on return."""
+        self._early = early
+        await self.close()
+        self._thread.join(1.0)  # it has nothing more to do
 
 
 class Writer:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pacstui.errors import PacsError, Unavailable
 
-HEAD = "0001"
+HEAD = "0002"
 """Revision of the newest migration."""
 
 

@@ -37,6 +37,11 @@ CREATE TABLE quarantine (
     PRIMARY KEY (id)
 );
 CREATE INDEX quarantine_sop_instance ON quarantine (sop_instance);
+CREATE TABLE state (
+    name TEXT NOT NULL,
+    value TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (name)
+);
 CREATE TABLE studies (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     patient INTEGER NOT NULL,

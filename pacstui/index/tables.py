@@ -153,6 +153,15 @@ quarantine = sa.Table(
 )
 sa.Index("quarantine_sop_instance", quarantine.c.sop_instance)
 
+state = sa.Table(
+    "state",
+    metadata,
+    # What the archive notes about this index itself: `session`, the token of the data directory's file of that name;
+    # `tried`, when a write was last tried after a fault.
+    sa.Column("name", sa.Text, nullable=False, primary_key=True),
+    _text("value"),
+)
+
 version = sa.Table(
     "alembic_version",
     metadata,

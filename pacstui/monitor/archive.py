@@ -83,10 +83,17 @@ class ArchiveRoom:
 
     def _check(self) -> Iterable[tuple[str, str, str, str, str]]:
         view = self._view()
+        stats = self._archive.stats()
+        if stats.unsettled:
+            yield (
+                "journal-stuck", "fail", f"files cannot be written out, only the journal keeps them: {stats.unsettled}",
+                f"check the disk of {safe(view.path)} before the node is stopped; it goes on trying", "storage",
+            )
         if not view.accepting:
             yield (
                 "storage-refuses", "fail", f"objects are refused (A700): {view.detail}",
-                f"free space on the volume of {safe(view.path)}; objects are taken again by themselves", "storage",
+                f"{stats.remedy or 'check the disk'}: {safe(view.path)}; objects are taken again by themselves",
+                "storage",
             )
         else:
             yield from self._space_runs_out(view)

@@ -15,7 +15,7 @@ from pacstui.settings import ArchiveSettings
 
 from .objects import EXPLICIT, Object
 
-OPTIONS = ArchiveSettings(reserve_bytes=0)
+OPTIONS = ArchiveSettings(reserve_bytes=0, journal_bytes=0)
 
 
 @pytest.fixture

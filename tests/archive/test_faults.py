@@ -196,9 +196,43 @@ async def test_case_120_a_database_locked_for_too_long_is_a700(broken: Archive, 
     assert [event.full for event in heard if isinstance(event, StoragePressure)] == [True, False]
 
 
+async def test_a_lock_is_named_with_its_remedy_and_its_end_is_noticed(
+    broken: Archive, heard: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pacstui.archive.store._TEND_S", 0.05)
+    broken._tend()
+    ended = asyncio.Event()
+    broken._bus.subscribe(StoragePressure, lambda event: event.full or ended.set())
+    other = sqlite3.connect(broken.data_dir / "index.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Refused, match="locked"):
+        await send(broken, Object())
+    assert "locked" in broken.stats().detail
+    assert "End the program that holds it" in broken.stats().remedy
+    other.execute("ROLLBACK")
+    other.close()
+    await asyncio.wait_for(ended.wait(), 20)
+    assert (broken.stats().accepting, broken.stats().remedy) == (True, "")
+
+
+async def test_a_full_disk_is_named_with_its_remedy_and_its_end_is_noticed(
+    broken: Archive, disk: BrokenDisk
+) -> None:
+    disk.break_at("write", times=99)
+    with pytest.raises(Refused):
+        await send(broken, Object())
+    assert "Free space" in broken.stats().remedy
+    await broken._probe()
+    assert not broken.stats().accepting
+    disk.mend()
+    await broken._probe()
+    assert broken.stats().accepting
+    assert files(broken, "incoming") == []
+
+
 async def test_case_124_a_full_database_is_a700_and_recovers(broken: Archive) -> None:
     await send(broken, Object())
-    free = await broken.db._lane.call(lambda c: c.execute("PRAGMA freelist_count").fetchone()[0])
+    free = await broken.db._lane.call(lambda c: c.execute("PRAGMA freelist_count").fetchone()[0]).future
 
     def fill(connection: sqlite3.Connection) -> None:
         connection.execute("CREATE TABLE filler (x BLOB)")
@@ -206,7 +240,7 @@ async def test_case_124_a_full_database_is_a700_and_recovers(broken: Archive) ->
 
     await broken.db.write(fill)
     # SQLite raises the limit to what is in use already.
-    await broken.db._lane.call(lambda c: c.execute("PRAGMA max_page_count=1").fetchone())
+    await broken.db._lane.call(lambda c: c.execute("PRAGMA max_page_count=1").fetchone()).future
     stored, caught = 0, None
     for _ in range(200):
         try:
@@ -218,7 +252,7 @@ async def test_case_124_a_full_database_is_a700_and_recovers(broken: Archive) ->
     assert caught is not None
     assert caught.status == 0xA700
     assert await instances(broken) == len(files(broken)) == stored + 1
-    await broken.db._lane.call(lambda c: c.execute("PRAGMA max_page_count=1000000").fetchone())
+    await broken.db._lane.call(lambda c: c.execute("PRAGMA max_page_count=1000000").fetchone()).future
     assert (await send(broken, Object())).new
     assert broken.stats().accepting
 

@@ -7,14 +7,17 @@ import hashlib
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from pacstui.archive import Archive, part10, paths, session
+from pacstui.archive import Archive, part10, paths
 from pacstui.archive.reconcile import Report
+from pacstui.archive.session import Past
 from pacstui.bus import Bus
 from pacstui.events import Event, ReconciliationDone
 
@@ -37,6 +40,16 @@ def put(data_dir: Path, thing: Object, content: bytes, name: str = "") -> Path:
     return path
 
 
+def mark(data_dir: Path, word: str) -> None:
+    """Let the last session have ended otherwise, with the index that is there."""
+    file = data_dir / "session"
+    file.write_text(f"{word} 0 {file.read_text().split()[2]}\n")
+
+
+def ended_clean(data_dir: Path) -> bool:
+    return (data_dir / "session").read_text().startswith("clean ")
+
+
 class Crash:
     """Opens an archive, stores two objects, and ends without closing; later opens it again."""
 
@@ -51,7 +64,7 @@ class Crash:
         await send(archive, self.first)
         await send(archive, self.second)
         await archive.close()
-        session.mark_open(self.data_dir, 0)
+        mark(self.data_dir, "open")
         spoil()
         bus = Bus()
         bus.subscribe(Event, self.events.append)
@@ -72,16 +85,16 @@ def crash(tmp_path: Path) -> Crash:
 
 
 async def test_a_clean_start_compares_nothing(crash: Crash) -> None:
-    archive = await crash.prepare(lambda: session.mark_clean(crash.data_dir))
+    archive = await crash.prepare(lambda: mark(crash.data_dir, "clean"))
     assert crash.events == []
     await archive.close()
-    assert session.read(crash.data_dir).clean
+    assert ended_clean(crash.data_dir)
 
 
 async def test_a_sudden_end_without_leftovers(crash: Crash) -> None:
     archive = await crash.prepare(lambda: None)
     assert (crash.done.adopted, crash.done.missing, crash.done.removed, crash.done.unreadable) == (0, 0, 0, 0)
-    assert not session.read(crash.data_dir).clean
+    assert not ended_clean(crash.data_dir)
     await archive.close()
 
 
@@ -204,13 +217,60 @@ async def test_a_lost_index_is_made_again_from_the_files(crash: Crash) -> None:
     await archive.close()
 
 
+@pytest.mark.parametrize("ended", ["clean", "open"])
+@pytest.mark.parametrize("index", ["removed", "older"])
+async def test_an_index_other_than_the_last_one_is_compared_with_all_files(
+    tmp_path: Path, ended: str, index: str
+) -> None:
+    data_dir, older = tmp_path / "data", tmp_path / "older.db"
+    first = Object()
+    for thing in (first, first.beside(), Object()):
+        archive = await Archive.open(data_dir, OPTIONS)
+        await send(archive, thing)
+        await archive.close()
+        if not older.exists():
+            shutil.copy(data_dir / "index.db", older)
+    for path in (data_dir / "objects").rglob("*"):
+        os.utime(path, (1, 1))
+    if ended == "open":
+        mark(data_dir, "open")
+    if index == "older":
+        shutil.copy(older, data_dir / "index.db")
+    else:
+        (data_dir / "index.db").unlink()
+    heard: list[ReconciliationDone] = []
+    bus = Bus()
+    bus.subscribe(ReconciliationDone, heard.append)
+    archive = await Archive.open(data_dir, OPTIONS, bus)
+    assert [event.adopted for event in heard] == [3 if index == "removed" else 2]
+    assert (await archive.index.counts()).instances == 3
+    await archive.close()
+    archive = await Archive.open(data_dir, OPTIONS, bus)
+    assert len(heard) == 1, "it is the known one now"
+    await archive.close()
+
+
+async def test_a_copy_taken_while_open_does_not_pass_for_the_one_that_was_closed(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    archive = await Archive.open(data_dir, OPTIONS)
+    await send(archive, Object())
+    with closing(sqlite3.connect(tmp_path / "copy.db", check_same_thread=False)) as copy:
+        await archive.db.read(lambda c: c.backup(copy))
+    await send(archive, Object())
+    await archive.close()
+    shutil.copy(tmp_path / "copy.db", data_dir / "index.db")
+    archive = await Archive.open(data_dir, OPTIONS)
+    assert (await archive.index.counts()).instances == 2
+    await archive.close()
+
+
 async def test_only_what_changed_is_looked_at(crash: Crash) -> None:
     archive = await Archive.open(crash.data_dir, OPTIONS)
     old = Object()
     await send(archive, old)
     await archive.close()
     os.utime(crash.path(old).parent, (1, 1))
-    past = session.Past(clean=False, since=1000.0, row=1)
+    past = Past(clean=False, since=1000.0, row=1)
     archive = await Archive.open(crash.data_dir, OPTIONS)
     await send(archive, crash.first)
     report: Report = await archive.reconcile(past)

@@ -52,7 +52,7 @@ async def test_every_commit_is_synced_in_wal_mode(db: Database) -> None:
             for name in ("journal_mode", "synchronous", "foreign_keys")
         )
 
-    assert await db._lane.call(pragmas) == ("wal", 2, 1)
+    assert await db._lane.call(pragmas).future == ("wal", 2, 1)
     assert stat.S_IMODE(db.path.stat().st_mode) == 0o600
 
 
@@ -85,12 +85,15 @@ async def test_many_reads_share_few_readers(db: Database) -> None:
     assert len(db._idle) == 2
 
 
-async def test_a_cancelled_read_is_interrupted(db: Database) -> None:
+@pytest.mark.parametrize("between", [False, True], ids=["while it runs", "before its statement"])
+async def test_a_cancelled_read_is_interrupted(db: Database, between: bool) -> None:
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
-    started = threading.Event()
+    started, go_on = threading.Event(), threading.Event()
 
     def query(connection: sqlite3.Connection) -> None:
         started.set()
+        if between:
+            assert go_on.wait(10)
         connection.execute(endless).fetchone()
 
     reading = asyncio.ensure_future(db.read(query))
@@ -98,6 +101,7 @@ async def test_a_cancelled_read_is_interrupted(db: Database) -> None:
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
+    go_on.set()
     results = await asyncio.gather(*(db.read(_days) for _ in range(4)))
     assert results == [[]] * 4
 
@@ -120,7 +124,7 @@ async def test_case_124_full(db: Database) -> None:
         connection.execute("CREATE TABLE filler (x BLOB)")
         connection.execute("INSERT INTO filler VALUES (zeroblob(20000000))")
 
-    await db._lane.call(lambda c: c.execute("PRAGMA max_page_count=2000").fetchone())
+    await db._lane.call(lambda c: c.execute("PRAGMA max_page_count=2000").fetchone()).future
     with pytest.raises(StorageFull) as caught:
         await db.write(fill)
     assert caught.value.hint

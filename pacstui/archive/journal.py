@@ -1,0 +1,431 @@
+"""The journal: one write and one sync make all small objects of a batch durable, before their own files are.
+
+An object's file is written and named as ever, so that every reader finds it at once, but its own sync comes later, away
+from the sender's waiting. Until then the journal holds its bytes. Two segments of fixed size take turns: when one is
+full, the files that it stands for are synced on a thread, and only then is it written over. If that takes too long
+there is no room, and the lane syncs files one by one instead. After a crash :meth:`Journal.replay` compares each
+journaled object whose row was committed with its file, and writes the file again where it is not whole.
+
+A segment begins with a block that holds its generation. Records follow, each on a boundary of 4096 bytes, so that no
+later write touches the block of an earlier one: a header with the generation and a checksum over all but the data set,
+then path, file meta information (which ends with the data set's SHA-256) and data set.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import mmap
+import os
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from struct import Struct
+from typing import Final, NamedTuple
+
+from pacstui.archive import part10, paths
+from pacstui.archive.disk import Disk, write_all
+
+log = logging.getLogger("pacstui.archive")
+
+FOLDER: Final = "journal"
+LARGEST: Final = 1 << 20
+_NAMES: Final = ("a", "b")
+_BLOCK: Final = 4096
+_TITLE: Final = b"pacstui journal 1\n".ljust(32)
+_MARK: Final = b"\xd1object\n"
+_HEAD = Struct("<32sQI")
+_RECORD = Struct("<8sQIIII")
+_ZEROS: Final = bytes(1 << 20)
+_AT_ONCE: Final = 128
+_IDLE_S: Final = 5.0
+
+
+class Record(NamedTuple):
+    """One object in the journal. ``path`` is relative to the data directory; ``meta`` is what stands before the data
+    set in its file."""
+
+    path: str
+    meta: bytes
+    body: bytes | bytearray | memoryview
+
+
+@dataclass(slots=True)
+class _Segment:
+    path: Path
+    fd: int = -1
+    generation: int = 0
+    at: int = _BLOCK
+    free: bool = True
+    settling: bool = False
+    objects: list[str] = field(default_factory=list)
+    folders: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+
+
+def _padding(size: int) -> int:
+    return -size % _BLOCK
+
+
+def _encode(record: Record, generation: int) -> tuple[list[bytes | bytearray | memoryview], int]:
+    """Return a record in parts, and its length."""
+    path = record.path.encode("ascii")
+    sizes = (len(path), len(record.meta), len(record.body))
+    check = zlib.crc32(record.meta, zlib.crc32(path, zlib.crc32(_RECORD.pack(_MARK, generation, 0, *sizes))))
+    length = _RECORD.size + sum(sizes)
+    head = _RECORD.pack(_MARK, generation, check, *sizes)
+    return [head + path + record.meta, record.body, _ZEROS[: _padding(length)]], length + _padding(length)
+
+
+def read(data: bytes | memoryview) -> Iterator[Record]:
+    """Yield the records of a segment, as far as they are whole.
+
+    A record whose data set does not have the digest that its file meta information states is left out: the sync that
+    it was written for never came back, so nobody was told that the object is kept.
+    """
+    view = memoryview(data)
+    if len(view) < _BLOCK:
+        return
+    title, generation, check = _HEAD.unpack_from(view)
+    if title != _TITLE or check != zlib.crc32(view[: _HEAD.size - 4]):
+        return
+    at = _BLOCK
+    while at + _RECORD.size <= len(view):
+        mark, of, check, path_size, meta_size, body_size = _RECORD.unpack_from(view, at)
+        start = at + _RECORD.size
+        end = start + path_size + meta_size + body_size
+        if mark != _MARK or of != generation or end > len(view) or meta_size < part10.DIGEST_BYTES:
+            return
+        rest = view[start : start + path_size + meta_size]
+        if check != zlib.crc32(rest, zlib.crc32(_RECORD.pack(mark, of, 0, path_size, meta_size, body_size))):
+            return
+        meta = bytes(rest[path_size:])
+        body = view[end - body_size : end]
+        if hashlib.sha256(body).digest() == meta[-part10.DIGEST_BYTES :]:
+            yield Record(bytes(rest[:path_size]).decode("ascii"), meta, body)
+        at = end + _padding(end)
+
+
+class Journal:
+    """Two segments below the data directory. `append`, `turn` and `tend` are called by one thread, the lane's.
+
+    ``trouble`` is what the disk says while objects are kept by the journal alone because their files cannot be synced.
+    """
+
+    def __init__(self, data_dir: Path, disk: Disk, size: int) -> None:
+        self._root = data_dir
+        self._disk = disk
+        self._size = size // 2 // _BLOCK * _BLOCK
+        self._segments = [_Segment(data_dir / FOLDER / name) for name in _NAMES]
+        self._active = self._segments[0]
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="pacstui-journal")
+        self._ready = threading.Event()
+        self._serial = 0
+        self._used_at = 0.0
+        self.trouble = ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether objects can be journaled."""
+        return self._ready.is_set()
+
+    def replay(self, kept: Callable[[str, bytes, str], bool]) -> int:
+        """Write the files again that a crash left incomplete; return how many.
+
+        Parameters
+        ----------
+        kept
+            Tells, for a SOP Instance UID, a digest and a path, whether somebody was told that this very content is
+            kept and is to be found there.
+
+        Raises
+        ------
+        OSError
+            The journal is as it was then, to be replayed at the next start.
+        """
+        written = 0
+        folders: set[str] = set()
+        for _, path in sorted((self._generation(each.path), each.path) for each in self._segments):
+            try:
+                file = open(path, "rb")  # noqa: SIM115 - closed below, after the map of it
+            except FileNotFoundError:
+                continue
+            with file:
+                if os.fstat(file.fileno()).st_size < _BLOCK:
+                    continue
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+                    for record in read(bytes(view)):
+                        sop = part10.parse(record.meta, True).sop_instance
+                        if not kept(sop, record.meta[-part10.DIGEST_BYTES :], record.path):
+                            continue
+                        if not self._whole(record):
+                            self._write(record)
+                            written += 1
+                        folders.add(record.path.rpartition("/")[0])
+        self._sync_folders(folders)
+        return written
+
+    def start(self) -> None:
+        """Make room on the disk, on a thread; objects are journaled from when that is done."""
+        if self._size >= 16 * _BLOCK:
+            self._thread.submit(self._prepare)
+
+    def append(self, records: Sequence[Record], folders: set[str]) -> bool:
+        """Make objects durable. ``folders`` are those that their files are named in.
+
+        Returns
+        -------
+        bool
+            False when there is no room at this moment: the files have to be synced one by one.
+        """
+        if not self._ready.is_set():
+            return False
+        parts: list[bytes | bytearray | memoryview] = []
+        total = 0
+        segment = self._active
+        wanted = sum(
+            _RECORD.size + len(path) + len(meta) + len(body) + _BLOCK for path, meta, body in records
+        )  # at most
+        if segment.at + wanted > self._size and not self.turn():
+            return False
+        segment = self._active
+        if segment.at + wanted > self._size:
+            return False
+        for record in records:
+            encoded, length = _encode(record, segment.generation)
+            parts += encoded
+            total += length
+        try:
+            self._disk.write_at(segment.fd, parts, segment.at)
+            self._disk.sync_data(segment.fd)
+        except OSError as error:
+            self._give_up(error)
+            return False
+        segment.at += total
+        segment.objects += [record.path for record in records]
+        segment.folders |= folders
+        self._used_at = time.monotonic()
+        return True
+
+    def turn(self) -> bool:
+        """Go on in the other segment, if it is free, and let the files of this one be synced."""
+        segment = self._active
+        other = self._segments[1] if segment is self._segments[0] else self._segments[0]
+        if not self._ready.is_set() or not other.free:
+            return False
+        segment.free = False
+        try:
+            self._begin(other, segment.generation + 1)
+        except OSError as error:
+            self._give_up(error)
+            return False
+        self._active = other
+        self._settle_soon(segment)
+        return True
+
+    def tend(self) -> None:
+        """Sync what rests in the journal, if nothing was journaled for some seconds; try again what failed."""
+        for segment in self._segments:
+            if not segment.free and not segment.settling and segment is not self._active:
+                self._settle_soon(segment)
+        if self._active.objects and time.monotonic() - self._used_at >= _IDLE_S:
+            self.turn()
+
+    def _settle_soon(self, segment: _Segment) -> None:
+        segment.settling = True
+        self._thread.submit(self._settle, segment)
+
+    def close(self) -> bool:
+        """Sync the files of everything journaled; return whether nothing has to be replayed."""
+        self._thread.shutdown()
+        done = [self._settle(segment) for segment in self._segments if segment.objects]
+        settled = all(done)
+        try:
+            for segment in self._segments if settled and self._ready.is_set() else ():
+                self._begin(segment, self._active.generation + 1)
+                self._disk.sync_data(segment.fd)
+        except OSError as error:
+            log.warning("the journal could not be emptied: %s", error)
+        self._ready.clear()
+        for segment in self._segments:
+            if segment.fd >= 0:
+                os.close(segment.fd)
+                segment.fd = -1
+        return settled
+
+    # On the lane's thread.
+
+    def _begin(self, segment: _Segment, generation: int) -> None:
+        """Give a segment a new generation; its first record's sync carries that along."""
+        head = _HEAD.pack(_TITLE, generation, 0)[:-4]
+        self._disk.write_at(segment.fd, [head + zlib.crc32(head).to_bytes(4, "little")], 0)
+        segment.generation = generation
+        segment.at = _BLOCK
+        segment.objects = []
+        segment.folders = set()
+
+    def _give_up(self, error: OSError) -> None:
+        """Journal no more; what is in the journal stays there and is replayed by the next start if need be."""
+        self._ready.clear()
+        log.warning("objects are synced one by one from now on, the journal failed: %s", error)
+
+    # On the journal's thread.
+
+    def _prepare(self) -> None:
+        folder = self._root / FOLDER
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            missing = [each for each in self._segments if not self._fits(each.path)]
+            if missing and self._disk.statvfs(self._root)[0] < 16 * self._size * len(missing):
+                log.info("objects are synced one by one: too little is free for a journal")
+                return
+            for segment in missing:
+                self._allocate(segment.path)
+            generation = 1
+            for segment in self._segments:
+                segment.fd = os.open(segment.path, os.O_RDWR | os.O_CLOEXEC)
+                generation = max(generation, self._generation(segment.path) + 1)
+            for segment in self._segments:
+                self._begin(segment, generation)
+                self._disk.sync_data(segment.fd)
+            self._sync_folders({FOLDER, ""})
+        except OSError as error:
+            log.warning("objects are synced one by one: no journal can be made: %s", error)
+            return
+        self._ready.set()
+
+    def _generation(self, path: Path) -> int:
+        """Return the generation of a segment, 0 if it has none."""
+        try:
+            with open(path, "rb") as file:
+                head = file.read(_HEAD.size)
+        except FileNotFoundError:
+            return 0
+        if len(head) < _HEAD.size or not head.startswith(_TITLE):
+            return 0
+        return int(_HEAD.unpack(head)[1])
+
+    def _fits(self, path: Path) -> bool:
+        try:
+            return path.stat().st_size == self._size
+        except FileNotFoundError:
+            return False
+
+    def _allocate(self, path: Path) -> None:
+        """Write a segment full of zeros: a sync of what is written over them later touches no metadata."""
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            for at in range(0, self._size, len(_ZEROS)):
+                write_all(self._disk, fd, [memoryview(_ZEROS)[: min(len(_ZEROS), self._size - at)]])
+            os.fsync(fd)
+        except OSError:
+            os.ftruncate(fd, 0)
+            raise
+        finally:
+            os.close(fd)
+
+    def _settle(self, segment: _Segment) -> bool:
+        """Sync the files that a segment stands for, then set it free."""
+        try:
+            for at in range(0, len(segment.objects), _AT_ONCE):
+                self._sync_files(segment, segment.objects[at : at + _AT_ONCE])
+            self._sync_folders(segment.folders)
+        except OSError as error:
+            # It is not written over before that has worked; the next start would find it.
+            if not self.trouble:
+                log.error("files could not be synced, the journal keeps their content: %s", error)
+            self.trouble = error.strerror or type(error).__name__
+            return False
+        else:
+            if self.trouble:
+                log.info("files could be synced again")
+            self.trouble = ""
+            segment.objects = []
+            segment.folders = set()
+            segment.free = segment is not self._active
+            return True
+        finally:
+            segment.settling = False
+
+    def _sync_files(self, segment: _Segment, names: list[str]) -> None:
+        opened: list[tuple[str, int]] = []
+        failed = segment.failed  # a second sync of a file says nothing of what the first could not write
+        try:
+            for name in names:
+                try:
+                    fd = self._disk.open(str(self._root / name), os.O_RDONLY | os.O_CLOEXEC, 0, None)
+                except FileNotFoundError:
+                    continue  # removed or moved since
+                opened.append((name, fd))
+                self._disk.start_writing(fd)
+            for name, fd in opened:
+                try:
+                    self._disk.fsync(fd)
+                except OSError as error:
+                    log.warning("%s could not be synced and is written again: %s", name, error)
+                    failed.add(name)
+        finally:
+            for _, fd in opened:
+                os.close(fd)
+        if failed:
+            with mmap.mmap(segment.fd, 0, access=mmap.ACCESS_READ) as view:
+                for record in read(bytes(view)):
+                    if record.path in failed:
+                        self._write(record)
+                        failed.discard(record.path)
+        if failed:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), min(failed))
+
+    # Files.
+
+    def _whole(self, record: Record) -> bool:
+        """Return whether an object's file has the journal's bytes; it is durable then."""
+        try:
+            with open(self._root / record.path, "rb") as file:
+                if os.fstat(file.fileno()).st_size != len(record.meta) + len(record.body):
+                    return False
+                if file.read(len(record.meta)) != record.meta or file.read() != record.body:
+                    return False
+                self._disk.fsync(file.fileno())
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _write(self, record: Record) -> None:
+        """Write an object's file, durably."""
+        self._serial += 1
+        folder = record.path.rpartition("/")[0]
+        temp = self._root / paths.INCOMING / f"journal-{self._serial}.part"
+        fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            write_all(self._disk, fd, (record.meta, record.body))
+            self._disk.fsync(fd)
+        finally:
+            os.close(fd)
+        made = self._root
+        for name in folder.split("/"):
+            parent, made = made, made / name
+            if not made.is_dir():
+                made.mkdir(mode=0o700)
+                self._sync_folder(parent)
+        os.rename(temp, self._root / record.path)
+        self._sync_folder(self._root / folder)
+
+    def _sync_folders(self, folders: set[str]) -> None:
+        for folder in sorted(folders):
+            try:
+                self._sync_folder(self._root / folder)
+            except FileNotFoundError:
+                continue  # it became empty and was removed
+
+    def _sync_folder(self, path: Path) -> None:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._disk.fsync_folder(fd)
+        finally:
+            os.close(fd)
