@@ -16,6 +16,7 @@ from struct import error as StructError
 from typing import Final
 
 from pacstui.dicom import charset
+from pacstui.text import size
 
 Buffer = bytes | bytearray | memoryview | mmap.mmap
 
@@ -36,7 +37,8 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _STEPS = 20_000_000
 _VALUE_LIMIT = 1024
 _INFLATE_KEEP = 8 << 20
-_INFLATE_LIMIT = 1 << 30
+# One element has at most 4 GiB (PS3.5 7.1.1), so what is larger than two is no honest data set.
+_INFLATE_LIMIT = 9_000_000_000
 _LET_GO = 1 << 24
 _NEVER = 1 << 62
 
@@ -183,6 +185,8 @@ def read(data: Buffer, transfer_syntax: str, *, start: int = 0, steps: int = _ST
     found: dict[int, bytes] = {}
     header = Header()
     try:
+        if length > _INFLATE_LIMIT and transfer_syntax in DEFLATED:
+            raise _Lost(f"the data set inflates to more than {size(_INFLATE_LIMIT)}")
         header.pixels = _walk(data, start, length, order, transfer_syntax != IMPLICIT, found, steps)
         if not ended:
             raise _Lost("the deflated data set ends too early")
@@ -210,7 +214,7 @@ def inflate(data: Buffer, start: int) -> tuple[bytes, int, bool]:
     -------
     tuple
         The first 8 MiB, the full length in bytes, and whether the stream came to its end. A stream that grows beyond
-        1 GiB is given up as not ended.
+        9 GB is given up.
     """
     packer = zlib.decompressobj(-zlib.MAX_WBITS)
     kept = bytearray()

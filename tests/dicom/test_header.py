@@ -109,6 +109,15 @@ def test_a_deflate_bomb_is_bounded() -> None:
     assert ended
 
 
+def test_what_inflates_beyond_the_bound_is_refused_by_that_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(header, "_INFLATE_LIMIT", 20_000_000)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    start = Object({0x7FE00010: None}).encode()
+    data = packer.compress(start) + packer.compress(bytes(1 << 25)) + packer.flush()
+    found = read(data, DEFLATED)
+    assert (found.cut, found.problem) == (True, "the data set inflates to more than 20.0 MB")
+
+
 def test_deflated_pixels_beyond_the_kept_part_are_measured() -> None:
     thing = Object(pixels=bytes(12 << 20))
     assert read(thing.encode(DEFLATED), DEFLATED).complete
