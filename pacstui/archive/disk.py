@@ -16,7 +16,7 @@ from pathlib import Path
 from pacstui.archive.paths import INCOMING
 
 _OPEN_FOLDERS = 128
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _SLICE = 64 << 20
 
@@ -91,7 +91,7 @@ class Disk:
                 raise
             _copy(
                 os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=source_folder),
-                os.open(target, _NEW_FILE, 0o600, dir_fd=target_folder),
+                os.open(target, NEW_FILE, 0o600, dir_fd=target_folder),
             )
 
     def link_path(self, path: Path, target: Path) -> None:
@@ -100,7 +100,7 @@ class Disk:
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            _copy(os.open(path, os.O_RDONLY | os.O_CLOEXEC), os.open(target, _NEW_FILE, 0o600))
+            _copy(os.open(path, os.O_RDONLY | os.O_CLOEXEC), os.open(target, NEW_FILE, 0o600))
 
     def unlink(self, name: str, folder: int) -> None:
         os.unlink(name, dir_fd=folder)
@@ -201,7 +201,7 @@ class Folders:
 
     def new_file(self, name: str) -> int:
         """Make a temporary file in the incoming folder and return its descriptor."""
-        return self._disk.open(name, _NEW_FILE, 0o600, self.incoming)
+        return self._disk.open(name, NEW_FILE, 0o600, self.incoming)
 
     def close(self) -> None:
         """Close all descriptors."""

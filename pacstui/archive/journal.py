@@ -1,14 +1,17 @@
-"""The journal: one write and one sync make all small objects of a batch durable, before their own files are.
+"""The journal: one write and one sync make all small objects of a batch durable, bytes, place and index row at once.
 
-An object's file is written and named as ever, so that every reader finds it at once, but its own sync comes later, away
-from the sender's waiting. Until then the journal holds its bytes. Two segments of fixed size take turns: when one is
-full, the files that it stands for are synced on a thread, and only then is it written over. If that takes too long
-there is no room, and the lane syncs files one by one instead. After a crash :meth:`Journal.replay` compares each
-journaled object whose row was committed with its file, and writes the file again where it is not whole.
+An object's file is written under its name and its rows are committed right after, so that every reader finds it at
+once, but their own syncs come later, away from the sender's waiting. Until then the journal holds the object's bytes
+and its place, and its rows follow from its bytes. Two segments of fixed size take turns: when one is full, the files
+that it stands for and the index's log are synced on a thread, and only then is it written over. If that takes too long
+there is no room, and the lane syncs file by file instead. After a crash :meth:`Journal.replay` compares each journaled
+object with its file and writes the file again where it is not whole; what has no row then gets one, like any whole
+file without a row.
 
 A segment begins with a block that holds its generation. Records follow, each on a boundary of 4096 bytes, so that no
 later write touches the block of an earlier one: a header with the generation and a checksum over all but the data set,
-then path, file meta information (which ends with the data set's SHA-256) and data set.
+then path, file meta information (which ends with the data set's SHA-256) and data set. A record of another kind takes
+an object back that was refused after all.
 """
 
 from __future__ import annotations
@@ -38,9 +41,10 @@ LARGEST: Final = 1 << 20
 _NAMES: Final = ("a", "b")
 _BLOCK: Final = 4096
 _TITLE: Final = b"pacstui journal 1\n".ljust(32)
-_MARK: Final = b"\xd1object\n"
+_OBJECT: Final = b"\xd1object\n"
+_TAKEN_BACK: Final = b"\xd1undone\n"
 _HEAD = Struct("<32sQI")
-_RECORD = Struct("<8sQIIII")
+_RECORD = Struct("<8sQIIIId")
 _ZEROS: Final = bytes(1 << 20)
 _AT_ONCE: Final = 128
 _IDLE_S: Final = 5.0
@@ -48,11 +52,18 @@ _IDLE_S: Final = 5.0
 
 class Record(NamedTuple):
     """One object in the journal. ``path`` is relative to the data directory; ``meta`` is what stands before the data
-    set in its file."""
+    set in its file; ``received`` is in seconds since 1970. With no body, one that is taken back: ``meta`` is its
+    digest."""
 
     path: str
     meta: bytes
-    body: bytes | bytearray | memoryview
+    body: bytes | bytearray | memoryview | None
+    received: float = 0.0
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the data set."""
+        return self.meta[-part10.DIGEST_BYTES :]
 
 
 @dataclass(slots=True)
@@ -74,15 +85,17 @@ def _padding(size: int) -> int:
 
 def _encode(record: Record, generation: int) -> tuple[list[bytes | bytearray | memoryview], int]:
     """Return a record in parts, and its length."""
-    path = record.path.encode("ascii")
-    sizes = (len(path), len(record.meta), len(record.body))
-    check = zlib.crc32(record.meta, zlib.crc32(path, zlib.crc32(_RECORD.pack(_MARK, generation, 0, *sizes))))
+    path, meta = record.path.encode("ascii"), record.meta
+    body: bytes | bytearray | memoryview = b"" if record.body is None else record.body
+    mark = _TAKEN_BACK if record.body is None else _OBJECT
+    sizes = (len(path), len(meta), len(body))
+    check = zlib.crc32(meta, zlib.crc32(path, zlib.crc32(_RECORD.pack(mark, generation, 0, *sizes, record.received))))
     length = _RECORD.size + sum(sizes)
-    head = _RECORD.pack(_MARK, generation, check, *sizes)
-    return [head + path + record.meta, record.body, _ZEROS[: _padding(length)]], length + _padding(length)
+    head = _RECORD.pack(mark, generation, check, *sizes, record.received)
+    return [head + path + meta, body, _ZEROS[: _padding(length)]], length + _padding(length)
 
 
-def read(data: bytes | memoryview) -> Iterator[Record]:
+def read(data: bytes | memoryview | mmap.mmap) -> Iterator[Record]:
     """Yield the records of a segment, as far as they are whole.
 
     A record whose data set does not have the digest that its file meta information states is left out: the sync that
@@ -96,28 +109,33 @@ def read(data: bytes | memoryview) -> Iterator[Record]:
         return
     at = _BLOCK
     while at + _RECORD.size <= len(view):
-        mark, of, check, path_size, meta_size, body_size = _RECORD.unpack_from(view, at)
+        mark, of, check, path_size, meta_size, body_size, received = _RECORD.unpack_from(view, at)
         start = at + _RECORD.size
         end = start + path_size + meta_size + body_size
-        if mark != _MARK or of != generation or end > len(view) or meta_size < part10.DIGEST_BYTES:
+        if mark not in (_OBJECT, _TAKEN_BACK) or of != generation or end > len(view):
             return
         rest = view[start : start + path_size + meta_size]
-        if check != zlib.crc32(rest, zlib.crc32(_RECORD.pack(mark, of, 0, path_size, meta_size, body_size))):
+        head = _RECORD.pack(mark, of, 0, path_size, meta_size, body_size, received)
+        if meta_size < part10.DIGEST_BYTES or check != zlib.crc32(rest, zlib.crc32(head)):
             return
-        meta = bytes(rest[path_size:])
+        path, meta = bytes(rest[:path_size]).decode("ascii"), bytes(rest[path_size:])
         body = view[end - body_size : end]
-        if hashlib.sha256(body).digest() == meta[-part10.DIGEST_BYTES :]:
-            yield Record(bytes(rest[:path_size]).decode("ascii"), meta, body)
+        if mark == _TAKEN_BACK:
+            yield Record(path, meta, None, received)
+        elif hashlib.sha256(body).digest() == meta[-part10.DIGEST_BYTES :]:
+            yield Record(path, meta, body, received)
         at = end + _padding(end)
 
 
 class Journal:
     """Two segments below the data directory. `append`, `turn` and `tend` are called by one thread, the lane's.
 
+    ``sync_index`` makes committed rows durable; it is called on the journal's thread, and raises OSError.
     ``trouble`` is what the disk says while objects are kept by the journal alone because their files cannot be synced.
     """
 
-    def __init__(self, data_dir: Path, disk: Disk, size: int) -> None:
+    def __init__(self, data_dir: Path, disk: Disk, size: int, sync_index: Callable[[], None]) -> None:
+        self._sync_index = sync_index
         self._root = data_dir
         self._disk = disk
         self._size = size // 2 // _BLOCK * _BLOCK
@@ -134,41 +152,50 @@ class Journal:
         """Whether objects can be journaled."""
         return self._ready.is_set()
 
-    def replay(self, kept: Callable[[str, bytes, str], bool]) -> int:
-        """Write the files again that a crash left incomplete; return how many.
+    def replay(self, kept: Callable[[str, bytes, str], bool]) -> tuple[int, set[str]]:
+        """Write the files again that a crash left incomplete.
 
         Parameters
         ----------
         kept
-            Tells, for a SOP Instance UID, a digest and a path, whether somebody was told that this very content is
-            kept and is to be found there.
+            Tells, for a SOP Instance UID, a digest and a path, whether the index has this very content there, or does
+            not know the object.
+
+        Returns
+        -------
+        tuple
+            How many files were written, and the folders of all objects in the journal, relative to the data directory.
 
         Raises
         ------
         OSError
             The journal is as it was then, to be replayed at the next start.
         """
-        written = 0
-        folders: set[str] = set()
+        last: dict[str, Record] = {}
         for _, path in sorted((self._generation(each.path), each.path) for each in self._segments):
             try:
-                file = open(path, "rb")  # noqa: SIM115 - closed below, after the map of it
+                with open(path, "rb") as file:
+                    if os.fstat(file.fileno()).st_size < _BLOCK:
+                        continue
+                    view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             except FileNotFoundError:
                 continue
-            with file:
-                if os.fstat(file.fileno()).st_size < _BLOCK:
-                    continue
-                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-                    for record in read(bytes(view)):
-                        sop = part10.parse(record.meta, True).sop_instance
-                        if not kept(sop, record.meta[-part10.DIGEST_BYTES :], record.path):
-                            continue
-                        if not self._whole(record):
-                            self._write(record)
-                            written += 1
-                        folders.add(record.path.rpartition("/")[0])
+            for record in read(view):
+                if record.body is not None:
+                    last[record.path] = record
+                elif record.path in last and last[record.path].digest == record.digest:
+                    del last[record.path]
+        written = 0
+        folders: set[str] = set()
+        for record in last.values():
+            if not kept(part10.parse(record.meta, True).sop_instance, record.digest, record.path):
+                continue
+            if not self._whole(record):
+                self._write(record)
+                written += 1
+            folders.add(record.path.rpartition("/")[0])
         self._sync_folders(folders)
-        return written
+        return written, folders
 
     def start(self) -> None:
         """Make room on the disk, on a thread; objects are journaled from when that is done."""
@@ -189,7 +216,7 @@ class Journal:
         total = 0
         segment = self._active
         wanted = sum(
-            _RECORD.size + len(path) + len(meta) + len(body) + _BLOCK for path, meta, body in records
+            _RECORD.size + len(each.path) + len(each.meta) + len(each.body or b"") + _BLOCK for each in records
         )  # at most
         if segment.at + wanted > self._size and not self.turn():
             return False
@@ -211,6 +238,20 @@ class Journal:
         segment.folders |= folders
         self._used_at = time.monotonic()
         return True
+
+    def take_back(self, path: str, digest: bytes) -> None:
+        """Note that an object was refused after it was journaled; no sync, as nobody was told that it is kept."""
+        record = Record(path, digest, None)
+        _, length = _encode(record, 0)
+        if not self._ready.is_set() or (self._active.at + length > self._size and not self.turn()):
+            return
+        parts, length = _encode(record, self._active.generation)
+        try:
+            self._disk.write_at(self._active.fd, parts, self._active.at)
+        except OSError as error:
+            self._give_up(error)
+            return
+        self._active.at += length
 
     def turn(self) -> bool:
         """Go on in the other segment, if it is free, and let the files of this one be synced."""
@@ -335,6 +376,7 @@ class Journal:
             for at in range(0, len(segment.objects), _AT_ONCE):
                 self._sync_files(segment, segment.objects[at : at + _AT_ONCE])
             self._sync_folders(segment.folders)
+            self._sync_index()
         except OSError as error:
             # It is not written over before that has worked; the next start would find it.
             if not self.trouble:
@@ -375,7 +417,7 @@ class Journal:
         if failed:
             with mmap.mmap(segment.fd, 0, access=mmap.ACCESS_READ) as view:
                 for record in read(bytes(view)):
-                    if record.path in failed:
+                    if record.path in failed and record.body is not None:
                         self._write(record)
                         failed.discard(record.path)
         if failed:
@@ -385,6 +427,7 @@ class Journal:
 
     def _whole(self, record: Record) -> bool:
         """Return whether an object's file has the journal's bytes; it is durable then."""
+        assert record.body is not None
         try:
             with open(self._root / record.path, "rb") as file:
                 if os.fstat(file.fileno()).st_size != len(record.meta) + len(record.body):
@@ -398,12 +441,14 @@ class Journal:
 
     def _write(self, record: Record) -> None:
         """Write an object's file, durably."""
+        assert record.body is not None
         self._serial += 1
         folder = record.path.rpartition("/")[0]
         temp = self._root / paths.INCOMING / f"journal-{self._serial}.part"
         fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             write_all(self._disk, fd, (record.meta, record.body))
+            os.utime(fd, (record.received, record.received))
             self._disk.fsync(fd)
         finally:
             os.close(fd)

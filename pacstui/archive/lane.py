@@ -1,9 +1,10 @@
 """The lane: makes whatever waits durable and indexed, as one batch, in one hop to the database's thread and back.
 
 Order of a batch: the write transaction begins (a locked database fails before anything is on disk); each object is
-looked up; files are written under temporary names; what is small goes to the journal, which is synced, the rest is
-synced file by file; all are renamed; folders synced where files were; rows inserted; commit. Only then are the waiting
-told. While a batch is on disk the next objects gather and are the next batch.
+looked up; what is small and new goes to the journal, which is synced, and then to its file; of the rest each file is
+written under a temporary name, synced and renamed, and its folder synced; rows are inserted and committed. Where
+anything is not in the journal the commit is synced too. Only then are the waiting told. While a batch is on disk the
+next objects gather and are the next batch.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from pacstui.archive import paths
-from pacstui.archive.disk import Disk, Folders, write_all
+from pacstui.archive.disk import NEW_FILE, Disk, Folders, write_all
 from pacstui.archive.journal import LARGEST, Journal, Record
 from pacstui.archive.refusal import DUPLICATE, SET_ASIDE, Refused
 from pacstui.archive.work import Job, Todo
@@ -120,10 +121,10 @@ class IngestLane:
         connection = writer.connection
         doubtful = False
         try:
-            writer.begin()
+            writer.begin(synced=False)
             for job in batch:
                 self._do_decide(connection, job, day)
-            self._do_place(batch)
+            self._do_place(batch, now.timestamp())
             try:
                 for job in batch:
                     if job.error is None:
@@ -147,11 +148,25 @@ class IngestLane:
                 if not (doubtful and job.placed):
                     self._do_undo(job)
             raise
+        self._do_sync_rows(batch)
         self.commit_ms.append(writer.commit_s * 1e3)
         for job in batch:
             if job.error is None:
                 self._do_tidy(job)
         self._folders.trim()
+
+    def _do_sync_rows(self, batch: list[Job]) -> None:
+        """Make rows durable that do not follow from the journal."""
+        waiting = [job for job in batch if job.error is None and job.wrote and not job.journaled]
+        if not waiting:
+            return
+        try:
+            self._db.sync()
+        except OSError as error:
+            # The rows are there, but may be gone after a power loss; their files are safe and get them again.
+            self.doubtful = True
+            for job in waiting:
+                job.error = error
 
     def _do_each(self, batch: list[Job], writer: Writer, received: int, day: str) -> None:
         """Commit one by one, so that the object whose rows are refused fails alone."""
@@ -225,22 +240,23 @@ class IngestLane:
         except OSError:
             return False
 
-    def _do_place(self, batch: list[Job]) -> None:
+    def _do_place(self, batch: list[Job], received: float) -> None:
         start = time.perf_counter()
-        placing = [job for job in batch if job.error is None and job.todo not in (Todo.REPEAT, Todo.NOTHING)]
+        placing = [job for job in batch if job.error is None and job.wrote]
         if not placing:
             return
-        for job in placing:
+        self._do_journal(placing, received)
+        slow = [job for job in placing if not job.placed and job.error is None]
+        for job in slow:
             if job.body is not None:
                 self._do_attempt(job, self._do_write)
-        self._do_journal(placing)
-        slow = [job for job in placing if job.fd >= 0 and not job.journaled]
         for job in slow if len(slow) > 1 else ():
-            self._disk.start_writing(job.fd)  # so that the first sync carries the others' data along
-        for job in placing:
+            if job.fd >= 0:
+                self._disk.start_writing(job.fd)  # so that the first sync carries the others' data along
+        for job in slow:
             if job.fd >= 0:
                 self._do_attempt(job, self._do_sync)
-        for job in placing:
+        for job in slow:
             if job.error is None:
                 self._do_attempt(job, self._do_rename)
         failed: dict[str, OSError] = {}
@@ -270,24 +286,56 @@ class IngestLane:
         job.temp = name
         write_all(self._disk, job.fd, (job.meta, job.body))
 
-    def _do_journal(self, placing: list[Job]) -> None:
-        """Make what is small and new durable at one go; the rest, and all if there is no room, is synced by file."""
+    def _do_journal(self, placing: list[Job], received: float) -> None:
+        """Make what is small and new durable at one go, and write its files; if there is no room, nothing is done."""
         small = [
-            job
-            for job in placing
-            if job.error is None and job.todo is Todo.STORE and job.body is not None and job.size <= LARGEST
+            job for job in placing if job.todo is Todo.STORE and job.body is not None and job.size <= LARGEST
         ]
-        if small and self._journal.append(
-            [Record(job.path, job.meta, job.body) for job in small if job.body is not None],
-            {job.folder for job in small},
+        if not small or not self._journal.append(
+            [Record(job.path, job.meta, job.body, received) for job in small], {job.folder for job in small}
         ):
-            for job in small:
-                job.journaled = True
+            return
+        for job in small:
+            job.journaled = True
+            self._do_attempt(job, self._do_write_named)
+
+    def _do_write_named(self, job: Job) -> None:
+        """Write a journaled object's file under its name."""
+        assert job.body is not None
+        for attempt in (1, 2):
+            try:
+                job.fd = self._disk.open(job.name, NEW_FILE, 0o600, self._folders.get(job.folder))
+            except FileExistsError:
+                self._do_write_beside(job)
+                return
+            except FileNotFoundError:
+                if attempt == 2:
+                    raise
+                self._do_forget(job.folder)
+            else:
+                break
+        job.placed = True
+        write_all(self._disk, job.fd, (job.meta, job.body))
+        fd, job.fd = job.fd, -1
+        self._disk.close(fd)
+
+    def _do_write_beside(self, job: Job) -> None:
+        """Store an object whose name is taken by a file that the index does not know, as if there were no journal."""
+        self._journal.take_back(job.path, job.digest)
+        job.journaled = False
+        self._do_write(job)
+        self._do_sync(job)
+        self._do_rename(job)
+
+    def _do_forget(self, folder: str) -> None:
+        """Look for a folder anew: somebody removed the one that is held open."""
+        while folder:
+            self._folders.forget(folder)
+            folder = folder.rpartition("/")[0]
 
     def _do_sync(self, job: Job) -> None:
         fd = job.fd
-        if not job.journaled:
-            self._disk.fsync(fd)
+        self._disk.fsync(fd)
         job.fd = -1
         self._disk.close(fd)
 
@@ -308,22 +356,15 @@ class IngestLane:
                     # A file that the index does not know: never written over, the next reconciliation looks at it.
                     self.doubtful = True
                     job.name = paths.object_name(job.entry.sop_instance, job.digest)
-                    if job.journaled:
-                        job.journaled = False  # under another name
-                        self._do_sync_named(job.temp, folders.incoming)
                 disk.rename(job.temp, job.name, folders.incoming, target)
             except FileNotFoundError:
                 if attempt == 2:
                     raise
-                parent = job.folder
-                while parent:  # somebody removed the folder that we hold open
-                    folders.forget(parent)
-                    parent = parent.rpartition("/")[0]
+                self._do_forget(job.folder)
             else:
                 break
         job.placed, job.temp = True, ""
-        if not job.journaled:
-            folders.touched(job.folder)
+        folders.touched(job.folder)
 
     def _do_sync_named(self, name: str, folder: int) -> None:
         """Sync a file that is closed already."""
@@ -363,6 +404,9 @@ class IngestLane:
             if job.fd >= 0:
                 fd, job.fd = job.fd, -1
                 disk.close(fd)
+            if job.journaled:
+                job.journaled = False
+                self._journal.take_back(job.path, job.digest)
             if job.placed:
                 job.placed = False
                 disk.unlink(job.name, folders.get(job.folder))

@@ -13,7 +13,7 @@ import logging
 import mmap
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -95,11 +95,14 @@ class Reconciliation:
     async def run(self, past: Past) -> Report:
         """Compare what changed since ``past``; everything if that is unknown."""
         folders = await asyncio.to_thread(lambda: list(self._changed_folders(past.since)))
-        seen = set()
+        await self.folders(folders)
+        await self._rows(past.row, set(folders))
+        return self.report
+
+    async def folders(self, folders: Iterable[str]) -> Report:
+        """Compare studies' folders, given relative to the data directory."""
         for folder in folders:
-            seen.add(folder)
             await self._folder(folder)
-        await self._rows(past.row, seen)
         return self.report
 
     def _changed_folders(self, since: float) -> Iterator[str]:

@@ -95,7 +95,7 @@ class Archive:
         self._open = True
         self._comparing: asyncio.Future[None] | None = None
         self.space = Space(data_dir, disk, settings.reserve_bytes, clock, self._pressure)
-        self.journal = Journal(data_dir, disk, settings.journal_bytes)
+        self.journal = Journal(data_dir, disk, settings.journal_bytes, db.sync)
         self.lane = IngestLane(db, self._folders, disk, self.journal, clock, settings.duplicates, self._finished)
         self._session = Session(data_dir, db)
         self._tending: asyncio.TimerHandle | None = None
@@ -160,35 +160,33 @@ class Archive:
             await self._mark_open()
             self.journal.start()
         else:
-            await self._replay(past.known)
+            await self._replay()
             self._comparing = asyncio.ensure_future(self._compare(past, removed))
             # A crash leaves little to compare; a lost index leaves everything, and then objects are taken meanwhile.
             await asyncio.wait([self._comparing], timeout=_COMPARE_WAIT_S)
         self._tend()
 
-    async def _replay(self, known: bool) -> None:
-        """Complete files from the journal before anything is compared; then go on using it.
-
-        Where the index is not the one of that session, every object of the journal is taken for kept that the index
-        does not place elsewhere.
-        """
+    async def _replay(self) -> None:
+        """Complete files from the journal and give them their rows, before anything is served; then go on using it."""
 
         def kept(connection: sqlite3.Connection, sop_instance: str, digest: bytes, path: str) -> bool:
             found = self.lane.index.find(connection, sop_instance)
-            if found is None:
-                return not known
-            return found.digest == digest and found.path == path
+            return found is None or (found.digest == digest and found.path == path)
 
         try:
-            written = await self.db.read(lambda c: self.journal.replay(partial(kept, c)))
-        except OSError as error:
+            written, folders = await self.db.read(lambda c: self.journal.replay(partial(kept, c)))
+            report = await Reconciliation(self.data_dir, self.db, self.disk, self._clock).folders(sorted(folders))
+        except (OSError, PacsError) as error:
             # Without a journal from here on, so that this one is still there at the next start.
             self.lane.doubtful = True
             self.space.failed(error)
             log.error("files could not be completed from the journal: %s", error)
             return
-        if written:
-            log.warning("%d files that the crash left incomplete were written again from the journal", written)
+        if written or report.adopted:
+            log.warning(
+                "from the journal: %d files that the crash left incomplete were written again, %d rows were made again",
+                written, report.adopted,
+            )  # fmt: skip
         self.journal.start()
 
     def _tend(self) -> None:

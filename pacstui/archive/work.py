@@ -49,6 +49,7 @@ class Job:
     """One object on its way through the lane.
 
     Its bytes are ``meta`` then ``body``, or the file ``temp`` in the incoming folder, which is durable already.
+    ``journaled`` ones need no sync of their own. ``placed`` tells that the file has its name.
     """
 
     entry: Entry
@@ -80,6 +81,11 @@ class Job:
     refused: Refused | None = None
     warnings: list[str] = field(default_factory=list)
     new: bool = True
+
+    @property
+    def wrote(self) -> bool:
+        """Whether the archive gets a file and rows for it."""
+        return self.todo not in (Todo.REPEAT, Todo.NOTHING)
 
     @property
     def placed_in_objects(self) -> bool:

@@ -112,19 +112,25 @@ class Lane(aiosqlite.Connection):
 class Writer:
     """What work on the writer lane gets: the connection and its transactions. Used on the lane's thread only."""
 
-    __slots__ = ("_busy_s", "closing", "commit_s", "connection")
+    __slots__ = ("_busy_s", "_synced", "closing", "commit_s", "connection")
 
     def __init__(self, connection: sqlite3.Connection, busy_s: float) -> None:
         self.connection = connection
         self._busy_s = busy_s
+        self._synced = True  # as `connect_writer` leaves it
         self.closing = False
         self.commit_s = 0.0
 
-    def begin(self) -> None:
+    def begin(self, synced: bool = True) -> None:
         """Begin a write transaction; wait at most ``busy_s`` for a lock that another program holds.
+
+        Its commit is durable when it returns, or with ``synced`` false when somebody has called `Database.sync`.
 
         The waiting is done in short attempts so that a node that is told to stop does not sit it out.
         """
+        if synced is not self._synced:
+            self.connection.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
+            self._synced = synced
         deadline = time.monotonic() + self._busy_s
         while True:
             try:

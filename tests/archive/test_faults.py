@@ -14,6 +14,7 @@ import pytest
 from pacstui.archive import Archive, Refused
 from pacstui.bus import Bus
 from pacstui.clock import FakeClock
+from pacstui.db import Database
 from pacstui.db.lane import Writer
 from pacstui.events import Event, StoragePressure
 from pacstui.settings import ArchiveSettings
@@ -54,7 +55,13 @@ async def test_success_comes_after_every_sync(
         commit(self)
         disk.calls.append("committed")
 
+    def synced(self: Database) -> None:
+        sync(self)
+        disk.calls.append("rows synced")
+
+    sync = Database.sync
     monkeypatch.setattr(Writer, "commit", watched)
+    monkeypatch.setattr(Database, "sync", synced)
     first = Object()
     disk.calls.clear()
     await send(broken, first)
@@ -63,12 +70,12 @@ async def test_success_comes_after_every_sync(
     assert order[:3] == ["open", "write", "fsync"]
     assert order[3] == "rename"
     # data directory, objects, the folder of 256, the study: each new entry is synced in its parent
-    assert order[4:-3] == ["fsync_folder"] * 4
-    assert order[-3:] == ["commit", "committed", "success"]
+    assert order[4:-4] == ["fsync_folder"] * 4
+    assert order[-4:] == ["commit", "committed", "rows synced", "success"]
     disk.calls.clear()
     await send(broken, first.beside())
     assert [call for call in disk.calls if call not in ("statvfs", "close")] == [
-        "open", "write", "fsync", "rename", "fsync_folder", "commit", "committed",
+        "open", "write", "fsync", "rename", "fsync_folder", "commit", "committed", "rows synced",
     ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from pacstui.archive import Archive, Refused, journal, part10
 from pacstui.archive.disk import Disk
 from pacstui.archive.journal import FOLDER, Journal, Record
+from pacstui.db import Database
 from pacstui.db.lane import Writer
 from pacstui.settings import ArchiveSettings
 
@@ -54,9 +55,16 @@ class Volatile(Disk):
         free, total = super().statvfs(path)
         return (1 << 20 if self.full else free), total
 
-    def lose_power(self, data_dir: Path, copy: Path, harm: Callable[[Path], object]) -> int:
-        """Copy the data directory as a power loss leaves it; return how many files were harmed."""
-        shutil.copytree(data_dir, copy, ignore=shutil.ignore_patterns("lock", "control.sock"))
+    def lose_power(
+        self, data_dir: Path, copy: Path, harm: Callable[[Path], object], rows_too: bool = True
+    ) -> int:
+        """Copy the data directory as a power loss leaves it; return how many files were harmed.
+
+        The index is as it was when it was synced last, or with ``rows_too`` false as it is now.
+        """
+        shutil.copytree(data_dir, copy, ignore=shutil.ignore_patterns("lock", "control.sock", "index.db-shm"))
+        if rows_too:
+            shutil.copytree(data_dir.parent / "synced", copy, dirs_exist_ok=True)
         harmed = 0
         for path in sorted((data_dir / "objects").rglob("*.dcm")):
             if path.stat().st_ino not in self.synced:
@@ -84,9 +92,25 @@ def disk() -> Volatile:
     return Volatile()
 
 
+def keep_index(data_dir: Path) -> None:
+    """Note what of the index is durable now."""
+    durable = data_dir.parent / "synced"
+    durable.mkdir(exist_ok=True)
+    for name in ("index.db", "index.db-wal"):
+        shutil.copy(data_dir / name, durable / name)
+
+
 @pytest.fixture
-async def journaled(tmp_path: Path, disk: Volatile) -> AsyncIterator[Archive]:
+async def journaled(tmp_path: Path, disk: Volatile, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Archive]:
     opened = await ready(tmp_path / "data", disk)
+    sync = Database.sync
+
+    def synced(self: Database) -> None:
+        sync(self)
+        keep_index(self.path.parent)
+
+    monkeypatch.setattr(Database, "sync", synced)
+    keep_index(opened.data_dir)
     try:
         yield opened
     finally:
@@ -128,7 +152,7 @@ async def tend(archive: Archive) -> None:
 
 
 @pytest.mark.parametrize("harm", HARMS)
-@pytest.mark.parametrize("index", ["the same index", "the index is lost"])
+@pytest.mark.parametrize("index", ["all rows are there", "the last rows are lost", "the index is lost"])
 async def test_a_power_loss_loses_nothing(
     journaled: Archive, disk: Volatile, tmp_path: Path, harm: str, index: str
 ) -> None:
@@ -138,7 +162,8 @@ async def test_a_power_loss_loses_nothing(
         await asyncio.gather(*(send(journaled, thing) for thing in sent[at : at + 3]))
     await settled(journaled)  # the first segment's files
     copy = tmp_path / "after"
-    harmed = disk.lose_power(journaled.data_dir, copy, HARMS[harm])
+    harmed = disk.lose_power(journaled.data_dir, copy, HARMS[harm], index == "the last rows are lost")
+    before = await journaled.index.instance(sent[40].sop)
     assert 10 < harmed < 30, "some by the journal, some by their own sync"
     if index == "the index is lost":
         for path in copy.glob("index.db*"):
@@ -147,6 +172,12 @@ async def test_a_power_loss_loses_nothing(
     try:
         assert await content(again) == {thing.sop: thing.encode() for thing in sent}
         assert len(files(again)) == len(sent)
+        after = await again.index.instance(sent[40].sop)
+        assert before is not None
+        assert after is not None
+        assert (after.calling, after.digest, after.path) == (before.calling, before.digest, before.path)
+        if harm != "nothing":
+            assert abs(after.received - before.received).total_seconds() < 0.001
         assert await again.index.missing() == []
         assert await again.index.quarantine() == ()
     finally:
@@ -208,12 +239,13 @@ async def test_what_was_refused_does_not_come_back(
 async def test_what_was_replaced_does_not_come_back(disk: Volatile, tmp_path: Path) -> None:
     options = ArchiveSettings(reserve_bytes=0, journal_bytes=SMALL, duplicates="overwrite")
     archive = await ready(tmp_path / "data", disk, options)
+    keep_index(archive.data_dir)
     old = Object()
     new = old.copy(description="NEWER")
     await send(archive, old)
     await send(archive, new)
     copy = tmp_path / "after"
-    disk.lose_power(archive.data_dir, copy, Path.unlink)
+    disk.lose_power(archive.data_dir, copy, Path.unlink, False)
     await archive.close()
     again = await Archive.open(copy, options)
     assert await content(again) == {old.sop: new.encode()}
@@ -345,7 +377,7 @@ async def test_a_journal_of_another_size_is_made_anew(tmp_path: Path) -> None:
 def record(number: int, size: int) -> Record:
     body = bytes((number + at) % 251 for at in range(size))
     meta = part10.encode(SECONDARY_CAPTURE, f"1.2.{number}", EXPLICIT, "SENDER", sha256(body).digest())
-    return Record(f"objects/{number:02x}/1.2/1.2.{number}.dcm", meta, body)
+    return Record(f"objects/{number:02x}/1.2/1.2.{number}.dcm", meta, body, 1e9 + number)
 
 
 def segment_of(records: list[Record], generation: int = 7, size: int = SMALL // 2) -> bytearray:
@@ -363,10 +395,11 @@ def segment_of(records: list[Record], generation: int = 7, size: int = SMALL // 
 
 
 def read(data: bytes | bytearray) -> list[Record]:
-    return [Record(path, meta, bytes(body)) for path, meta, body in journal.read(bytes(data))]
+    return [each._replace(body=None if each.body is None else bytes(each.body)) for each in journal.read(bytes(data))]
 
 
 RECORDS = [record(number, size) for number, size in enumerate((0, 1, 3000, 3724, 4096, 9000))]
+RECORDS.insert(4, Record(RECORDS[3].path, RECORDS[3].digest, None))
 
 
 def test_records_are_read_as_they_were_written() -> None:
