@@ -25,8 +25,9 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from struct import Struct
 from typing import Final, NamedTuple
@@ -47,6 +48,7 @@ _HEAD = Struct("<32sQI")
 _RECORD = Struct("<8sQIIIId")
 _ZEROS: Final = bytes(1 << 20)
 _AT_ONCE: Final = 128
+_BESIDE: Final = 1 << 17  # the sync of so much takes longer than handing it to a thread
 _IDLE_S: Final = 5.0
 
 
@@ -142,6 +144,7 @@ class Journal:
         self._segments = [_Segment(data_dir / FOLDER / name) for name in _NAMES]
         self._active = self._segments[0]
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pacstui-journal")
+        self._syncs = ThreadPoolExecutor(1, thread_name_prefix="pacstui-journal-sync")
         self._ready = threading.Event()
         self._serial = 0
         self._used_at = 0.0
@@ -202,41 +205,54 @@ class Journal:
         if self._size >= 16 * _BLOCK:
             self._thread.submit(self._prepare)
 
-    def append(self, records: Sequence[Record], folders: set[str]) -> bool:
-        """Make objects durable. ``folders`` are those that their files are named in.
+    def append(self, records: Sequence[Record], folders: set[str]) -> Callable[[], bool] | None:
+        """Write objects. ``folders`` are those that their files are named in.
 
         Returns
         -------
-        bool
-            False when there is no room at this moment: the files have to be synced one by one.
+        callable or None
+            Waits, and tells whether the objects are durable; their files have to be synced one by one if not. None
+            when there is no room at this moment, and nothing was written.
         """
         if not self._ready.is_set():
-            return False
-        parts: list[bytes | bytearray | memoryview] = []
-        total = 0
-        segment = self._active
+            return None
         wanted = sum(
             _RECORD.size + len(each.path) + len(each.meta) + len(each.body or b"") + _BLOCK for each in records
         )  # at most
-        if segment.at + wanted > self._size and not self.turn():
-            return False
+        if self._active.at + wanted > self._size and not self.turn():
+            return None
         segment = self._active
         if segment.at + wanted > self._size:
-            return False
+            return None
+        parts: list[bytes | bytearray | memoryview] = []
+        total = 0
         for record in records:
             encoded, length = _encode(record, segment.generation)
             parts += encoded
             total += length
         try:
             self._disk.write_at(segment.fd, parts, segment.at)
-            self._disk.sync_data(segment.fd)
+            syncing = None
+            if total >= _BESIDE:
+                syncing = self._syncs.submit(self._disk.sync_data, segment.fd)
+            else:
+                self._disk.sync_data(segment.fd)
         except OSError as error:
             self._give_up(error)
-            return False
+            return None
         segment.at += total
         segment.objects += [record.path for record in records]
         segment.folders |= folders
         self._used_at = time.monotonic()
+        return partial(self._synced, syncing)
+
+    def _synced(self, syncing: Future[None] | None) -> bool:
+        try:
+            if syncing is not None:
+                syncing.result()
+        except OSError as error:
+            self._give_up(error)
+            return False
         return True
 
     def take_back(self, path: str, digest: bytes) -> None:
@@ -284,6 +300,7 @@ class Journal:
     def close(self) -> bool:
         """Sync the files of everything journaled; return whether nothing has to be replayed."""
         self._thread.shutdown()
+        self._syncs.shutdown()
         done = [self._settle(segment) for segment in self._segments if segment.objects]
         settled = all(done)
         try:

@@ -291,13 +291,27 @@ class IngestLane:
         small = [
             job for job in placing if job.todo is Todo.STORE and job.body is not None and job.size <= LARGEST
         ]
-        if not small or not self._journal.append(
+        if not small:
+            return
+        durable = self._journal.append(
             [Record(job.path, job.meta, job.body, received) for job in small], {job.folder for job in small}
-        ):
+        )
+        if durable is None:
             return
         for job in small:
             job.journaled = True
             self._do_attempt(job, self._do_write_named)
+        if not durable():
+            for job in small:
+                if job.journaled:
+                    self._do_attempt(job, self._do_sync_late)
+
+    def _do_sync_late(self, job: Job) -> None:
+        """Sync the file of an object that the journal could not make durable after all."""
+        job.journaled = False
+        folder = self._folders.get(job.folder)
+        self._do_sync_named(job.name, folder)
+        self._folders.touched(job.folder)
 
     def _do_write_named(self, job: Job) -> None:
         """Write a journaled object's file under its name."""

@@ -331,21 +331,27 @@ async def test_after_an_end_in_order_everything_is_synced_and_nothing_replayed(t
 
 
 @pytest.mark.parametrize("step", ["write_at", "sync_data"])
+@pytest.mark.parametrize("size", [1000, 100_000], ids=["synced at once", "synced beside"])
 async def test_a_journal_that_fails_is_done_without(
-    journaled: Archive, disk: Volatile, monkeypatch: pytest.MonkeyPatch, step: str, caplog: pytest.LogCaptureFixture
-) -> None:
+    tmp_path: Path, disk: Volatile, monkeypatch: pytest.MonkeyPatch, step: str, size: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(journal, "_BESIDE", 50_000)
+    journaled = await ready(tmp_path / "data", disk, ArchiveSettings(reserve_bytes=0, journal_bytes=4 * SMALL))
+
     def fail(*_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     await send(journaled, Object())
     monkeypatch.setattr(disk, step, fail)
-    thing = Object()
+    thing = Object(pixels=bytes(size))
     stored = await send(journaled, thing)
     assert (stored.new, stored.status) == (True, 0)
     assert journaled.path_of(stored.path).stat().st_ino in disk.synced
     assert "synced one by one from now on" in caplog.text
     await send(journaled, Object())
     assert caplog.text.count("one by one") == 1
+    await journaled.close()
 
 
 @pytest.mark.parametrize("why", ["no room", "switched off", "a file in its way"])
