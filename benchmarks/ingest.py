@@ -62,8 +62,9 @@ def main() -> None:
         for size, associations, count in CASES:
             rates: dict[str, list[float]] = {name: [] for name in names}
             for turn in range(options.rounds):
+                folder = Path(scratch) / f"{size}-{associations}-{turn}"
                 for name in names:
-                    rates[name].append(measure(name, Path(scratch) / f"{size}-{associations}-{turn}", size, associations, count))
+                    rates[name].append(measure(name, folder, size, associations, count))
             row = {"size": size, "associations": associations}
             for name in names:
                 row[name] = round(statistics.median(rates[name]))
