@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from functools import lru_cache
 from typing import Final
 
 from pacstui import __version__
+from pacstui.dicom.dictionary import uid_table
 
 IMPLEMENTATION_CLASS_UID: Final = "2.25.115354286517474905047880919637005001149"
 """Ours, on a root derived from a UUID (PS3.5 B.2)."""
@@ -160,23 +160,5 @@ def name_of(uid: str) -> str:
         return known
     if not uid.startswith("1.2.840.10008.") or not valid_uid(uid):
         return uid
-    entry = _dictionary().get(uid)
+    entry = uid_table().get(uid)
     return entry[0] if entry and entry[0] else uid
-
-
-@cache
-def _dictionary() -> dict[str, tuple[str, ...]]:
-    """Return pydicom's table of UIDs, without the rest of pydicom: that takes a quarter of a second to load, and this
-    is asked for while associations are served."""
-    package = find_spec("pydicom")
-    for folder in (package.submodule_search_locations or ()) if package is not None else ():
-        spec = spec_from_file_location("pacstui_uid_names", f"{folder}/_uid_dict.py")
-        if spec is not None and spec.loader is not None:
-            module = module_from_spec(spec)
-            try:
-                spec.loader.exec_module(module)
-            except OSError:  # another pydicom, with its table elsewhere
-                continue
-            found: dict[str, tuple[str, ...]] = getattr(module, "UID_dictionary", {})
-            return found
-    return {}
