@@ -21,6 +21,7 @@ C = cols.Column
 PAGE = 200
 MOST = 50_000
 """Rows that are kept at once; who looks for older ones is quicker with the search."""
+ONLY = {"conflicts": "Studies with objects of two patients", "missing": "Studies with objects that have no file"}
 COLUMNS = (
     C("received", 12, rank=1, role="dim"),
     C("patient", 16, grow=3, most=40, role="strong"),
@@ -50,16 +51,17 @@ class StudiesScreen(ConsoleScreen):
     ABOUT = (
         "Newest received first. Rows are fetched as you scroll, so a million studies open as fast as a hundred. "
         "/ looks in name, ID, accession number and description, over the whole archive. Enter shows a study's series. "
-        "~ behind a name: some of its text could not be decoded. r fetches the list anew; the upper edge says when "
-        "there is something new."
+        "~ behind a name: some of its text could not be decoded; ! before it: objects of another patient came under "
+        "this study. r fetches the list anew; the upper edge says when there is something new."
     )
-    KEYS = (keymap.Key("r", "refresh", "Fetch the list anew, newest studies first", "refresh"),)
+    KEYS = (keymap.Key("r", "refresh", "Fetch the list anew, all studies, newest first", "refresh"),)
 
     def __init__(self) -> None:
         super().__init__()
         self._next: int | None = None
         self._total = 0
         self._search = ""
+        self._only = ""
         self._turn = 0
         self._soon: Timer | None = None
         self._loaded_total = -1
@@ -75,7 +77,10 @@ class StudiesScreen(ConsoleScreen):
         privacy = self.console_app.privacy
         return (
             f"{row.received.astimezone():%d %b %H:%M}",
-            privacy.name(row.patient_name) + (" ~" if row.marked else ""),
+            (
+                ("! " if row.conflict else "") + privacy.name(row.patient_name) + (" ~" if row.marked else ""),
+                "warn" if row.conflict else "strong",
+            ),
             privacy.ident(row.patient_id, "(none)"),
             privacy.ident(day(row.birth_date)),
             safe(row.sex, 4),
@@ -97,20 +102,37 @@ class StudiesScreen(ConsoleScreen):
             self.action_refresh()
             return
         news = view.status.archive.studies - self._loaded_total
-        if not self._table.shown and news > 0 and not self._search and not self._loading:
+        if not self._table.shown and news > 0 and not self._search and not self._only and not self._loading:
             self.action_refresh()
             return
-        self._entitle(news if not self._search else 0)
+        self._entitle(news if not self._search and not self._only else 0)
         self._table.redraw()
 
     def _entitle(self, news: int = 0) -> None:
         table = self._table
-        table.title = Line("Studies  ", "title").add(count(self._total), "strong")
+        name = ONLY.get(self._only, "Studies")
+        table.title = Line(f"{name}  ", "title").add(count(self._total), "strong")
         table.title.add(f" found for {safe(self._search, 40)}" if self._search else "")
         table.note = Line(f"\u2191 {count(news)} new: r", "accent") if news > 0 else None
 
+    def limit_to(self, only: str) -> None:
+        """Show only the studies with a problem of a kind, until r or esc."""
+        self._only = only
+        self._begin()
+
     def action_refresh(self) -> None:
-        """Begin at the newest."""
+        """Begin at the newest, with all studies."""
+        self._only = ""
+        self._anew()
+
+    def action_back(self) -> None:
+        """Show all studies again, else go back."""
+        if self._only and not self._search:
+            self.action_refresh()
+        else:
+            super().action_back()
+
+    def _anew(self) -> None:
         self._turn += 1
         self.console_app.keep(self._load(None, self._turn))
 
@@ -125,7 +147,7 @@ class StudiesScreen(ConsoleScreen):
         holds = view.status.archive.studies if view else 0
         self._loading = True
         page: StudyPage | None = await app.fetch(
-            app.client.studies.list(search=self._search, limit=PAGE, before=before)
+            app.client.studies.list(search=self._search, limit=PAGE, before=before, only=self._only)
         )
         self._loading = False
         if not self.is_attached:
@@ -151,6 +173,8 @@ class StudiesScreen(ConsoleScreen):
                 "Names match by their beginning or any part; esc clears.",
             ]
             if self._search
+            else [f"{ONLY[self._only]}: none any more. r shows all."]
+            if self._only
             else ["The archive is empty. Send a study to this node, or import files:", "  pacstui import PATH"]
         )
         self._entitle()
@@ -170,7 +194,7 @@ class StudiesScreen(ConsoleScreen):
     def _begin(self) -> None:
         self._table.cursor = None
         self._table.top = 0
-        self.action_refresh()
+        self._anew()
 
     @on(RowTable.Chosen)
     def _open(self, event: RowTable.Chosen) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from textual.widget import Widget
 
@@ -70,8 +71,16 @@ class StudyPagePanel(Panel):
             f"{'/'.join(safe(m, 16) for m in row.modalities)}",
         )
         senders = ", ".join(safe(c, 32) for c in self.detail.calling)
-        fact("received", f"{row.received.astimezone():%Y-%m-%d %H:%M:%S}" + (f" from {senders}" if senders else ""))
+        sent = f" from {senders}" if senders else ""
+        late = row.changed.astimezone()
+        last = "" if late - row.received < timedelta(seconds=1) else f", last object {late:%Y-%m-%d %H:%M:%S}"
+        fact("received", f"{row.received.astimezone():%Y-%m-%d %H:%M:%S}{last}{sent}")
         fact("UID", safe(row.study, 80), "dim")
+        if row.conflict:
+            fact("doubtful", privacy.sentence(f"! {safe(row.conflict, 300)}"), "warn")
+        if self.detail.missing:
+            missing = f"x {plural(self.detail.missing, 'object')} without file: pacstui storage missing tells which"
+            fact("missing", missing, "fail")
         if row.marked:
             fact("mark", "~ some text could not be decoded with its declared character set; the bytes are kept", "warn")
         widths = cols.share(SERIES, width)

@@ -48,5 +48,11 @@ async def problem(app: ConsoleApp, screen: str) -> None:
     """Go to the screen that shows more of a problem."""
     if screen == "storage":
         await follow(app, ("storage", 0))
+    elif screen.startswith("studies:"):
+        from screens.studies import StudiesScreen
+
+        await app.action_mode("studies")
+        if isinstance(app.screen, StudiesScreen):
+            app.screen.limit_to(screen.partition(":")[2])
     elif screen in app.MODES:
         await app.action_mode(screen)

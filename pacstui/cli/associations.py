@@ -14,7 +14,7 @@ _RESULTS = ("accepted", "refused by user", "refused", "unknown service", "no tra
 
 def _list(rows: list[dict[str, Any]]) -> list[str]:
     return table(
-        ["id", "calling", "called", "address", "state", "doing", "images", "failed", "per s", "received", "since"],
+        ["id", "calling", "called", "address", "state", "doing", "images", "failed", "per s", "received", "for"],
         (
             [r["id"], r["peer"] or r["calling"], r["called"], r["address"], r["state"], r["doing"], f"{r['stored']:,}",
              f"{r['failed']:,}", f"{r['rate']:.0f}", size(r["received_bytes"]), duration(r["seconds"])]
@@ -39,7 +39,7 @@ def _show(detail: dict[str, Any]) -> Iterator[str]:
     yield from table(
         ["id", "result", "service", "transfer syntax"],
         (
-            [c["id"], _RESULTS[c["result"]] if c["result"] in range(5) else c["result"],
+            [c["id"], _RESULTS[c["result"]] if c["result"] in range(5) else "not judged",
              c["abstract_name"] or c["abstract_syntax"], c["accepted"] or ", ".join(c["proposed"])]
             for c in detail["contexts"]
         ),

@@ -39,9 +39,17 @@ def _quarantine(rows: list[dict[str, Any]]) -> list[str]:
     )
 
 
+def _missing(rows: list[dict[str, Any]]) -> list[str]:
+    return table(
+        ["received", "from", "size", "study", "instance", "file"],
+        ([moment(r["at"]), r["calling"], size(r["bytes"]), r["study"], r["sop_instance"], r["path"]] for r in rows),
+        empty="every object of the index has its file, as far as was compared",
+    )
+
+
 app = group(
     "storage",
     "Space, growth and speed of the archive.",
-    {"show": _show, "quarantine": _quarantine},
+    {"show": _show, "quarantine": _quarantine, "missing": _missing},
     words={"limit": "At most so many, newest first."},
 )

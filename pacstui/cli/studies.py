@@ -14,11 +14,15 @@ def _day(text: str) -> str:
     return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdigit() else text or "-"
 
 
+def _who(row: dict[str, Any]) -> str:
+    return person(row["patient_name"]) + " (?)" * bool(row["marked"]) + " (!)" * bool(row["conflict"])
+
+
 def _rows(rows: list[dict[str, Any]]) -> list[str]:
     return table(
         ["date", "patient", "ID", "", "description", "series", "images", "size", "received", "study"],
         (
-            [_day(r["date"]), person(r["patient_name"]) + (" (?)" if r["marked"] else ""), r["patient_id"] or "-",
+            [_day(r["date"]), _who(r), r["patient_id"] or "-",
              "/".join(r["modalities"]), r["description"], r["series"], f"{r['instances']:,}", size(r["bytes"]),
              moment(r["received"]), r["study"]]
             for r in rows
@@ -29,6 +33,9 @@ def _rows(rows: list[dict[str, Any]]) -> list[str]:
 
 def _list(page: dict[str, Any]) -> Iterator[str]:
     yield from _rows(page["rows"])
+    for row in page["rows"]:
+        if row["conflict"]:
+            yield f"(!) {row['study']}: {row['conflict']}"
     if page["next"] is not None:
         yield ""
         yield f"{len(page['rows'])} of {plural(page['total'], 'study', 'studies')}; older ones: --before {page['next']}"
@@ -40,8 +47,13 @@ def _show(detail: dict[str, Any]) -> Iterator[str]:
     yield f"born {_day(row['birth_date'])}, {row['sex'] or 'sex unknown'}"
     yield f"{_day(row['date'])} {row['description']}, accession {row['accession'] or '-'}"
     yield f"{row['study']}, {plural(row['instances'], 'instance')}, {size(row['bytes'])}"
-    yield f"last received {moment(row['received'])}"
+    first, last = moment(row["received"]), moment(row["changed"])
+    yield f"received {first}" + (f", the last object {last}" if last != first else "")
     yield f"sent by {', '.join(detail['calling']) or '-'}"
+    if row["conflict"]:
+        yield f"doubtful: {row['conflict']}"
+    if detail["missing"]:
+        yield f"{plural(detail['missing'], 'object')} without file: pacstui storage missing"
     if row["marked"]:
         yield "some text could not be decoded; the objects are stored as they came"
     yield ""
@@ -62,6 +74,7 @@ app = group(
     words={
         "search": "A word in name, patient ID, accession number or description.",
         "limit": "At most so many.",
+        "only": "conflicts: with objects of two patients; missing: with objects that have no file.",
         "before": "Go on after the page that ended with this number.",
         "study": "Study Instance UID.",
     },

@@ -35,7 +35,8 @@ class AssociationRow:
 
 @dataclass(frozen=True, slots=True)
 class ContextRow:
-    """A proposed presentation context: names in words, ``result`` 0 to 4 (PS3.8 9.3.3.2)."""
+    """A proposed presentation context: names in words, ``result`` 0 to 4 (PS3.8 9.3.3.2), -1 where the association was
+    refused before contexts were judged."""
 
     id: int
     abstract_syntax: str

@@ -54,6 +54,19 @@ class QuarantineRow:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class MissingRow:
+    """An object of the index whose file is not there or has another length: what it is and where the file should be."""
+
+    sop_instance: str
+    series: str
+    study: str
+    path: str
+    bytes: int
+    calling: str
+    at: datetime
+
+
 class Storage(Protocol):
     """The archive's disk."""
 
@@ -62,3 +75,6 @@ class Storage(Protocol):
 
     @action("quarantine", "List objects that were set aside", permission="storage.view")
     async def quarantine(self, limit: int = 100) -> tuple[QuarantineRow, ...]: ...
+
+    @action("missing", "List objects of the index that have no file", permission="storage.view")
+    async def missing(self, limit: int = 100) -> tuple[MissingRow, ...]: ...

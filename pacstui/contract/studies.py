@@ -14,6 +14,8 @@ class StudyRow:
     """One study. Text is as the index has it (decoded, else with replacement characters and ``marked`` true).
 
     ``date`` and ``time`` are DICOM DA and TM as normalised for the index, empty if unknown. ``key`` orders the list.
+    ``received`` is when the first object came, ``changed`` when the last one did. ``conflict`` says which other
+    patient's objects came under this study, empty if none did.
     """
 
     key: int
@@ -33,6 +35,8 @@ class StudyRow:
     bytes: int
     received: datetime
     marked: bool
+    changed: datetime
+    conflict: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +63,12 @@ class SeriesRow:
 
 @dataclass(frozen=True, slots=True)
 class StudyDetail:
-    """A study with its series."""
+    """A study with its series. ``missing`` counts objects without file."""
 
     row: StudyRow
     series: tuple[SeriesRow, ...]
     calling: tuple[str, ...]
+    missing: int = 0
 
 
 class Studies(Protocol):
@@ -71,7 +76,9 @@ class Studies(Protocol):
 
     @action("list", "List studies, newest first; a word filters by name, ID, accession or description",
             permission="studies.view")
-    async def list(self, search: str = "", limit: int = 100, before: int | None = None) -> StudyPage: ...
+    async def list(
+        self, search: str = "", limit: int = 100, before: int | None = None, only: str = ""
+    ) -> StudyPage: ...
 
     @action("show", "Show a study and its series", permission="studies.view")
     async def show(self, study: str) -> StudyDetail: ...

@@ -76,6 +76,7 @@ CREATE TABLE studies (
     UNIQUE (study)
 );
 CREATE INDEX studies_accession ON studies (accession_key) WHERE accession_key != '';
+CREATE INDEX studies_conflict ON studies (id) WHERE conflict != '';
 CREATE INDEX studies_date ON studies (date);
 CREATE INDEX studies_name ON studies (name_key);
 CREATE INDEX studies_other_name ON studies (other_name_key) WHERE other_name_key != '';
@@ -124,4 +125,5 @@ CREATE TABLE instances (
     FOREIGN KEY(series) REFERENCES series (id),
     UNIQUE (sop_instance)
 );
+CREATE INDEX instances_missing ON instances (series) WHERE missing != 0;
 CREATE INDEX instances_series ON instances (series);

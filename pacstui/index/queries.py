@@ -14,7 +14,7 @@ from sqlalchemy.dialects import sqlite
 from pacstui.contract.storage import DayUse, QuarantineRow
 from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
 from pacstui.db import Database
-from pacstui.errors import NotFound
+from pacstui.errors import BadRequest, NotFound
 from pacstui.index import tables as t
 from pacstui.index.fold import fold
 
@@ -86,7 +86,8 @@ def moment(microseconds: int) -> datetime:
 def _columns() -> list[sa.ColumnElement[Any]]:
     s = t.studies.c
     return [s.id, s.study, s.patient_name, s.patient_id, s.issuer, s.birth_date, s.sex, s.date, s.time, s.modalities,
-            s.description, s.accession, s.series, s.instances, s.bytes, s.received, s.marked, s.calling]  # fmt: skip
+            s.description, s.accession, s.series, s.instances, s.bytes, s.received, s.marked, s.calling, s.changed,
+            s.conflict]  # fmt: skip
 
 
 def study_row(row: Sequence[Any]) -> StudyRow:
@@ -96,6 +97,7 @@ def study_row(row: Sequence[Any]) -> StudyRow:
         key=row[0], study=row[1], patient_name=row[2], patient_id=row[3], issuer=row[4], birth_date=row[5], sex=row[6],
         date=row[7], time=row[8], modalities=modalities, description=row[10], accession=row[11], series=row[12],
         instances=row[13], bytes=row[14], received=moment(row[15]), marked=bool(row[16]),
+        changed=moment(row[18]), conflict=row[19],
     )  # fmt: skip
 
 
@@ -121,7 +123,9 @@ class Index:
         """Return the totals."""
         return await self._db.read(_counts)
 
-    async def studies(self, search: str = "", limit: int = 100, before: int | None = None) -> StudyPage:
+    async def studies(
+        self, search: str = "", limit: int = 100, before: int | None = None, only: str = ""
+    ) -> StudyPage:
         """Return a page of studies, newest arrival first.
 
         Parameters
@@ -134,6 +138,9 @@ class Index:
             Rows at most, 1 to 1000.
         before
             Cursor: the ``next`` of the page before.
+        only
+            ``conflicts`` for studies that objects of two patients came for, ``missing`` for those with objects that
+            have no file; ``search`` is then any part.
 
         Returns
         -------
@@ -144,6 +151,11 @@ class Index:
         limit = max(1, min(limit, 1000))
         word = fold(search)
         top = _TOP if before is None else before
+        if only:
+            statement = _ONLY.get(only)
+            if statement is None:
+                raise BadRequest(f"there is no list of {only}", f"one of {', '.join(_ONLY)}")
+            return await self._db.read(lambda c: _only(c, statement, word, limit, top))
         if word:
             return await self._db.read(lambda c: _search(c, word, limit, top))
         return await self._db.read(lambda c: _page(c, limit, top))
@@ -179,12 +191,16 @@ class Index:
         rows = await self._db.read(lambda c: _QUARANTINE.all(c, most=limit))
         return tuple(QuarantineRow(row[0], moment(row[1]), *row[2:]) for row in rows)
 
-    async def conflicts(self, limit: int = 100) -> list[tuple[str, str]]:
-        """Return UID and reason of studies that objects of more than one patient came for, newest first."""
-        return [tuple(row) for row in await self._db.read(lambda c: _CONFLICTS.all(c, most=limit))]
+    async def doubts(self, most: int = 1000) -> tuple[int, int]:
+        """Return how many objects have no file, and how many studies have objects of two patients; ``most`` at most."""
+
+        def count(connection: sqlite3.Connection) -> tuple[int, int]:
+            return _MISSING_COUNT.first(connection, most=most)[0], _CONFLICT_COUNT.first(connection, most=most)[0]
+
+        return await self._db.read(count)
 
     async def missing(self, limit: int = 100) -> list[Instance]:
-        """Return objects whose file was not found."""
+        """Return objects whose file was not found, newest first."""
         return [_instance(row) for row in await self._db.read(lambda c: _MISSING.all(c, most=limit))]
 
 
@@ -235,10 +251,38 @@ _QUARANTINE = Statement(
               t.quarantine.c.reason, t.quarantine.c.path, t.quarantine.c.bytes)
     .order_by(t.quarantine.c.id.desc()).limit(_most())
 )  # fmt: skip
-_CONFLICTS = Statement(
-    sa.select(t.studies.c.study, t.studies.c.conflict)
-    .where(t.studies.c.conflict != "").order_by(t.studies.c.id.desc()).limit(_most())
-)  # fmt: skip
+# Written out, not as parameters: SQLite uses a partial index only where it sees that the condition holds.
+_IN_CONFLICT = sa.text("studies.conflict != ''")
+_IS_MISSING = sa.text("instances.missing != 0")
+
+
+def _some(condition: sa.ColumnElement[bool] | sa.TextClause) -> Statement:
+    return Statement(
+        sa.select(*_columns())
+        .where(condition, t.studies.c.id < sa.bindparam("before"))
+        .where(sa.func.instr(t.studies.c.search, sa.bindparam("word")) > 0)
+        .order_by(t.studies.c.id.desc())
+        .limit(_most())
+    )
+
+
+def _how_many(select: sa.Select[Any]) -> Statement:
+    return Statement(sa.select(sa.func.count()).select_from(select.limit(_most()).subquery()))
+
+
+_STUDIES_MISSING = (
+    sa.select(t.series.c.study)
+    .select_from(t.instances.join(t.series, t.instances.c.series == t.series.c.id))
+    .where(_IS_MISSING)
+)
+_ONLY = {"conflicts": _some(_IN_CONFLICT), "missing": _some(t.studies.c.id.in_(_STUDIES_MISSING))}
+_CONFLICT_COUNT = _how_many(sa.select(t.studies.c.id).where(_IN_CONFLICT))
+_MISSING_COUNT = _how_many(sa.select(t.instances.c.id).where(_IS_MISSING))
+_MISSING_IN = Statement(
+    sa.select(sa.func.count())
+    .select_from(t.instances.join(t.series, t.instances.c.series == t.series.c.id))
+    .where(_IS_MISSING, t.series.c.study == sa.bindparam("key"))
+)
 
 
 def _instance_select() -> sa.Select[Any]:
@@ -261,7 +305,7 @@ _OF_SERIES = Statement(
     .order_by(t.instances.c.id)
 )
 _MISSING = Statement(
-    _instance_select().where(t.instances.c.missing != 0).order_by(t.instances.c.id.desc()).limit(_most())
+    _instance_select().where(_IS_MISSING).order_by(t.instances.c.id.desc()).limit(_most())
 )
 
 
@@ -275,6 +319,15 @@ def _page(connection: sqlite3.Connection, limit: int, before: int) -> StudyPage:
         rows=tuple(study_row(row) for row in rows[:limit]),
         next=rows[limit - 1][0] if len(rows) > limit else None,
         total=_TOTALS.first(connection)[1],
+    )
+
+
+def _only(connection: sqlite3.Connection, statement: Statement, word: str, limit: int, before: int) -> StudyPage:
+    rows = statement.all(connection, before=before, word=word, most=_COUNT_LIMIT + 1)
+    return StudyPage(
+        rows=tuple(study_row(row) for row in rows[:limit]),
+        next=rows[limit - 1][0] if len(rows) > limit else None,
+        total=len(rows),
     )
 
 
@@ -307,7 +360,8 @@ def _detail(connection: sqlite3.Connection, study: str) -> StudyDetail:
     if row is None:
         raise NotFound(f"The archive has no study {study}", "It may have been deleted; refresh the list")
     series = tuple(SeriesRow(*each) for each in _SERIES.all(connection, study=row[0]))
-    return StudyDetail(study_row(row), series, tuple(row[17].split("\\")) if row[17] else ())
+    missing = _MISSING_IN.first(connection, key=row[0])[0]
+    return StudyDetail(study_row(row), series, tuple(row[17].split("\\")) if row[17] else (), missing)
 
 
 def _instance(row: Sequence[Any]) -> Instance:

@@ -78,6 +78,7 @@ sa.Index("studies_other_name", studies.c.other_name_key, sqlite_where=studies.c.
 sa.Index("studies_patient_id", studies.c.patient_id_key)
 sa.Index("studies_accession", studies.c.accession_key, sqlite_where=studies.c.accession_key != "")
 sa.Index("studies_date", studies.c.date)
+sa.Index("studies_conflict", studies.c.id, sqlite_where=studies.c.conflict != "")
 
 series = sa.Table(
     "series",
@@ -126,6 +127,7 @@ instances = sa.Table(
     _count("missing"),
 )
 sa.Index("instances_series", instances.c.series)
+sa.Index("instances_missing", instances.c.series, sqlite_where=instances.c.missing != 0)
 
 daily = sa.Table(
     "daily",

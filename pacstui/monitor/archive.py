@@ -13,7 +13,7 @@ from pacstui.archive.imports import Skipped
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.node import ArchivePart
-from pacstui.contract.storage import DayUse, QuarantineRow, StorageView
+from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageView
 from pacstui.contract.studies import StudyDetail, StudyPage
 from pacstui.index.queries import Counts
 from pacstui.monitor.problems import Problems
@@ -25,6 +25,7 @@ _TREND_DAYS = 3
 _LOW_SHARE = 0.05
 _RECOUNT_S = 15.0
 _DAYS_SHOWN = 60
+_DOUBTS = 1001
 
 
 def growth(days: Sequence[DayUse], today: date) -> float:
@@ -45,6 +46,11 @@ def full_on(free: int, reserve: int, per_day: float, today: date) -> date | None
         return None
     left = max(0, free - reserve) / per_day
     return today + timedelta(days=int(left)) if left < 100_000 else None
+
+
+def _some(count: int, one: str, many: str = "") -> str:
+    """Return a count in words, where counting stopped at `_DOUBTS`."""
+    return f"{count - 1:,} or more {many or one + 's'}" if count >= _DOUBTS else plural(count, one, many)
 
 
 class ArchiveRoom:
@@ -78,8 +84,7 @@ class ArchiveRoom:
         self._days = await index.days(_DAYS_SHOWN)
         if old:
             self._counted = now
-            self._missing = len(await index.missing(1000))
-            self._conflicts = len(await index.conflicts(1000))
+            self._missing, self._conflicts = await index.doubts(_DOUBTS)
 
     def _check(self) -> Iterable[tuple[str, str, str, str, str]]:
         view = self._view()
@@ -99,8 +104,9 @@ class ArchiveRoom:
             yield from self._space_runs_out(view)
         if self._missing:
             yield (
-                "objects-missing", "fail", f"{plural(self._missing, 'object')} of the index has no file",
-                "restore them from a backup; pacstui doctor lists them", "storage",
+                "objects-missing", "fail", f"{_some(self._missing, 'object')} of the index without file",
+                "which: pacstui storage missing; restore them from a backup, send or import them again",
+                "studies:missing",
             )
         if self._counts.quarantined:
             yield (
@@ -109,8 +115,9 @@ class ArchiveRoom:
             )
         if self._conflicts:
             yield (
-                "conflicts", "note", f"{plural(self._conflicts, 'study', 'studies')} with objects of two patients",
-                "find out which patient is right and correct it at the modality", "studies",
+                "conflicts", "note", f"{_some(self._conflicts, 'study', 'studies')} with objects of two patients",
+                "which: pacstui studies list --only conflicts; find out which patient is right, correct it at the "
+                "modality", "studies:conflicts",
             )
 
     def _space_runs_out(self, view: StorageView) -> Iterable[tuple[str, str, str, str, str]]:
@@ -165,6 +172,13 @@ class ArchiveRoom:
     async def quarantine(self, limit: int = 100) -> tuple[QuarantineRow, ...]:
         return await self._archive.index.quarantine(max(1, min(limit, 1000)))
 
+    async def missing(self, limit: int = 100) -> tuple[MissingRow, ...]:
+        rows = await self._archive.index.missing(max(1, min(limit, 1000)))
+        return tuple(
+            MissingRow(each.sop_instance, each.series, each.study, each.path, each.size, each.calling, each.received)
+            for each in rows
+        )
+
     async def import_one(self, source: str, read: Callable[[], Awaitable[bytes]]) -> dict[str, Any]:
         """Take one DICOM file that the command line streams in.
 
@@ -199,8 +213,10 @@ class StudiesRoom:
     def __init__(self, archive: Archive) -> None:
         self._index = archive.index
 
-    async def list(self, search: str = "", limit: int = 100, before: int | None = None) -> StudyPage:
-        return await self._index.studies(search, limit, before)
+    async def list(
+        self, search: str = "", limit: int = 100, before: int | None = None, only: str = ""
+    ) -> StudyPage:
+        return await self._index.studies(search, limit, before, only)
 
     async def show(self, study: str) -> StudyDetail:
         return await self._index.study(study)

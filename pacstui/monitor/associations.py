@@ -23,6 +23,7 @@ from pacstui.dicom.dimse import Command, Field, name
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.service import Refused
 from pacstui.dicom.uids import name_of
+from pacstui.dicom.ul.pdu import AssociateRequest
 from pacstui.equipment.book import PeerBook
 from pacstui.errors import NotFound
 from pacstui.monitor.arriving import Arriving
@@ -35,6 +36,9 @@ JUST_ENDED_S = 10.0
 _JUST_ENDED = 100
 _TIMELINE = 40
 _FAILURES_TOLD = 20
+_CONTEXTS_KEPT = 32
+_SYNTAXES_KEPT = 8
+_NOT_JUDGED = -1
 
 
 @dataclass(slots=True)
@@ -104,6 +108,12 @@ def answer_in_words(result: int, source: int, reason: int) -> str:
     return f"A-ASSOCIATE-RJ, {how}, {_SOURCES.get(source, 'unknown source')}, {told} ({result}/{source}/{reason})"
 
 
+def software(version: str, uid: str) -> str:
+    """Return what the caller calls itself: implementation version name, class UID in brackets (PS3.7 D.3.3.2)."""
+    version, uid = safe(version.strip(), 32), safe(uid, 64)
+    return f"{version} ({uid})" if version and uid else version or uid
+
+
 class Ledger:
     """Watches the listener and implements the noun ``associations``."""
 
@@ -149,7 +159,7 @@ class Ledger:
             )
             for c in association.contexts
         )
-        entry.implementation = safe(association.implementation, 100)
+        entry.implementation = software(*association.implementation)
         entry.max_pdu = association.max_pdu_send
         accepted = sum(not c.result for c in association.contexts)
         self._moment(entry, f"accepted, {accepted} of {plural(len(association.contexts), 'context')}")
@@ -171,6 +181,8 @@ class Ledger:
         entry.title = f"Refused: {safe(refused.text)}"
         entry.answer = answer_in_words(refused.result, refused.source, refused.reason)
         entry.hint = safe(refused.hint)
+        if refused.request is not None:
+            self._proposed(entry, refused.request)
         self._moment(entry, "refused")
         self._remember(entry)
         key = (refused.calling, refused.called, refused.address[0], refused.text)
@@ -192,6 +204,21 @@ class Ledger:
                 refused.reason, refused.text, refused.hint,
             )
         )
+
+    def _proposed(self, entry: _Entry, request: AssociateRequest) -> None:
+        """Keep what a refused caller wanted, within bounds: anybody can send such requests."""
+        user = request.user
+        entry.implementation = software(user.implementation_version, user.implementation_uid)
+        entry.max_pdu = user.max_length or 0
+        entry.contexts = tuple(
+            ContextRow(
+                c.id, safe(c.abstract_syntax, 64), safe(name_of(c.abstract_syntax), 64),
+                tuple(safe(name_of(ts), 64) for ts in c.transfer_syntaxes[:_SYNTAXES_KEPT]), "", _NOT_JUDGED,
+            )
+            for c in request.contexts[:_CONTEXTS_KEPT]
+        )
+        if len(request.contexts) > _CONTEXTS_KEPT:
+            self._moment(entry, f"proposed {len(request.contexts)} contexts, {_CONTEXTS_KEPT} are kept here")
 
     def closed(self, association: Association, how: str, detail: str) -> None:
         entry = self._open.pop(association.id, None)

@@ -123,9 +123,12 @@ async def test_case_049_a_study_stays_with_its_first_patient(archive: Archive) -
     (row,) = await rows(archive)
     assert (row.patient_id, row.patient_name, row.instances) == ("P1", "DOE^JANE", 2)
     assert (await archive.index.counts()).patients == 1
-    ((study, why),) = await archive.index.conflicts()
-    assert study == first.study
-    assert "P1" in why
+    await send(archive, Object())
+    assert await archive.index.doubts() == (0, 1)
+    page = await archive.index.studies(only="conflicts")
+    assert [(row.study, page.total, page.next) for row in page.rows] == [(first.study, 1, None)]
+    assert page.rows[0].conflict == "objects of patient P2 came under a study of P1"
+    assert (await archive.index.studies("nobody", only="conflicts")).rows == ()
     again = await send(archive, first.beside(patient="P2", name="ROE^RICHARD"))
     assert again.warnings == stored.warnings
 

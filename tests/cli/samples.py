@@ -131,8 +131,9 @@ STUDY = StudyRow(
     216_000_000,
     AT,
     False,
+    AT,
 )
-PLAIN_STUDY = StudyRow(4, "1.2.4", "DOE^JANE", "P2", "", "", "", "", "", ("MR",), NASTY, "", 1, 5, 100, AT, True)
+PLAIN_STUDY = StudyRow(4, "1.2.4", "DOE^JANE", "P2", "", "", "", "", "", ("MR",), NASTY, "", 1, 5, 100, AT, True, AT)
 STUDIES = StudyPage((STUDY, PLAIN_STUDY), 4, 9)
 STUDY_DETAIL = StudyDetail(STUDY, (SeriesRow("1.2.3.1", "1", "CT", "AXIAL", "CT1", 400, 200_000_000),), ("CT1",))
 FEED = (

@@ -25,7 +25,7 @@ from pacstui.contract.node import (
 from pacstui.contract.overview import View
 from pacstui.contract.peers import EchoResult, EchoStep, PeerRow
 from pacstui.contract.queue import DestinationRow, QueueView, ReceivingRow
-from pacstui.contract.storage import DayUse, QuarantineRow, StorageView
+from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageView
 from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
 from pacstui.errors import NotFound, NotRunning
 
@@ -83,6 +83,8 @@ def study_row(key: int, total: int) -> StudyRow:
         bytes=images * 524_288,
         received=when,
         marked=age == 4,
+        changed=when + timedelta(minutes=2),
+        conflict="objects of patient P7 came under a study of P8" if age == 6 else "",
     )
 
 
@@ -545,6 +547,10 @@ class _Storage(_Noun):
     async def show(self) -> StorageView:
         return self._call("storage.show").storage_view()
 
+    async def missing(self, limit: int = 100) -> tuple[MissingRow, ...]:
+        self._call("storage.missing", limit)
+        return ()
+
     async def quarantine(self, limit: int = 100) -> tuple[QuarantineRow, ...]:
         world = self._call("storage.quarantine", limit)
         return tuple(
@@ -619,8 +625,14 @@ class _Peers(_Noun):
 
 
 class _Studies(_Noun):
-    async def list(self, search: str = "", limit: int = 100, before: int | None = None) -> StudyPage:
-        world = self._call("studies.list", (search, limit, before))
+    async def list(
+        self, search: str = "", limit: int = 100, before: int | None = None, only: str = ""
+    ) -> StudyPage:
+        world = self._call("studies.list", (search, limit, before, *([only] if only else [])))
+        if only:
+            rows = tuple(study_row(key, world.total) for key in range(world.total, world.total - 50, -1))
+            doubtful = tuple(row for row in rows if row.conflict)
+            return StudyPage(doubtful, None, len(doubtful))
         start = world.total if before is None else before - 1
         if not search:
             keys = range(start, max(0, start - limit), -1)

@@ -324,7 +324,7 @@ class Association(Answering):
         log.debug("refused %s: %s", self.address[0], safe(refusal.text))
         codes = (refusal.result, refusal.source, refusal.reason)
         self._observer.refused(
-            Refused(self.id, self.calling, self.called, self.address, *codes, refusal.text, refusal.hint)
+            Refused(self.id, self.calling, self.called, self.address, *codes, refusal.text, refusal.hint, self.rq)
         )
 
     def _end(self, how: str, detail: str) -> None:

@@ -44,8 +44,8 @@ DEFAULT_TIMEOUTS: Final = Timeouts()
 class Refused:
     """A refused caller, for the observer.
 
-    AE titles are empty where no A-ASSOCIATE-RQ was read; the codes are 0 where no A-ASSOCIATE-RJ was sent. Text fields
-    hold what the network sent.
+    AE titles are empty and ``request`` is None where no A-ASSOCIATE-RQ was read; the codes are 0 where no
+    A-ASSOCIATE-RJ was sent. Text fields hold what the network sent.
     """
 
     association: int
@@ -57,6 +57,7 @@ class Refused:
     reason: int
     text: str
     hint: str
+    request: AssociateRequest | None = None
 
 
 class Policy(Judge, Protocol):

@@ -1,4 +1,4 @@
-"""What an index notes about itself."""
+"""What an index notes about itself; what is wrong in it is found without looking at all of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ def upgrade() -> None:
         sa.Column("value", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
+    op.create_index("studies_conflict", "studies", ["id"], sqlite_where=sa.text("conflict != ''"))
+    op.create_index("instances_missing", "instances", ["series"], sqlite_where=sa.text("missing != 0"))
 
 
 def downgrade() -> None:
+    op.drop_index("instances_missing", table_name="instances")
+    op.drop_index("studies_conflict", table_name="studies")
     op.drop_table("state")
