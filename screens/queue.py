@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from pacstui.contract.overview import View
 from pacstui.contract.queue import DestinationRow, ReceivingRow
-from pacstui.text import count, duration, safe, size
+from pacstui.text import count, duration, plural, safe, size
 from screens.base import ConsoleScreen
 from screens.widgets import columns as cols
 from screens.widgets.association_cells import rate
@@ -41,13 +41,20 @@ GOING = (
 )
 
 
+def _live_first(row: ReceivingRow) -> tuple[bool, float]:
+    """Order: what arrives now, the latest begun first; then what is complete, the latest ended first."""
+    live = row.state == "receiving"
+    return not live, -(row.first if live else row.last).timestamp()
+
+
 class QueueScreen(ConsoleScreen):
     """What arrives and what waits to go out."""
 
     TITLE_WORDS = "Queue"
     MODE = "queue"
     ABOUT = (
-        "Above, the studies that arrive now, one row each, until nothing more came for a while; Enter shows the study. "
+        "Above, the studies that arrive now, the latest begun first, then those that are complete; they leave after a "
+        "while. Enter shows the study. "
         "Below, what waits to be sent on, one row for each destination. Patients' names are hidden with P."
     )
 
@@ -102,9 +109,11 @@ class QueueScreen(ConsoleScreen):
     def show(self, view: View) -> None:
         arriving = self.query_one("#arriving", RowTable)
         live = sum(r.state == "receiving" for r in view.queue.receiving)
-        arriving.title = Line("Arriving  ", "title").add(count(live), "strong").add(" studies now")
-        arriving.note = Line(f"{view.queue.writing} objects being written", "dim") if view.queue.writing else None
-        arriving.show(view.queue.receiving)
+        name = "study" if live == 1 else "studies"
+        arriving.title = Line("Arriving  ", "title").add(count(live), "strong").add(f" {name} now")
+        writing = view.queue.writing
+        arriving.note = Line(f"{plural(writing, 'object')} being written", "dim") if writing else None
+        arriving.show(sorted(view.queue.receiving, key=_live_first))
         going = self.query_one("#going", RowTable)
         part = view.status.queue
         going.title = Line("Going out  ", "title").add(count(part.pending), "strong").add(" wait  ")

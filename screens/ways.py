@@ -36,7 +36,7 @@ async def _event(app: ConsoleApp, ident: int) -> None:
     row = next((r for r in app.feed if r.id == ident), None)
     if row is None:
         app.say("this event is not remembered any more")
-    elif row.association:
+    elif row.association and not row.instance:
         await follow(app, ("association", row.association))
     else:
         from screens.modals.event import EventPage

@@ -15,7 +15,8 @@ class FeedRow:
 
     ``level`` is info, warn or fail. ``source`` is a peer's name or a room's. ``association`` leads to its detail, 0 if
     there is none. ``count`` is how many like events this line stands for; a line that gathers one more takes the place
-    of the line ``replaces`` (0 for none).
+    of the line ``replaces`` (0 for none), which who has it should drop. ``instance`` is the SOP Instance UID that the
+    line is about, of several the last.
     """
 
     id: int
@@ -27,6 +28,7 @@ class FeedRow:
     association: int
     count: int
     replaces: int = 0
+    instance: str = ""
 
 
 class Feed(Protocol):

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pacstui import events
 from pacstui.bus import Bus
+from pacstui.contract import all_actions
 from pacstui.contract.feed import FeedRow
 from pacstui.text import plural, safe, size
 
@@ -106,8 +107,25 @@ def describe(event: events.Event) -> _Line | None:
             told = f"echo answered in {event.milliseconds:.0f} ms" if event.ok else f"echo failed: {event.detail}"
             return _Line("info" if event.ok else "warn", event.peer, told)
         case events.OperatorActed():
-            return _Line("info", event.who, f"{event.action} {event.target}".rstrip())
+            return _acted(event)
+        case events.InstanceStored() if not event.association:
+            return _imported(event)
     return None
+
+
+def _acted(event: events.OperatorActed) -> _Line | None:
+    if event.action == "peers.echo":
+        return None  # its outcome is told
+    action = all_actions().get(event.action)
+    label = action.label.partition(":")[0] if action is not None else event.action
+    return _Line("info", event.who, f"{label[:1].lower()}{label[1:]}" + (f": {event.target}" if event.target else ""))
+
+
+def _imported(event: events.InstanceStored) -> _Line:
+    """Tell of an instance that came by no association; many of them are one line."""
+    told = "instance imported" if event.new else "instance imported again, it was there already"
+    gather = f"import {event.calling} {event.new}"
+    return _Line("info", event.calling or "import", told, "", 0, gather, event.sop_instance)
 
 
 def _reconciled(event: events.ReconciliationDone) -> _Line | None:
@@ -159,6 +177,7 @@ class EventFeed:
             line.association,
             count,
             replaces,
+            safe(line.instance, 64),
         )
         self._rows[row.id] = row
         if len(self._rows) > KEPT:

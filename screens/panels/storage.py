@@ -9,11 +9,15 @@ from pacstui.text import plural, safe, size
 from screens.panels.live import LivePanel
 from screens.widgets.line import Line
 from screens.widgets.panel import Item, Section, words
-from screens.widgets.plot import bar, spark
+from screens.widgets.plot import bar, chart, spark
 
 
 def _ms(value: float) -> str:
     return f"{value:.1f} ms" if value else "-"
+
+
+def _tick(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
 
 
 class StoragePanel(LivePanel):
@@ -45,7 +49,9 @@ class StoragePanel(LivePanel):
             if days > 730:
                 when = f"in {days / 365.25:.0f} years ({store.full_on:%Y})"
             else:
-                day = f"{store.full_on:%-d %b}" if days < 300 and narrow else f"{store.full_on:%-d %b %Y}"
+                day = f"{store.full_on:%-d %b %Y}"
+                if narrow:
+                    day = f"{store.full_on:%-d %b}" if days < 300 else f"{store.full_on:%b %Y}"
                 when = f"{'! ' if near else ''}in {plural(days, 'day')} ({day})" if days > 0 else "! now"
             pair("full", when, "warn" if near else "text")
             if not narrow or height > 8:
@@ -64,14 +70,20 @@ class StoragePanel(LivePanel):
         lines_left = height - len(lines)
         if aside and lines_left > 1:
             pair("aside", f"! {plural(aside, 'object')}: Enter", "warn")
-        rest = height - len(lines)
-        if rest > 0:
-            mb = [value / 1e6 for value in view.rates.bytes]
+        by_day = self._days(view, width, height - len(lines) - 3)
+        rest = height - len(lines) - len(by_day)
+        mb = [value / 1e6 for value in view.rates.bytes]
+        if rest > 6:
+            each = min(8, (rest - 2) // 2)
+            lines += [Line("MB/s, the last two minutes", "dim"), *chart(mb, width, each, _tick, "plot")]
+            numbers = [float(v) for v in view.rates.instances]
+            lines += [Line("instances/s", "dim"), *chart(numbers, width, each, _tick, "plot-2", 5)]
+        elif rest > 0:
             lines.append(Line("MB/s   ", "dim").add(spark(mb, width - 7), "plot"))
             if rest > 1:
                 numbers = [float(v) for v in view.rates.instances]
                 lines.append(Line("inst/s ", "dim").add(spark(numbers, width - 7), "plot-2"))
-        lines.extend(self._days(view, width, height - len(lines) - 1))
+        lines.extend(by_day)
         return [
             Section(
                 Line("Storage", "title"),

@@ -93,6 +93,7 @@ class RowTable(Lines, Generic[T]):
         self.total = 0
         self.more = False
         self._asked = False
+        self._to_end = False
         self.cursor: Hashable | None = None
         self.top = 0
         self.unseen = 0
@@ -129,6 +130,9 @@ class RowTable(Lines, Generic[T]):
             self._places.update((self._ident(row), start + n) for n, row in enumerate(fresh))
         else:
             self._apply()
+        if self._to_end:
+            self._to_end = more
+            self._point(len(self._rows) - 1)
         self.redraw()
 
     def filter(self, text: str) -> None:
@@ -259,6 +263,7 @@ class RowTable(Lines, Generic[T]):
 
     def action_move(self, by: int) -> None:
         """Move the cursor by rows."""
+        self._to_end = False
         self._point(self._places.get(self.cursor, 0) + by)
         self.redraw()
 
@@ -269,7 +274,8 @@ class RowTable(Lines, Generic[T]):
         self.action_move(step)
 
     def action_edge(self, way: int) -> None:
-        """Go to the first row, or to the last one that is loaded."""
+        """Go to the first row, or to the last one; what is not loaded yet is asked for on the way."""
+        self._to_end = way > 0 and self.more
         self._point(0 if way < 0 else len(self._rows) - 1)
         self.redraw()
 

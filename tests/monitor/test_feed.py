@@ -77,3 +77,33 @@ def test_a_refused_instance_is_named_in_the_log_with_what_to_do(caplog: pytest.L
     assert f"CT1: instance refused, {status:04X}H: why it is so (association 7, instance 1.2.3.4) [" in refused
     assert "(association 7, instance 1.2.3.5) [" in aside
     assert feed.after(0, 9)[0].hint
+
+
+def _stored(clock: FakeClock, sop: str, new: bool = True, association: int = 0) -> events.InstanceStored:
+    return events.InstanceStored(
+        clock.now(), association, "IMPORT", sop, "1.2", "1.1", "DOE^JANE", "CT", "CHEST", 100, new
+    )
+
+
+def test_an_import_is_told_as_one_line() -> None:
+    clock, bus = FakeClock(), Bus()
+    feed = EventFeed(bus)
+    for number in range(50):
+        bus.publish(_stored(clock, f"1.3.{number}"))
+    bus.publish(_stored(clock, "1.3.0", new=False))
+    bus.publish(_stored(clock, "1.3.99", association=5))
+    assert [(row.source, row.text, row.count, row.instance) for row in feed.after(0, 100)] == [
+        ("IMPORT", "instance imported", 50, "1.3.49"),
+        ("IMPORT", "instance imported again, it was there already", 1, "1.3.0"),
+    ]
+
+
+def test_what_a_person_did_is_told_in_words() -> None:
+    clock, bus = FakeClock(), Bus()
+    feed = EventFeed(bus)
+    bus.publish(events.OperatorActed(clock.now(), "anna", "associations.abort", "17"))
+    bus.publish(events.OperatorActed(clock.now(), "anna", "peers.echo", "CT1"))
+    bus.publish(events.PeerEchoed(clock.now(), "CT1", True, 3.0, ""))
+    assert [(row.source, row.text) for row in feed.after(0, 100)] == [
+        ("anna", "abort an association: 17"), ("CT1", "echo answered in 3 ms"),
+    ]  # fmt: skip

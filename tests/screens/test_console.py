@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from pacstui.contract.feed import FeedRow
 from screens.widgets.row_table import RowTable
 from tests.screens.conftest import driven
 from tests.screens.fake_client import FakeClient, SteppedClient
@@ -247,7 +248,7 @@ async def test_studies_are_fetched_in_pages_and_searched_on_the_node():
         await console.shows("10,000")
         table = console.app.screen.query_one(RowTable)
         assert len(table._all) == 200
-        await console.press("end")
+        await console.press(*["pagedown"] * 10)
         await console.until(lambda: len(table._all) == 400, "the next page")
         await console.press("slash", *"anna")
         asked = [("studies.list", ("anna", 200, None))]
@@ -255,6 +256,52 @@ async def test_studies_are_fetched_in_pages_and_searched_on_the_node():
         await console.shows("found for anna")
         await console.press("enter", "enter")
         await console.shows("Series")
+
+
+async def test_end_goes_to_the_last_study_of_all():
+    client = SteppedClient(studies=1500)
+    async with driven(client) as console:
+        await console.press("4")
+        await console.shows("1,500")
+        await console.press("end")
+        await console.shows("of 1,500 ")
+        await console.shows("P000001")
+        table = console.app.screen.query_one(RowTable)
+        assert table.cursor == "1.2.826.0.1.3680043.8.498.1"
+        await console.press("home")
+        await console.shows("P001500")
+
+
+async def test_studies_of_two_patients_are_listed_alone_and_say_why():
+    from screens.ways import problem
+
+    client = SteppedClient()
+    async with driven(client) as console:
+        await problem(console.app, "studies:conflicts")
+        text = await console.shows("Studies with objects of two patients  1")
+        assert "! " in text
+        await console.press("enter")
+        text = await console.shows("doubtful")
+        assert "objects of patient P7 came under a study of P8" in text
+        await console.press("escape")
+        await console.shows("Studies with objects of two patients")
+        await console.press("escape")
+        await console.shows("Studies  10,000")
+
+
+async def test_an_event_of_an_instance_names_its_uid_and_leads_to_the_association():
+    client = SteppedClient()
+    ident = client._rows[0].id
+    client._feed.append(
+        FeedRow(len(client._feed) + 1, client.at, "warn", "CT1", "instance refused", "", ident, 1, 0, "1.2.3.4.5")
+    )
+    async with driven(client) as console:
+        await console.press("6")
+        await console.shows("instance refused")
+        await console.press("home", "enter")
+        await console.shows("SOP Instance UID: 1.2.3.4.5")
+        await console.press("enter")
+        await console.shows("Presentation contexts")
 
 
 async def test_a_study_shows_its_series_and_missing_ids_are_named():
