@@ -30,7 +30,7 @@ _PIECE = 1 << 20
 _AT_ONCE = 4
 _ANSWER_S = 600.0
 _REDRAW_S = 0.1
-_ORDER = ("stored", "duplicate", "set aside", "refused", "skipped")
+_ORDER = ("stored", "duplicate", "set aside", "refused", "skipped", "unknown")
 
 
 class Report:
@@ -118,18 +118,32 @@ def through_node(data_dir: Path, paths: list[Path], report: Callable[[FileResult
     """Stream the files to the running node, a few at once so that they share syncs and commits."""
     from pacstui.archive.importer import files_of
 
-    waiting: deque[Future[FileResult]] = deque()
+    waiting: deque[tuple[Path, Future[FileResult]]] = deque()
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         try:
             for path in files_of(paths, report):
-                waiting.append(pool.submit(_send, data_dir, path, source))
+                waiting.append((path, pool.submit(_send, data_dir, path, source)))
                 if len(waiting) > _AT_ONCE:
-                    report(waiting.popleft().result())
+                    report(waiting[0][1].result())
+                    waiting.popleft()
             while waiting:
-                report(waiting.popleft().result())
-        finally:
-            for future in waiting:
-                future.cancel()
+                report(waiting[0][1].result())
+                waiting.popleft()
+        except (PacsError, KeyboardInterrupt):
+            _tell_the_rest(waiting, report)
+            raise
+
+
+def _tell_the_rest(waiting: deque[tuple[Path, Future[FileResult]]], report: Callable[[FileResult], None]) -> None:
+    """Report on the files that were under way when something ended the import; those not begun are left out."""
+    from pacstui.archive.importer import FileResult
+
+    begun = [(path, future) for path, future in waiting if not future.cancel()]
+    for path, future in begun:
+        try:
+            report(future.result())
+        except PacsError:
+            report(FileResult(str(path), "unknown", "the node ended before it answered; import it again"))
 
 
 async def directly(loaded: Loaded, paths: list[Path], report: Callable[[FileResult], None], source: str) -> None:
@@ -155,7 +169,8 @@ def import_files(
     """Take files and folders into the archive. Exit 0 when no file was refused, else 1.
 
     Each file is stored, a duplicate (that very content is there), set aside (other content under a known UID),
-    refused, or skipped (no DICOM object). Works with and without a running node.
+    refused, or skipped (no DICOM object); unknown where the node ended before it answered. Works with and without a
+    running node.
     """
     from pacstui.configuration import load
 
