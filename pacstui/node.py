@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from pacstui import __version__, logs
@@ -32,12 +31,34 @@ from pacstui.monitor.logbook import Logbook
 from pacstui.monitor.problems import Problems
 from pacstui.monitor.rates import Throughput
 from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom, QueueRoom
+from pacstui.places import claim
 from pacstui.services.policy import Admission
 from pacstui.services.storage import StorageService
 from pacstui.services.table import ServiceTable
+from pacstui.settings import Settings
 
 log = logging.getLogger("pacstui.node")
 _LOOKUP_S = 300.0
+
+
+_AT_ONCE = {("node", "log_level")} | {
+    ("dicom", key)
+    for key in (
+        "ae_title", "aliases", "check_called_ae", "unknown_callers", "check_peer_host", "max_associations",
+        "max_associations_per_host", "unknown_sop_classes",
+    )
+}  # fmt: skip
+"""Settings that a reload changes; peers are another. The console's own are read by each console."""
+
+
+def _changed(old: Settings, new: Settings) -> list[tuple[str, str]]:
+    """Return section and key of the node's settings that differ."""
+    return [
+        (section, key)
+        for section in ("node", "dicom", "archive", "database")
+        for key in type(getattr(old, section)).model_fields
+        if getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
+    ]
 
 
 class Node:
@@ -111,6 +132,7 @@ class Node:
             observer=ledger,
             timeouts=Timeouts(artim=dicom.artim_s, idle=dicom.idle_s, message=dicom.message_s),
             limits=Limits(max_pdu=dicom.max_pdu),
+            max_connections=dicom.max_associations,
             clock=clock,
         )
         port = await listener.start(dicom.host, dicom.port)
@@ -173,18 +195,9 @@ class Node:
         self._book.replace(new.peers)
         self._admission.replace(new.dicom)
         self._ledger.limit = new.dicom.max_associations
+        self._listener.bound(new.dicom.max_associations)
         logging.getLogger().setLevel(new.node.log_level.upper())
-        later = [
-            name
-            for name, before, after in (
-                ("[node] data_dir", old.node.data_dir, new.node.data_dir),
-                ("[dicom] host", old.dicom.host, new.dicom.host),
-                ("[dicom] port", old.dicom.port, new.dicom.port),
-                ("[archive]", old.archive, new.archive),
-                ("[database]", old.database, new.database),
-            )
-            if before != after
-        ]
+        later = [f"[{section}] {key}" for section, key in _changed(old, new) if (section, key) not in _AT_ONCE]
         log.info("configuration reloaded%s", f"; only at the next start: {', '.join(later)}" if later else "")
         await self._look_up_hosts()
 
@@ -236,24 +249,6 @@ def _run_loop(main: Awaitable[None]) -> None:
         runner.run(main)  # type: ignore[arg-type]
 
 
-def prepare(data_dir: Path) -> None:
-    """Make the data directory, readable by its owner only.
-
-    Raises
-    ------
-    PacsError
-        When it cannot be made or written.
-    """
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not os.access(data_dir, os.W_OK | os.X_OK):
-            raise PermissionError(13, "not writable by this user")
-    except OSError as fault:
-        raise PacsError(
-            f"the data directory {data_dir} cannot be used: {fault.strerror}", "correct its rights, or [node] data_dir"
-        ) from fault
-
-
 def _hold_standard_streams() -> None:
     """Open /dev/null for each standard stream that is closed, so that no socket or database gets its number."""
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
@@ -266,7 +261,7 @@ def run(loaded: Loaded, *, log_json: bool = False) -> int:
     _hold_standard_streams()
     logs.configure(loaded.settings.node.log_level, as_json=log_json)
     try:
-        prepare(loaded.settings.node.data_dir)
+        claim(loaded.settings.node.data_dir)
         _run_loop(_main(loaded))
     except PacsError as fault:
         log.error("%s", fault)

@@ -54,7 +54,8 @@ class PeersScreen(ConsoleScreen):
         table.title = Line("Peers", "title")
         table.empty = [
             "No peer is known. Programs on this machine may send all the same; add",
-            "equipment to the settings file and restart the node:",
+            "equipment to the settings file and let the node read it again",
+            "(systemctl reload pacstui, or kill -HUP):",
             "",
             "  [[peers]]",
             '  name = "CT 1"',

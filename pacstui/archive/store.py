@@ -32,6 +32,7 @@ from pacstui.clock import SYSTEM, Clock
 from pacstui.db import Database
 from pacstui.errors import PacsError, Unavailable
 from pacstui.index import Index
+from pacstui.places import claim
 from pacstui.settings import ArchiveSettings
 
 T = TypeVar("T")
@@ -59,18 +60,6 @@ class Stats:
     detail: str
     remedy: str
     unsettled: str
-
-
-def make_private(data_dir: Path) -> None:
-    """Make the data directory, for its owner's eyes only; raise `Unavailable` when that cannot be."""
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if data_dir.stat().st_uid == os.getuid():
-            data_dir.chmod(0o700)
-    except OSError as error:
-        raise Unavailable(
-            f"The data directory {data_dir} cannot be made: {error.strerror}", "Choose another with [node] data_dir"
-        ) from error
 
 
 class Archive:
@@ -130,7 +119,7 @@ class Archive:
         Unavailable, StorageFull, Corrupt
             When folder or database cannot be used.
         """
-        make_private(data_dir)
+        claim(data_dir)
         lock = DataLock.take(data_dir)
         db: Database | None = None
         try:

@@ -16,6 +16,7 @@ from pacstui.api import plain
 from pacstui.cli.doors import Door
 from pacstui.configuration import CONFIG_VARIABLE, PREFIX, Loaded, load
 from pacstui.errors import NotRunning, PacsError
+from pacstui.places import claim
 
 LOG_NAME = "node.log"
 _LOG_LIMIT = 20 * 1024 * 1024
@@ -89,9 +90,7 @@ class Starter:
         return environment
 
     def _log_file(self) -> Path:
-        from pacstui.node import prepare
-
-        prepare(self.data_dir)
+        claim(self.data_dir)
         log = self.data_dir / LOG_NAME
         if log.exists() and log.stat().st_size > _LOG_LIMIT:
             log.replace(log.with_name(f"{LOG_NAME}.1"))

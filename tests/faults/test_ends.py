@@ -76,6 +76,19 @@ def test_sighup_reloads_peers_and_a_broken_configuration_changes_nothing(tmp_pat
         assert [peer["name"] for peer in node.call("peers", "list")] == ["CT one"]
 
 
+def test_a_reload_names_what_waits_for_the_next_start(tmp_path: Path) -> None:
+    with running_node(tmp_path / "node") as node:
+        toml = node.folder / "pacstui.toml"
+        before = toml.read_text()
+        toml.write_text(before.replace("[dicom]", "[dicom]\nartim_s = 7\nmax_pdu = 16384\naliases = ['OTHER']", 1))
+        node.signal(signal.SIGHUP)
+        until(lambda: "configuration reloaded" in node.log)
+        assert "reloaded; only at the next start: [dicom] max_pdu, [dicom] artim_s\n" in node.log
+        toml.write_text(before)
+        node.signal(signal.SIGHUP)
+        until(lambda: node.log.count("configuration reloaded") == 2)
+
+
 def test_the_console_asks_the_node_to_stop(tmp_path: Path) -> None:
     node = NodeProcess(tmp_path / "node")
     node.start()

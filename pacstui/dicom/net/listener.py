@@ -35,7 +35,9 @@ class Listener:
     ----------
     max_associations
         Open associations at once; a caller beyond gets 2/3/2 (local limit exceeded). 0 leaves that to the policy.
-        Connections are bounded at 64 more: beyond that the longest silent one is dropped, or the newcomer.
+    max_connections
+        Connections at once are bounded at 64 more than this, by default than ``max_associations``: beyond that the
+        longest silent one is dropped, or the newcomer.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Listener:
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         limits: Limits = DEFAULT_LIMITS,
         max_associations: int = 0,
+        max_connections: int = 0,
         clock: Clock = SYSTEM,
     ) -> None:
         self._policy = policy
@@ -55,7 +58,7 @@ class Listener:
         self._timeouts = timeouts
         self._limits = limits
         self._max = max_associations
-        self._ceiling = (max_associations or 4096) + SPARE_CONNECTIONS
+        self.bound(max_connections or max_associations or 4096)
         self._clock = clock
         self._scratch = bytearray(SCRATCH_SIZE)
         self._live: dict[int, Association] = {}
@@ -65,6 +68,10 @@ class Listener:
         self._retry: asyncio.TimerHandle | None = None
         self._closing = False
         self.accept_errors = 0
+
+    def bound(self, connections: int) -> None:
+        """Let there be so many connections at once, and 64 more, from now on."""
+        self._ceiling = connections + SPARE_CONNECTIONS
 
     @property
     def connections(self) -> list[Association]:
