@@ -215,6 +215,42 @@ def port(patient: Patient) -> Iterator[Finding]:
         yield Finding("port", "ok", f"{host}:{number} is free")
 
 
+def association(patient: Patient) -> Iterator[Finding]:
+    """Does another implementation of the protocol get in, and is its echo answered?
+
+    pynetdicom is the other one: a fault that our own requestor and acceptor share would not show between them.
+    """
+    if patient.status is None:
+        return
+    if patient.settings.dicom.unknown_callers == "none":
+        yield Finding("association", "ok", "not tried: only peers may call")
+        return
+    host, _, number = str(patient.status["node"]["dicom"]).rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host.strip("[]"), host.strip("[]"))  # noqa: S104 - to connect
+    from pynetdicom.ae import ApplicationEntity
+    from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+    entity = ApplicationEntity(ae_title="DOCTOR")
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = entity.connection_timeout = _TCP_S
+    entity.add_requested_context(Verification)
+    begun = time.perf_counter()
+    made = entity.associate(host, int(number), ae_title=patient.settings.dicom.ae_title)
+    if not made.is_established:
+        said = "rejected" if made.is_rejected else "not established"
+        yield Finding(
+            "association", "fail", f"{said} on {host}:{number}, asked for by pynetdicom on this machine",
+            "pacstui associations refusals, and the node's log, say why",
+        )
+        return
+    answer = made.send_c_echo()
+    spent = (time.perf_counter() - begun) * 1000
+    made.release()
+    if answer and answer.Status == 0:
+        yield Finding("association", "ok", f"pynetdicom associates, its echo is answered, in {spent:.0f} ms")
+    else:
+        yield Finding("association", "fail", "pynetdicom's echo is not answered", "look at the node's log")
+
+
 def control_socket(patient: Patient) -> Iterator[Finding]:
     """Is the control socket's path short enough for a socket address?"""
     path = patient.data_dir / plain.SOCKET_NAME
@@ -310,7 +346,9 @@ def _reach(peer: PeerSettings) -> Finding:
         return Finding(label, "warn", text, "is its DICOM service running on that port?")
 
 
-CHECKS: tuple[Check, ...] = (node, data_directory, disk, port, control_socket, clock, limits, database, peers)
+CHECKS: tuple[Check, ...] = (
+    node, data_directory, disk, port, association, control_socket, clock, limits, database, peers,
+)  # fmt: skip
 
 
 def summary(findings: list[Finding]) -> str:

@@ -77,7 +77,9 @@ def test_with_no_configuration_at_all_everything_works(nobodys_home: Path, tmp_p
         sender.join(20)
         assert sender.statuses == [0, 0, 0]
         assert json.loads(pacstui("status", "--json", **environment).stdout)["archive"]["instances"] == 3
-        assert pacstui("doctor", **environment).returncode == 0
+        doctor = pacstui("doctor", **environment)
+        assert doctor.returncode == 0
+        assert "ok    association: pynetdicom associates, its echo is answered" in doctor.stdout
     assert pacstui("status", **environment).returncode == 2
     assert {path.name for path in nobodys_home.iterdir()} == {".local"}
 
