@@ -34,7 +34,7 @@ async def test_the_folder_is_free_after_close(tmp_path: Path) -> None:
 
 async def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(Unavailable, match="cannot be made"):
+    with pytest.raises(Unavailable, match="cannot be used"):
         await Archive.open(tmp_path / "file" / "data", OPTIONS)
 
 

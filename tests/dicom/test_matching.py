@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacstui.dicom.matching import Match, between, match_of, normal_time, comparison
+from pacstui.dicom.matching import Match, between, comparison, match_of, normal_time
 
 
 def hit(vr: str, key: str, value: str) -> bool:

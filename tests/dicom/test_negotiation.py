@@ -112,6 +112,9 @@ def test_identity_goes_to_the_policy_and_is_confirmed_when_asked(kind: int) -> N
     seen: list[UserIdentity] = []
 
     class Policy(OpenPolicy):
+        def extended(self, sop_class: str, information: bytes, rq: AssociateRequest) -> bytes | None:
+            return None
+
         def identity(self, identity: UserIdentity, rq: AssociateRequest) -> Refusal | None:
             seen.append(identity)
             return None if identity.secondary != b"wrong" else Refusal(1, 1, 1, "wrong passcode")
