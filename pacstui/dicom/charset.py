@@ -102,6 +102,28 @@ def decode(value: bytes, terms: str) -> tuple[str, bool]:
         return value.decode(first, "replace"), True
 
 
+_GROUP = re.compile(r"([\\^=])")
+
+
+def encode(text: str, terms: str) -> bytes | None:
+    """Return ``text`` in the character set that ``terms`` name, None where that cannot carry it (PS3.5 6.1.2)."""
+    if text.isascii():
+        return text.encode("ascii")
+    codecs, _ = codecs_of(terms)
+    first, *more = codecs
+    try:
+        if not more:
+            return None if first == "ascii" or first.startswith("iso2022") else text.encode(first)
+        if first == "ascii" and "iso2022_jp" in more:
+            return text.encode("iso2022_jp")  # it goes back to ASCII before each delimiter, which is ASCII
+        if first == "ascii" and "euc_kr" in more:
+            parts = _GROUP.split(text)
+            return b"".join(p.encode("ascii") if p.isascii() else b"\x1b$)C" + p.encode("euc_kr") for p in parts)
+        return None if first == "ascii" else text.encode(first)
+    except UnicodeEncodeError:
+        return None
+
+
 _DELIMITER = re.compile(rb"[\\\\^=\r\n\t\f]")
 
 

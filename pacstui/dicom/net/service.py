@@ -95,6 +95,9 @@ class OpenPolicy:
     def identity(self, identity: UserIdentity, rq: AssociateRequest) -> Refusal | None:
         return None
 
+    def extended(self, sop_class: str, information: bytes, rq: AssociateRequest) -> bytes | None:
+        return None
+
 
 class Observer(Protocol):
     """Who watches. All of it is called in the event loop and must be quick."""

@@ -14,7 +14,14 @@ from pacstui.dicom.uids import (
     valid_uid,
 )
 from pacstui.dicom.ul.faults import ContextResult, Refusal, RejectSource, Result, UserReason
-from pacstui.dicom.ul.items import ContextAnswer, ProposedContext, RoleSelection, UserIdentity, UserInformation
+from pacstui.dicom.ul.items import (
+    ContextAnswer,
+    ExtendedNegotiation,
+    ProposedContext,
+    RoleSelection,
+    UserIdentity,
+    UserInformation,
+)
 from pacstui.dicom.ul.pdu import AssociateAccept, AssociateRequest
 
 
@@ -48,6 +55,10 @@ class Judge(Protocol):
 
     def identity(self, identity: UserIdentity, rq: AssociateRequest) -> Refusal | None:
         """Check who the user is."""
+        ...
+
+    def extended(self, sop_class: str, information: bytes, rq: AssociateRequest) -> bytes | None:
+        """Return the answer to SOP Class Extended Negotiation for an accepted class, none for no answer."""
         ...
 
 
@@ -96,6 +107,7 @@ def answer(rq: AssociateRequest, judge: Judge, max_pdu: int) -> Negotiated | Ref
         implementation_version=IMPLEMENTATION_VERSION_NAME,
         async_operations=None if rq.user.async_operations is None else (1, 1),
         roles=roles,
+        extended=_extended(contexts, judge, rq),
         identity_response=b"" if identity is not None and identity.response_requested else None,
     )
     accept = AssociateAccept(
@@ -147,6 +159,18 @@ def _roles(
             c = Context(c.id, c.abstract_syntax, c.transfer_syntax, c.result, c.proposed, chosen.scu, chosen.scp)
         settled.append(c)
     return settled, tuple(answers.values())
+
+
+def _extended(contexts: list[Context], judge: Judge, rq: AssociateRequest) -> tuple[ExtendedNegotiation, ...]:
+    """Answer the extended negotiation of classes that have an accepted context, each once (PS3.7 D.3.3.5)."""
+    accepted = {context.abstract_syntax for context in contexts if context.result == 0}
+    answers: dict[str, ExtendedNegotiation] = {}
+    for item in rq.user.extended:
+        if item.sop_class in accepted and item.sop_class not in answers:
+            told = judge.extended(item.sop_class, item.information, rq)
+            if told is not None:
+                answers[item.sop_class] = ExtendedNegotiation(item.sop_class, told)
+    return tuple(answers.values())
 
 
 def agreed(rq: AssociateRequest, accept: AssociateAccept) -> tuple[Context, ...]:
