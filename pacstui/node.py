@@ -33,6 +33,7 @@ from pacstui.monitor.rates import Throughput
 from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom, QueueRoom
 from pacstui.places import claim
 from pacstui.services.policy import Admission
+from pacstui.services.query import QueryService
 from pacstui.services.storage import StorageService
 from pacstui.services.table import ServiceTable
 from pacstui.settings import Settings
@@ -120,11 +121,13 @@ class Node:
         archive_room = ArchiveRoom(archive, problems, bus, clock)
         await archive_room.refresh()
 
-        self._admission = admission = Admission(settings.dicom, book)
+        self._admission = admission = Admission(settings.dicom, book, settings.query)
         self._ledger = ledger = Ledger(
             bus, clock, book, throughput, arriving, settings.dicom.max_associations, admission.entered, admission.left
         )
-        services = ServiceTable(StorageService(archive, bus, clock))
+        self._query = query = QueryService(archive.db, settings.dicom.ae_title)
+        query.replace(settings.dicom.ae_title, settings.query.max_answers, settings.query.fuzzy_names)
+        services = ServiceTable(StorageService(archive, bus, clock), query)
         dicom = settings.dicom
         self._listener = listener = Listener(
             admission,
@@ -193,7 +196,8 @@ class Node:
         old, new = self._settings, loaded.settings
         self._loaded, self._settings = loaded, new.model_copy(update={"node": old.node, "archive": old.archive})
         self._book.replace(new.peers)
-        self._admission.replace(new.dicom)
+        self._admission.replace(new.dicom, new.query)
+        self._query.replace(new.dicom.ae_title, new.query.max_answers, new.query.fuzzy_names)
         self._ledger.limit = new.dicom.max_associations
         self._listener.bound(new.dicom.max_associations)
         logging.getLogger().setLevel(new.node.log_level.upper())

@@ -150,6 +150,16 @@ class ArchiveSettings(Section):
     file by itself."""
 
 
+class QuerySettings(Section):
+    """Queries (C-FIND)."""
+
+    max_answers: Annotated[int, Field(ge=0)] = 0
+    """Most answers to one query; who asks for more gets as many and is told (A700). 0 for no limit."""
+
+    fuzzy_names: bool = True
+    """Offer fuzzy matching of names, without regard to delimiters and width, to callers that negotiate it."""
+
+
 class DatabaseSettings(Section):
     """The index."""
 
@@ -229,6 +239,7 @@ class Settings(Section):
     node: NodeSettings = Field(default_factory=NodeSettings)
     dicom: DicomSettings = DicomSettings()
     archive: ArchiveSettings = ArchiveSettings()
+    query: QuerySettings = QuerySettings()
     database: DatabaseSettings = DatabaseSettings()
     console: ConsoleSettings = ConsoleSettings()
     peers: tuple[PeerSettings, ...] = ()

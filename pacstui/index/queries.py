@@ -37,6 +37,10 @@ class Statement:
         self.sql = str(compiled)
         self._defaults: Mapping[str, Any] = compiled.params
 
+    def run(self, connection: sqlite3.Connection, **values: Any) -> sqlite3.Cursor:
+        """Run and return the cursor."""
+        return connection.execute(self.sql, {**self._defaults, **values})
+
     def all(self, connection: sqlite3.Connection, **values: Any) -> list[Any]:
         """Run and return all rows."""
         return connection.execute(self.sql, {**self._defaults, **values}).fetchall()
@@ -104,9 +108,11 @@ def study_row(row: Sequence[Any]) -> StudyRow:
 def _prefix(column: sa.Column[str]) -> Statement:
     # +id keeps SQLite on the column's index: walking the table by key until enough match is slow for a rare word.
     plain = sa.literal_column("+id", sa.Integer)
+    # Written out, not as a parameter: SQLite uses a partial index only where it sees that the condition holds.
+    given = sa.text(f"studies.{column.name} != ''")
     return Statement(
         sa.select(t.studies.c.id)
-        .where(column >= sa.bindparam("low"), column < sa.bindparam("high"), column != "")
+        .where(column >= sa.bindparam("low"), column < sa.bindparam("high"), given)
         .where(plain < sa.bindparam("before"))
         .order_by(plain.desc())
         .limit(sa.bindparam("most", type_=sa.Integer))
@@ -251,7 +257,6 @@ _QUARANTINE = Statement(
               t.quarantine.c.reason, t.quarantine.c.path, t.quarantine.c.bytes)
     .order_by(t.quarantine.c.id.desc()).limit(_most())
 )  # fmt: skip
-# Written out, not as parameters: SQLite uses a partial index only where it sees that the condition holds.
 _IN_CONFLICT = sa.text("studies.conflict != ''")
 _IS_MISSING = sa.text("instances.missing != 0")
 

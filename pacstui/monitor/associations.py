@@ -19,7 +19,7 @@ from pacstui.contract.associations import (
     RefusalRow,
 )
 from pacstui.contract.node import AssociationsPart
-from pacstui.dicom.dimse import Command, Field, name
+from pacstui.dicom.dimse import Command, Field, Status, name
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.service import Refused
 from pacstui.dicom.uids import name_of
@@ -39,6 +39,7 @@ _FAILURES_TOLD = 20
 _CONTEXTS_KEPT = 32
 _SYNTAXES_KEPT = 8
 _NOT_JUDGED = -1
+_ASKS = {Field.C_FIND: "queries", Field.C_MOVE: "moves", Field.C_GET: "gets"}
 
 
 @dataclass(slots=True)
@@ -71,6 +72,7 @@ class _Entry:
     modality: str = ""
     receiving: str = ""
     receiving_from: int = 0
+    pending: int = 0
 
 
 @dataclass(slots=True)
@@ -250,6 +252,9 @@ class Ledger:
                 self._moment(entry, f"stores {safe(name_of(command.affected_sop_class))}")
             entry.receiving = command.affected_sop_instance
             entry.receiving_from = entry.received
+        elif command.field in _ASKS:
+            entry.doing = _ASKS[command.field]
+            entry.pending = 0
         elif command.field == Field.C_ECHO:
             entry.doing = "echoes"
             self._moment(entry, "C-ECHO")
@@ -259,7 +264,9 @@ class Ledger:
         if entry is None:
             return
         entry.receiving = ""
-        if command.field == Field.C_STORE:
+        if command.field in _ASKS:
+            self._answered(entry, command, status)
+        elif command.field == Field.C_STORE:
             if status == 0 or status & 0xF000 == 0xB000:
                 entry.stored += 1
                 entry.recent.add(self._clock.monotonic())
@@ -267,6 +274,17 @@ class Ledger:
                 entry.failed += 1
                 if entry.failed <= _FAILURES_TOLD:
                     self._moment(entry, f"refused an instance with {status:04X}H")
+
+    def _answered(self, entry: _Entry, command: Command, status: int) -> None:
+        """Note the end of a query or a retrieval; ``pending`` counts its answers until then."""
+        if status in (Status.PENDING, Status.PENDING_WARNING):
+            entry.pending += 1
+            return
+        entry.doing = "idle"
+        told = f"{name(command.field)}: {plural(entry.pending, 'answer')}" if command.field == Field.C_FIND else name(
+            command.field
+        )
+        self._moment(entry, told if status == Status.SUCCESS else f"{told}, ended with {status:04X}H")
 
     def received(self, association: Association, count: int) -> None:
         self._throughput.received(count)

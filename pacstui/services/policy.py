@@ -10,7 +10,8 @@ from pacstui.dicom.ul.faults import Refusal
 from pacstui.dicom.ul.items import UserIdentity
 from pacstui.dicom.ul.pdu import AssociateRequest
 from pacstui.equipment.book import PeerBook
-from pacstui.settings import DicomSettings, is_loopback
+from pacstui.services import models
+from pacstui.settings import DicomSettings, QuerySettings, is_loopback
 from pacstui.text import safe
 
 _PRIVATE_DOTS = 5
@@ -23,16 +24,17 @@ class Admission:
     ``check_identity`` is the one place where a user identity (PS3.7 D.3.3.7) is judged; none given means anybody.
     """
 
-    def __init__(self, settings: DicomSettings, book: PeerBook) -> None:
+    def __init__(self, settings: DicomSettings, book: PeerBook, query: QuerySettings | None = None) -> None:
         self._book = book
         self._open: Counter[str] = Counter()
         self.active: Callable[[], int] = self._open.total
         self.check_identity: Callable[[UserIdentity, AssociateRequest], Refusal | None] = lambda identity, rq: None
-        self.replace(settings)
+        self.replace(settings, query or QuerySettings())
 
-    def replace(self, settings: DicomSettings) -> None:
+    def replace(self, settings: DicomSettings, query: QuerySettings) -> None:
         """Judge by other settings from now on."""
         self._settings = settings
+        self._query = query
         self._titles = frozenset((settings.ae_title, *settings.aliases))
 
     def entered(self, address: str) -> None:
@@ -91,8 +93,8 @@ class Admission:
         )
 
     def accepts(self, abstract_syntax: str, transfer_syntaxes: Sequence[str], rq: AssociateRequest) -> tuple[int, str]:
-        """Take Verification and everything that is stored, in the first transfer syntax that is known."""
-        if abstract_syntax == uids.VERIFICATION:
+        """Take Verification, queries and everything that is stored, in the first transfer syntax that is known."""
+        if abstract_syntax == uids.VERIFICATION or abstract_syntax in models.FIND:
             wanted = next((ts for ts in transfer_syntaxes if ts in _PLAIN), "")
             return (_ACCEPTED, wanted) if wanted else (_TRANSFER_SYNTAXES, "")
         if not uids.is_storage(abstract_syntax) and not self._takes_unknown(abstract_syntax):
@@ -114,6 +116,12 @@ class Admission:
     def roles(self, sop_class: str, scu: bool, scp: bool, rq: AssociateRequest) -> tuple[bool, bool]:
         """The caller may be SCU; as SCP it could only serve a retrieval."""
         return scu, False
+
+    def extended(self, sop_class: str, information: bytes, rq: AssociateRequest) -> bytes | None:
+        """Answer for queries; retrievals have no option that changes anything here (PS3.4 C.5)."""
+        if sop_class in models.FIND:
+            return models.options_of(information, bytes((1, 1, int(self._query.fuzzy_names))))
+        return None
 
     def identity(self, identity: UserIdentity, rq: AssociateRequest) -> Refusal | None:
         return self.check_identity(identity, rq)

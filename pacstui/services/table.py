@@ -5,18 +5,23 @@ from __future__ import annotations
 from pacstui.dicom.dimse import Field
 from pacstui.dicom.net.service import EchoService, Service
 from pacstui.dicom.uids import VERIFICATION
+from pacstui.services import models
+from pacstui.services.query import QueryService
 from pacstui.services.storage import StorageService
 
 
 class ServiceTable:
     """Finds the service for an abstract syntax and a command field."""
 
-    def __init__(self, storage: StorageService) -> None:
+    def __init__(self, storage: StorageService, query: QueryService) -> None:
         self._echo = EchoService()
         self._storage = storage
+        self._query = query
 
     def service_for(self, abstract_syntax: str, field: int) -> Service | None:
         """Return the service, none where the command does not belong to the context's SOP class."""
+        if abstract_syntax in models.FIND:
+            return self._query if field == Field.C_FIND else None
         if field == Field.C_STORE and abstract_syntax != VERIFICATION:
             return self._storage
         if field == Field.C_ECHO:

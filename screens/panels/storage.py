@@ -9,15 +9,11 @@ from pacstui.text import plural, safe, size
 from screens.panels.live import LivePanel
 from screens.widgets.line import Line
 from screens.widgets.panel import Item, Section, words
-from screens.widgets.plot import bar, chart, spark
+from screens.widgets.plot import bar, spark
 
 
 def _ms(value: float) -> str:
     return f"{value:.1f} ms" if value else "-"
-
-
-def _tick(value: float) -> str:
-    return f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
 
 
 class StoragePanel(LivePanel):
@@ -73,12 +69,15 @@ class StoragePanel(LivePanel):
         by_day = self._days(view, width, height - len(lines) - 3)
         rest = height - len(lines) - len(by_day)
         mb = [value / 1e6 for value in view.rates.bytes]
-        if rest > 6:
-            each = min(8, (rest - 2) // 2)
-            lines += [Line("MB/s, the last two minutes", "dim"), *chart(mb, width, each, _tick, "plot")]
-            numbers = [float(v) for v in view.rates.instances]
-            lines += [Line("instances/s", "dim"), *chart(numbers, width, each, _tick, "plot-2", 5)]
-        elif rest > 0:
+        if rest > 6:  # roomy, and no days yet that could be shown
+            counts = view.status.archive
+            free = f"{size(store.free_bytes)}, of which {size(store.reserve_bytes)} stay in reserve"
+            pair("free", free)
+            pair("keeps", f"{size(store.archive_bytes)} of {plural(counts.patients, 'patient')}")
+            pair("series", f"{counts.series:,}")
+            lines += words(safe(store.path, 200), width, "text", 7, Line(f"{'at':<7}", "dim"))[:2]
+            rest = height - len(lines) - len(by_day)
+        if rest > 0:
             lines.append(Line("MB/s   ", "dim").add(spark(mb, width - 7), "plot"))
             if rest > 1:
                 numbers = [float(v) for v in view.rates.instances]

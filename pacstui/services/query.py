@@ -1,0 +1,244 @@
+"""Query SCP: C-FIND of the three Query/Retrieve models (PS3.4 C.4.1)."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from struct import Struct
+from typing import Final
+
+from pacstui.db import Database
+from pacstui.dicom import charset, dataset
+from pacstui.dicom.dataset import CHARSET, DataSet, DataSetError, Element
+from pacstui.dicom.dictionary import keyword_of
+from pacstui.dicom.dimse import Status
+from pacstui.dicom.matching import match_of
+from pacstui.dicom.net.request import Request
+from pacstui.dicom.net.service import BufferSink
+from pacstui.errors import PacsError
+from pacstui.index.attributes import ATTRIBUTES, UNIQUE, Attribute
+from pacstui.index.find import Query, find
+from pacstui.services.models import (
+    COMBINED,
+    FIND,
+    FUZZY,
+    LEVEL,
+    RELATIONAL,
+    WrongIdentifier,
+    check_above,
+    level_of,
+    options_of,
+)
+
+log = logging.getLogger("pacstui.services")
+_UNABLE: Final = 0xC001
+_RETRIEVE_AE, _AVAILABILITY, _ZONE, _VIEW = 0x00080054, 0x00080056, 0x00080201, 0x00080053
+_OURS: Final = frozenset((CHARSET, LEVEL, _RETRIEVE_AE, _AVAILABILITY, _ZONE, _VIEW))
+_COMMENT: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A C-FIND identifier understood: the query, the answer's character set if it can carry a value, and the keys that
+    are not supported."""
+
+    query: Query
+    terms: str
+    unsupported: tuple[int, ...]
+    extra: tuple[int, ...]
+
+
+def understand(request: Request, identifier: DataSet, fuzzy: bool) -> Asked:
+    """Return what an identifier asks for.
+
+    Raises
+    ------
+    WrongIdentifier
+        When it does not fit its SOP class.
+    """
+    model = FIND[request.context.abstract_syntax]
+    level = level_of(model, identifier)
+    options = _options(request, fuzzy)
+    if not options[RELATIONAL]:
+        check_above(model, level, identifier)
+    known = ATTRIBUTES[level]
+    keys, unsupported = {}, []
+    wanted = {UNIQUE[level]}
+    for tag in identifier:
+        attribute = known.get(tag)
+        if attribute is not None:
+            wanted.add(tag)
+            keys[tag] = match_of(attribute.vr, _key_text(identifier, attribute))
+        elif tag not in _OURS:
+            unsupported.append(tag)
+    query = Query(level, keys, tuple(sorted(wanted)), bool(options[COMBINED]), bool(options[FUZZY]))
+    extra = tuple(tag for tag in (_RETRIEVE_AE, _AVAILABILITY) if tag == _RETRIEVE_AE or tag in identifier)
+    return Asked(query, identifier.terms, tuple(unsupported), extra)
+
+
+def _key_text(identifier: DataSet, attribute: Attribute) -> str:
+    element = identifier[attribute.tag]
+    if attribute.vr == "US" and element.vr in ("US", "SS", "UN"):
+        return str(int.from_bytes(element.value[:2], "little")) if len(element.value) >= 2 else ""
+    return identifier.text(attribute.tag)
+
+
+def _options(request: Request, fuzzy: bool) -> bytes:
+    rq = request.association.rq
+    sop_class = request.context.abstract_syntax
+    offered = bytes((1, 1, int(fuzzy)))
+    for item in rq.user.extended if rq is not None else ():
+        if item.sop_class == sop_class:
+            return (options_of(item.information, offered) + bytes(3))[:3]
+    return bytes(3)
+
+
+_Head = tuple[int, Attribute | None, bytes, int, Struct]
+
+
+class Answers:
+    """Writes the identifiers of pending responses; the elements that are the same in all are written once."""
+
+    def __init__(self, asked: Asked, ae_title: str, transfer_syntax: str) -> None:
+        self._asked = asked
+        self._syntax = transfer_syntax
+        known = ATTRIBUTES[asked.query.level]
+        self._columns = [known[tag] for tag in asked.query.wanted]
+        self._fixed = DataSet()
+        self._fixed.put(LEVEL, asked.query.level, "CS")
+        for tag in asked.extra:
+            self._fixed.put(tag, ae_title if tag == _RETRIEVE_AE else "ONLINE", "AE" if tag == _RETRIEVE_AE else "CS")
+        self._heads = self._plain_heads() if transfer_syntax in (dataset.IMPLICIT, dataset.EXPLICIT) else None
+
+    def _plain_heads(self) -> list[_Head]:
+        """Return tag, attribute, and how an element begins, in ascending order; with the fixed ones whole."""
+        explicit = self._syntax == dataset.EXPLICIT
+        length = Struct("<H" if explicit else "<I")
+        heads: list[_Head] = []
+        for at, column in enumerate(self._columns):
+            head = Struct("<HH").pack(column.tag >> 16, column.tag & 0xFFFF)
+            heads.append((column.tag, column, head + (column.vr.encode("ascii") if explicit else b""), at, length))
+        for tag in self._fixed:
+            whole = dataset.encode(DataSet({tag: self._fixed[tag]}), self._syntax)
+            heads.append((tag, None, whole, 0, length))
+        return sorted(heads, key=lambda each: each[0])
+
+    def encode(self, row: Sequence[str | None]) -> bytes:
+        """Return one identifier; every wanted attribute is in it, empty where it is not known."""
+        if self._heads is not None and all(value is None or value.isascii() for value in row):
+            return self._quick(row, self._heads)
+        answer = DataSet({tag: self._fixed[tag] for tag in self._fixed})
+        codec = self._terms(row)
+        if codec:
+            answer.put(CHARSET, codec, "CS")
+        for column, value in zip(self._columns, row, strict=True):
+            text = value or ""
+            encoded = charset.encode(text, codec) if column.vr in dataset.TEXT_VRS else text.encode("ascii", "replace")
+            answer[column.tag] = Element(column.vr, self._number(column, text, encoded or b""))
+        return dataset.encode(answer, self._syntax)
+
+    def _number(self, column: Attribute, text: str, encoded: bytes) -> bytes:
+        if column.vr != "US":
+            return encoded
+        order = "big" if self._syntax == dataset.BIG_ENDIAN else "little"
+        return int(text).to_bytes(2, order) if text.isdigit() and int(text) < 65536 else b""  # type: ignore[arg-type]
+
+    def _quick(self, row: Sequence[str | None], heads: Sequence[_Head]) -> bytes:
+        out = []
+        for _, column, head, at, length in heads:
+            if column is None:
+                out.append(head)
+                continue
+            value = (row[at] or "").encode("ascii")
+            if column.vr == "US":
+                value = self._number(column, row[at] or "", value)
+            elif len(value) & 1:
+                value += b"\0" if column.vr == "UI" else b" "
+            out.append(head + length.pack(min(len(value), 0xFFFE)) + value[:0xFFFE])
+        return b"".join(out)
+
+    def _terms(self, row: Sequence[str | None]) -> str:
+        """Return the character set for a row: the query's own if it can carry all of it, else UTF-8; none for ASCII."""
+        texts = [v for c, v in zip(self._columns, row, strict=True) if v and c.vr in dataset.TEXT_VRS]
+        if all(text.isascii() for text in texts):
+            return ""
+        if all(charset.encode(text, self._asked.terms) is not None for text in texts):
+            return self._asked.terms
+        return "ISO_IR 192"
+
+
+class _FindSink(BufferSink):
+    """One C-FIND."""
+
+    def __init__(self, service: QueryService, request: Request) -> None:
+        super().__init__(request)
+        self._service = service
+
+    async def finish(self) -> None:
+        request = self.request
+        try:
+            if not request.command.has_data_set:
+                raise WrongIdentifier("C-FIND-RQ without an identifier", LEVEL)
+            if self.too_long:
+                raise WrongIdentifier("the identifier has more than 1 MiB")
+            identifier = dataset.decode(bytes(self.data), request.context.transfer_syntax)
+            asked = understand(request, identifier, self._service.fuzzy)
+            await self._answer(asked)
+        except WrongIdentifier as wrong:
+            await request.respond(Status.DATA_SET_MISMATCH, comment=wrong.comment, offending=wrong.offending)
+        except DataSetError as error:
+            await request.respond(_UNABLE, comment=str(error))
+        except PacsError as error:
+            await request.respond(_UNABLE, comment=error.message)
+
+    async def _answer(self, asked: Asked) -> None:
+        request, service = self.request, self._service
+        answers = Answers(asked, service.ae_title(), request.context.transfer_syntax)
+        status = Status.PENDING_WARNING if asked.unsupported else Status.PENDING
+        told = ""
+        if asked.unsupported:
+            told = ("not supported: " + ", ".join(keyword_of(tag) for tag in asked.unsupported))[:_COMMENT]
+        sent = 0
+        async with contextlib.aclosing(find(service.database, asked.query)) as pages:
+            async for rows in pages:
+                for row in rows:
+                    if request.cancelled:
+                        await request.respond(Status.CANCEL, comment="cancelled")
+                        return
+                    if service.limit and sent >= service.limit:
+                        comment = f"more than {service.limit} match: ask for less"
+                        await request.respond(Status.OUT_OF_RESOURCES, comment=comment)
+                        return
+                    await request.respond(status, data=answers.encode(row), comment=told if not sent else "")
+                    sent += 1
+        if request.cancelled:
+            await request.respond(Status.CANCEL, comment="cancelled")
+            return
+        await request.respond(Status.SUCCESS)
+
+
+class QueryService:
+    """C-FIND for the three models.
+
+    ``limit`` is the most answers to one query, 0 for no limit; who asks for more is told so. ``fuzzy`` offers fuzzy
+    matching of names in extended negotiation.
+    """
+
+    def __init__(self, database: Database, ae_title: str, limit: int = 0, fuzzy: bool = True) -> None:
+        self.database = database
+        self._ae_title = ae_title
+        self.limit = limit
+        self.fuzzy = fuzzy
+
+    def ae_title(self) -> str:
+        """The title under which objects are retrieved here."""
+        return self._ae_title
+
+    def replace(self, ae_title: str, limit: int, fuzzy: bool) -> None:
+        """Go on with other settings."""
+        self._ae_title, self.limit, self.fuzzy = ae_title, limit, fuzzy
+
+    def begin(self, request: Request) -> _FindSink:
+        return _FindSink(self, request)
