@@ -116,6 +116,35 @@ class InstanceRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Retrieved(Event):
+    """A C-MOVE or C-GET ended: how many instances were sent, sent with a warning, failed, and not tried any more.
+
+    ``why`` says in plain words what the first failure was, empty if there was none; ``hint`` what mends it.
+    """
+
+    association: int
+    calling: str
+    verb: str
+    destination: str
+    completed: int
+    warning: int
+    failed: int
+    remaining: int
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceUnreadable(Event):
+    """An instance could not be read back: its file is gone, damaged, or the disk fails."""
+
+    sop_instance: str
+    path: str
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoragePressure(Event):
     """Space or database ran out (``full`` true), or came back (false)."""
 

@@ -34,6 +34,7 @@ from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom, QueueRoom
 from pacstui.places import claim
 from pacstui.services.policy import Admission
 from pacstui.services.query import QueryService
+from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
 from pacstui.services.table import ServiceTable
 from pacstui.settings import Settings
@@ -127,7 +128,10 @@ class Node:
         )
         self._query = query = QueryService(archive.db, settings.dicom.ae_title)
         query.replace(settings.dicom.ae_title, settings.query.max_answers, settings.query.fuzzy_names)
-        services = ServiceTable(StorageService(archive, bus, clock), query)
+        self._retrieve = retrieve = RetrieveService(
+            archive, book, bus, clock, settings.dicom.ae_title, settings.retrieve.parallel
+        )
+        services = ServiceTable(StorageService(archive, bus, clock), query, retrieve)
         dicom = settings.dicom
         self._listener = listener = Listener(
             admission,
@@ -197,6 +201,7 @@ class Node:
         self._loaded, self._settings = loaded, new.model_copy(update={"node": old.node, "archive": old.archive})
         self._book.replace(new.peers)
         self._admission.replace(new.dicom, new.query)
+        self._retrieve.replace(new.dicom.ae_title, new.retrieve.parallel)
         self._query.replace(new.dicom.ae_title, new.query.max_answers, new.query.fuzzy_names)
         self._ledger.limit = new.dicom.max_associations
         self._listener.bound(new.dicom.max_associations)

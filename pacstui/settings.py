@@ -160,6 +160,13 @@ class QuerySettings(Section):
     """Offer fuzzy matching of names, without regard to delimiters and width, to callers that negotiate it."""
 
 
+class RetrieveSettings(Section):
+    """Retrievals (C-MOVE and C-GET)."""
+
+    parallel: Annotated[int, Field(ge=1, le=16)] = 1
+    """Associations at once to the destination of one C-MOVE."""
+
+
 class DatabaseSettings(Section):
     """The index."""
 
@@ -240,6 +247,7 @@ class Settings(Section):
     dicom: DicomSettings = DicomSettings()
     archive: ArchiveSettings = ArchiveSettings()
     query: QuerySettings = QuerySettings()
+    retrieve: RetrieveSettings = RetrieveSettings()
     database: DatabaseSettings = DatabaseSettings()
     console: ConsoleSettings = ConsoleSettings()
     peers: tuple[PeerSettings, ...] = ()

@@ -22,6 +22,7 @@ from pacstui.archive.incoming import Incoming, close_quietly
 from pacstui.archive.journal import Journal
 from pacstui.archive.lane import IngestLane
 from pacstui.archive.lock import DataLock
+from pacstui.archive.reading import ObjectReader
 from pacstui.archive.reconcile import Reconciliation, Report, clear_incoming
 from pacstui.archive.refusal import PROCESSING_FAILURE, Refused, is_pressure, refusal_of
 from pacstui.archive.session import UNKNOWN, Past, Session
@@ -81,6 +82,7 @@ class Archive:
         self._folders = Folders(data_dir, disk)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="pacstui-spill")
         self._loop = asyncio.get_running_loop()
+        self.reader = ObjectReader(data_dir)
         self._open = True
         self._comparing: asyncio.Future[None] | None = None
         self.space = Space(data_dir, disk, settings.reserve_bytes, clock, self._pressure)
@@ -247,6 +249,7 @@ class Archive:
             await asyncio.wait([self._probing])
         await self.lane.drained()
         await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self.reader.close)
         if not await asyncio.to_thread(self.journal.close):
             self.lane.doubtful = True
         if compared and not self.lane.doubtful:

@@ -14,7 +14,8 @@ class AssociationRow:
     """One association, open or ended.
 
     ``peer`` is the name we know the caller by, empty if unknown. ``state`` is open, released, aborted, lost, refused.
-    ``doing`` is a word: connects, idle, echoes, stores, queries, moves, gets. ``rate`` is instances per second over the last five seconds.
+    ``doing`` is a word: connects, idle, echoes, stores, queries, moves, gets. ``rate`` is instances per second over the
+    last five seconds.
     """
 
     id: int

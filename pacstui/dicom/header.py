@@ -82,6 +82,9 @@ WANTED: Final[dict[int, int]] = {
 """The index tags and how each is read."""
 
 
+_OPEN_ITEM = "an item of undefined length ends without its delimiter (PS3.5 7.5.2)"
+
+
 class _Lost(Exception):
     """The data set cannot be followed further; the message says why."""
 
@@ -346,7 +349,8 @@ def _strange_vr(
 def _skip(data: Buffer, pos: int, end: int, order: _Order, explicit: bool, tag: int, budget: list[int]) -> int:
     """Return the position after a value of undefined length: a sequence (PS3.5 7.5) or fragments (A.4).
 
-    Missing delimiters are tolerated where the next tag tells what was meant. Depth costs no recursion.
+    A sequence's missing delimiter is tolerated where the next tag tells what was meant; an item's is not, as hardly
+    any receiver could read the object. Depth costs no recursion.
     """
     pixels = tag in _PIXELS
     # One entry a level: (in an item, explicit VR). An item's elements may hold further sequences.
@@ -367,8 +371,7 @@ def _skip(data: Buffer, pos: int, end: int, order: _Order, explicit: bool, tag: 
                 at = pos + 8
                 if element == 0xE000:
                     if inside:
-                        levels.pop()  # an item begins where the one before was to end
-                        continue
+                        raise _Lost(_OPEN_ITEM)
                     if n == _UNDEFINED:
                         levels.append((True, _item_explicit(data, at, end, order, vr_given)))
                         pos = at
@@ -379,7 +382,7 @@ def _skip(data: Buffer, pos: int, end: int, order: _Order, explicit: bool, tag: 
                     continue
                 if element == 0xE0DD:
                     if inside:
-                        levels.pop()
+                        raise _Lost(_OPEN_ITEM)
                     levels.pop()
                 elif element == 0xE00D:
                     if inside:

@@ -23,7 +23,7 @@ from pacstui.dicom.matching import LIST, NOTHING, RANGE, SINGLE, WILDCARD, Match
 from pacstui.index import tables as t
 from pacstui.index.attributes import ATTRIBUTES, IMAGE, PATIENT, SERIES, STUDY, Attribute
 from pacstui.index.fold import fold
-from pacstui.index.queries import Statement
+from pacstui.index.queries import Statement, among
 
 PAGE: Final = 200
 _CHUNK: Final = 1000
@@ -126,7 +126,10 @@ def plan_of(query: Query) -> _Plan:
         elif match.vr == "DA":
             plan.add(shape, attribute.column == plan.bind(match.values[0]))
         elif match.vr == "UI" and not (tag == 0x00083002 and match.kind != SINGLE):
-            plan.add(shape + str(len(match.values)), attribute.column.in_([plan.bind(v) for v in match.values]))
+            if match.kind == SINGLE:
+                plan.add(shape, attribute.column == plan.bind(match.values[0]))
+            else:
+                plan.add(shape, among(attribute.column, plan.bind(json.dumps(match.values))))
         elif match.vr in ("TM", "IS", "DS", "US") or match.kind == LIST or tag == _MODALITIES:
             plan.test(attribute, comparison(match))
             if tag == _MODALITIES and match.kind != WILDCARD:
@@ -216,8 +219,8 @@ def _select_ids(level: str, plan: _Plan) -> Statement:
 def _select_rows(level: str, wanted: tuple[int, ...]) -> Statement:
     known = ATTRIBUTES[level]
     columns = [known[tag].column for tag in wanted]
-    ids = sa.select(sa.literal_column("value", sa.Integer)).select_from(sa.func.json_each(sa.bindparam("ids")))
-    return Statement(sa.select(_ID[level], *columns).select_from(_FROM[level]).where(_ID[level].in_(ids)))
+    ids = among(_ID[level], sa.bindparam("ids"))
+    return Statement(sa.select(_ID[level], *columns).select_from(_FROM[level]).where(ids))
 
 
 def rows_of(connection: sqlite3.Connection, query: Query, ids: Sequence[int]) -> list[tuple[str, ...]]:

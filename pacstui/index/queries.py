@@ -50,6 +50,11 @@ class Statement:
         return connection.execute(self.sql, {**self._defaults, **values}).fetchone()
 
 
+def among(column: sa.ColumnElement[Any], values: sa.BindParameter[Any]) -> sa.ColumnElement[bool]:
+    """Return that a column has one of the values in a JSON list, however many they are."""
+    return column.in_(sa.select(sa.literal_column("value")).select_from(sa.func.json_each(values)))
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What the archive holds; ``bytes`` are those of the data sets."""

@@ -39,7 +39,7 @@ _FAILURES_TOLD = 20
 _CONTEXTS_KEPT = 32
 _SYNTAXES_KEPT = 8
 _NOT_JUDGED = -1
-_ASKS = {Field.C_FIND: "queries", Field.C_MOVE: "moves", Field.C_GET: "gets"}
+_ASKS: dict[int, str] = {Field.C_FIND: "queries", Field.C_MOVE: "moves", Field.C_GET: "gets"}
 
 
 @dataclass(slots=True)

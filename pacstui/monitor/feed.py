@@ -50,6 +50,19 @@ def _closed(event: events.AssociationClosed) -> _Line | None:
     return _Line("warn", event.calling or event.address, told, "what was acknowledged is kept", event.association)
 
 
+def _retrieved(event: events.Retrieved) -> _Line:
+    to = f" to {event.destination}" if event.destination and event.destination != event.calling else ""
+    told = f"{event.verb}{to}: {plural(event.completed + event.warning, 'instance')} sent"
+    if event.failed:
+        told += f", {event.failed:,} failed"
+    if event.remaining:
+        told += f", {event.remaining:,} not sent any more"
+    if event.why:
+        told += f": {event.why}"
+    level = "warn" if event.failed or event.remaining or event.why else "info"
+    return _Line(level, event.calling, told, event.hint, event.association)
+
+
 def _quarantined(event: events.InstanceQuarantined) -> _Line:
     told = {
         "overwrite": "duplicate with other content replaced the first, which is set aside",
@@ -97,6 +110,10 @@ def describe(event: events.Event) -> _Line | None:
                 f"instance {event.association} {event.status} {event.comment}",
                 event.sop_instance,
             )
+        case events.Retrieved():
+            return _retrieved(event)
+        case events.InstanceUnreadable():
+            return _Line("fail", "storage", event.why, event.hint, 0, f"unreadable {event.path}", event.sop_instance)
         case events.StoragePressure():
             if event.full:
                 return _Line("fail", "storage", event.detail, "free space; objects are taken again by themselves")

@@ -93,8 +93,8 @@ class Admission:
         )
 
     def accepts(self, abstract_syntax: str, transfer_syntaxes: Sequence[str], rq: AssociateRequest) -> tuple[int, str]:
-        """Take Verification, queries and everything that is stored, in the first transfer syntax that is known."""
-        if abstract_syntax == uids.VERIFICATION or abstract_syntax in models.FIND:
+        """Take Verification, Query/Retrieve and all that is stored, in the first transfer syntax that is known."""
+        if abstract_syntax == uids.VERIFICATION or abstract_syntax in models.MODELS:
             wanted = next((ts for ts in transfer_syntaxes if ts in _PLAIN), "")
             return (_ACCEPTED, wanted) if wanted else (_TRANSFER_SYNTAXES, "")
         if not uids.is_storage(abstract_syntax) and not self._takes_unknown(abstract_syntax):
@@ -114,8 +114,8 @@ class Admission:
         return abstract_syntax.startswith("2.25.") or abstract_syntax.count(".") >= _PRIVATE_DOTS
 
     def roles(self, sop_class: str, scu: bool, scp: bool, rq: AssociateRequest) -> tuple[bool, bool]:
-        """The caller may be SCU; as SCP it could only serve a retrieval."""
-        return scu, False
+        """The caller may be SCU; and SCP of storage, for a C-GET (PS3.4 C.5.3)."""
+        return scu, scp and (uids.is_storage(sop_class) or self._takes_unknown(sop_class))
 
     def extended(self, sop_class: str, information: bytes, rq: AssociateRequest) -> bytes | None:
         """Answer for queries; retrievals have no option that changes anything here (PS3.4 C.5)."""

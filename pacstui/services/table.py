@@ -7,13 +7,15 @@ from pacstui.dicom.net.service import EchoService, Service
 from pacstui.dicom.uids import VERIFICATION
 from pacstui.services import models
 from pacstui.services.query import QueryService
+from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
 
 
 class ServiceTable:
     """Finds the service for an abstract syntax and a command field."""
 
-    def __init__(self, storage: StorageService, query: QueryService) -> None:
+    def __init__(self, storage: StorageService, query: QueryService, retrieve: RetrieveService) -> None:
+        self._retrieve = retrieve
         self._echo = EchoService()
         self._storage = storage
         self._query = query
@@ -22,6 +24,9 @@ class ServiceTable:
         """Return the service, none where the command does not belong to the context's SOP class."""
         if abstract_syntax in models.FIND:
             return self._query if field == Field.C_FIND else None
+        if abstract_syntax in models.MODELS:
+            wanted = Field.C_MOVE if abstract_syntax in models.MOVE else Field.C_GET
+            return self._retrieve if field == wanted else None
         if field == Field.C_STORE and abstract_syntax != VERIFICATION:
             return self._storage
         if field == Field.C_ECHO:

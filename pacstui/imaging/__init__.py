@@ -1,0 +1,1 @@
+"""Pixels and encodings of objects, for those who cannot take them as they are kept."""

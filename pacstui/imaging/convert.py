@@ -1,0 +1,109 @@
+"""Brings an object into another transfer syntax where nothing is lost by it.
+
+pydicom reads and writes; it is loaded at the first need. What is kept in the archive is never changed: this makes a
+copy for one receiver.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Final
+
+from pacstui.dicom.uids import name_of
+from pacstui.errors import PacsError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+IMPLICIT: Final = "1.2.840.10008.1.2"
+EXPLICIT: Final = "1.2.840.10008.1.2.1"
+DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
+PLAIN: Final = (EXPLICIT, IMPLICIT, DEFLATED, BIG_ENDIAN)
+"""Not compressed, the preferred one first."""
+
+LOSSLESS: Final = frozenset(
+    "1.2.840.10008.1.2." + end for end in ("4.57", "4.70", "4.80", "4.90", "4.201", "4.202", "5")
+)
+"""Compressed without loss: the pixels can be brought into a plain transfer syntax as they were."""
+
+_WORDS: Final = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+
+
+class NotConvertible(PacsError):
+    """The object cannot be brought into that transfer syntax without loss; the message says why."""
+
+    code = "not-convertible"
+
+
+def may_convert(source: str, target: str) -> bool:
+    """Return whether there is a way without loss between two transfer syntaxes."""
+    return target in PLAIN and (source in PLAIN or source in LOSSLESS)
+
+
+def convert(data: bytes, source: str, target: str) -> bytes:
+    """Return a data set in another transfer syntax; takes its time, so run it on a thread.
+
+    Raises
+    ------
+    NotConvertible
+        When that would lose something, or when it cannot be read or decoded.
+    """
+    if source == target:
+        return data
+    if not may_convert(source, target):
+        raise NotConvertible(f"{name_of(source)} cannot become {name_of(target)} without loss")
+    from pydicom import dcmread
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import UID
+
+    try:
+        meta = FileMetaDataset()
+        meta.TransferSyntaxUID = UID(source)
+        whole = dcmread(BytesIO(_head(source) + data), force=True)
+        if source in LOSSLESS:
+            whole.decompress(generate_instance_uid=False)
+        if (source == BIG_ENDIAN) is not (target == BIG_ENDIAN):
+            _swap(whole)
+        whole.file_meta.TransferSyntaxUID = UID(target)
+        out = BytesIO()
+        whole.save_as(
+            out, implicit_vr=target == IMPLICIT, little_endian=target != BIG_ENDIAN, enforce_file_format=True
+        )
+    except NotConvertible:
+        raise
+    except Exception as error:  # whatever a decoder or an odd object comes up with
+        raise NotConvertible(f"{name_of(source)} cannot be decoded: {error}") from error
+    return _body(out.getvalue())
+
+
+def _head(transfer_syntax: str) -> bytes:
+    """Return what stands before a data set in a file (PS3.10 7.1), as short as it may be."""
+    uid = transfer_syntax.encode("ascii")
+    uid += bytes(len(uid) & 1)
+    element = b"\x02\x00\x10\x00UI" + len(uid).to_bytes(2, "little") + uid
+    return bytes(128) + b"DICM\x02\x00\x00\x00UL\x04\x00" + len(element).to_bytes(4, "little") + element
+
+
+def _body(file: bytes) -> bytes:
+    """Return what follows the file meta information."""
+    return file[144 + int.from_bytes(file[140:144], "little") :]
+
+
+def _swap(whole: Dataset) -> None:
+    """Bring the words of binary values into the other byte order; pydicom does that for numbers only."""
+    for element in whole:
+        if element.VR == "SQ":
+            for item in element.value or ():
+                _swap(item)
+        elif element.VR in _WORDS and element.value:
+            size = _WORDS[element.VR]
+            if element.tag == 0x7FE00010 and int(whole.get("BitsAllocated", 16)) > 16:
+                raise NotConvertible("pixels of more than 16 bits cannot change their byte order here")
+            value = bytes(element.value)
+            if len(value) % size:
+                raise NotConvertible(f"{element.tag} has a broken length")
+            out = bytearray(len(value))
+            for at in range(size):
+                out[at::size] = value[size - 1 - at :: size]
+            element.value = bytes(out)

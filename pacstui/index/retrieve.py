@@ -1,0 +1,71 @@
+"""Which objects a retrieval is for, and where they are (PS3.4 C.4.2.1.4, C.4.3.1.3)."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from pacstui.db import Database
+from pacstui.index import tables as t
+from pacstui.index.attributes import IMAGE, PATIENT, SERIES, STUDY
+from pacstui.index.fold import fold
+from pacstui.index.queries import Statement, among
+
+
+class Copy(NamedTuple):
+    """One object to be sent: what it is, and where its data set is."""
+
+    sop_class: str
+    sop_instance: str
+    transfer_syntax: str
+    path: str
+    offset: int
+    size: int
+    digest: bytes
+
+
+_COLUMN = {STUDY: t.studies.c.study, SERIES: t.series.c.series, IMAGE: t.instances.c.sop_instance}
+
+
+async def copies(database: Database, keys: Mapping[str, Sequence[str]]) -> list[Copy]:
+    """Return the objects with one of the given values at each level; series by series, in the order of their arrival.
+
+    Raises
+    ------
+    PacsError
+        What the database says.
+    """
+    return await database.read(partial(_copies, keys))
+
+
+def _copies(keys: Mapping[str, Sequence[str]], connection: sqlite3.Connection) -> list[Copy]:
+    i = t.instances.c
+    clauses: list[sa.ColumnElement[bool]] = []
+    values: dict[str, Any] = {}
+
+    def bind(value: str) -> sa.BindParameter[str]:
+        name = f"v{len(values)}"
+        values[name] = value
+        return sa.bindparam(name)
+
+    for level, given in keys.items():
+        if level == PATIENT:
+            clauses.append(t.studies.c.patient_id == bind(given[0]))
+            if fold(given[0]):
+                clauses.append(t.studies.c.patient_id_key == bind(fold(given[0])))
+        else:
+            clauses.append(among(_COLUMN[level], bind(json.dumps(list(given)))))
+    statement = Statement(
+        sa.select(i.sop_class, i.sop_instance, i.transfer_syntax, i.path, i.data_offset, i.size, i.digest)
+        .select_from(
+            t.instances.join(t.series, i.series == t.series.c.id).join(t.studies, t.series.c.study == t.studies.c.id)
+        )
+        .where(*clauses)
+        .order_by(t.series.c.id, i.id)
+    )
+    return [Copy(*row) for row in statement.run(connection, **values)]

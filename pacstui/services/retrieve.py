@@ -1,0 +1,430 @@
+"""Retrieval SCP: C-MOVE and C-GET of the Query/Retrieve models (PS3.4 C.4.2, C.4.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pacstui import events
+from pacstui.archive import Archive
+from pacstui.archive.reading import Content, Part
+from pacstui.bus import Bus
+from pacstui.clock import Clock
+from pacstui.dicom import dataset
+from pacstui.dicom.dataset import DataSet, DataSetError
+from pacstui.dicom.dimse import Status
+from pacstui.dicom.net.association import Association
+from pacstui.dicom.net.errors import AssociationEnded
+from pacstui.dicom.net.request import Request
+from pacstui.dicom.net.requestor import associate
+from pacstui.dicom.net.service import BufferSink
+from pacstui.dicom.uids import name_of
+from pacstui.dicom.ul.negotiation import Context
+from pacstui.equipment.book import PeerBook
+from pacstui.errors import PacsError
+from pacstui.imaging.convert import PLAIN, NotConvertible, convert, may_convert
+from pacstui.index.attributes import LEVELS, PATIENT, UNIQUE
+from pacstui.index.retrieve import Copy, copies
+from pacstui.services import models
+from pacstui.services.models import WrongIdentifier, check_above, level_of
+from pacstui.settings import PeerSettings
+from pacstui.text import safe
+
+log = logging.getLogger("pacstui.services")
+_UNABLE: Final = 0xC001
+_NO_MATCHES_KNOWN: Final = 0xA701
+_UNABLE_TO_SEND: Final = 0xA702
+_UNKNOWN_DESTINATION: Final = 0xA801
+_WARNING: Final = 0xB000
+_FAILED_LIST: Final = 0x00080058
+_AHEAD: Final = 4
+_EVERY_S: Final = 0.5
+_CONTEXTS: Final = 120
+
+
+def chosen(identifier: DataSet, model: models.Model) -> dict[str, Sequence[str]]:
+    """Return the unique keys of a retrieval by level (PS3.4 C.4.2.2.1): one value above, one or more at its level.
+
+    Raises
+    ------
+    WrongIdentifier
+        When they are missing or have wildcards.
+    """
+    level = level_of(model, identifier)
+    keys: dict[str, Sequence[str]] = {}
+    check_above(model, level, identifier)
+    for each in LEVELS[: LEVELS.index(level) + 1]:
+        values = identifier.uids(UNIQUE[each]) if each != PATIENT else [identifier.text(UNIQUE[each])]
+        values = [value for value in values if value]
+        if not values:
+            if each == level:
+                raise WrongIdentifier(f"the unique key of level {level} is missing", UNIQUE[each])
+            continue
+        if any(c in value for value in values for c in "*?"):
+            raise WrongIdentifier("unique keys take no wildcards in a retrieval", UNIQUE[each])
+        keys[each] = values
+    return keys
+
+
+@dataclass(slots=True)
+class Tally:
+    """How a retrieval stands, and the first reason why an instance was not sent."""
+
+    remaining: int
+    completed: int = 0
+    failed: int = 0
+    warning: int = 0
+    failed_uids: list[str] = field(default_factory=list)
+    why: str = ""
+    hint: str = ""
+
+    def fail(self, copy: Copy, why: str, hint: str = "") -> None:
+        """Note that an instance was not sent."""
+        self.remaining -= 1
+        self.failed += 1
+        self.failed_uids.append(copy.sop_instance)
+        if not self.why:
+            self.why, self.hint = why, hint
+
+    @property
+    def counters(self) -> dict[str, Any]:
+        """The numbers of sub-operations for a response; there is room for 16 bits (PS3.7 9.1.4.1)."""
+        numbers = {"remaining": self.remaining, "completed": self.completed, "failed": self.failed}
+        return {name: min(number, 0xFFFF) for name, number in (numbers | {"warning": self.warning}).items()}
+
+
+class _Feed:
+    """Instances to be sent, read ahead of their turn; shared by the associations of one retrieval."""
+
+    def __init__(self, archive: Archive, found: Sequence[Copy]) -> None:
+        self._archive = archive
+        self._left: Iterator[Copy] = iter(found)
+        self._ahead: deque[tuple[Copy, asyncio.Future[Content]]] = deque()
+
+    def next(self) -> tuple[Copy, asyncio.Future[Content]] | None:
+        """Return the next instance and its content to come, none at the end."""
+        while len(self._ahead) < _AHEAD:
+            copy = next(self._left, None)
+            if copy is None:
+                break
+            part = Part(copy.path, copy.offset, copy.size, copy.digest)
+            self._ahead.append((copy, self._archive.reader.read(part)))
+        return self._ahead.popleft() if self._ahead else None
+
+    def rest(self) -> Iterator[Copy]:
+        """Give up what is left, and say what that is."""
+        for copy, reading in self._ahead:
+            reading.cancel()
+            yield copy
+        self._ahead.clear()
+        yield from self._left
+
+    def close(self) -> None:
+        """Let go of what was read ahead."""
+        for _, reading in self._ahead:
+            if not reading.cancel():
+                reading.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._ahead.clear()
+
+
+class Retrieval(BufferSink):
+    """One C-MOVE or C-GET under way."""
+
+    verb = ""
+
+    def __init__(self, service: RetrieveService, request: Request) -> None:
+        super().__init__(request)
+        self.service = service
+        self.tally = Tally(0)
+        self._told_at = 0.0
+        self._telling: asyncio.Task[None] | None = None
+
+    async def finish(self) -> None:
+        request = self.request
+        try:
+            if not request.command.has_data_set or self.too_long:
+                raise WrongIdentifier("a retrieval needs an identifier of at most 1 MiB", models.LEVEL)
+            identifier = dataset.decode(bytes(self.data), request.context.transfer_syntax)
+            keys = chosen(identifier, models.MODELS[request.context.abstract_syntax])
+            if not await self.ready():
+                return
+            found = await copies(self.service.archive.db, keys)
+        except WrongIdentifier as wrong:
+            await request.respond(Status.DATA_SET_MISMATCH, comment=wrong.comment, offending=wrong.offending)
+            return
+        except DataSetError as error:
+            await request.respond(_UNABLE, comment=str(error))
+            return
+        except PacsError as error:
+            await request.respond(_NO_MATCHES_KNOWN, comment=error.message)
+            return
+        await self._run(found)
+
+    async def ready(self) -> bool:
+        """See whether there is a way to send; respond if not."""
+        return True
+
+    async def send(self, feed: _Feed, found: Sequence[Copy]) -> None:
+        """Send all of it."""
+        raise NotImplementedError
+
+    @property
+    def destination(self) -> str:
+        """AE title of who receives."""
+        raise NotImplementedError
+
+    async def _run(self, found: Sequence[Copy]) -> None:
+        self.tally = Tally(len(found))
+        feed = _Feed(self.service.archive, found)
+        self._telling = asyncio.create_task(self._tell_now_and_then())
+        try:
+            if found:
+                await self.send(feed, found)
+            if not self.request.cancelled:
+                for copy in feed.rest():
+                    self.tally.fail(copy, "it could not be sent")
+        finally:
+            feed.close()
+            self._telling.cancel()
+            await asyncio.wait([self._telling])
+            self._publish()
+        await self._end()
+
+    async def _tell_now_and_then(self) -> None:
+        """Send pending responses while it takes long, also while nothing moves (PS3.4 C.4.2.3.1)."""
+        with contextlib.suppress(AssociationEnded):
+            while True:
+                await asyncio.sleep(_EVERY_S)
+                if self.tally.remaining:
+                    await self.request.respond(Status.PENDING, **self.tally.counters)
+
+    async def _end(self) -> None:
+        request, tally = self.request, self.tally
+        counters = tally.counters
+        data = None
+        if tally.failed_uids:
+            listed = DataSet()
+            listed.put(_FAILED_LIST, "\\".join(tally.failed_uids), "UI")
+            data = dataset.encode(listed, request.context.transfer_syntax)
+        if request.cancelled and tally.remaining:
+            status = int(Status.CANCEL)
+        else:
+            del counters["remaining"]  # not in a final response that is none to a cancel
+            status = 0
+            if tally.failed:
+                status = _WARNING if tally.completed or tally.warning else _UNABLE_TO_SEND
+            elif tally.warning:
+                status = _WARNING
+        await request.respond(status, data=data, comment=tally.why if status else "", **counters)
+
+    def _publish(self) -> None:
+        tally, association = self.tally, self.request.association
+        self.service.bus.publish(
+            events.Retrieved(
+                self.service.clock.now(), association.id, association.calling, self.verb, self.destination,
+                tally.completed, tally.warning, tally.failed, tally.remaining, tally.why, tally.hint,
+            )
+        )  # fmt: skip
+
+    async def work(self, association: Association, contexts: Callable[[Copy], list[Context]], feed: _Feed) -> None:
+        """Send instances on an association until there are none, the caller cancels, or the association ends."""
+        while not self.request.cancelled:
+            item = feed.next()
+            if item is None:
+                return
+            copy, reading = item
+            try:
+                content = await reading
+                await self._send_one(association, contexts(copy), copy, content)
+            except AssociationEnded as ended:
+                self.tally.fail(copy, ended.message, ended.hint)
+                if self.request.association.ended_error() is not None or association is not self.request.association:
+                    return
+            except NotConvertible as error:
+                self.tally.fail(copy, error.message, error.hint)
+            except PacsError as error:
+                self.tally.fail(copy, error.message, error.hint)
+                self.service.bus.publish(
+                    events.InstanceUnreadable(
+                        self.service.clock.now(), copy.sop_instance, copy.path, error.message, error.hint
+                    )
+                )
+            except OSError as error:
+                self.tally.fail(copy, f"{copy.path} cannot be read: {error.strerror}", "check the archive's disk")
+
+    async def _send_one(self, association: Association, offered: list[Context], copy: Copy, content: Content) -> None:
+        context = next((c for c in offered if c.transfer_syntax == copy.transfer_syntax), None)
+        data: bytes | AsyncIterable[bytes] = content.data if content.data is not None else _pieces(content)
+        if context is None:
+            context = next((c for ts in PLAIN for c in offered if c.transfer_syntax == ts), None)
+            if context is None or not may_convert(copy.transfer_syntax, context.transfer_syntax):
+                takes = ", ".join(name_of(c.transfer_syntax) for c in offered) or "nothing of this SOP class"
+                raise NotConvertible(
+                    f"{safe(self.destination, 16)} takes {takes}, the instance is {name_of(copy.sop_class)} in "
+                    f"{name_of(copy.transfer_syntax)}",
+                    "enable that SOP class and transfer syntax at the receiver",
+                )
+            data = await asyncio.to_thread(
+                convert, content.whole(), copy.transfer_syntax, context.transfer_syntax
+            )
+        originator, message_id = self.originator
+        response = await association.store(
+            context, copy.sop_instance, context.transfer_syntax, data, sop_class=copy.sop_class,
+            priority=self.request.command.priority, move_originator=originator, move_originator_message_id=message_id,
+        )  # fmt: skip
+        if response.ok:
+            self.tally.remaining -= 1
+            if response.status:
+                self.tally.warning += 1
+            else:
+                self.tally.completed += 1
+        else:
+            told = f": {safe(response.comment, 64)}" if response.comment else ""
+            who = safe(self.destination, 16)
+            self.tally.fail(copy, f"{who} answered {response.status:04X}H{told}", f"look at the log of {who}")
+
+    @property
+    def originator(self) -> tuple[str | None, int | None]:
+        """For whom an instance is sent: AE title and message id, for the C-STORE-RQ (PS3.7 9.1.1.1)."""
+        return None, None
+
+
+async def _pieces(content: Content) -> AsyncIterator[bytes]:
+    """Yield a large data set piece by piece, read away from the event loop."""
+    pieces = content.pieces()
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece
+
+
+class _Get(Retrieval):
+    """C-GET: instances go back on the association that asked, where its requestor takes the SCP role."""
+
+    verb = "C-GET"
+
+    @property
+    def destination(self) -> str:
+        return self.request.association.calling
+
+    async def send(self, feed: _Feed, found: Sequence[Copy]) -> None:
+        association = self.request.association
+        offered: dict[str, list[Context]] = {}
+        for context in association.contexts:
+            if context.result == 0 and context.scp:
+                offered.setdefault(context.abstract_syntax, []).append(context)
+        await self.work(association, lambda copy: offered.get(copy.sop_class, []), feed)
+
+
+class _Move(Retrieval):
+    """C-MOVE: instances go to a peer of ours, by its AE title."""
+
+    verb = "C-MOVE"
+    _peer: PeerSettings | None = None
+
+    @property
+    def destination(self) -> str:
+        return self.request.command.move_destination
+
+    async def ready(self) -> bool:
+        peers = self.service.book.titled(self.destination)
+        if peers:
+            self._peer = peers[0]
+            return True
+        shown = safe(self.destination, 16)
+        await self.request.respond(_UNKNOWN_DESTINATION, comment=f"move destination {shown} is not known here")
+        self.tally.why = f"move destination {shown} is not known here"
+        self.tally.hint = f'add it as a peer: [[peers]] name = "{shown}", ae_title = "{shown}", host = "..."'
+        self._publish()
+        return False
+
+    @property
+    def originator(self) -> tuple[str | None, int | None]:
+        return self.request.association.calling, self.request.command.message_id
+
+    async def send(self, feed: _Feed, found: Sequence[Copy]) -> None:
+        for start, group in _groups(found):
+            part = _Feed(self.service.archive, found[start : start + group]) if group < len(found) else feed
+            workers = min(self.service.parallel, group)
+            await asyncio.gather(*(self._associate(part, found[start : start + group]) for _ in range(workers)))
+            if part is not feed:
+                if not self.request.cancelled:
+                    for copy in part.rest():
+                        self.tally.fail(copy, "it could not be sent")
+                part.close()
+            if self.request.cancelled:
+                return
+        if group_count(found) > 1:
+            for _ in feed.rest():  # they were sent group by group
+                pass
+
+    async def _associate(self, feed: _Feed, found: Sequence[Copy]) -> None:
+        peer = self._peer
+        assert peer is not None
+        try:
+            async with associate(
+                peer.host, peer.port, called=peer.ae_title, calling=self.service.ae_title, contexts=_proposals(found)
+            ) as association:
+                offered: dict[str, list[Context]] = {}
+                for context in association.accepted.values():
+                    offered.setdefault(context.abstract_syntax, []).append(context)
+                await self.work(association, lambda copy: offered.get(copy.sop_class, []), feed)
+        except PacsError as error:
+            if not self.tally.why:
+                self.tally.why, self.tally.hint = error.message, error.hint
+
+
+def _proposals(found: Sequence[Copy]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the presentation contexts for instances: each SOP class in each transfer syntax that they are kept in,
+    and in plain ones."""
+    kinds: dict[str, list[str]] = {}
+    for copy in found:
+        known = kinds.setdefault(copy.sop_class, [])
+        if copy.transfer_syntax not in known:
+            known.append(copy.transfer_syntax)
+    proposals: list[tuple[str, tuple[str, ...]]] = []
+    for sop_class, syntaxes in kinds.items():
+        proposals += [(sop_class, (syntax,)) for syntax in syntaxes]
+    for sop_class in kinds:
+        proposals += [(sop_class, (syntax,)) for syntax in PLAIN[:2] if syntax not in kinds[sop_class]]
+    return proposals
+
+
+def _groups(found: Sequence[Copy]) -> Iterator[tuple[int, int]]:
+    """Yield start and length of runs whose contexts fit into one association (128, PS3.8 9.3.2.2)."""
+    start = 0
+    kinds: set[tuple[str, str]] = set()
+    for at, copy in enumerate(found):
+        kind = (copy.sop_class, copy.transfer_syntax)
+        if kind not in kinds and len(kinds) * 3 + 3 > _CONTEXTS:
+            yield start, at - start
+            start, kinds = at, set()
+        kinds.add(kind)
+    if start < len(found):
+        yield start, len(found) - start
+
+
+def group_count(found: Sequence[Copy]) -> int:
+    """Return how many associations one after the other a retrieval takes."""
+    return sum(1 for _ in _groups(found))
+
+
+class RetrieveService:
+    """C-MOVE and C-GET for the three models. ``parallel`` associations at once go to a move destination."""
+
+    def __init__(self, archive: Archive, book: PeerBook, bus: Bus, clock: Clock, ae_title: str, parallel: int) -> None:
+        self.archive = archive
+        self.book = book
+        self.bus = bus
+        self.clock = clock
+        self.replace(ae_title, parallel)
+
+    def replace(self, ae_title: str, parallel: int) -> None:
+        """Go on with other settings."""
+        self.ae_title, self.parallel = ae_title, parallel
+
+    def begin(self, request: Request) -> Retrieval:
+        return _Move(self, request) if request.context.abstract_syntax in models.MOVE else _Get(self, request)
