@@ -6,6 +6,7 @@ copy for one receiver.
 
 from __future__ import annotations
 
+import zlib
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
@@ -54,27 +55,23 @@ def convert(data: bytes, source: str, target: str) -> bytes:
     if not may_convert(source, target):
         raise NotConvertible(f"{name_of(source)} cannot become {name_of(target)} without loss")
     from pydicom import dcmread
-    from pydicom.dataset import FileMetaDataset
-    from pydicom.uid import UID
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_dataset
 
     try:
-        meta = FileMetaDataset()
-        meta.TransferSyntaxUID = UID(source)
         whole = dcmread(BytesIO(_head(source) + data), force=True)
         if source in LOSSLESS:
             whole.decompress(generate_instance_uid=False)
         if (source == BIG_ENDIAN) is not (target == BIG_ENDIAN):
             _swap(whole)
-        whole.file_meta.TransferSyntaxUID = UID(target)
-        out = BytesIO()
-        whole.save_as(
-            out, implicit_vr=target == IMPLICIT, little_endian=target != BIG_ENDIAN, enforce_file_format=True
-        )
+        out = DicomBytesIO()
+        out.is_implicit_VR, out.is_little_endian = target == IMPLICIT, target != BIG_ENDIAN
+        write_dataset(out, whole)
     except NotConvertible:
         raise
     except Exception as error:  # whatever a decoder or an odd object comes up with
         raise NotConvertible(f"{name_of(source)} cannot be decoded: {error}") from error
-    return _body(out.getvalue())
+    return _deflated(out.getvalue()) if target == DEFLATED else out.getvalue()
 
 
 def _head(transfer_syntax: str) -> bytes:
@@ -85,13 +82,16 @@ def _head(transfer_syntax: str) -> bytes:
     return bytes(128) + b"DICM\x02\x00\x00\x00UL\x04\x00" + len(element).to_bytes(4, "little") + element
 
 
-def _body(file: bytes) -> bytes:
-    """Return what follows the file meta information."""
-    return file[144 + int.from_bytes(file[140:144], "little") :]
+def _deflated(data: bytes) -> bytes:
+    """Return a data set as an RFC 1951 stream of even length (PS3.5 A.5)."""
+    packer = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
+    out = packer.compress(data) + packer.flush()
+    return out + bytes(len(out) & 1)
 
 
 def _swap(whole: Dataset) -> None:
-    """Bring the words of binary values into the other byte order; pydicom does that for numbers only."""
+    """Bring the words of binary values into the other byte order; pydicom does that for numbers only, and only for
+    those that were looked at, as all are here."""
     for element in whole:
         if element.VR == "SQ":
             for item in element.value or ():

@@ -173,7 +173,8 @@ def test_case_059_odd_numbers_are_kept(frames: str) -> None:
 
 @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG_ENDIAN])
 def test_case_061_cut_anywhere_is_never_complete(syntax: str) -> None:
-    data = Object({0x00081032: ("raw", _sequence(_open_item() + ITEM_END))} if syntax == EXPLICIT else {}).encode(syntax)
+    more = {0x00081032: ("raw", _sequence(_open_item() + ITEM_END))} if syntax == EXPLICIT else {}
+    data = Object(more).encode(syntax)
     assert read(data, syntax).complete
     for end in range(len(data)):
         found = read(data[:end], syntax)
