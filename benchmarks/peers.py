@@ -39,11 +39,12 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def _command(name: str, port: int, folder: Path) -> list[str]:
+def _command(name: str, port: int, folder: Path, destination: int) -> list[str]:
     if name == "pacstui":
         config = folder / "pacstui.toml"
         config.write_text(
             f'[node]\ndata_dir = "{folder}/data"\nlog_level = "warning"\n[dicom]\nae_title = "BENCH"\nport = {port}\n'
+            f'[[peers]]\nname = "dest"\nae_title = "DEST"\nhost = "127.0.0.1"\nport = {destination}\n'
         )
         return [sys.executable, "-m", "pacstui", "--config", str(config), "serve"]
     if name == "orthanc":
@@ -58,6 +59,10 @@ def _command(name: str, port: int, folder: Path) -> list[str]:
                     "DicomAet": "BENCH",
                     "DicomPort": port,
                     "DicomAlwaysAllowStore": True,
+                    "DicomAlwaysAllowFind": True,
+                    "DicomAlwaysAllowGet": True,
+                    "DicomAlwaysAllowMove": True,
+                    "DicomModalities": {"dest": ["DEST", "127.0.0.1", destination]},
                     "DicomThreadsCount": 8,
                     "Plugins": [],
                 }
@@ -66,6 +71,15 @@ def _command(name: str, port: int, folder: Path) -> list[str]:
         return ["Orthanc", str(config)]
     if name == "storescp":
         return ["storescp", "--fork", "-aet", "BENCH", "-od", str(folder), str(port)]
+    if name == "dcmqrscp":
+        config = folder / "dcmqrscp.cfg"
+        config.write_text(
+            f'NetworkTCPPort = {port}\nMaxPDUSize = 131072\nMaxAssociations = 16\n'
+            f'HostTable BEGIN\ndest = (DEST, 127.0.0.1, {destination})\nHostTable END\n'
+            "VendorTable BEGIN\nVendorTable END\n"
+            f'AETable BEGIN\nBENCH {folder} RW (10000, 1024mb) ANY\nAETable END\n'
+        )
+        return ["dcmqrscp", "-c", str(config)]
     if name == "pynetdicom":
         return [sys.executable, "-c", PYNETDICOM_SCP, str(port), str(folder)]
     raise ValueError(name)
@@ -73,18 +87,21 @@ def _command(name: str, port: int, folder: Path) -> list[str]:
 
 def available(name: str) -> bool:
     """Return whether a receiver can be started here."""
-    program = {"orthanc": "Orthanc", "storescp": "storescp"}.get(name)
+    program = {"orthanc": "Orthanc", "storescp": "storescp", "dcmqrscp": "dcmqrscp"}.get(name)
     return program is None or shutil.which(program) is not None
 
 
 @contextlib.contextmanager
-def receiver(name: str, folder: Path) -> Iterator[int]:
-    """Run one receiver and yield its port; it is ended by its process id, with its children."""
+def receiver(name: str, folder: Path, destination: int = 104) -> Iterator[int]:
+    """Run one receiver and yield its port; it is ended by its process id, with its children.
+
+    It knows the peer DEST at port ``destination`` of this machine.
+    """
     port = free_port()
     folder.mkdir(parents=True)
     with open(folder.parent / f"{name}.log", "ab") as log:
         process = subprocess.Popen(
-            _command(name, port, folder),
+            _command(name, port, folder, destination),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -117,11 +117,17 @@ def read_pdu(sock: socket.socket) -> tuple[int, bytes]:
     return head[0], _exactly(sock, struct.unpack(">I", head[2:])[0])
 
 
+def study_of(seed: int) -> str:
+    """Return the Study Instance UID of what a sender with this seed sends."""
+    root = f"2.25.{uuid.UUID(int=seed * 2**64 + 7).int}"
+    return f"{root[:40]}.{seed}"
+
+
 def message(number: int, size: int, seed: int, limit: int) -> tuple[str, bytes, bytes]:
     """Return SOP Instance UID, data set, and the C-STORE request as P-DATA-TF PDUs of at most ``limit`` bytes."""
-    root = f"2.25.{uuid.UUID(int=seed * 2**64 + 7).int}"
-    instance = f"{root[:40]}.{seed}.{number}"
-    data = data_set(f"{root[:40]}.{seed}", f"{root[:40]}.{seed}.0", instance, number, size)
+    study = study_of(seed)
+    instance = f"{study}.{number}"
+    data = data_set(study, f"{study}.0", instance, number, size)
     command = _command(instance, number & 0xFFFF)
     parts = [struct.pack(">BBIIBB", 4, 0, len(command) + 6, len(command) + 2, 1, 3) + command]
     step = limit - 6
