@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +19,8 @@ from pacstui.errors import Corrupt, NotFound, PacsError, Unavailable
 
 WHOLE: Final = 8 << 20
 _PIECE: Final = 1 << 20
+_TRUSTED_S: Final = 600.0
+_KNOWN: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,31 @@ class Content:
         return b"".join(self.pieces()) if self.data is None else self.data
 
 
-def read_part(root: Path, part: Part) -> Content:
+class Compared:
+    """Files that were found to be as stored, for some minutes: who fetches a study twice pays for it once.
+
+    A file that was touched since, which its inode's change time tells, is compared again.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, tuple[int, int, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def knows(self, path: str, found: os.stat_result) -> bool:
+        """Return whether the file is one that was compared just now."""
+        known = self._known.get(path)
+        return known is not None and known[:2] == (found.st_ino, found.st_ctime_ns) and time.monotonic() < known[2]
+
+    def add(self, path: str, found: os.stat_result) -> None:
+        """Note a file that is as it was stored."""
+        with self._lock:
+            self._known[path] = (found.st_ino, found.st_ctime_ns, time.monotonic() + _TRUSTED_S)
+            self._known.move_to_end(path)
+            if len(self._known) > _KNOWN:
+                self._known.popitem(last=False)
+
+
+def read_part(root: Path, part: Part, compared: Compared | None = None) -> Content:
     """Read an object and compare it with its digest; up to 8 MiB stay in memory, more is read again piece by piece.
 
     Raises
@@ -66,21 +97,23 @@ def read_part(root: Path, part: Part) -> Content:
     Unavailable
         When the disk does not give it.
     """
-    path = root / part.path
+    path = f"{root}/{part.path}"
     try:
-        with path.open("rb") as file:
-            file.seek(part.offset)
-            if part.size <= WHOLE:
-                data = file.read(part.size + 1)
-                if len(data) == part.size and sha256(data).digest() == part.digest:
-                    return Content(path, part, data)
-            else:
-                digest, length = sha256(), 0
-                while piece := file.read(_PIECE):
-                    digest.update(piece)
-                    length += len(piece)
-                if length == part.size and digest.digest() == part.digest:
-                    return Content(path, part, None)
+        with open(path, "rb", buffering=0) as file:
+            found = os.fstat(file.fileno())
+            known = compared is not None and compared.knows(part.path, found)
+            data = None
+            if found.st_size == part.offset + part.size:
+                if part.size <= WHOLE:
+                    file.seek(part.offset)
+                    data = file.read(part.size)
+                    good = len(data) == part.size and (known or sha256(data).digest() == part.digest)
+                else:
+                    good = known or _digest_of(file, part.offset) == part.digest
+                if good:
+                    if compared is not None and not known:
+                        compared.add(part.path, found)
+                    return Content(Path(path), part, data)
     except FileNotFoundError:
         raise NotFound(f"the file {part.path} is not there", "restore it from a backup, or import it again") from None
     except OSError as error:
@@ -88,17 +121,38 @@ def read_part(root: Path, part: Part) -> Content:
     raise Corrupt(f"the file {part.path} differs from what was stored", "restore it from a backup, or import it again")
 
 
+def _digest_of(file: FileIO, offset: int) -> bytes:
+    digest = sha256()
+    file.seek(offset)
+    while piece := file.read(_PIECE):
+        digest.update(piece)
+    return digest.digest()
+
+
+def read_parts(root: Path, parts: Sequence[Part], compared: Compared | None = None) -> list[Content | PacsError]:
+    """Read several objects; in place of one that cannot be handed out stands why."""
+    found: list[Content | PacsError] = []
+    for part in parts:
+        try:
+            found.append(read_part(root, part, compared))
+        except PacsError as error:
+            found.append(error)
+    return found
+
+
 class ObjectReader:
     """Reads on threads of its own, so that neither the event loop nor the ingest waits for it."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._compared = Compared()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="pacstui-read")
 
-    def read(self, part: Part) -> asyncio.Future[Content]:
-        """Begin to read; the future fails as `read_part` does."""
+    def read(self, parts: Sequence[Part]) -> asyncio.Future[list[Content | PacsError]]:
+        """Begin to read some objects, small ones together: a hop to a thread and back costs as much as reading one."""
         try:
-            return asyncio.get_running_loop().run_in_executor(self._threads, read_part, self._root, part)
+            loop = asyncio.get_running_loop()
+            return loop.run_in_executor(self._threads, read_parts, self._root, parts, self._compared)
         except RuntimeError:
             raise PacsError("the archive is being closed") from None
 

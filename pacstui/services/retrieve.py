@@ -42,7 +42,9 @@ _UNABLE_TO_SEND: Final = 0xA702
 _UNKNOWN_DESTINATION: Final = 0xA801
 _WARNING: Final = 0xB000
 _FAILED_LIST: Final = 0x00080058
-_AHEAD: Final = 4
+_AHEAD: Final = 3
+_TOGETHER: Final = 512 << 10
+_MANY: Final = 16
 _EVERY_S: Final = 0.5
 _CONTEXTS: Final = 120
 
@@ -98,37 +100,60 @@ class Tally:
         return {name: min(number, 0xFFFF) for name, number in (numbers | {"warning": self.warning}).items()}
 
 
+class _Batch:
+    """Some instances that are read together, and how far they are taken."""
+
+    def __init__(self, copies: list[Copy], reading: asyncio.Future[list[Content | PacsError]]) -> None:
+        self.copies = copies
+        self.reading = reading
+        self.at = 0
+
+
 class _Feed:
     """Instances to be sent, read ahead of their turn; shared by the associations of one retrieval."""
 
     def __init__(self, archive: Archive, found: Sequence[Copy]) -> None:
         self._archive = archive
         self._left: Iterator[Copy] = iter(found)
-        self._ahead: deque[tuple[Copy, asyncio.Future[Content]]] = deque()
+        self._ahead: deque[_Batch] = deque()
 
-    def next(self) -> tuple[Copy, asyncio.Future[Content]] | None:
-        """Return the next instance and its content to come, none at the end."""
-        while len(self._ahead) < _AHEAD:
-            copy = next(self._left, None)
-            if copy is None:
-                break
-            part = Part(copy.path, copy.offset, copy.size, copy.digest)
-            self._ahead.append((copy, self._archive.reader.read(part)))
-        return self._ahead.popleft() if self._ahead else None
+    async def next(self) -> tuple[Copy, Content | PacsError] | None:
+        """Return the next instance and its content, or why there is none; None at the end."""
+        while self._ahead and self._ahead[0].at == len(self._ahead[0].copies):
+            self._ahead.popleft()
+        while len(self._ahead) < _AHEAD and self._read():
+            pass
+        if not self._ahead:
+            return None
+        batch = self._ahead[0]
+        at = batch.at
+        batch.at += 1
+        return batch.copies[at], (await asyncio.shield(batch.reading))[at]
+
+    def _read(self) -> bool:
+        """Begin to read a batch; return whether there was something to read."""
+        batch: list[Copy] = []
+        size = 0
+        while size < _TOGETHER and len(batch) < _MANY and (copy := next(self._left, None)) is not None:
+            batch.append(copy)
+            size += copy.size
+        if batch:
+            parts = [Part(copy.path, copy.offset, copy.size, copy.digest) for copy in batch]
+            self._ahead.append(_Batch(batch, self._archive.reader.read(parts)))
+        return bool(batch)
 
     def rest(self) -> Iterator[Copy]:
         """Give up what is left, and say what that is."""
-        for copy, reading in self._ahead:
-            reading.cancel()
-            yield copy
-        self._ahead.clear()
+        for batch in self._ahead:
+            yield from batch.copies[batch.at :]
+        self.close()
         yield from self._left
 
     def close(self) -> None:
         """Let go of what was read ahead."""
-        for _, reading in self._ahead:
-            if not reading.cancel():
-                reading.add_done_callback(lambda done: done.cancelled() or done.exception())
+        for batch in self._ahead:
+            if not batch.reading.cancel():
+                batch.reading.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._ahead.clear()
 
 
@@ -234,12 +259,13 @@ class Retrieval(BufferSink):
     async def work(self, association: Association, contexts: Callable[[Copy], list[Context]], feed: _Feed) -> None:
         """Send instances on an association until there are none, the caller cancels, or the association ends."""
         while not self.request.cancelled:
-            item = feed.next()
+            item = await feed.next()
             if item is None:
                 return
-            copy, reading = item
+            copy, content = item
             try:
-                content = await reading
+                if isinstance(content, PacsError):
+                    raise content
                 await self._send_one(association, contexts(copy), copy, content)
             except AssociationEnded as ended:
                 self.tally.fail(copy, ended.message, ended.hint)

@@ -161,6 +161,11 @@ class Connection(asyncio.BufferedProtocol):
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(data)
 
+    def write_parts(self, parts: list[bytes | memoryview]) -> None:
+        """Send several parts in a row; they must not change meanwhile."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.writelines(parts)
+
     async def drained(self) -> None:
         """Wait until the write buffer is low again, or the connection is gone."""
         while self.write_paused and self.transport is not None:

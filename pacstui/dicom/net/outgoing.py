@@ -19,6 +19,8 @@ from pacstui.dicom.ul.negotiation import Context
 
 DataSet = bytes | bytearray | memoryview | Iterable[bytes] | AsyncIterable[bytes]
 
+_SMALL = 32768
+_AT_ONCE = 2097152
 _PENDING = (Status.PENDING, Status.PENDING_WARNING)
 
 
@@ -190,9 +192,11 @@ class Asking:
         self.exchanges[message_id] = exchange
         unfinished = True
         try:
-            if data is None or (isinstance(data, (bytes, bytearray, memoryview)) and len(data) <= 262144):
+            if data is None or (isinstance(data, (bytes, bytearray, memoryview)) and len(data) <= _SMALL):
                 whole = None if data is None else memoryview(data)
                 self.connection.write(self.machine.message(context.id, command, whole))
+            elif isinstance(data, bytes) and len(data) <= _AT_ONCE:
+                self.connection.write_parts(self.machine.message_parts(context.id, command, data))
             else:
                 self.connection.write(self.machine.message(context.id, command))
                 await self._send_data(context.id, data)

@@ -87,6 +87,11 @@ class Machine(Actions):
         self._may_send()
         return pdu.encode_message(context_id, command, data, self.max_pdu_send)
 
+    def message_parts(self, context_id: int, command: bytes, data: bytes | memoryview) -> list[bytes | memoryview]:
+        """Return the bytes that carry a message in parts, without a copy of ``data`` (DT-1, AR-7)."""
+        self._may_send()
+        return pdu.message_parts(context_id, command, data, self.max_pdu_send)
+
     def fragment(self, context_id: int, header: int, data: bytes | memoryview) -> bytes:
         """Return the bytes that carry one fragment (DT-1, AR-7)."""
         self._may_send()

@@ -249,6 +249,21 @@ def fragment_size(max_length: int) -> int:
     return size & ~1 if size > 1 else size
 
 
+def message_parts(
+    context_id: int, command: bytes, data: bytes | memoryview, max_length: int
+) -> list[bytes | memoryview]:
+    """Return a message as P-DATA-TF PDUs in parts, of which those with the data set are views of ``data``."""
+    size = fragment_size(max_length)
+    parts: list[bytes | memoryview] = [encode_message(context_id, command, None, max_length)]
+    view = memoryview(data)
+    for start in range(0, len(view), size) or (0,):
+        piece = view[start : start + size]
+        last = 2 if start + size >= len(view) else 0
+        parts.append(_DATA_HEADER.pack(P_DATA_TF, 0, len(piece) + 6, len(piece) + 2, context_id, last))
+        parts.append(piece)
+    return parts
+
+
 def encode_fragment(context_id: int, header: int, data: bytes | memoryview) -> bytes:
     """Encode one P-DATA-TF with one PDV. ``header`` has bit 0 set for a command, bit 1 for the last fragment."""
     length = len(data)
