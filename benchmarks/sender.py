@@ -41,7 +41,7 @@ def _element(group: int, element: int, vr: str, value: bytes) -> bytes:
     return struct.pack("<HH2sH", group, element, vr.encode(), len(value)) + value
 
 
-def data_set(study: str, series: str, instance: str, number: int, size: int) -> bytes:
+def data_set(study: str, series: str, instance: str, number: int, size: int, patient: str = "B-1") -> bytes:
     """Return an encoded CT image of about ``size`` bytes."""
     side = max(8, int((max(0, size - 900) / 2) ** 0.5))
     parts = [
@@ -61,7 +61,7 @@ def data_set(study: str, series: str, instance: str, number: int, size: int) -> 
         (0x0008, 0x1030, "LO", b"CT THORAX"),
         (0x0008, 0x103E, "LO", b"AXIAL 5.0"),
         (0x0010, 0x0010, "PN", b"BENCH^PATIENT"),
-        (0x0010, 0x0020, "LO", b"B-1"),
+        (0x0010, 0x0020, "LO", patient.encode()),
         (0x0010, 0x0030, "DA", b"19700101"),
         (0x0010, 0x0040, "CS", b"O"),
         (0x0018, 0x0050, "DS", b"5.0"),
@@ -123,11 +123,16 @@ def study_of(seed: int) -> str:
     return f"{root[:40]}.{seed}"
 
 
+def patient_of(seed: int) -> str:
+    """Return the Patient ID in what a sender with this seed sends."""
+    return f"B-{seed}"
+
+
 def message(number: int, size: int, seed: int, limit: int) -> tuple[str, bytes, bytes]:
     """Return SOP Instance UID, data set, and the C-STORE request as P-DATA-TF PDUs of at most ``limit`` bytes."""
     study = study_of(seed)
     instance = f"{study}.{number}"
-    data = data_set(study, f"{study}.0", instance, number, size)
+    data = data_set(study, f"{study}.0", instance, number, size, patient_of(seed))
     command = _command(instance, number & 0xFFFF)
     parts = [struct.pack(">BBIIBB", 4, 0, len(command) + 6, len(command) + 2, 1, 3) + command]
     step = limit - 6
