@@ -135,6 +135,19 @@ class Retrieved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CommitmentTold(Event):
+    """A storage commitment was answered: how many objects are committed and how many are not. ``problem`` says why the
+    answer could not be delivered, empty if it was; ``hint`` what mends that."""
+
+    calling: str
+    transaction: str
+    committed: int
+    failed: int
+    problem: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceUnreadable(Event):
     """An instance could not be read back: its file is gone, damaged, or the disk fails."""
 

@@ -32,6 +32,7 @@ from pacstui.monitor.problems import Problems
 from pacstui.monitor.rates import Throughput
 from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom, QueueRoom
 from pacstui.places import claim
+from pacstui.services.commitment import CommitmentService
 from pacstui.services.policy import Admission
 from pacstui.services.query import QueryService
 from pacstui.services.retrieve import RetrieveService
@@ -41,6 +42,7 @@ from pacstui.settings import Settings
 
 log = logging.getLogger("pacstui.node")
 _LOOKUP_S = 300.0
+_COMMITMENTS_S = 5.0
 
 
 _AT_ONCE = {("node", "log_level")} | {
@@ -82,6 +84,7 @@ class Node:
         self._stopping = asyncio.Event()
         self._why = ""
         self._tasks: list[asyncio.Task[None]] = []
+        self._commitment: CommitmentService | None = None
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self.address = ""
 
@@ -131,7 +134,8 @@ class Node:
         self._retrieve = retrieve = RetrieveService(
             archive, book, bus, clock, settings.dicom.ae_title, settings.retrieve.parallel
         )
-        services = ServiceTable(StorageService(archive, bus, clock), query, retrieve)
+        self._commitment = commitment = CommitmentService(archive, book, bus, clock, settings.dicom.ae_title)
+        services = ServiceTable(StorageService(archive, bus, clock), query, retrieve, commitment)
         dicom = settings.dicom
         self._listener = listener = Listener(
             admission,
@@ -158,6 +162,7 @@ class Node:
             "studies": StudiesRoom(archive),
             "peers": PeersRoom(book, lambda: self._settings.dicom.ae_title, bus, clock),
             "feed": feed,
+            "commitments": commitment,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, bus, clock)
         await server.start()
@@ -165,6 +170,7 @@ class Node:
         self._tasks = [
             asyncio.create_task(self._every(1.0, archive_room.refresh), name="archive counts"),
             asyncio.create_task(self._every(1.0, ledger.tick), name="association counts"),
+            asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
             asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
         ]
         for note in self._loaded.notes:
@@ -201,6 +207,8 @@ class Node:
         self._loaded, self._settings = loaded, new.model_copy(update={"node": old.node, "archive": old.archive})
         self._book.replace(new.peers)
         self._admission.replace(new.dicom, new.query)
+        if self._commitment is not None:
+            self._commitment.ae_title = new.dicom.ae_title
         self._retrieve.replace(new.dicom.ae_title, new.retrieve.parallel)
         self._query.replace(new.dicom.ae_title, new.query.max_answers, new.query.fuzzy_names)
         self._ledger.limit = new.dicom.max_associations
@@ -212,6 +220,8 @@ class Node:
 
     async def _end(self) -> None:
         self._stopping.set()
+        if self._commitment is not None:
+            await self._commitment.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -60,6 +60,7 @@ class ApiClient:
         self.peers = cast(contract.Peers, _Noun(self, "peers"))
         self.studies = cast(contract.Studies, _Noun(self, "studies"))
         self.feed = cast(contract.Feed, _Noun(self, "feed"))
+        self.commitments = cast(contract.Commitments, _Noun(self, "commitments"))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:

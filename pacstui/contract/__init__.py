@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pacstui.contract.action import Action, Danger, actions_of
 from pacstui.contract.associations import Associations
+from pacstui.contract.commitments import Commitments
 from pacstui.contract.feed import Feed
 from pacstui.contract.node import Node
 from pacstui.contract.overview import Overview
@@ -24,6 +25,7 @@ NOUNS: dict[str, type] = {
     "peers": Peers,
     "studies": Studies,
     "feed": Feed,
+    "commitments": Commitments,
 }
 
 
@@ -33,4 +35,4 @@ def all_actions() -> dict[str, Action]:
 
 
 __all__ = ["NOUNS", "Action", "Danger", "all_actions", "actions_of", "Node", "Overview", "Associations", "Queue",
-           "Storage", "Peers", "Studies", "Feed"]
+           "Storage", "Peers", "Studies", "Feed", "Commitments"]

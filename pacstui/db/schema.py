@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pacstui.errors import PacsError, Unavailable
 
-HEAD = "0002"
+HEAD = "0003"
 """Revision of the newest migration."""
 
 

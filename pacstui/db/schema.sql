@@ -3,6 +3,21 @@ CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
     PRIMARY KEY (version_num)
 );
+CREATE TABLE commitments (
+    id INTEGER NOT NULL,
+    transaction_uid TEXT DEFAULT '' NOT NULL,
+    calling TEXT DEFAULT '' NOT NULL,
+    received INTEGER DEFAULT '0' NOT NULL,
+    asked TEXT DEFAULT '' NOT NULL,
+    result TEXT DEFAULT '' NOT NULL,
+    state TEXT DEFAULT '' NOT NULL,
+    attempts INTEGER DEFAULT '0' NOT NULL,
+    next_try INTEGER DEFAULT '0' NOT NULL,
+    problem TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (id)
+);
+CREATE INDEX commitments_open ON commitments (id) WHERE state IN ('waiting', 'reporting');
+CREATE INDEX commitments_transaction ON commitments (transaction_uid);
 CREATE TABLE daily (
     day TEXT NOT NULL,
     patients INTEGER DEFAULT '0' NOT NULL,

@@ -155,6 +155,26 @@ quarantine = sa.Table(
 )
 sa.Index("quarantine_sop_instance", quarantine.c.sop_instance)
 
+commitments = sa.Table(
+    "commitments",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _text("transaction_uid"),
+    _text("calling"),
+    _count("received"),
+    # JSON: [[SOP Class UID, SOP Instance UID], ...] as asked for.
+    _text("asked"),
+    # JSON: [[SOP Class UID, SOP Instance UID, failure reason, 0 for none], ...], empty until it was looked at.
+    _text("result"),
+    # waiting (to be looked at), reporting (to be told), told, given up.
+    _text("state"),
+    _count("attempts"),
+    _count("next_try"),
+    _text("problem"),
+)
+sa.Index("commitments_open", commitments.c.id, sqlite_where=commitments.c.state.in_(("waiting", "reporting")))
+sa.Index("commitments_transaction", commitments.c.transaction_uid)
+
 state = sa.Table(
     "state",
     metadata,

@@ -50,6 +50,16 @@ def _closed(event: events.AssociationClosed) -> _Line | None:
     return _Line("warn", event.calling or event.address, told, "what was acknowledged is kept", event.association)
 
 
+def _committed(event: events.CommitmentTold) -> _Line:
+    told = f"storage commitment: {plural(event.committed, 'instance')} committed"
+    if event.failed:
+        told += f", {event.failed:,} not"
+    if event.problem:
+        told += f"; the answer could not be delivered: {event.problem}"
+    level = "warn" if event.failed or event.problem else "info"
+    return _Line(level, event.calling, told, event.hint, 0, f"commitment {event.transaction} {event.problem}")
+
+
 def _retrieved(event: events.Retrieved) -> _Line:
     to = f" to {event.destination}" if event.destination and event.destination != event.calling else ""
     told = f"{event.verb}{to}: {plural(event.completed + event.warning, 'instance')} sent"
@@ -112,6 +122,8 @@ def describe(event: events.Event) -> _Line | None:
             )
         case events.Retrieved():
             return _retrieved(event)
+        case events.CommitmentTold():
+            return _committed(event)
         case events.InstanceUnreadable():
             return _Line("fail", "storage", event.why, event.hint, 0, f"unreadable {event.path}", event.sop_instance)
         case events.StoragePressure():

@@ -11,6 +11,7 @@ from pacstui.dicom.ul.items import UserIdentity
 from pacstui.dicom.ul.pdu import AssociateRequest
 from pacstui.equipment.book import PeerBook
 from pacstui.services import models
+from pacstui.services.commitment import COMMITMENT
 from pacstui.settings import DicomSettings, QuerySettings, is_loopback
 from pacstui.text import safe
 
@@ -93,8 +94,8 @@ class Admission:
         )
 
     def accepts(self, abstract_syntax: str, transfer_syntaxes: Sequence[str], rq: AssociateRequest) -> tuple[int, str]:
-        """Take Verification, Query/Retrieve and all that is stored, in the first transfer syntax that is known."""
-        if abstract_syntax == uids.VERIFICATION or abstract_syntax in models.MODELS:
+        """Take our own services and all that is stored, in the first transfer syntax that is known."""
+        if abstract_syntax in _OWN or abstract_syntax in models.MODELS:
             wanted = next((ts for ts in transfer_syntaxes if ts in _PLAIN), "")
             return (_ACCEPTED, wanted) if wanted else (_TRANSFER_SYNTAXES, "")
         if not uids.is_storage(abstract_syntax) and not self._takes_unknown(abstract_syntax):
@@ -127,6 +128,7 @@ class Admission:
         return self.check_identity(identity, rq)
 
 
+_OWN = frozenset((uids.VERIFICATION, COMMITMENT))
 _PLAIN = frozenset((uids.IMPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_BIG_ENDIAN,
                     uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN))
 _STORABLE = frozenset(uids.TRANSFER_SYNTAXES) - {"1.2.840.10008.1.2.6.1", "1.2.840.10008.1.2.6.2"}

@@ -6,6 +6,7 @@ from pacstui.dicom.dimse import Field
 from pacstui.dicom.net.service import EchoService, Service
 from pacstui.dicom.uids import VERIFICATION
 from pacstui.services import models
+from pacstui.services.commitment import COMMITMENT, CommitmentService
 from pacstui.services.query import QueryService
 from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
@@ -14,7 +15,10 @@ from pacstui.services.storage import StorageService
 class ServiceTable:
     """Finds the service for an abstract syntax and a command field."""
 
-    def __init__(self, storage: StorageService, query: QueryService, retrieve: RetrieveService) -> None:
+    def __init__(
+        self, storage: StorageService, query: QueryService, retrieve: RetrieveService, commitment: CommitmentService
+    ) -> None:
+        self._commitment = commitment
         self._retrieve = retrieve
         self._echo = EchoService()
         self._storage = storage
@@ -22,6 +26,8 @@ class ServiceTable:
 
     def service_for(self, abstract_syntax: str, field: int) -> Service | None:
         """Return the service, none where the command does not belong to the context's SOP class."""
+        if abstract_syntax == COMMITMENT:
+            return self._commitment if field == Field.N_ACTION else None
         if abstract_syntax in models.FIND:
             return self._query if field == Field.C_FIND else None
         if abstract_syntax in models.MODELS:

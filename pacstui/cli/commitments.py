@@ -1,0 +1,32 @@
+"""``pacstui commitments``: storage commitments that were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pacstui.cli.actions import group
+from pacstui.cli.out import moment, table
+
+
+def _list(rows: list[dict[str, Any]]) -> Iterator[str]:
+    yield from table(
+        ["id", "received", "from", "objects", "not kept", "state", "tries", "next", "transaction"],
+        (
+            [r["id"], moment(r["received"]), r["calling"], f"{r['objects']:,}", f"{r['failed']:,}", r["state"],
+             r["attempts"], moment(r["next_try"]) if r["state"] in ("waiting", "reporting") else "-", r["transaction"]]
+            for r in rows
+        ),
+        empty="nobody has asked for a storage commitment",
+    )
+    for r in rows:
+        if r["problem"]:
+            yield f"{r['id']}: {r['problem']}"
+
+
+app = group(
+    "commitments",
+    "Storage commitments that were asked for.",
+    {"list": _list},
+    words={"limit": "At most so many, newest first.", "id": "Its number, as the list shows it."},
+)

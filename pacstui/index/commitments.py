@@ -1,0 +1,132 @@
+"""Storage commitment transactions: they outlive the node until their answer was delivered (PS3.4 J)."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pacstui.db import Database
+
+WAITING, REPORTING, TOLD, GIVEN_UP = "waiting", "reporting", "told", "given up"
+
+Reference = tuple[str, str]
+"""SOP Class UID and SOP Instance UID."""
+Outcome = tuple[str, str, int]
+"""SOP Class UID, SOP Instance UID, and the failure reason (PS3.3 C.14.1.1), 0 for none."""
+
+_COLUMNS = "id, transaction_uid, calling, received, asked, result, state, attempts, next_try, problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """One transaction. Times are microseconds since 1970; ``outcome`` is empty until the objects were looked at."""
+
+    id: int
+    transaction: str
+    calling: str
+    received: int
+    asked: tuple[Reference, ...]
+    outcome: tuple[Outcome, ...]
+    state: str
+    attempts: int
+    next_try: int
+    problem: str
+
+
+def _commitment(row: Sequence[Any]) -> Commitment:
+    asked = tuple((str(a), str(b)) for a, b in json.loads(row[4]))
+    outcome = tuple((str(a), str(b), int(c)) for a, b, c in json.loads(row[5] or "[]"))
+    return Commitment(row[0], row[1], row[2], row[3], asked, outcome, row[6], row[7], row[8], row[9])
+
+
+class Commitments:
+    """The table of transactions. Every change is durable when it returns."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def add(self, transaction: str, calling: str, asked: Sequence[Reference], now: int) -> Commitment:
+        """Record a request. One that is there already, from the same caller with the same objects, begins anew."""
+        text = json.dumps(list(asked))
+
+        def body(connection: sqlite3.Connection) -> Commitment:
+            known = connection.execute(
+                "SELECT id, asked FROM commitments WHERE transaction_uid=? AND calling=? ORDER BY id DESC",
+                (transaction, calling),
+            ).fetchone()
+            if known is not None and known[1] == text:
+                key = known[0]
+                connection.execute(
+                    "UPDATE commitments SET state=?, result='', attempts=0, next_try=?, problem='', received=?"
+                    " WHERE id=?",
+                    (WAITING, now, now, key),
+                )
+            else:
+                key = connection.execute(
+                    "INSERT INTO commitments (transaction_uid, calling, received, asked, state, next_try)"
+                    " VALUES (?,?,?,?,?,?)",
+                    (transaction, calling, now, text, WAITING, now),
+                ).lastrowid
+            row = connection.execute(f"SELECT {_COLUMNS} FROM commitments WHERE id=?", (key,)).fetchone()  # noqa: S608
+            return _commitment(row)
+
+        return await self._db.write(body)
+
+    async def is_taken(self, transaction: str, calling: str, asked: Sequence[Reference]) -> bool:
+        """Return whether a transaction UID stands for other objects already."""
+        text = json.dumps(list(asked))
+        row = await self._db.read(
+            lambda c: c.execute(
+                "SELECT 1 FROM commitments WHERE transaction_uid=? AND (calling!=? OR asked!=?)",
+                (transaction, calling, text),
+            ).fetchone()
+        )
+        return row is not None
+
+    async def looked(self, key: int, outcome: Sequence[Outcome]) -> None:
+        """Note what was found."""
+        text = json.dumps(list(outcome))
+        await self._db.write(
+            lambda c: c.execute("UPDATE commitments SET result=?, state=? WHERE id=?", (text, REPORTING, key))
+        )
+
+    async def told(self, key: int) -> None:
+        """Note that the caller has the answer."""
+        await self._db.write(
+            lambda c: c.execute("UPDATE commitments SET state=?, problem='' WHERE id=?", (TOLD, key))
+        )
+
+    async def failed(self, key: int, problem: str, next_try: int, last: bool) -> None:
+        """Note that the answer could not be delivered, and when it is tried again."""
+        await self._db.write(
+            lambda c: c.execute(
+                "UPDATE commitments SET attempts=attempts+1, problem=?, next_try=?, state=? WHERE id=?",
+                (problem, next_try, GIVEN_UP if last else REPORTING, key),
+            )
+        )
+
+    async def again(self, key: int, now: int) -> bool:
+        """Let an answer be delivered anew; return whether there is such a transaction."""
+        def body(connection: sqlite3.Connection) -> bool:
+            found = connection.execute(
+                "UPDATE commitments SET state=CASE WHEN result='' THEN ? ELSE ? END, attempts=0, next_try=? WHERE id=?",
+                (WAITING, REPORTING, now, key),
+            )
+            return found.rowcount > 0
+
+        return await self._db.write(body)
+
+    async def open(self) -> list[Commitment]:
+        """Return the transactions whose answer is not delivered yet, oldest first."""
+        return await self._all("WHERE state IN ('waiting', 'reporting') ORDER BY id")
+
+    async def latest(self, limit: int) -> list[Commitment]:
+        """Return the latest transactions, newest first."""
+        return await self._all(f"ORDER BY id DESC LIMIT {int(limit)}")
+
+    async def _all(self, rest: str) -> list[Commitment]:
+        statement = f"SELECT {_COLUMNS} FROM commitments {rest}"  # noqa: S608 - its parts are ours
+        return [_commitment(row) for row in await self._db.read(lambda c: c.execute(statement).fetchall())]
