@@ -30,6 +30,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "ae_title": "CT1",
         "host": "ct1.example.org",
         "port": 104,
+        "tls": False,
         "notes": "room 2.14, service: extension 4711",
     },
     "routes": {"name": "everything to the workstation", "to": ["WS1"]},

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -18,6 +19,7 @@ from pacstui.clock import SYSTEM, Clock
 from pacstui.configuration import Loaded, load
 from pacstui.dicom.net.listener import Listener
 from pacstui.dicom.net.service import Timeouts
+from pacstui.dicom.net.tls import client_context, server_context
 from pacstui.dicom.ul.effects import Limits
 from pacstui.equipment.book import PeerBook, address_of
 from pacstui.equipment.room import PeersRoom
@@ -38,7 +40,7 @@ from pacstui.services.query import QueryService
 from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
 from pacstui.services.table import ServiceTable
-from pacstui.settings import Settings
+from pacstui.settings import DicomSettings, Settings, TlsSettings
 
 log = logging.getLogger("pacstui.node")
 _LOOKUP_S = 300.0
@@ -46,6 +48,8 @@ _COMMITMENTS_S = 5.0
 
 
 _AT_ONCE = {("node", "log_level")} | {
+    ("tls", key) for key in ("certificate", "key", "ca", "client_certificates", "check_host", "oldest")
+} | {
     ("dicom", key)
     for key in (
         "ae_title", "aliases", "check_called_ae", "unknown_callers", "check_peer_host", "max_associations",
@@ -59,7 +63,7 @@ def _changed(old: Settings, new: Settings) -> list[tuple[str, str]]:
     """Return section and key of the node's settings that differ."""
     return [
         (section, key)
-        for section in ("node", "dicom", "archive", "database")
+        for section in ("node", "dicom", "tls", "archive", "database")
         for key in type(getattr(old, section)).model_fields
         if getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
     ]
@@ -85,6 +89,7 @@ class Node:
         self._why = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._commitment: CommitmentService | None = None
+        self._server_context: ssl.SSLContext | None = None
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self.address = ""
 
@@ -146,7 +151,8 @@ class Node:
             max_connections=dicom.max_associations,
             clock=clock,
         )
-        port = await listener.start(dicom.host, dicom.port)
+        self._secure(settings.tls)
+        port = await self._listen(listener, dicom, settings.tls)
         self._undo.append(lambda: listener.close(settings.node.drain_s))
         self.address = f"{settings.dicom.host}:{port}"
 
@@ -179,6 +185,32 @@ class Node:
         log.info("pacstui %s, %s listens on %s, data in %s", __version__, title, self.address, data_dir)
         bus.publish(NodeStarted(clock.now(), settings.dicom.ae_title, self.address))
 
+    def _secure(self, tls: TlsSettings) -> None:
+        """Read the certificates: for calls from now on, and for connections that are taken from now on."""
+        if tls.port or any(peer.tls for peer in self._settings.peers):
+            self._book.client_context = client_context(
+                tls.certificate, tls.key, tls.ca, check_host=tls.check_host, oldest=tls.oldest
+            )
+        if tls.port:
+            if not tls.certificate:
+                raise SettingsError("[tls] certificate is missing", "a TLS port needs one, and its key")
+            self._server_context = server_context(
+                tls.certificate, tls.key, tls.ca, mutual=tls.client_certificates, oldest=tls.oldest
+            )
+
+    async def _listen(self, listener: Listener, dicom: DicomSettings, tls: TlsSettings) -> int:
+        """Listen, and return the port that is shown: the plain one, else the one with TLS."""
+        port = await listener.start(dicom.host, dicom.port) if tls.plain or not tls.port else 0
+        if tls.port:
+            secure = await listener.start(dicom.host, tls.port, self._context)
+            log.info("TLS is spoken on %s:%d", dicom.host, secure)
+            port = port or secure
+        return port
+
+    def _context(self) -> ssl.SSLContext:
+        assert self._server_context is not None
+        return self._server_context
+
     def _identity(self) -> Identity:
         return Identity(self._settings.dicom.ae_title, self.address, str(self._settings.node.data_dir))
 
@@ -205,6 +237,10 @@ class Node:
             return
         old, new = self._settings, loaded.settings
         self._loaded, self._settings = loaded, new.model_copy(update={"node": old.node, "archive": old.archive})
+        try:
+            self._secure(new.tls)
+        except SettingsError as fault:
+            log.error("certificates were not read anew: %s", fault)
         self._book.replace(new.peers)
         self._admission.replace(new.dicom, new.query)
         if self._commitment is not None:

@@ -7,6 +7,7 @@ them. Order of precedence: environment (``PACSTUI_DICOM__PORT=11113``), file, de
 from __future__ import annotations
 
 import ipaddress
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -62,6 +63,7 @@ AeTitle = Annotated[str, AfterValidator(_ae_title), Words("an AE title of at mos
 Host = Annotated[str, AfterValidator(_host), Words("a host name or an IP address")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 ListenPort = Annotated[int, Field(ge=0, le=65535)]
+PemFile = Annotated[str, AfterValidator(os.path.expanduser), Words("the path of a file")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 
 
@@ -132,6 +134,34 @@ class DicomSettings(Section):
     """Accept storage of private and unknown SOP classes too."""
 
 
+class TlsSettings(Section):
+    """DICOM over TLS, for a port of its own and for peers with tls = true."""
+
+    port: ListenPort = 0
+    """TCP port that speaks TLS, beside the plain one; 0 for none. 2762 is the usual one."""
+
+    plain: bool = True
+    """Listen on [dicom] port without TLS too."""
+
+    certificate: PemFile = ""
+    """Our certificate, a PEM file with the chain up to a root."""
+
+    key: PemFile = ""
+    """Its private key, a PEM file without passphrase; not needed where it stands in the certificate's file."""
+
+    ca: PemFile = ""
+    """Who signs the certificates of peers, a PEM file. Without it those of the system are trusted."""
+
+    client_certificates: bool = True
+    """Take only callers with a certificate that ca signed (mutual authentication)."""
+
+    check_host: bool = True
+    """Where we call: see that the peer's certificate is for the host that we call."""
+
+    oldest: Literal["1.2", "1.3"] = "1.2"
+    """Oldest version of TLS that is spoken."""
+
+
 class ArchiveSettings(Section):
     """The object store."""
 
@@ -199,6 +229,9 @@ class PeerSettings(Section):
     port: Port = 104
     """The peer's DICOM port."""
 
+    tls: bool = False
+    """Call it over TLS; see [tls]."""
+
     notes: Annotated[str, StringConstraints(max_length=500)] = ""
     """Room, contact, serial number: whatever helps the one who looks it up at night."""
 
@@ -245,6 +278,7 @@ class Settings(Section):
 
     node: NodeSettings = Field(default_factory=NodeSettings)
     dicom: DicomSettings = DicomSettings()
+    tls: TlsSettings = TlsSettings()
     archive: ArchiveSettings = ArchiveSettings()
     query: QuerySettings = QuerySettings()
     retrieve: RetrieveSettings = RetrieveSettings()

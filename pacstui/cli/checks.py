@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import psutil
 
 from pacstui.api import plain
 from pacstui.archive.paths import DATABASE
+from pacstui.dicom.net.tls import expiries
 from pacstui.errors import NotRunning, PacsError
 from pacstui.settings import PeerSettings, Settings
 from pacstui.text import plural, size
@@ -31,6 +33,7 @@ _SLOW_SYNC_MS = 20.0
 _QUICK_SYNC_MS = 0.02
 _TCP_S = 3.0
 _OLDEST_YEAR = 2025
+_SOON_DAYS = 30
 _DAMAGED = "see docs/operations.md, the index is damaged"
 
 
@@ -261,6 +264,32 @@ def control_socket(patient: Patient) -> Iterator[Finding]:
         yield Finding("control socket", "ok", str(path))
 
 
+def certificates(patient: Patient) -> Iterator[Finding]:
+    """Are the certificates there, and for how long?"""
+    tls = patient.settings.tls
+    if not tls.certificate and not tls.ca:
+        return
+    for name, path in (("certificate", tls.certificate), ("ca", tls.ca)):
+        if not path:
+            continue
+        try:
+            ends = min(expiries(Path(path)))
+        except (OSError, ValueError) as fault:
+            reason = fault.strerror if isinstance(fault, OSError) else str(fault)
+            yield Finding(name, "fail", f"{path}: {reason}", f"correct [tls] {name}")
+            continue
+        days = (ends - datetime.now(UTC)).days
+        until = f"{path} is valid until {ends:%Y-%m-%d}, {plural(max(0, days), 'day')}"
+        if days < 0:
+            yield Finding(name, "fail", f"{path} expired on {ends:%Y-%m-%d}: callers refuse it", "renew it, reload")
+        elif days < _SOON_DAYS:
+            yield Finding(name, "warn", until, "renew it, then reload the node")
+        else:
+            yield Finding(name, "ok", until)
+    if tls.key and Path(tls.key).exists() and Path(tls.key).stat().st_mode & 0o077:
+        yield Finding("key", "warn", f"{tls.key} is open to other users", f"chmod 600 {tls.key}")
+
+
 def clock(patient: Patient) -> Iterator[Finding]:
     """Can the machine's time be true?"""
     now = time.time()
@@ -347,7 +376,7 @@ def _reach(peer: PeerSettings) -> Finding:
 
 
 CHECKS: tuple[Check, ...] = (
-    node, data_directory, disk, port, association, control_socket, clock, limits, database, peers,
+    node, data_directory, disk, port, association, control_socket, certificates, clock, limits, database, peers,
 )  # fmt: skip
 
 

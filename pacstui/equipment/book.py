@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,6 +45,7 @@ class PeerBook:
         self._by_title: dict[str, tuple[PeerSettings, ...]] = {}
         self._addresses: dict[str, frozenset[str]] = {}
         self._seen: dict[str, _Seen] = {}
+        self.client_context: ssl.SSLContext | None = None
         self.replace(peers)
         bus.subscribe(events.AssociationOpened, self._opened)
         bus.subscribe(events.AssociationClosed, self._closed)
@@ -61,6 +63,10 @@ class PeerBook:
     def titled(self, ae_title: str) -> tuple[PeerSettings, ...]:
         """Return the peers with this AE title."""
         return self._by_title.get(ae_title, ())
+
+    def tls_for(self, peer: PeerSettings) -> ssl.SSLContext | None:
+        """Return the context for calling a peer over TLS, none for one that is called without."""
+        return self.client_context if peer.tls else None
 
     def named(self, name: str) -> PeerSettings | None:
         """Return the peer of this name."""

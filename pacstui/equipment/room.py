@@ -51,6 +51,7 @@ class PeersRoom:
                 contexts=[(VERIFICATION, [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN])],
                 timeouts=_ECHO_TIMEOUTS,
                 on_step=step,
+                tls=self._book.tls_for(peer),
             ) as association:
                 asked = self._clock.monotonic()
                 status = await association.echo()

@@ -248,7 +248,7 @@ class CommitmentService:
         try:
             async with asyncio.timeout(_ANSWER_S), associate(
                 peer.host, peer.port, called=peer.ae_title, calling=self.ae_title, contexts=[(COMMITMENT, PLAIN)],
-                roles=[RoleSelection(COMMITMENT, False, True)],
+                roles=[RoleSelection(COMMITMENT, False, True)], tls=self._book.tls_for(peer),
             ) as own:
                 return await self._tell(own, commitment, outcome), f"look at the log of {safe(peer.name, 64)}"
         except TimeoutError:

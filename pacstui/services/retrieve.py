@@ -392,7 +392,8 @@ class _Move(Retrieval):
         assert peer is not None
         try:
             async with associate(
-                peer.host, peer.port, called=peer.ae_title, calling=self.service.ae_title, contexts=_proposals(found)
+                peer.host, peer.port, called=peer.ae_title, calling=self.service.ae_title, contexts=_proposals(found),
+                tls=self.service.book.tls_for(peer),
             ) as association:
                 offered: dict[str, list[Context]] = {}
                 for context in association.accepted.values():

@@ -6,12 +6,15 @@ import asyncio
 import errno
 import logging
 import socket
+import ssl
+from collections.abc import Callable
 from typing import Final
 
 from pacstui.clock import SYSTEM, Clock
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.connection import SCRATCH_SIZE
-from pacstui.dicom.net.service import DEFAULT_TIMEOUTS, Observer, Policy, ServiceFor, Timeouts
+from pacstui.dicom.net.service import DEFAULT_TIMEOUTS, Observer, Policy, Refused, ServiceFor, Timeouts
+from pacstui.dicom.net.tls import explain
 from pacstui.dicom.ul.effects import DEFAULT_LIMITS, Limits, Role
 from pacstui.dicom.ul.faults import PresentationReason, Refusal, RejectSource, Result
 from pacstui.dicom.ul.negotiation import Negotiated, answer
@@ -64,6 +67,7 @@ class Listener:
         self._live: dict[int, Association] = {}
         self._opening: set[asyncio.Task[None]] = set()
         self._sockets: list[socket.socket] = []
+        self._tls: dict[int, Callable[[], ssl.SSLContext]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._closing = False
@@ -83,8 +87,13 @@ class Listener:
         """The associations that are open now."""
         return [association for association in self._live.values() if association.is_open]
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen, and return the port; 0 takes any free one.
+    async def start(self, host: str, port: int, tls: Callable[[], ssl.SSLContext] | None = None) -> int:
+        """Listen, and return the port; 0 takes any free one. May be called again for a further port.
+
+        Parameters
+        ----------
+        tls
+            Gives the context of each new connection, for a port that speaks TLS.
 
         Raises
         ------
@@ -98,16 +107,17 @@ class Listener:
             )
         except OSError as error:
             raise PacsError(f"cannot listen on {safe(host)}: {error}", "check [dicom] host") from error
+        before = len(self._sockets)
         try:
             for family, _, _, _, address in dict.fromkeys(found):
                 try:
-                    self._listen(family, (address[0], port or address[1], *address[2:]))
+                    self._listen(family, (address[0], port or address[1], *address[2:]), tls)
                 except OSError as error:  # a name for both IP versions on a machine that has one
                     if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) or len(found) == 1:
                         raise
                     continue
-                port = port or self._sockets[0].getsockname()[1]
-            if not self._sockets:
+                port = port or self._sockets[before].getsockname()[1]
+            if len(self._sockets) == before:
                 raise OSError(errno.EADDRNOTAVAIL, "address not available")
         except OSError as error:
             self._stop_listening()
@@ -118,7 +128,9 @@ class Listener:
             raise PacsError(f"cannot listen on {safe(host)}:{port}: {error}", "check [dicom] host and port") from error
         return port
 
-    def _listen(self, family: int, address: tuple[object, ...]) -> None:
+    def _listen(
+        self, family: int, address: tuple[object, ...], tls: Callable[[], ssl.SSLContext] | None
+    ) -> None:
         assert self._loop is not None
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -132,6 +144,8 @@ class Listener:
             sock.close()
             raise
         self._sockets.append(sock)
+        if tls is not None:
+            self._tls[sock.fileno()] = tls
         self._loop.add_reader(sock.fileno(), self._accept, sock)
 
     def _accept(self, sock: socket.socket) -> None:
@@ -154,7 +168,8 @@ class Listener:
                 connection.close()
                 continue
             association = self._new()
-            task = self._loop.create_task(self._open(association, connection))
+            tls = self._tls.get(sock.fileno())
+            task = self._loop.create_task(self._open(association, connection, address, tls))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
 
@@ -191,10 +206,29 @@ class Listener:
         self._live[association.id] = association
         return association
 
-    async def _open(self, association: Association, connection: socket.socket) -> None:
+    async def _open(
+        self,
+        association: Association,
+        connection: socket.socket,
+        address: tuple[object, ...],
+        tls: Callable[[], ssl.SSLContext] | None,
+    ) -> None:
         assert self._loop is not None
         try:
-            await self._loop.connect_accepted_socket(lambda: association.connection, connection)
+            if tls is None:
+                await self._loop.connect_accepted_socket(lambda: association.connection, connection)
+            else:
+                await self._loop.connect_accepted_socket(
+                    lambda: association.connection, connection, ssl=tls(),
+                    ssl_handshake_timeout=max(1.0, self._timeouts.artim),
+                )  # fmt: skip
+        except (ssl.SSLError, ConnectionAbortedError) as error:
+            text, hint = explain(error)
+            connection.close()
+            self._lost(association)
+            if self._observer is not None:
+                where = (str(address[0]), int(str(address[1])))
+                self._observer.refused(Refused(association.id, "", "", where, 0, 0, 0, text, hint))
         except OSError as error:  # the peer is gone already
             log.info("a connection was lost before it began: %s", error)
             connection.close()

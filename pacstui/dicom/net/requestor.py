@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from pacstui.dicom.net.errors import (
     PeerUnreachable,
 )
 from pacstui.dicom.net.service import DEFAULT_TIMEOUTS, Observer, ServiceFor, Timeouts
+from pacstui.dicom.net.tls import explain
 from pacstui.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from pacstui.dicom.ul.effects import DEFAULT_LIMITS, Limits, Role
 from pacstui.dicom.ul.faults import describe_rejection
@@ -86,6 +88,7 @@ async def associate(
     limits: Limits = DEFAULT_LIMITS,
     observer: Observer | None = None,
     service_for: ServiceFor | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Association]:
     """Associate with a peer for the time of the block; it is released at the end, aborted when the block fails.
 
@@ -114,7 +117,7 @@ async def associate(
     association.begin(rq)
     try:
         addresses = await _resolve(loop, host, port, timeouts.connect, step)
-        await _connect(loop, association, addresses, where, timeouts.connect, step)
+        await _connect(loop, association, addresses, where, timeouts.connect, step, tls, host)
         await _await_answer(association, where, timeouts.associate, step)
         try:
             yield association
@@ -178,12 +181,20 @@ async def _connect(
     where: str,
     timeout: float,
     step: _Steps,
+    tls: ssl.SSLContext | None,
+    host: str,
 ) -> None:
     problem: PeerUnreachable | None = None
+    name = host if tls is not None else None
     for address, port in addresses:
         try:
             async with asyncio.timeout(timeout):
-                await loop.create_connection(lambda: association.connection, address, port)
+                await loop.create_connection(
+                    lambda: association.connection, address, port, ssl=tls, server_hostname=name
+                )
+        except ssl.SSLError as error:
+            text, hint = explain(error)
+            problem = PeerUnreachable("tls", f"{where}: {text}", hint)
         except TimeoutError:
             problem = PeerUnreachable(
                 "timeout",
@@ -193,7 +204,7 @@ async def _connect(
         except OSError as error:
             problem = _unreachable(error, where)
         else:
-            step.done("TCP", True, address)
+            step.done("TCP" if tls is None else "TLS", True, address)
             return
         if association.machine.state is not State.STA4:  # the connection came just when time was up
             break
