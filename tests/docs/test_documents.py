@@ -136,8 +136,19 @@ def test_conformance_lists_the_transfer_syntaxes_that_are_taken() -> None:
     ct = "1.2.840.10008.5.1.4.1.1.2"
     taken = {syntax for syntax in uids.TRANSFER_SYNTAXES if policy.accepts(ct, [syntax], None) == (0, syntax)}
     assert listed == taken
-    assert f"all {len(uids.STORAGE_CLASSES)} SOP classes" in text
+    assert f"Storage: {len(uids.STORAGE_CLASSES)} SOP classes" in text
     assert uids.IMPLEMENTATION_CLASS_UID in text
+
+
+def test_the_conformance_statement_says_what_the_code_does() -> None:
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        import make_conformance
+    finally:
+        sys.path.pop(0)
+    text = make_conformance.DOCUMENT.read_text("utf-8")
+    assert text.count("<!-- from the code:") == len(make_conformance.BLOCKS)
+    assert make_conformance.written(text) == text, "run: python docs/make_conformance.py"
 
 
 async def test_the_check_of_a_copy_finds_what_was_changed(tmp_path: Path) -> None:

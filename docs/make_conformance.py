@@ -1,0 +1,91 @@
+"""Writes what the conformance statement says of SOP classes, transfer syntaxes and attributes, from the code's tables:
+``python docs/make_conformance.py``. A test sees that nobody forgot to."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from pacstui.dicom import uids  # noqa: E402
+from pacstui.dicom.dictionary import keyword_of  # noqa: E402
+from pacstui.dicom.uids import name_of  # noqa: E402
+from pacstui.imaging.convert import LOSSLESS, PLAIN  # noqa: E402
+from pacstui.index.attributes import LEVELS, UNIQUE, attributes_of  # noqa: E402
+from pacstui.services import models, policy  # noqa: E402
+from pacstui.services.commitment import COMMITMENT  # noqa: E402
+
+DOCUMENT = ROOT / "docs" / "conformance.md"
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def services() -> str:
+    """Return the SOP classes that are served, and those that are used."""
+    rows = [("Verification", uids.VERIFICATION, "yes", "yes, to test a peer")]
+    rows.append((f"Storage: {len(uids.STORAGE_CLASSES)} SOP classes, and private and unknown ones", "PS3.4 B.5", "yes",
+                 "yes, for C-MOVE and C-GET"))  # fmt: skip
+    for verb, found in (("FIND", models.FIND), ("MOVE", models.MOVE), ("GET", models.GET)):
+        rows += [(f"{model.name} Query/Retrieve, {verb}", uid, "yes", "no") for uid, model in found.items()]
+    rows.append(("Storage Commitment Push Model", COMMITMENT, "yes", "no"))
+    return _table(("service", "UID", "SCP", "SCU"), rows)
+
+
+def transfer_syntaxes() -> str:
+    """Return the transfer syntaxes of storage."""
+    taken = [uid for uid in uids.TRANSFER_SYNTAXES if uid in policy._STORABLE]
+    return _table(("transfer syntax", "UID"), [(name_of(uid), uid) for uid in taken])
+
+
+def levels() -> str:
+    """Return the models, their levels and unique keys."""
+    rows = []
+    for model in dict.fromkeys(models.FIND.values()):
+        keys = ", ".join(f"{level} ({keyword_of(UNIQUE[level])})" for level in model.levels)
+        rows.append((model.name, keys))
+    return _table(("model", "levels and their unique keys"), rows)
+
+
+def attributes() -> str:
+    """Return what is matched and returned at each level."""
+    rows = []
+    seen: set[int] = set()
+    for level in LEVELS:
+        for tag, attribute in attributes_of(level).items():
+            if attribute.level == level and tag not in seen:
+                seen.add(tag)
+                how = "returned" if attribute.computed else "matched, returned"
+                rows.append(
+                    (level, keyword_of(tag), f"({tag >> 16:04X},{tag & 0xFFFF:04X})", attribute.vr, how)
+                )
+    return _table(("level", "attribute", "tag", "VR", ""), rows)
+
+
+def conversions() -> str:
+    """Return what becomes what."""
+    rows = [(", ".join(name_of(uid) for uid in PLAIN), "each of these")]
+    rows.append((", ".join(name_of(uid) for uid in uids.TRANSFER_SYNTAXES if uid in LOSSLESS), "the plain ones"))
+    return _table(("kept as", "sent as well as"), rows)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "services": services, "transfer syntaxes": transfer_syntaxes, "levels": levels, "attributes": attributes,
+    "conversions": conversions,
+}  # fmt: skip
+_BLOCK = re.compile(r"(<!-- from the code: (.*?) -->\n\n).*?(\n\n<!-- end -->)", re.DOTALL)
+
+
+def written(text: str) -> str:
+    """Return the document with its blocks as the code has them."""
+    return _BLOCK.sub(lambda match: match.group(1) + BLOCKS[match.group(2)]() + match.group(3), text)
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(written(DOCUMENT.read_text("utf-8")), "utf-8")
