@@ -75,7 +75,6 @@ class StoragePanel(LivePanel):
             pair("free", free)
             pair("keeps", f"{size(store.archive_bytes)} of {plural(counts.patients, 'patient')}")
             pair("series", f"{counts.series:,}")
-            lines += words(safe(store.path, 200), width, "text", 7, Line(f"{'at':<7}", "dim"))[:2]
             rest = height - len(lines) - len(by_day)
         if rest > 0:
             lines.append(Line("MB/s   ", "dim").add(spark(mb, width - 7), "plot"))
