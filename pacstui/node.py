@@ -37,6 +37,7 @@ from pacstui.places import claim
 from pacstui.services.commitment import CommitmentService
 from pacstui.services.policy import Admission
 from pacstui.services.query import QueryService
+from pacstui.services.remote import RemoteRoom
 from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
 from pacstui.services.table import ServiceTable
@@ -89,6 +90,7 @@ class Node:
         self._why = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._commitment: CommitmentService | None = None
+        self._remote: RemoteRoom | None = None
         self._server_context: ssl.SSLContext | None = None
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self.address = ""
@@ -140,6 +142,7 @@ class Node:
             archive, book, bus, clock, settings.dicom.ae_title, settings.retrieve.parallel
         )
         self._commitment = commitment = CommitmentService(archive, book, bus, clock, settings.dicom.ae_title)
+        self._remote = RemoteRoom(archive, book, bus, clock, settings.dicom.ae_title)
         services = ServiceTable(StorageService(archive, bus, clock), query, retrieve, commitment)
         dicom = settings.dicom
         self._listener = listener = Listener(
@@ -169,6 +172,7 @@ class Node:
             "peers": PeersRoom(book, lambda: self._settings.dicom.ae_title, bus, clock),
             "feed": feed,
             "commitments": commitment,
+            "remote": self._remote,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, bus, clock)
         await server.start()
@@ -245,6 +249,8 @@ class Node:
         self._admission.replace(new.dicom, new.query)
         if self._commitment is not None:
             self._commitment.ae_title = new.dicom.ae_title
+        if self._remote is not None:
+            self._remote.ae_title = new.dicom.ae_title
         self._retrieve.replace(new.dicom.ae_title, new.retrieve.parallel)
         self._query.replace(new.dicom.ae_title, new.query.max_answers, new.query.fuzzy_names)
         self._ledger.limit = new.dicom.max_associations
@@ -258,6 +264,8 @@ class Node:
         self._stopping.set()
         if self._commitment is not None:
             await self._commitment.close()
+        if self._remote is not None:
+            await self._remote.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

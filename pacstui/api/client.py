@@ -60,6 +60,7 @@ class ApiClient:
         self.peers = cast(contract.Peers, _Noun(self, "peers"))
         self.studies = cast(contract.Studies, _Noun(self, "studies"))
         self.feed = cast(contract.Feed, _Noun(self, "feed"))
+        self.remote = cast(contract.Remote, _Noun(self, "remote"))
         self.commitments = cast(contract.Commitments, _Noun(self, "commitments"))
 
     def _open(self) -> aiohttp.ClientSession:

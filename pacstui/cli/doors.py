@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "queue": ("queue", "What is arriving and what waits to go out"),
     "storage": ("storage", "Space, growth and speed of the archive"),
     "peers": ("peers", "The equipment around us"),
+    "remote": ("remote", "Studies at other archives: find, compare, fetch"),
     "commitments": ("commitments", "Storage commitments that were asked for"),
     "events": ("events", "What happened"),
     "node": ("node", "The node as a whole: history, stop"),

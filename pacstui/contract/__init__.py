@@ -13,6 +13,7 @@ from pacstui.contract.node import Node
 from pacstui.contract.overview import Overview
 from pacstui.contract.peers import Peers
 from pacstui.contract.queue import Queue
+from pacstui.contract.remote import Remote
 from pacstui.contract.storage import Storage
 from pacstui.contract.studies import Studies
 
@@ -26,6 +27,7 @@ NOUNS: dict[str, type] = {
     "studies": Studies,
     "feed": Feed,
     "commitments": Commitments,
+    "remote": Remote,
 }
 
 
@@ -35,4 +37,4 @@ def all_actions() -> dict[str, Action]:
 
 
 __all__ = ["NOUNS", "Action", "Danger", "all_actions", "actions_of", "Node", "Overview", "Associations", "Queue",
-           "Storage", "Peers", "Studies", "Feed", "Commitments"]
+           "Storage", "Peers", "Studies", "Feed", "Commitments", "Remote"]

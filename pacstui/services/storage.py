@@ -35,7 +35,7 @@ class _StoreSink:
         else:
             try:
                 self._incoming = service.archive.begin(
-                    calling=request.association.calling,
+                    calling=service.source or request.association.calling,
                     address=request.association.address[0],
                     association=request.association.id,
                     sop_class=sop_class,
@@ -67,9 +67,13 @@ class _StoreSink:
 
 
 class StorageService:
-    """C-STORE for every storage SOP class, and for unknown ones where the settings allow."""
+    """C-STORE for every storage SOP class, and for unknown ones where the settings allow.
 
-    def __init__(self, archive: Archive, bus: Bus, clock: Clock) -> None:
+    ``source`` is noted as the sender of what comes, by default the calling AE title.
+    """
+
+    def __init__(self, archive: Archive, bus: Bus, clock: Clock, source: str = "") -> None:
+        self.source = source
         self.archive = archive
         self._bus = bus
         self._clock = clock
