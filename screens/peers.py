@@ -35,9 +35,10 @@ class PeersScreen(ConsoleScreen):
     MODE = "peers"
     ABOUT = (
         "The Application Entities of the settings file ([[peers]]). e sends a C-ECHO and shows each step: name, TCP, "
-        "association, echo; where a step fails it says what to ask the other side. Enter does the same."
+        "association, echo; where a step fails it says what to ask the other side. Enter does the same. f "
+        "looks for studies at an archive, and fetches them."
     )
-    KEYS = (keymap.acts("peers.echo", "echo"),)
+    KEYS = (keymap.acts("peers.echo", "echo"), keymap.acts("remote.find", "remote"))
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,6 +107,14 @@ class PeersScreen(ConsoleScreen):
     @property
     def _table(self) -> RowTable[PeerRow]:
         return self.query_one(RowTable)
+
+    def action_remote(self) -> None:
+        """Look for studies at the chosen peer."""
+        row = self._table.selected
+        if row is not None and self.console_app.allowed("remote.find"):
+            from screens.remote import RemoteScreen
+
+            self.console_app.go(RemoteScreen(row.name))
 
     def action_echo(self) -> None:
         """Echo the chosen peer."""

@@ -73,16 +73,18 @@ class PullRow:
 class Remote(Protocol):
     """Other archives, by Query/Retrieve."""
 
-    @action("find", "Find studies at a peer", permission="remote.find", audited=True)
+    @action("find", "Find studies at a peer", permission="remote.find", key="f")
     async def find(
         self, peer: str, name: str = "", id: str = "", accession: str = "", date: str = "", modality: str = "",
         study: str = "", limit: int = 100,
     ) -> RemotePage: ...  # fmt: skip
 
-    @action("compare", "Compare a study here with the same study at a peer", permission="remote.find", audited=True)
+    @action(
+        "compare", "Compare a study here with the same study at a peer", permission="remote.find", key="c"
+    )
     async def compare(self, peer: str, study: str) -> Comparison: ...
 
-    @action("pull", "Fetch a study from a peer", permission="remote.pull", audited=True)
+    @action("pull", "Fetch a study from a peer", permission="remote.pull", audited=True, key="p")
     async def pull(self, peer: str, study: str) -> PullRow: ...
 
     @action("pulls", "List studies that are on their way here, and the latest that were", permission="remote.find")

@@ -25,6 +25,7 @@ from pacstui.contract.node import (
 from pacstui.contract.overview import View
 from pacstui.contract.peers import EchoResult, EchoStep, PeerRow
 from pacstui.contract.queue import DestinationRow, QueueView, ReceivingRow
+from pacstui.contract.remote import Comparison, PullRow, RemotePage, RemoteStudy
 from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageView
 from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
 from pacstui.errors import NotFound, NotRunning
@@ -120,6 +121,8 @@ class FakeClient:
         self.peers = _Peers(self)
         self.studies = _Studies(self)
         self.feed = _Feed(self)
+        self.remote = _Remote(self)
+        self.fetching: list[PullRow] = []
         self._history()
         if speed:
             for row in (
@@ -665,6 +668,34 @@ class _Studies(_Noun):
             for n in range(1, row.series + 1)
         )
         return StudyDetail(row, series, ("CT1",))
+
+
+class _Remote(_Noun):
+    async def find(self, peer: str, limit: int = 100, **keys: str) -> RemotePage:
+        world = self._call("remote.find", (peer, keys))
+        rows = tuple(
+            RemoteStudy(f"1.2.{n}", ("DOE^JANE", "[/]^A\x1b[2J")[n % 2], f"P{n}", "19700101", "20261125", "101500",
+                        ("CT", "SR"), "CHEST", f"A{n}", 2, 40, 40 if n == 0 else 0)
+            for n in range(3)
+        )  # fmt: skip
+        return RemotePage(peer, rows if "nobody" not in keys.values() else (), bool(world.down))
+
+    async def compare(self, peer: str, study: str) -> Comparison:
+        self._call("remote.compare", (peer, study))
+        return Comparison(peer, study, 2, 40, 1, ("9.9",), tuple(f"1.2.{n}" for n in range(39)))
+
+    async def pull(self, peer: str, study: str) -> PullRow:
+        world = self._call("remote.pull", (peer, study))
+        world.fetching.append(
+            PullRow(len(world.fetching) + 1, peer, study, "C-GET", "running", 40, 7, 0, world.at, 2.0, "", "")
+        )
+        return world.fetching[-1]
+
+    async def pulls(self) -> tuple[PullRow, ...]:
+        return tuple(reversed(self._call("remote.pulls").fetching))
+
+    async def cancel(self, id: int) -> None:
+        self._call("remote.cancel", id)
 
 
 class _Feed(_Noun):

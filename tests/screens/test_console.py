@@ -304,6 +304,35 @@ async def test_an_event_of_an_instance_names_its_uid_and_leads_to_the_associatio
         await console.shows("Presentation contexts")
 
 
+async def test_studies_at_a_peer_are_looked_for_compared_and_fetched():
+    client = SteppedClient()
+    async with driven(client) as console:
+        await console.press("5")
+        await console.shows("CT1")
+        await console.press("f")
+        text = await console.shows("DOE, JANE")
+        assert "Studies at CT1" in text
+        peer, keys = next(call[1] for call in client.calls if call[0] == "remote.find")
+        assert (peer, list(keys)) == ("CT1", ["date"])
+        await console.press("c")
+        text = await console.shows("Only at CT1  39")
+        assert "2 instances here, 40 at CT1, 1 at both" in text
+        await console.press("escape")
+        await console.step()
+        await console.press("p")
+        await console.until(lambda: ("remote.pull", ("CT1", "1.2.0")) in client.calls, "the fetch")
+        await console.shows("7 of 40")
+        await console.step()
+        await console.press("x")
+        await console.until(lambda: ("remote.cancel", 1) in client.calls, "the cancel")
+        await console.press("slash", *"P17")
+        await console.until(lambda: ("remote.find", ("CT1", {"id": "P17*"})) in client.calls, "the search")
+        for _ in "P17":
+            await console.press("backspace")
+        await console.press(*"nobody")
+        await console.shows("It has no such study")
+
+
 async def test_a_study_shows_its_series_and_missing_ids_are_named():
     async with driven() as console:
         await console.press("4")
