@@ -135,6 +135,19 @@ class Retrieved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StudyFetched(Event):
+    """A study that was fetched from a peer is here, or ``why`` it is not, with ``hint`` for what mends that."""
+
+    peer: str
+    study: str
+    verb: str
+    received: int
+    failed: int
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class CommitmentTold(Event):
     """A storage commitment was answered: how many objects are committed and how many are not. ``problem`` says why the
     answer could not be delivered, empty if it was; ``hint`` what mends that."""

@@ -186,7 +186,8 @@ class RemoteScreen(ConsoleScreen):
     async def _pull(self, row: RemoteStudy) -> None:
         app = self.console_app
         if await app.fetch(app.client.remote.pull(peer=self._peer, study=row.study)) is not None:
-            app.say(f"fetching {app.privacy.name(row.patient_name)}, {safe(row.description, 40)}")
+            what = f", {safe(row.description, 40)}" if row.description else ""
+            app.say(f"fetching {app.privacy.name(row.patient_name)}{what}")
             await self._watch()
 
     def action_cancel_pull(self) -> None:

@@ -122,6 +122,11 @@ def describe(event: events.Event) -> _Line | None:
             )
         case events.Retrieved():
             return _retrieved(event)
+        case events.StudyFetched():
+            told = f"{event.verb} of a study: {plural(event.received, 'instance')} fetched"
+            told += f", {event.failed:,} failed" if event.failed else ""
+            told += f": {event.why}" if event.why else ""
+            return _Line("warn" if event.why or event.failed else "info", event.peer, told, event.hint)
         case events.CommitmentTold():
             return _committed(event)
         case events.InstanceUnreadable():

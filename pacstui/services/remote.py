@@ -27,6 +27,7 @@ from pacstui.dicom.uids import is_storage, valid_uid
 from pacstui.dicom.ul.items import RoleSelection
 from pacstui.equipment.book import PeerBook
 from pacstui.errors import BadRequest, NotFound, PacsError, Unavailable
+from pacstui.events import StudyFetched
 from pacstui.index.attributes import IMAGE, SERIES, STUDY
 from pacstui.services.models import LEVEL
 from pacstui.services.storage import StorageService
@@ -261,6 +262,11 @@ class RemoteRoom:
             pull.state, pull.why, pull.hint = "failed", "a fault in this node", "look at the node's log"
         finally:
             pull.seconds = self._clock.monotonic() - pull.began
+            self._bus.publish(
+                StudyFetched(
+                    self._clock.now(), pull.peer, pull.study, pull.verb, pull.received, pull.failed, pull.why, pull.hint
+                )
+            )
 
     async def _get(self, pull: _Pull, peer: PeerSettings) -> None:
         """Fetch by C-GET; raises ContextNotAccepted where the peer does not offer that."""

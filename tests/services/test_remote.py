@@ -72,6 +72,7 @@ def test_a_study_is_fetched_and_compared(here: NodeProcess) -> None:
     assert set(before["only_there"]) == {thing.sop for thing in STUDY[1:]}
     row = done(here, here.call("remote", "pull", peer="archive", study=FIRST.study))
     assert (row["state"], row["verb"], row["received"], row["total"], row["why"]) == ("done", "C-GET", 13, 13, "")
+    assert any(r["text"] == "C-GET of a study: 13 instances fetched" for r in here.call("feed", "list"))
     after = here.call("remote", "compare", peer="archive", study=FIRST.study)
     assert (after["here"], after["both"], after["only_there"]) == (14, 13, [])
     detail = here.call("studies", "show", study=FIRST.study)
