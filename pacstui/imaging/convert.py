@@ -23,10 +23,11 @@ BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 PLAIN: Final = (EXPLICIT, IMPLICIT, DEFLATED, BIG_ENDIAN)
 """Not compressed, the preferred one first."""
 
-LOSSLESS: Final = frozenset(
-    "1.2.840.10008.1.2." + end for end in ("4.57", "4.70", "4.80", "4.90", "4.201", "4.202", "5")
-)
-"""Compressed without loss: the pixels can be brought into a plain transfer syntax as they were."""
+LOSSLESS: Final = frozenset("1.2.840.10008.1.2." + end for end in ("4.80", "4.90", "4.201", "4.202", "5"))
+"""Compressed without loss, and there is a decoder: the pixels can be brought into a plain transfer syntax as they were.
+
+For JPEG Lossless (4.57, 4.70) there is none under a licence that fits.
+"""
 
 _WORDS: Final = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
@@ -61,7 +62,7 @@ def convert(data: bytes, source: str, target: str) -> bytes:
     try:
         whole = dcmread(BytesIO(_head(source) + data), force=True)
         if source in LOSSLESS:
-            whole.decompress(generate_instance_uid=False)
+            whole.decompress(as_rgb=False, generate_instance_uid=False)
         if (source == BIG_ENDIAN) is not (target == BIG_ENDIAN):
             _swap(whole)
         out = DicomBytesIO()

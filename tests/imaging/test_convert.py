@@ -60,7 +60,21 @@ def test_lossless_compression_is_undone(target: str) -> None:
     assert there.SOPInstanceUID == dcmread(path).SOPInstanceUID
 
 
-@pytest.mark.parametrize("source", [JPEG + "50", JPEG + "51", JPEG + "81", JPEG + "91", "1.2.3"])
+@pytest.mark.parametrize(
+    "name",
+    ["US1_J2KR.dcm", "693_J2KR.dcm", "emri_small_jpeg_ls_lossless.dcm", "emri_small_jpeg_2k_lossless.dcm",
+     "SC_rgb_rle_2frame.dcm", "SC_rgb_rle_16bit.dcm"],
+)  # fmt: skip
+def test_pixels_of_other_codecs_stay_as_they_are(name: str) -> None:
+    path = sample(name)
+    there = opened(convert(data_set_of(path), syntax_of(path), EXPLICIT), EXPLICIT)
+    before = dcmread(path)
+    assert np.array_equal(before.pixel_array, there.pixel_array)
+    assert there.SOPInstanceUID == before.SOPInstanceUID
+    assert (there.Rows, there.Columns, there.BitsStored) == (before.Rows, before.Columns, before.BitsStored)
+
+
+@pytest.mark.parametrize("source", [JPEG + "50", JPEG + "51", JPEG + "70", JPEG + "81", JPEG + "91", "1.2.3"])
 def test_what_would_lose_something_is_refused_by_name(source: str) -> None:
     assert not may_convert(source, EXPLICIT)
     with pytest.raises(NotConvertible, match="without loss"):
