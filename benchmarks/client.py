@@ -64,12 +64,14 @@ def identifier(level: str, **keys: str) -> bytes:
 
 
 @asynccontextmanager
-async def asking(port: int, model: str, counting: Counting | None = None) -> AsyncIterator[Association]:
+async def asking(
+    port: int, model: str, counting: Counting | None = None, called: str = "BENCH"
+) -> AsyncIterator[Association]:
     """Associate for one of the models; for a C-GET with the storage role."""
     contexts = [(model, [EXPLICIT])] + ([(CT, [EXPLICIT])] if counting else [])
     roles = [RoleSelection(CT, False, True)] if counting else []
     async with associate(
-        "127.0.0.1", port, called="BENCH", calling="ASKER", contexts=contexts, roles=roles,
+        "127.0.0.1", port, called=called, calling="ASKER", contexts=contexts, roles=roles,
         service_for=counting.service_for if counting else None,
     ) as association:  # fmt: skip
         yield association
