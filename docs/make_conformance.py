@@ -15,7 +15,7 @@ from pacstui.dicom import uids  # noqa: E402
 from pacstui.dicom.dictionary import keyword_of  # noqa: E402
 from pacstui.dicom.uids import name_of  # noqa: E402
 from pacstui.imaging.convert import LOSSLESS, PLAIN  # noqa: E402
-from pacstui.index.attributes import LEVELS, UNIQUE, attributes_of  # noqa: E402
+from pacstui.index.attributes import ATTRIBUTES, LEVELS, UNIQUE  # noqa: E402
 from pacstui.services import models, policy  # noqa: E402
 from pacstui.services.commitment import COMMITMENT  # noqa: E402
 
@@ -58,7 +58,7 @@ def attributes() -> str:
     rows = []
     seen: set[int] = set()
     for level in LEVELS:
-        for tag, attribute in attributes_of(level).items():
+        for tag, attribute in sorted(ATTRIBUTES[level].items(), key=lambda each: each[0]):
             if attribute.level == level and tag not in seen:
                 seen.add(tag)
                 how = "returned" if attribute.computed else "matched, returned"

@@ -135,6 +135,15 @@ class Retrieved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Reindexed(Event):
+    """Further attributes of stored objects were read into the index; ``why`` says what ended it early."""
+
+    read: int
+    unreadable: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class StudyFetched(Event):
     """A study that was fetched from a peer is here, or ``why`` it is not, with ``hint`` for what mends that."""
 

@@ -17,6 +17,7 @@ from pacstui.archive import Archive
 from pacstui.bus import Bus
 from pacstui.clock import SYSTEM, Clock
 from pacstui.configuration import Loaded, load
+from pacstui.dicom.dictionary import tag_of, vr_of
 from pacstui.dicom.net.listener import Listener
 from pacstui.dicom.net.service import Timeouts
 from pacstui.dicom.net.tls import client_context, server_context
@@ -25,6 +26,7 @@ from pacstui.equipment.book import PeerBook, address_of
 from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
 from pacstui.events import NodeStarted, NodeStopping
+from pacstui.index import attributes, more
 from pacstui.monitor.archive import ArchiveRoom, StudiesRoom
 from pacstui.monitor.arriving import Arriving
 from pacstui.monitor.associations import Ledger
@@ -41,14 +43,14 @@ from pacstui.services.remote import RemoteRoom
 from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
 from pacstui.services.table import ServiceTable
-from pacstui.settings import DicomSettings, Settings, TlsSettings
+from pacstui.settings import DicomSettings, QuerySettings, Settings, TlsSettings
 
 log = logging.getLogger("pacstui.node")
 _LOOKUP_S = 300.0
 _COMMITMENTS_S = 5.0
 
 
-_AT_ONCE = {("node", "log_level")} | {
+_AT_ONCE = {("node", "log_level"), ("query", "max_answers"), ("query", "fuzzy_names")} | {
     ("tls", key) for key in ("certificate", "key", "ca", "client_certificates", "check_host", "oldest")
 } | {
     ("dicom", key)
@@ -64,10 +66,35 @@ def _changed(old: Settings, new: Settings) -> list[tuple[str, str]]:
     """Return section and key of the node's settings that differ."""
     return [
         (section, key)
-        for section in ("node", "dicom", "tls", "archive", "database")
+        for section in ("node", "dicom", "tls", "query", "archive", "database")
         for key in type(getattr(old, section)).model_fields
         if getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
     ]
+
+
+def _index_more(query: QuerySettings) -> None:
+    """Let further attributes be indexed.
+
+    Raises
+    ------
+    SettingsError
+        For a keyword that is none, or stands for what cannot be indexed.
+    """
+    for name, level in (
+        ("study_attributes", more.STUDY_MORE), ("series_attributes", more.SERIES_MORE),
+        ("image_attributes", more.IMAGE_MORE),
+    ):  # fmt: skip
+        for keyword in getattr(query, name):
+            tag = tag_of(keyword)
+            try:
+                if not tag:
+                    raise ValueError("is no keyword of the standard")
+                more.also(level, [(tag, vr_of(tag))])
+            except ValueError as fault:
+                raise SettingsError(
+                    f"[query] {name}: {keyword} {fault}", "use keywords of PS3.6 that stand for text, numbers or dates"
+                ) from None
+    attributes.renew()
 
 
 class Node:
@@ -91,6 +118,7 @@ class Node:
         self._tasks: list[asyncio.Task[None]] = []
         self._commitment: CommitmentService | None = None
         self._remote: RemoteRoom | None = None
+        self._archive_room: ArchiveRoom | None = None
         self._server_context: ssl.SSLContext | None = None
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self.address = ""
@@ -127,9 +155,10 @@ class Node:
         problems = Problems(clock)
         self._book = book = PeerBook(settings.peers, bus)
 
+        _index_more(settings.query)
         archive = await Archive.open(data_dir, settings.archive, bus, clock, busy_s=settings.database.busy_s)
         self._undo.append(archive.close)
-        archive_room = ArchiveRoom(archive, problems, bus, clock)
+        self._archive_room = archive_room = ArchiveRoom(archive, problems, bus, clock)
         await archive_room.refresh()
 
         self._admission = admission = Admission(settings.dicom, book, settings.query)
@@ -266,6 +295,8 @@ class Node:
             await self._commitment.close()
         if self._remote is not None:
             await self._remote.close()
+        if self._archive_room is not None:
+            await self._archive_room.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -180,11 +180,24 @@ class ArchiveSettings(Section):
     file by itself."""
 
 
+Keyword = Annotated[str, StringConstraints(pattern="^[A-Za-z][A-Za-z0-9]{1,63}$")]
+
+
 class QuerySettings(Section):
     """Queries (C-FIND)."""
 
     max_answers: Annotated[int, Field(ge=0)] = 0
     """Most answers to one query; who asks for more gets as many and is told (A700). 0 for no limit."""
+
+    study_attributes: tuple[Keyword, ...] = ()
+    """Further attributes of studies that queries match and return, by keyword, such as PatientReligiousPreference.
+    Objects that are stored already get them by pacstui storage reindex."""
+
+    series_attributes: tuple[Keyword, ...] = ()
+    """The same for series."""
+
+    image_attributes: tuple[Keyword, ...] = ()
+    """The same for instances."""
 
     fuzzy_names: bool = True
     """Offer fuzzy matching of names, without regard to delimiters and width, to callers that negotiate it."""

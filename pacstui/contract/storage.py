@@ -78,3 +78,9 @@ class Storage(Protocol):
 
     @action("missing", "List objects of the index that have no file", permission="storage.view")
     async def missing(self, limit: int = 100) -> tuple[MissingRow, ...]: ...
+
+    @action(
+        "reindex", "Read further attributes of all stored objects into the index", permission="storage.reindex",
+        audited=True,
+    )  # fmt: skip
+    async def reindex(self) -> None: ...

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pacstui.errors import PacsError, Unavailable
 
-HEAD = "0003"
+HEAD = "0004"
 """Revision of the newest migration."""
 
 

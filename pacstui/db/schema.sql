@@ -87,6 +87,7 @@ CREATE TABLE studies (
     bytes INTEGER DEFAULT '0' NOT NULL,
     received INTEGER DEFAULT '0' NOT NULL,
     changed INTEGER DEFAULT '0' NOT NULL,
+    more TEXT DEFAULT '' NOT NULL,
     FOREIGN KEY(patient) REFERENCES patients (id),
     UNIQUE (study)
 );
@@ -111,6 +112,7 @@ CREATE TABLE series (
     time TEXT DEFAULT '' NOT NULL,
     instances INTEGER DEFAULT '0' NOT NULL,
     bytes INTEGER DEFAULT '0' NOT NULL,
+    more TEXT DEFAULT '' NOT NULL,
     PRIMARY KEY (id),
     UNIQUE (study, series),
     FOREIGN KEY(study) REFERENCES studies (id)
@@ -136,6 +138,7 @@ CREATE TABLE instances (
     calling TEXT DEFAULT '' NOT NULL,
     received INTEGER DEFAULT '0' NOT NULL,
     missing INTEGER DEFAULT '0' NOT NULL,
+    more TEXT DEFAULT '' NOT NULL,
     PRIMARY KEY (id),
     FOREIGN KEY(series) REFERENCES series (id),
     UNIQUE (sop_instance)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from struct import Struct
 from struct import error as StructError
@@ -79,7 +80,25 @@ WANTED: Final[dict[int, int]] = {
     0x00280010: _SHORT_INT,  # Rows
     0x00280011: _SHORT_INT,  # Columns
 }
-"""The index tags and how each is read."""
+"""The index tags and how each is read; :func:`want` adds others."""
+
+_TEXT_VRS: Final = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
+_KINDS: Final = {"UI": _UID, "DA": _DATE, "TM": _TIME, "US": _SHORT_INT}
+_PLAIN_VRS: Final = frozenset(("AE", "AS", "CS", "DS", "DT", "IS", "UR"))
+
+
+def want(tags: Mapping[int, str]) -> None:
+    """Read these tags from now on too; they are given with their VR.
+
+    Raises
+    ------
+    ValueError
+        For a VR that is no text, date, time, UID or unsigned short.
+    """
+    for tag, vr in tags.items():
+        if vr not in _TEXT_VRS and vr not in _KINDS and vr not in _PLAIN_VRS:
+            raise ValueError(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) has VR {vr}, which cannot be indexed")
+        WANTED.setdefault(tag, _TEXT if vr in _TEXT_VRS else _KINDS.get(vr, _CODE))
 
 
 _OPEN_ITEM = "an item of undefined length ends without its delimiter (PS3.5 7.5.2)"

@@ -8,6 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from pacstui.index import tables as t
+from pacstui.index.more import IMAGE_MORE, SERIES_MORE, STUDY_MORE, key_of
 
 PATIENT, STUDY, SERIES, IMAGE = "PATIENT", "STUDY", "SERIES", "IMAGE"
 LEVELS: Final = (PATIENT, STUDY, SERIES, IMAGE)
@@ -125,4 +126,20 @@ def attributes_of(level: str) -> dict[int, Attribute]:
     return {attribute.tag: attribute for attribute in _OF[level]}
 
 
+_MORE_OF: Final = (
+    (STUDY, STUDY_MORE, _s.more), (SERIES, SERIES_MORE, _e.more), (IMAGE, IMAGE_MORE, _i.more),
+)  # fmt: skip
 ATTRIBUTES: Final = {level: attributes_of(level) for level in LEVELS}
+"""What can be asked for, by level and tag; :func:`renew` brings it up to further attributes."""
+
+
+def renew() -> None:
+    """Take in the attributes that are indexed without a column of their own."""
+    for at, (level, tags, column) in enumerate(_MORE_OF):
+        for tag, vr in tags.items():
+            value = sa.case((column != "", sa.func.json_extract(column, f'$."{key_of(tag)}"')), else_="")
+            for each in LEVELS[at + 1 :]:
+                ATTRIBUTES[each].setdefault(tag, Attribute(tag, level, vr, value))
+
+
+renew()

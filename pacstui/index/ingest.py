@@ -13,26 +13,27 @@ from typing import Any, NamedTuple
 
 from pacstui.dicom.header import Header
 from pacstui.index.fold import fold, name_keys
+from pacstui.index.more import IMAGE_MORE, SERIES_MORE, STUDY_MORE, text_of
 
 _CACHE = 4096
 
 _INSERT_INSTANCE = (
     "INSERT INTO instances (series, sop_instance, sop_class, transfer_syntax, number, date, time, image_type, frames,"
-    " rows, columns, digest, meta_digest, data_offset, size, path, calling, received)"
-    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    " rows, columns, more, digest, meta_digest, data_offset, size, path, calling, received)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _REPLACE_INSTANCE = (
     "UPDATE instances SET series=?, sop_class=?, transfer_syntax=?, number=?, date=?, time=?, image_type=?, frames=?,"
-    " rows=?, columns=?, digest=?, meta_digest=?, data_offset=?, size=?, path=?, calling=?, received=?, missing=0"
-    " WHERE id=?"
+    " rows=?, columns=?, more=?, digest=?, meta_digest=?, data_offset=?, size=?, path=?, calling=?, received=?,"
+    " missing=0 WHERE id=?"
 )
 _FIND = (
     "SELECT i.id, i.digest, i.transfer_syntax, i.path, i.size, i.data_offset, i.series, s.study, i.missing"
     " FROM instances i JOIN series s ON s.id = i.series WHERE i.sop_instance = ?"
 )
 _STUDY_FILL = ("patient_name", "birth_date", "sex", "date", "time", "accession", "study_id", "description",
-               "referring", "institution")  # fmt: skip
-_SERIES_FILL = ("number", "modality", "description", "station", "body_part", "protocol", "date", "time")
+               "referring", "institution", "more")  # fmt: skip
+_SERIES_FILL = ("number", "modality", "description", "station", "body_part", "protocol", "date", "time", "more")
 
 
 _STUDY_LIST = ", ".join(_STUDY_FILL)
@@ -116,14 +117,16 @@ def entry_of(header: Header, transfer_syntax: str, calling: str) -> Entry:
     study_values = (
         get(0x00100010, ""), get(0x00100030, ""), get(0x00100040, ""), get(0x00080020, ""), get(0x00080030, ""),
         get(0x00080050, ""), get(0x00200010, ""), get(0x00081030, ""), get(0x00080090, ""), get(0x00080080, ""),
+        text_of(header, STUDY_MORE),
     )  # fmt: skip
     series_values = (
         get(0x00200011, ""), get(0x00080060, ""), get(0x0008103E, ""), get(0x00081010, ""), get(0x00180015, ""),
-        get(0x00181030, ""), get(0x00080021, ""), get(0x00080031, ""),
+        get(0x00181030, ""), get(0x00080021, ""), get(0x00080031, ""), text_of(header, SERIES_MORE),
     )  # fmt: skip
     instance = (
         header.sop_class, transfer_syntax, get(0x00200013, ""), get(0x00080023, ""), get(0x00080033, ""),
         get(0x00080008, ""), get(0x00280008, ""), get(0x00280010, ""), get(0x00280011, ""),
+        text_of(header, IMAGE_MORE),
     )  # fmt: skip
     known = (study, series, patient, study_values, series_values, calling, header.marked)
     return Entry(

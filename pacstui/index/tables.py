@@ -60,6 +60,8 @@ studies = sa.Table(
     _text("referring"),
     _text("institution"),
     _text("search"),
+    # JSON: further attributes by tag (:mod:`pacstui.index.more`).
+    _text("more"),
     _text("modalities"),
     _text("calling"),
     # Why this study is doubtful: objects of another patient came under its UID.
@@ -94,6 +96,7 @@ series = sa.Table(
     _text("protocol"),
     _text("date"),
     _text("time"),
+    _text("more"),
     _count("instances"),
     _count("bytes"),
     sa.UniqueConstraint("study", "series"),
@@ -114,6 +117,7 @@ instances = sa.Table(
     _text("frames"),
     _text("rows"),
     _text("columns"),
+    _text("more"),
     # SHA-256 of the data set's bytes as received, and of the file's part before them.
     sa.Column("digest", sa.LargeBinary, nullable=False),
     sa.Column("meta_digest", sa.LargeBinary, nullable=False),

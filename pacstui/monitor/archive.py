@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -10,11 +11,13 @@ from pacstui import events
 from pacstui.archive import Archive, Refused
 from pacstui.archive.importer import outcome_of, reason_of
 from pacstui.archive.imports import Skipped
+from pacstui.archive.reindex import Reindex
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.node import ArchivePart
 from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageView
 from pacstui.contract.studies import StudyDetail, StudyPage
+from pacstui.errors import PacsError, Unavailable
 from pacstui.index.queries import Counts
 from pacstui.monitor.problems import Problems
 from pacstui.text import plural, safe, size
@@ -65,6 +68,8 @@ class ArchiveRoom:
         self._days: tuple[DayUse, ...] = ()
         self._changed = True
         self._counted = -_RECOUNT_S
+        self._bus = bus
+        self._reindexing: asyncio.Task[None] | None = None
         problems.watch(self._check)
         for kind in (events.InstanceStored, events.InstanceQuarantined, events.ReconciliationDone):
             bus.subscribe(kind, self._note)
@@ -178,6 +183,28 @@ class ArchiveRoom:
             MissingRow(each.sop_instance, each.series, each.study, each.path, each.size, each.calling, each.received)
             for each in rows
         )
+
+    async def reindex(self) -> None:
+        if self._reindexing is not None and not self._reindexing.done():
+            raise Unavailable("the index is being read anew already", "pacstui events tells when it is done")
+        self._reindexing = asyncio.create_task(self._reindex(), name="reindex")
+
+    async def _reindex(self) -> None:
+        run = Reindex(self._archive.data_dir, self._archive.db)
+        why = ""
+        try:
+            await run.run()
+        except PacsError as error:
+            why = str(error)
+        self._bus.publish(
+            events.Reindexed(self._clock.now(), run.progress.read, run.progress.unreadable, why)
+        )
+
+    async def close(self) -> None:
+        """End what is under way."""
+        if self._reindexing is not None:
+            self._reindexing.cancel()
+            await asyncio.wait([self._reindexing])
 
     async def import_one(self, source: str, read: Callable[[], Awaitable[bytes]]) -> dict[str, Any]:
         """Take one DICOM file that the command line streams in.

@@ -122,6 +122,11 @@ def describe(event: events.Event) -> _Line | None:
             )
         case events.Retrieved():
             return _retrieved(event)
+        case events.Reindexed():
+            told = f"read into the index: {plural(event.read, 'object')}"
+            told += f", {event.unreadable:,} unreadable" if event.unreadable else ""
+            told += f"; ended early: {event.why}" if event.why else ""
+            return _Line("warn" if event.unreadable or event.why else "info", "archive", told)
         case events.StudyFetched():
             told = f"{event.verb} of a study: {plural(event.received, 'instance')} fetched"
             told += f", {event.failed:,} failed" if event.failed else ""

@@ -550,6 +550,9 @@ class _Storage(_Noun):
     async def show(self) -> StorageView:
         return self._call("storage.show").storage_view()
 
+    async def reindex(self) -> None:
+        self._call("storage.reindex")
+
     async def missing(self, limit: int = 100) -> tuple[MissingRow, ...]:
         self._call("storage.missing", limit)
         return ()

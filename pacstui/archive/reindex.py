@@ -1,0 +1,86 @@
+"""Reads further attributes of stored objects into the index, after the settings ask for others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import mmap
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pacstui.db import Database
+from pacstui.dicom import header
+from pacstui.index.more import IMAGE_MORE, SERIES_MORE, STUDY_MORE, text_of
+
+log = logging.getLogger("pacstui.archive")
+_AT_ONCE = 100
+_ROWS = (
+    "SELECT i.id, i.series, e.study, i.path, i.data_offset, i.transfer_syntax FROM instances i"
+    " JOIN series e ON e.id = i.series WHERE i.id > ? ORDER BY i.id LIMIT ?"
+)
+Texts = tuple[int, int, int, str, str, str]
+"""Instance, series and study row, and what each has."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far it is: objects read, and those that could not be read."""
+
+    read: int = 0
+    unreadable: int = 0
+
+
+class Reindex:
+    """One run over all objects, oldest first; it may be ended at any time and begun anew."""
+
+    def __init__(self, root: Path, db: Database) -> None:
+        self._root = root
+        self._db = db
+        self.progress = Progress()
+
+    async def run(self) -> Progress:
+        """Read all; raises PacsError when the database cannot be written."""
+        after = 0
+        while rows := await self._db.read(partial(_next, after)):
+            after = rows[-1][0]
+            texts = await asyncio.to_thread(self._all_texts, rows)
+            await self._db.write(partial(_write, [each for each in texts if each is not None]))
+            self.progress.read += len(rows)
+        return self.progress
+
+    def _all_texts(self, rows: Sequence[Sequence[object]]) -> list[Texts | None]:
+        return [self._texts(row) for row in rows]
+
+    def _texts(self, row: Sequence[object]) -> Texts | None:
+        key, series, study, path, offset, syntax = row
+        try:
+            with open(self._root / str(path), "rb") as file:
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+                    found = header.read(view, str(syntax), start=int(str(offset)))
+        except (OSError, ValueError) as error:
+            self.progress.unreadable += 1
+            log.warning("%s could not be read for the index: %s", path, error)
+            return None
+        if found is None:
+            return None
+        return (
+            int(str(key)), int(str(series)), int(str(study)), text_of(found, IMAGE_MORE), text_of(found, SERIES_MORE),
+            text_of(found, STUDY_MORE),
+        )  # fmt: skip
+
+
+def _next(after: int, connection: sqlite3.Connection) -> list[tuple[int, int, int, str, int, str]]:
+    return connection.execute(_ROWS, (after, _AT_ONCE)).fetchall()
+
+
+def _write(texts: Sequence[Texts], connection: sqlite3.Connection) -> None:
+    connection.executemany("UPDATE instances SET more=? WHERE id=? AND more!=?", [(t[3], t[0], t[3]) for t in texts])
+    for table, key, text in (("series", 1, 4), ("studies", 2, 5)):
+        latest = {each[key]: each[text] for each in texts if each[text]}
+        connection.executemany(
+            f"UPDATE {table} SET more=? WHERE id=? AND more!=?",  # noqa: S608 - two names of ours
+            [(value, row, value) for row, value in latest.items()],
+        )

@@ -1,0 +1,65 @@
+"""Attributes beyond those with a column of their own: kept as JSON, by tag, at study, series and instance.
+
+Among them are those that other archives return by default, so that nobody misses them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Final
+
+from pacstui.dicom import header
+from pacstui.dicom.header import Header
+
+_STUDY: Final = {
+    0x00101000: "LO", 0x00101010: "AS", 0x00101020: "DS", 0x00101030: "DS", 0x00102160: "SH", 0x00104000: "LT",
+    0x00100032: "TM", 0x00321032: "PN", 0x00321060: "LO", 0x00081060: "PN", 0x00081040: "LO", 0x00081080: "LO",
+}  # fmt: skip
+_SERIES: Final = {
+    0x00080070: "LO", 0x00081090: "LO", 0x00081070: "PN", 0x00180010: "LO", 0x00180024: "SH", 0x00181090: "IS",
+    0x00181400: "LO", 0x00185100: "CS", 0x00200037: "DS", 0x00200052: "UI", 0x00200060: "CS", 0x00200105: "IS",
+    0x00201002: "IS", 0x00400244: "DA", 0x00400245: "TM", 0x00400254: "LO", 0x00540081: "US", 0x00540101: "US",
+    0x00541000: "CS",
+}  # fmt: skip
+_IMAGE: Final = {
+    0x00080012: "DA", 0x00080013: "TM", 0x00080022: "DA", 0x00080032: "TM", 0x00200012: "IS", 0x00200032: "DS",
+    0x00200100: "IS", 0x00201041: "DS", 0x00204000: "LT", 0x00280004: "CS", 0x00280100: "US", 0x00541330: "US",
+    0x00700080: "CS",
+}  # fmt: skip
+
+STUDY_MORE: dict[int, str] = dict(_STUDY)
+SERIES_MORE: dict[int, str] = dict(_SERIES)
+IMAGE_MORE: dict[int, str] = dict(_IMAGE)
+"""VR by tag; :func:`also` adds to them."""
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_keys: dict[int, str] = {}
+
+
+def key_of(tag: int) -> str:
+    """Return the name of a tag in the JSON."""
+    return f"{tag:08X}"
+
+
+def _ready() -> None:
+    for tags in (STUDY_MORE, SERIES_MORE, IMAGE_MORE):
+        header.want(tags)
+        _keys.update({tag: key_of(tag) for tag in tags})
+
+
+_ready()
+
+
+def also(level: dict[int, str], tags: Iterable[tuple[int, str]]) -> None:
+    """Index further tags, given with their VR, at a level from now on. Raises ValueError for a VR that is no text."""
+    header.want(dict(tags))
+    level.update(tags)
+    _ready()
+
+
+def text_of(found: Header, tags: dict[int, str]) -> str:
+    """Return what an object has of ``tags`` as JSON, empty if it has none of them."""
+    values = found.values
+    some = {_keys[tag]: values[tag] for tag in tags if values.get(tag)}
+    return _encode(some) if some else ""
