@@ -16,9 +16,10 @@ from pacstui.dicom.dictionary import keyword_of  # noqa: E402
 from pacstui.dicom.uids import name_of  # noqa: E402
 from pacstui.imaging.convert import LOSSLESS, PLAIN  # noqa: E402
 from pacstui.index.attributes import ATTRIBUTES, LEVELS, UNIQUE  # noqa: E402
-from pacstui.services import models, policy  # noqa: E402
+from pacstui.services import models, policy, remote  # noqa: E402
 from pacstui.services.commitment import COMMITMENT  # noqa: E402
 
+_ASKED = (remote.FIND, remote.MOVE, remote.GET)
 DOCUMENT = ROOT / "docs" / "conformance.md"
 
 
@@ -33,8 +34,11 @@ def services() -> str:
     rows.append((f"Storage: {len(uids.STORAGE_CLASSES)} SOP classes, and private and unknown ones", "PS3.4 B.5", "yes",
                  "yes, for C-MOVE and C-GET"))  # fmt: skip
     for verb, found in (("FIND", models.FIND), ("MOVE", models.MOVE), ("GET", models.GET)):
-        rows += [(f"{model.name} Query/Retrieve, {verb}", uid, "yes", "no") for uid, model in found.items()]
-    rows.append(("Storage Commitment Push Model", COMMITMENT, "yes", "no"))
+        rows += [
+            (f"{model.name} Query/Retrieve, {verb}", uid, "yes", "yes" if uid in _ASKED else "no")
+            for uid, model in found.items()
+        ]
+    rows.append(("Storage Commitment Push Model", COMMITMENT, "yes", "yes"))
     return _table(("service", "UID", "SCP", "SCU"), rows)
 
 

@@ -37,6 +37,7 @@ from pacstui.monitor.rates import Throughput
 from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom, QueueRoom
 from pacstui.places import claim
 from pacstui.services.commitment import CommitmentService
+from pacstui.services.commitment_scu import CommitmentAsker
 from pacstui.services.policy import Admission
 from pacstui.services.query import QueryService
 from pacstui.services.remote import RemoteRoom
@@ -117,6 +118,7 @@ class Node:
         self._why = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._commitment: CommitmentService | None = None
+        self._asker: CommitmentAsker | None = None
         self._remote: RemoteRoom | None = None
         self._archive_room: ArchiveRoom | None = None
         self._server_context: ssl.SSLContext | None = None
@@ -171,8 +173,9 @@ class Node:
             archive, book, bus, clock, settings.dicom.ae_title, settings.retrieve.parallel
         )
         self._commitment = commitment = CommitmentService(archive, book, bus, clock, settings.dicom.ae_title)
+        self._asker = commitment.asker = CommitmentAsker(archive, book, bus, clock)
         self._remote = RemoteRoom(archive, book, bus, clock, settings.dicom.ae_title)
-        services = ServiceTable(StorageService(archive, bus, clock), query, retrieve, commitment)
+        services = ServiceTable(StorageService(archive, bus, clock), query, retrieve, commitment, self._asker)
         dicom = settings.dicom
         self._listener = listener = Listener(
             admission,
@@ -293,6 +296,8 @@ class Node:
         self._stopping.set()
         if self._commitment is not None:
             await self._commitment.close()
+        if self._asker is not None:
+            await self._asker.close()
         if self._remote is not None:
             await self._remote.close()
         if self._archive_room is not None:

@@ -24,9 +24,29 @@ def _list(rows: list[dict[str, Any]]) -> Iterator[str]:
             yield f"{r['id']}: {r['problem']}"
 
 
+def _asked(rows: list[dict[str, Any]]) -> Iterator[str]:
+    yield from table(
+        ["id", "sent", "peer", "objects", "committed", "state", "answered", "study"],
+        (
+            [r["id"], moment(r["sent"]), r["peer"], f"{r['objects']:,}", f"{r['committed']:,}", r["state"],
+             moment(r["answered"]) if r["answered"] else "-", r["study"]]
+            for r in rows
+        ),
+        empty="no peer was asked for a storage commitment",
+    )
+    for r in rows:
+        if r["problem"]:
+            yield f"{r['id']}: {r['problem']}"
+        for uid in r["missing"]:
+            yield f"{r['id']}: {r['peer']} does not keep {uid}"
+
+
 app = group(
     "commitments",
-    "Storage commitments that were asked for.",
-    {"list": _list},
-    words={"limit": "At most so many, newest first.", "id": "Its number, as the list shows it."},
-)
+    "Storage commitments that were asked for, by others and by this node.",
+    {"list": _list, "asked": _asked, "ask": lambda row: _asked([row])},
+    words={
+        "limit": "At most so many, newest first.", "id": "Its number, as the list shows it.",
+        "peer": "The peer's name, as pacstui peers list shows it.", "study": "Study Instance UID of a study here.",
+    },
+)  # fmt: skip

@@ -29,6 +29,27 @@ class CommitmentRow:
     problem: str
 
 
+@dataclass(frozen=True, slots=True)
+class AskedRow:
+    """A commitment that this node asked a peer for: does it keep the instances of a study?
+
+    ``state`` is asked (the answer is to come), committed, not committed (``missing`` says which are not, at most 1000),
+    or failed: ``problem`` says why the peer could not be asked.
+    """
+
+    id: int
+    transaction: str
+    peer: str
+    study: str
+    objects: int
+    committed: int
+    missing: tuple[str, ...]
+    state: str
+    sent: datetime
+    answered: datetime | None
+    problem: str
+
+
 class Commitments(Protocol):
     """Storage commitments that were asked for."""
 
@@ -39,3 +60,9 @@ class Commitments(Protocol):
         "retry", "Deliver the answer to a storage commitment again", permission="commitments.retry", audited=True
     )
     async def retry(self, id: int) -> None: ...
+
+    @action("ask", "Ask a peer whether it keeps a study", permission="commitments.ask", audited=True)
+    async def ask(self, peer: str, study: str) -> AskedRow: ...
+
+    @action("asked", "List commitments that peers were asked for, newest first", permission="commitments.view")
+    async def asked(self, limit: int = 50) -> tuple[AskedRow, ...]: ...

@@ -3,6 +3,20 @@ CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
     PRIMARY KEY (version_num)
 );
+CREATE TABLE asked_commitments (
+    id INTEGER NOT NULL,
+    transaction_uid TEXT DEFAULT '' NOT NULL,
+    peer TEXT DEFAULT '' NOT NULL,
+    study TEXT DEFAULT '' NOT NULL,
+    asked TEXT DEFAULT '' NOT NULL,
+    result TEXT DEFAULT '' NOT NULL,
+    state TEXT DEFAULT '' NOT NULL,
+    sent INTEGER DEFAULT '0' NOT NULL,
+    answered INTEGER DEFAULT '0' NOT NULL,
+    problem TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX asked_commitments_transaction ON asked_commitments (transaction_uid);
 CREATE TABLE commitments (
     id INTEGER NOT NULL,
     transaction_uid TEXT DEFAULT '' NOT NULL,

@@ -130,3 +130,89 @@ class Commitments:
     async def _all(self, rest: str) -> list[Commitment]:
         statement = f"SELECT {_COLUMNS} FROM commitments {rest}"  # noqa: S608 - its parts are ours
         return [_commitment(row) for row in await self._db.read(lambda c: c.execute(statement).fetchall())]
+
+
+ASKED, COMMITTED, NOT_COMMITTED, FAILED = "asked", "committed", "not committed", "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class AskedCommitment:
+    """One commitment that this node asked a peer for. Times are microseconds since 1970, 0 for none."""
+
+    id: int
+    transaction: str
+    peer: str
+    study: str
+    asked: tuple[Reference, ...]
+    outcome: tuple[Outcome, ...]
+    state: str
+    sent: int
+    answered: int
+    problem: str
+
+
+class AskedCommitments:
+    """The table of commitments that this node asks for. Every change is durable when it returns."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def add(self, transaction: str, peer: str, study: str, asked: Sequence[Reference], now: int) -> int:
+        """Record a request before it is sent; return its number."""
+        values = (transaction, peer, study, json.dumps(list(asked)), ASKED, now)
+
+        def body(connection: sqlite3.Connection) -> int:
+            key = connection.execute(
+                "INSERT INTO asked_commitments (transaction_uid, peer, study, asked, state, sent) VALUES (?,?,?,?,?,?)",
+                values,
+            ).lastrowid
+            assert key is not None
+            return key
+
+        return await self._db.write(body)
+
+    async def failed(self, key: int, problem: str) -> None:
+        """Note that a request could not be made."""
+        await self._db.write(
+            lambda c: c.execute(
+                "UPDATE asked_commitments SET state=?, problem=? WHERE id=? AND state=?", (FAILED, problem, key, ASKED)
+            )
+        )
+
+    async def answered(self, transaction: str, outcome: Sequence[Outcome], now: int) -> AskedCommitment | None:
+        """Note the answer to a request; None where nobody asked."""
+        state = NOT_COMMITTED if any(reason for _, _, reason in outcome) else COMMITTED
+        text = json.dumps(list(outcome))
+
+        def body(connection: sqlite3.Connection) -> bool:
+            found = connection.execute(
+                "UPDATE asked_commitments SET state=?, result=?, answered=?, problem='' WHERE transaction_uid=?",
+                (state, text, now, transaction),
+            )
+            return found.rowcount > 0
+
+        if not await self._db.write(body):
+            return None
+        return (await self._all("WHERE transaction_uid=?", transaction))[0]
+
+    async def get(self, key: int) -> AskedCommitment:
+        """Return one request."""
+        return (await self._all("WHERE id=?", key))[0]
+
+    async def latest(self, limit: int) -> list[AskedCommitment]:
+        """Return the latest requests, newest first."""
+        return await self._all("ORDER BY id DESC LIMIT ?", limit)
+
+    async def _all(self, rest: str, *values: object) -> list[AskedCommitment]:
+        statement = (
+            "SELECT id, transaction_uid, peer, study, asked, result, state, sent, answered, problem"  # noqa: S608
+            f" FROM asked_commitments {rest}"
+        )
+        rows = await self._db.read(lambda c: c.execute(statement, values).fetchall())
+        return [_asked(row) for row in rows]
+
+
+def _asked(row: Sequence[Any]) -> AskedCommitment:
+    asked = tuple((str(a), str(b)) for a, b in json.loads(row[4]))
+    outcome = tuple((str(a), str(b), int(c)) for a, b, c in json.loads(row[5] or "[]"))
+    return AskedCommitment(row[0], row[1], row[2], row[3], asked, outcome, row[6], row[7], row[8], row[9])

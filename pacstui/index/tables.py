@@ -179,6 +179,25 @@ commitments = sa.Table(
 sa.Index("commitments_open", commitments.c.id, sqlite_where=commitments.c.state.in_(("waiting", "reporting")))
 sa.Index("commitments_transaction", commitments.c.transaction_uid)
 
+asked_commitments = sa.Table(
+    "asked_commitments",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _text("transaction_uid"),
+    # Name of the peer.
+    _text("peer"),
+    _text("study"),
+    # JSON, as in commitments.
+    _text("asked"),
+    _text("result"),
+    # asked, committed, not committed, failed.
+    _text("state"),
+    _count("sent"),
+    _count("answered"),
+    _text("problem"),
+)
+sa.Index("asked_commitments_transaction", asked_commitments.c.transaction_uid, unique=True)
+
 state = sa.Table(
     "state",
     metadata,

@@ -8,7 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from pacstui import events
 from pacstui.archive import Archive
@@ -16,7 +16,7 @@ from pacstui.archive.lane import microseconds
 from pacstui.archive.reading import Part
 from pacstui.bus import Bus
 from pacstui.clock import Clock
-from pacstui.contract.commitments import CommitmentRow
+from pacstui.contract.commitments import AskedRow, CommitmentRow
 from pacstui.dicom import dataset
 from pacstui.dicom.dataset import DataSet, DataSetError, Element
 from pacstui.dicom.dimse import E_ACTION_TYPE, Field, Status
@@ -94,11 +94,20 @@ def _read(identifier: DataSet) -> tuple[str, list[Reference]]:
     return transaction, asked
 
 
+class Asker(Protocol):
+    """The SCU side; see :mod:`pacstui.services.commitment_scu`."""
+
+    async def ask(self, peer: str, study: str, calling: str) -> AskedRow: ...
+
+    async def list(self, limit: int) -> Sequence[AskedRow]: ...
+
+
 class CommitmentService:
     """Takes requests, looks at the objects, and delivers the answers; see :meth:`run`."""
 
     def __init__(self, archive: Archive, book: PeerBook, bus: Bus, clock: Clock, ae_title: str) -> None:
         self.ae_title = ae_title
+        self.asker: Asker | None = None
         self.transactions = Commitments(archive.db)
         self._archive = archive
         self._book = book
@@ -168,6 +177,16 @@ class CommitmentService:
             )
             for each in rows
         )  # fmt: skip
+
+    async def ask(self, peer: str, study: str) -> AskedRow:
+        """The noun ``commitments``: ask a peer."""
+        assert self.asker is not None
+        return await self.asker.ask(peer, study, self.ae_title)
+
+    async def asked(self, limit: int = 50) -> Sequence[AskedRow]:
+        """The noun ``commitments``: what peers were asked for."""
+        assert self.asker is not None
+        return await self.asker.list(limit)
 
     async def _work(self, commitment: Commitment, association: Association | None) -> None:
         try:

@@ -115,8 +115,10 @@ class Admission:
         return abstract_syntax.startswith("2.25.") or abstract_syntax.count(".") >= _PRIVATE_DOTS
 
     def roles(self, sop_class: str, scu: bool, scp: bool, rq: AssociateRequest) -> tuple[bool, bool]:
-        """The caller may be SCU; and SCP of storage, for a C-GET (PS3.4 C.5.3)."""
-        return scu, scp and (uids.is_storage(sop_class) or self._takes_unknown(sop_class))
+        """The caller may be SCU; and SCP of storage, for a C-GET (PS3.4 C.5.3), and of commitment, to report."""
+        return scu, scp and (
+            sop_class == COMMITMENT or uids.is_storage(sop_class) or self._takes_unknown(sop_class)
+        )
 
     def extended(self, sop_class: str, information: bytes, rq: AssociateRequest) -> bytes | None:
         """Answer for queries; retrievals have no option that changes anything here (PS3.4 C.5)."""

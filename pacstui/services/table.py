@@ -7,6 +7,7 @@ from pacstui.dicom.net.service import EchoService, Service
 from pacstui.dicom.uids import VERIFICATION
 from pacstui.services import models
 from pacstui.services.commitment import COMMITMENT, CommitmentService
+from pacstui.services.commitment_scu import CommitmentAsker
 from pacstui.services.query import QueryService
 from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
@@ -16,8 +17,14 @@ class ServiceTable:
     """Finds the service for an abstract syntax and a command field."""
 
     def __init__(
-        self, storage: StorageService, query: QueryService, retrieve: RetrieveService, commitment: CommitmentService
+        self,
+        storage: StorageService,
+        query: QueryService,
+        retrieve: RetrieveService,
+        commitment: CommitmentService,
+        asker: CommitmentAsker,
     ) -> None:
+        self._asker = asker
         self._commitment = commitment
         self._retrieve = retrieve
         self._echo = EchoService()
@@ -27,6 +34,8 @@ class ServiceTable:
     def service_for(self, abstract_syntax: str, field: int) -> Service | None:
         """Return the service, none where the command does not belong to the context's SOP class."""
         if abstract_syntax == COMMITMENT:
+            if field == Field.N_EVENT_REPORT:
+                return self._asker
             return self._commitment if field == Field.N_ACTION else None
         if abstract_syntax in models.FIND:
             return self._query if field == Field.C_FIND else None

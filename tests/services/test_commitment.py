@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pynetdicom import AE, evt
 
+from pacstui.errors import PacsError
 from tests.archive.objects import Object
 from tests.running import NodeProcess, free_port, running_node, until
 from tests.services.test_query import keep
@@ -186,3 +188,73 @@ def test_requests_that_make_no_sense_are_answered(tmp_path: Path) -> None:
         assert node.call("commitments", "list") == []
 
 
+
+
+@contextmanager
+def two_nodes(folder: Path, *, known: bool = True) -> Iterator[tuple[NodeProcess, NodeProcess]]:
+    """A node that asks, and the archive that it asks; ``known`` tells whether that one knows it as a peer."""
+    here, there = free_port(), free_port()
+    back = f'[[peers]]\nname = "here"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = {here}\n' if known else ""
+    out = f'[[peers]]\nname = "archive"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = {there}\n'
+    with running_node(folder / "there", back, port=there) as archive:
+        with running_node(folder / "here", out, port=here) as node:
+            yield node, archive
+
+
+def asked(node: NodeProcess) -> dict[str, Any]:
+    return until(lambda: next((r for r in node.call("commitments", "asked") if r["state"] != "asked"), None))
+
+
+def test_a_peer_is_asked_for_what_it_keeps(tmp_path: Path) -> None:
+    with two_nodes(tmp_path) as (node, archive):
+        first = Object()
+        second = first.beside()
+        keep(node, first, second)
+        keep(archive, first)
+        row = node.call("commitments", "ask", peer="archive", study=first.study)
+        assert (row["state"], row["objects"]) == ("asked", 2)
+        row = asked(node)
+        assert (row["state"], row["committed"], row["missing"]) == ("not committed", 1, [second.sop])
+        keep(archive, second)
+        node.call("commitments", "ask", peer="archive", study=first.study)
+        until(lambda: node.call("commitments", "asked")[0]["state"] == "committed")
+        texts = [r["text"] for r in node.call("feed", "list") if r["source"] == "archive"]
+        assert "storage commitment: 2 instances committed" in texts
+
+
+def test_an_answer_on_the_peers_own_association_is_taken(tmp_path: Path) -> None:
+    """The archive is slow, and the one who asked was killed meanwhile."""
+    with two_nodes(tmp_path) as (node, archive):
+        thing = Object()
+        keep(node, thing)
+        keep(archive, thing)
+        transaction = "1.2.3.99"
+        with closing(sqlite3.connect(node.data_dir / "index.db")) as index:
+            index.execute(
+                "INSERT INTO asked_commitments (transaction_uid, peer, study, asked, state, sent) VALUES (?,?,?,?,?,1)",
+                (transaction, "archive", thing.study, f'[["{CAPTURE}", "{thing.sop}"]]', "asked"),
+            )
+            index.commit()
+        node.kill()
+        modality = Modality(archive, title="PACS")
+        assert modality.ask(request(transaction, (CAPTURE, thing.sop))) == 0
+        until(lambda: archive.call("commitments", "list")[0]["attempts"] > 0)
+        node.start()
+        archive.call("commitments", "retry", id=archive.call("commitments", "list")[0]["id"])
+        assert asked(node)["state"] == "committed"
+        until(lambda: archive.call("commitments", "list")[0]["state"] == "told")
+
+
+def test_a_peer_that_cannot_be_asked_is_named(tmp_path: Path) -> None:
+    port = free_port()
+    with place(tmp_path / "node", port) as node:
+        thing = Object()
+        keep(node, thing)
+        node.call("commitments", "ask", peer="scanner", study=thing.study)
+        row = asked(node)
+        assert row["state"] == "failed"
+        assert "nothing listens" in row["problem"]
+        with pytest.raises(PacsError, match="there is no peer"):
+            node.call("commitments", "ask", peer="nobody", study=thing.study)
+        with pytest.raises(PacsError, match="has no study"):
+            node.call("commitments", "ask", peer="scanner", study="1.2.3")
