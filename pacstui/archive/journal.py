@@ -7,65 +7,36 @@ that it stands for and the index's log are synced on a thread, and only then is 
 there is no room, and the lane syncs file by file instead. After a crash :meth:`Journal.replay` compares each journaled
 object with its file and writes the file again where it is not whole; what has no row then gets one, like any whole
 file without a row.
-
-A segment begins with a block that holds its generation. Records follow, each on a boundary of 4096 bytes, so that no
-later write touches the block of an earlier one: a header with the generation and a checksum over all but the data set,
-then path, file meta information (which ends with the data set's SHA-256) and data set. A record of another kind takes
-an object back that was refused after all.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import mmap
 import os
 import threading
 import time
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final
 
 from pacstui.archive import part10, paths
 from pacstui.archive.disk import Disk, write_all
+from pacstui.archive.records import BLOCK, HEAD_BYTES, Record, encode, generation_of, head, most, read
 
 log = logging.getLogger("pacstui.archive")
 
 FOLDER: Final = "journal"
 LARGEST: Final = 1 << 20
 _NAMES: Final = ("a", "b")
-_BLOCK: Final = 4096
-_TITLE: Final = b"pacstui journal 1\n".ljust(32)
-_OBJECT: Final = b"\xd1object\n"
-_TAKEN_BACK: Final = b"\xd1undone\n"
-_HEAD = Struct("<32sQI")
-_RECORD = Struct("<8sQIIIId")
 _ZEROS: Final = bytes(1 << 20)
 _AT_ONCE: Final = 128
 _BESIDE: Final = 1 << 17  # the sync of so much takes longer than handing it to a thread
 _IDLE_S: Final = 5.0
-
-
-class Record(NamedTuple):
-    """One object in the journal. ``path`` is relative to the data directory; ``meta`` is what stands before the data
-    set in its file; ``received`` is in seconds since 1970. With no body, one that is taken back: ``meta`` is its
-    digest."""
-
-    path: str
-    meta: bytes
-    body: bytes | bytearray | memoryview | None
-    received: float = 0.0
-
-    @property
-    def digest(self) -> bytes:
-        """SHA-256 of the data set."""
-        return self.meta[-part10.DIGEST_BYTES :]
 
 
 @dataclass(slots=True)
@@ -73,60 +44,12 @@ class _Segment:
     path: Path
     fd: int = -1
     generation: int = 0
-    at: int = _BLOCK
+    at: int = BLOCK
     free: bool = True
     settling: bool = False
     objects: list[str] = field(default_factory=list)
     folders: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
-
-
-def _padding(size: int) -> int:
-    return -size % _BLOCK
-
-
-def _encode(record: Record, generation: int) -> tuple[list[bytes | bytearray | memoryview], int]:
-    """Return a record in parts, and its length."""
-    path, meta = record.path.encode("ascii"), record.meta
-    body: bytes | bytearray | memoryview = b"" if record.body is None else record.body
-    mark = _TAKEN_BACK if record.body is None else _OBJECT
-    sizes = (len(path), len(meta), len(body))
-    check = zlib.crc32(meta, zlib.crc32(path, zlib.crc32(_RECORD.pack(mark, generation, 0, *sizes, record.received))))
-    length = _RECORD.size + sum(sizes)
-    head = _RECORD.pack(mark, generation, check, *sizes, record.received)
-    return [head + path + meta, body, _ZEROS[: _padding(length)]], length + _padding(length)
-
-
-def read(data: bytes | memoryview | mmap.mmap) -> Iterator[Record]:
-    """Yield the records of a segment, as far as they are whole.
-
-    A record whose data set does not have the digest that its file meta information states is left out: the sync that
-    it was written for never came back, so nobody was told that the object is kept.
-    """
-    view = memoryview(data)
-    if len(view) < _BLOCK:
-        return
-    title, generation, check = _HEAD.unpack_from(view)
-    if title != _TITLE or check != zlib.crc32(view[: _HEAD.size - 4]):
-        return
-    at = _BLOCK
-    while at + _RECORD.size <= len(view):
-        mark, of, check, path_size, meta_size, body_size, received = _RECORD.unpack_from(view, at)
-        start = at + _RECORD.size
-        end = start + path_size + meta_size + body_size
-        if mark not in (_OBJECT, _TAKEN_BACK) or of != generation or end > len(view):
-            return
-        rest = view[start : start + path_size + meta_size]
-        head = _RECORD.pack(mark, of, 0, path_size, meta_size, body_size, received)
-        if meta_size < part10.DIGEST_BYTES or check != zlib.crc32(rest, zlib.crc32(head)):
-            return
-        path, meta = bytes(rest[:path_size]).decode("ascii"), bytes(rest[path_size:])
-        body = view[end - body_size : end]
-        if mark == _TAKEN_BACK:
-            yield Record(path, meta, None, received)
-        elif hashlib.sha256(body).digest() == meta[-part10.DIGEST_BYTES :]:
-            yield Record(path, meta, body, received)
-        at = end + _padding(end)
 
 
 class Journal:
@@ -140,7 +63,7 @@ class Journal:
         self._sync_index = sync_index
         self._root = data_dir
         self._disk = disk
-        self._size = size // 2 // _BLOCK * _BLOCK
+        self._size = size // 2 // BLOCK * BLOCK
         self._segments = [_Segment(data_dir / FOLDER / name) for name in _NAMES]
         self._active = self._segments[0]
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pacstui-journal")
@@ -178,7 +101,7 @@ class Journal:
         for _, path in sorted((self._generation(each.path), each.path) for each in self._segments):
             try:
                 with open(path, "rb") as file:
-                    if os.fstat(file.fileno()).st_size < _BLOCK:
+                    if os.fstat(file.fileno()).st_size < BLOCK:
                         continue
                     view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             except FileNotFoundError:
@@ -202,7 +125,7 @@ class Journal:
 
     def start(self) -> None:
         """Make room on the disk, on a thread; objects are journaled from when that is done."""
-        if self._size >= 16 * _BLOCK:
+        if self._size >= 16 * BLOCK:
             self._thread.submit(self._prepare)
 
     def append(self, records: Sequence[Record], folders: set[str]) -> Callable[[], bool] | None:
@@ -216,9 +139,7 @@ class Journal:
         """
         if not self._ready.is_set():
             return None
-        wanted = sum(
-            _RECORD.size + len(each.path) + len(each.meta) + len(each.body or b"") + _BLOCK for each in records
-        )  # at most
+        wanted = sum(most(each) for each in records)
         if self._active.at + wanted > self._size and not self.turn():
             return None
         segment = self._active
@@ -227,7 +148,7 @@ class Journal:
         parts: list[bytes | bytearray | memoryview] = []
         total = 0
         for record in records:
-            encoded, length = _encode(record, segment.generation)
+            encoded, length = encode(record, segment.generation)
             parts += encoded
             total += length
         try:
@@ -258,10 +179,10 @@ class Journal:
     def take_back(self, path: str, digest: bytes) -> None:
         """Note that an object was refused after it was journaled; no sync, as nobody was told that it is kept."""
         record = Record(path, digest, None)
-        _, length = _encode(record, 0)
+        _, length = encode(record, 0)
         if not self._ready.is_set() or (self._active.at + length > self._size and not self.turn()):
             return
-        parts, length = _encode(record, self._active.generation)
+        parts, length = encode(record, self._active.generation)
         try:
             self._disk.write_at(self._active.fd, parts, self._active.at)
         except OSError as error:
@@ -320,10 +241,9 @@ class Journal:
 
     def _begin(self, segment: _Segment, generation: int) -> None:
         """Give a segment a new generation; its first record's sync carries that along."""
-        head = _HEAD.pack(_TITLE, generation, 0)[:-4]
-        self._disk.write_at(segment.fd, [head + zlib.crc32(head).to_bytes(4, "little")], 0)
+        self._disk.write_at(segment.fd, [head(generation)], 0)
         segment.generation = generation
-        segment.at = _BLOCK
+        segment.at = BLOCK
         segment.objects = []
         segment.folders = set()
 
@@ -361,12 +281,9 @@ class Journal:
         """Return the generation of a segment, 0 if it has none."""
         try:
             with open(path, "rb") as file:
-                head = file.read(_HEAD.size)
+                return generation_of(file.read(HEAD_BYTES))
         except FileNotFoundError:
             return 0
-        if len(head) < _HEAD.size or not head.startswith(_TITLE):
-            return 0
-        return int(_HEAD.unpack(head)[1])
 
     def _fits(self, path: Path) -> bool:
         try:

@@ -21,7 +21,8 @@ from hashlib import sha256
 
 from pacstui.archive import paths
 from pacstui.archive.disk import NEW_FILE, Disk, Folders, write_all
-from pacstui.archive.journal import LARGEST, Journal, Record
+from pacstui.archive.journal import LARGEST, Journal
+from pacstui.archive.records import Record
 from pacstui.archive.refusal import DUPLICATE, SET_ASIDE, Refused
 from pacstui.archive.work import Job, Todo
 from pacstui.clock import Clock

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from typing import Final
 
 from pacstui import events
 from pacstui.archive import Archive
-from pacstui.archive.reading import Content, Part
+from pacstui.archive.reading import Content
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.dicom import dataset
@@ -32,6 +30,7 @@ from pacstui.index.attributes import LEVELS, PATIENT, UNIQUE
 from pacstui.index.retrieve import Copy, copies
 from pacstui.services import models
 from pacstui.services.models import WrongIdentifier, check_above, level_of
+from pacstui.services.sending import Feed, Tally, group_count, groups, proposals
 from pacstui.settings import PeerSettings
 from pacstui.text import safe
 
@@ -42,11 +41,7 @@ _UNABLE_TO_SEND: Final = 0xA702
 _UNKNOWN_DESTINATION: Final = 0xA801
 _WARNING: Final = 0xB000
 _FAILED_LIST: Final = 0x00080058
-_AHEAD: Final = 3
-_TOGETHER: Final = 512 << 10
-_MANY: Final = 16
 _EVERY_S: Final = 0.5
-_CONTEXTS: Final = 120
 
 
 def chosen(identifier: DataSet, model: models.Model) -> dict[str, Sequence[str]]:
@@ -71,90 +66,6 @@ def chosen(identifier: DataSet, model: models.Model) -> dict[str, Sequence[str]]
             raise WrongIdentifier("unique keys take no wildcards in a retrieval", UNIQUE[each])
         keys[each] = values
     return keys
-
-
-@dataclass(slots=True)
-class Tally:
-    """How a retrieval stands, and the first reason why an instance was not sent."""
-
-    remaining: int
-    completed: int = 0
-    failed: int = 0
-    warning: int = 0
-    failed_uids: list[str] = field(default_factory=list)
-    why: str = ""
-    hint: str = ""
-
-    def fail(self, copy: Copy, why: str, hint: str = "") -> None:
-        """Note that an instance was not sent."""
-        self.remaining -= 1
-        self.failed += 1
-        self.failed_uids.append(copy.sop_instance)
-        if not self.why:
-            self.why, self.hint = why, hint
-
-    @property
-    def counters(self) -> dict[str, Any]:
-        """The numbers of sub-operations for a response; there is room for 16 bits (PS3.7 9.1.4.1)."""
-        numbers = {"remaining": self.remaining, "completed": self.completed, "failed": self.failed}
-        return {name: min(number, 0xFFFF) for name, number in (numbers | {"warning": self.warning}).items()}
-
-
-class _Batch:
-    """Some instances that are read together, and how far they are taken."""
-
-    def __init__(self, copies: list[Copy], reading: asyncio.Future[list[Content | PacsError]]) -> None:
-        self.copies = copies
-        self.reading = reading
-        self.at = 0
-
-
-class _Feed:
-    """Instances to be sent, read ahead of their turn; shared by the associations of one retrieval."""
-
-    def __init__(self, archive: Archive, found: Sequence[Copy]) -> None:
-        self._archive = archive
-        self._left: Iterator[Copy] = iter(found)
-        self._ahead: deque[_Batch] = deque()
-
-    async def next(self) -> tuple[Copy, Content | PacsError] | None:
-        """Return the next instance and its content, or why there is none; None at the end."""
-        while self._ahead and self._ahead[0].at == len(self._ahead[0].copies):
-            self._ahead.popleft()
-        while len(self._ahead) < _AHEAD and self._read():
-            pass
-        if not self._ahead:
-            return None
-        batch = self._ahead[0]
-        at = batch.at
-        batch.at += 1
-        return batch.copies[at], (await asyncio.shield(batch.reading))[at]
-
-    def _read(self) -> bool:
-        """Begin to read a batch; return whether there was something to read."""
-        batch: list[Copy] = []
-        size = 0
-        while size < _TOGETHER and len(batch) < _MANY and (copy := next(self._left, None)) is not None:
-            batch.append(copy)
-            size += copy.size
-        if batch:
-            parts = [Part(copy.path, copy.offset, copy.size, copy.digest) for copy in batch]
-            self._ahead.append(_Batch(batch, self._archive.reader.read(parts)))
-        return bool(batch)
-
-    def rest(self) -> Iterator[Copy]:
-        """Give up what is left, and say what that is."""
-        for batch in self._ahead:
-            yield from batch.copies[batch.at :]
-        self.close()
-        yield from self._left
-
-    def close(self) -> None:
-        """Let go of what was read ahead."""
-        for batch in self._ahead:
-            if not batch.reading.cancel():
-                batch.reading.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._ahead.clear()
 
 
 class Retrieval(BufferSink):
@@ -194,7 +105,7 @@ class Retrieval(BufferSink):
         """See whether there is a way to send; respond if not."""
         return True
 
-    async def send(self, feed: _Feed, found: Sequence[Copy]) -> None:
+    async def send(self, feed: Feed, found: Sequence[Copy]) -> None:
         """Send all of it."""
         raise NotImplementedError
 
@@ -205,7 +116,7 @@ class Retrieval(BufferSink):
 
     async def _run(self, found: Sequence[Copy]) -> None:
         self.tally = Tally(len(found))
-        feed = _Feed(self.service.archive, found)
+        feed = Feed(self.service.archive, found)
         self._telling = asyncio.create_task(self._tell_now_and_then())
         try:
             if found:
@@ -256,7 +167,7 @@ class Retrieval(BufferSink):
             )
         )  # fmt: skip
 
-    async def work(self, association: Association, contexts: Callable[[Copy], list[Context]], feed: _Feed) -> None:
+    async def work(self, association: Association, contexts: Callable[[Copy], list[Context]], feed: Feed) -> None:
         """Send instances on an association until there are none, the caller cancels, or the association ends."""
         while not self.request.cancelled:
             item = await feed.next()
@@ -336,7 +247,7 @@ class _Get(Retrieval):
     def destination(self) -> str:
         return self.request.association.calling
 
-    async def send(self, feed: _Feed, found: Sequence[Copy]) -> None:
+    async def send(self, feed: Feed, found: Sequence[Copy]) -> None:
         association = self.request.association
         offered: dict[str, list[Context]] = {}
         for context in association.contexts:
@@ -371,9 +282,9 @@ class _Move(Retrieval):
     def originator(self) -> tuple[str | None, int | None]:
         return self.request.association.calling, self.request.command.message_id
 
-    async def send(self, feed: _Feed, found: Sequence[Copy]) -> None:
-        for start, group in _groups(found):
-            part = _Feed(self.service.archive, found[start : start + group]) if group < len(found) else feed
+    async def send(self, feed: Feed, found: Sequence[Copy]) -> None:
+        for start, group in groups(found):
+            part = Feed(self.service.archive, found[start : start + group]) if group < len(found) else feed
             workers = min(self.service.parallel, group)
             await asyncio.gather(*(self._associate(part, found[start : start + group]) for _ in range(workers)))
             if part is not feed:
@@ -387,12 +298,12 @@ class _Move(Retrieval):
             for _ in feed.rest():  # they were sent group by group
                 pass
 
-    async def _associate(self, feed: _Feed, found: Sequence[Copy]) -> None:
+    async def _associate(self, feed: Feed, found: Sequence[Copy]) -> None:
         peer = self._peer
         assert peer is not None
         try:
             async with associate(
-                peer.host, peer.port, called=peer.ae_title, calling=self.service.ae_title, contexts=_proposals(found),
+                peer.host, peer.port, called=peer.ae_title, calling=self.service.ae_title, contexts=proposals(found),
                 tls=self.service.book.tls_for(peer),
             ) as association:
                 offered: dict[str, list[Context]] = {}
@@ -402,41 +313,6 @@ class _Move(Retrieval):
         except PacsError as error:
             if not self.tally.why:
                 self.tally.why, self.tally.hint = error.message, error.hint
-
-
-def _proposals(found: Sequence[Copy]) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the presentation contexts for instances: each SOP class in each transfer syntax that they are kept in,
-    and in plain ones."""
-    kinds: dict[str, list[str]] = {}
-    for copy in found:
-        known = kinds.setdefault(copy.sop_class, [])
-        if copy.transfer_syntax not in known:
-            known.append(copy.transfer_syntax)
-    proposals: list[tuple[str, tuple[str, ...]]] = []
-    for sop_class, syntaxes in kinds.items():
-        proposals += [(sop_class, (syntax,)) for syntax in syntaxes]
-    for sop_class in kinds:
-        proposals += [(sop_class, (syntax,)) for syntax in PLAIN[:2] if syntax not in kinds[sop_class]]
-    return proposals
-
-
-def _groups(found: Sequence[Copy]) -> Iterator[tuple[int, int]]:
-    """Yield start and length of runs whose contexts fit into one association (128, PS3.8 9.3.2.2)."""
-    start = 0
-    kinds: set[tuple[str, str]] = set()
-    for at, copy in enumerate(found):
-        kind = (copy.sop_class, copy.transfer_syntax)
-        if kind not in kinds and len(kinds) * 3 + 3 > _CONTEXTS:
-            yield start, at - start
-            start, kinds = at, set()
-        kinds.add(kind)
-    if start < len(found):
-        yield start, len(found) - start
-
-
-def group_count(found: Sequence[Copy]) -> int:
-    """Return how many associations one after the other a retrieval takes."""
-    return sum(1 for _ in _groups(found))
 
 
 class RetrieveService:

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacstui.archive import Archive, Refused, journal, part10
+from pacstui.archive import Archive, Refused, journal, part10, records
 from pacstui.archive.disk import Disk
-from pacstui.archive.journal import FOLDER, Journal, Record
+from pacstui.archive.journal import FOLDER, Journal
+from pacstui.archive.records import Record
 from pacstui.db import Database
 from pacstui.db.lane import Writer
 from pacstui.settings import ArchiveSettings
@@ -327,7 +328,7 @@ async def test_after_an_end_in_order_everything_is_synced_and_nothing_replayed(t
     assert all(path.stat().st_ino in disk.synced for path in files(archive))
     assert (archive.data_dir / "session").read_text().startswith("clean ")
     for segment in (archive.data_dir / FOLDER).iterdir():
-        assert list(journal.read(segment.read_bytes())) == []
+        assert list(records.read(segment.read_bytes())) == []
 
 
 @pytest.mark.parametrize("step", ["write_at", "sync_data"])
@@ -386,13 +387,12 @@ def record(number: int, size: int) -> Record:
     return Record(f"objects/{number:02x}/1.2/1.2.{number}.dcm", meta, body, 1e9 + number)
 
 
-def segment_of(records: list[Record], generation: int = 7, size: int = SMALL // 2) -> bytearray:
+def segment_of(kept: list[Record], generation: int = 7, size: int = SMALL // 2) -> bytearray:
     """Return a segment as it is written."""
-    head = journal._HEAD.pack(journal._TITLE, generation, 0)[:-4]
-    out = bytearray(head + journal.zlib.crc32(head).to_bytes(4, "little"))
+    out = bytearray(records.head(generation))
     out += bytes(4096 - len(out))
-    for each in records:
-        parts, length = journal._encode(each, generation)
+    for each in kept:
+        parts, length = records.encode(each, generation)
         whole = b"".join(parts)
         assert len(whole) == length
         assert length % 4096 == 0
@@ -401,7 +401,7 @@ def segment_of(records: list[Record], generation: int = 7, size: int = SMALL // 
 
 
 def read(data: bytes | bytearray) -> list[Record]:
-    return [each._replace(body=None if each.body is None else bytes(each.body)) for each in journal.read(bytes(data))]
+    return [each._replace(body=None if each.body is None else bytes(each.body)) for each in records.read(bytes(data))]
 
 
 RECORDS = [record(number, size) for number, size in enumerate((0, 1, 3000, 3724, 4096, 9000))]
@@ -416,7 +416,7 @@ def test_records_are_read_as_they_were_written() -> None:
 def test_records_of_an_earlier_generation_are_over() -> None:
     old = segment_of(RECORDS, 7)
     new = segment_of(RECORDS[:1], 9)
-    length = journal._encode(RECORDS[0], 9)[1]
+    length = records.encode(RECORDS[0], 9)[1]
     assert read(new[: 4096 + length] + old[4096 + length :]) == RECORDS[:1]
 
 

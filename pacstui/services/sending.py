@@ -1,0 +1,139 @@
+"""What a retrieval sends: instances read ahead of their turn, the contexts that they need, and how far it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pacstui.archive import Archive
+from pacstui.archive.reading import Content, Part
+from pacstui.errors import PacsError
+from pacstui.imaging.convert import PLAIN
+from pacstui.index.retrieve import Copy
+
+_AHEAD: Final = 3
+_TOGETHER: Final = 512 << 10
+_MANY: Final = 16
+_CONTEXTS: Final = 120
+
+
+@dataclass(slots=True)
+class Tally:
+    """How a retrieval stands, and the first reason why an instance was not sent."""
+
+    remaining: int
+    completed: int = 0
+    failed: int = 0
+    warning: int = 0
+    failed_uids: list[str] = field(default_factory=list)
+    why: str = ""
+    hint: str = ""
+
+    def fail(self, copy: Copy, why: str, hint: str = "") -> None:
+        """Note that an instance was not sent."""
+        self.remaining -= 1
+        self.failed += 1
+        self.failed_uids.append(copy.sop_instance)
+        if not self.why:
+            self.why, self.hint = why, hint
+
+    @property
+    def counters(self) -> dict[str, Any]:
+        """The numbers of sub-operations for a response; there is room for 16 bits (PS3.7 9.1.4.1)."""
+        numbers = {"remaining": self.remaining, "completed": self.completed, "failed": self.failed}
+        return {name: min(number, 0xFFFF) for name, number in (numbers | {"warning": self.warning}).items()}
+
+
+class _Batch:
+    """Some instances that are read together, and how far they are taken."""
+
+    def __init__(self, copies: list[Copy], reading: asyncio.Future[list[Content | PacsError]]) -> None:
+        self.copies = copies
+        self.reading = reading
+        self.at = 0
+
+
+class Feed:
+    """Instances to be sent, read ahead of their turn; shared by the associations of one retrieval."""
+
+    def __init__(self, archive: Archive, found: Sequence[Copy]) -> None:
+        self._archive = archive
+        self._left: Iterator[Copy] = iter(found)
+        self._ahead: deque[_Batch] = deque()
+
+    async def next(self) -> tuple[Copy, Content | PacsError] | None:
+        """Return the next instance and its content, or why there is none; None at the end."""
+        while self._ahead and self._ahead[0].at == len(self._ahead[0].copies):
+            self._ahead.popleft()
+        while len(self._ahead) < _AHEAD and self._read():
+            pass
+        if not self._ahead:
+            return None
+        batch = self._ahead[0]
+        at = batch.at
+        batch.at += 1
+        return batch.copies[at], (await asyncio.shield(batch.reading))[at]
+
+    def _read(self) -> bool:
+        """Begin to read a batch; return whether there was something to read."""
+        batch: list[Copy] = []
+        size = 0
+        while size < _TOGETHER and len(batch) < _MANY and (copy := next(self._left, None)) is not None:
+            batch.append(copy)
+            size += copy.size
+        if batch:
+            parts = [Part(copy.path, copy.offset, copy.size, copy.digest) for copy in batch]
+            self._ahead.append(_Batch(batch, self._archive.reader.read(parts)))
+        return bool(batch)
+
+    def rest(self) -> Iterator[Copy]:
+        """Give up what is left, and say what that is."""
+        for batch in self._ahead:
+            yield from batch.copies[batch.at :]
+        self.close()
+        yield from self._left
+
+    def close(self) -> None:
+        """Let go of what was read ahead."""
+        for batch in self._ahead:
+            if not batch.reading.cancel():
+                batch.reading.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._ahead.clear()
+
+
+def proposals(found: Sequence[Copy]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the presentation contexts for instances: each SOP class in each transfer syntax that they are kept in,
+    and in plain ones."""
+    kinds: dict[str, list[str]] = {}
+    for copy in found:
+        known = kinds.setdefault(copy.sop_class, [])
+        if copy.transfer_syntax not in known:
+            known.append(copy.transfer_syntax)
+    proposals: list[tuple[str, tuple[str, ...]]] = []
+    for sop_class, syntaxes in kinds.items():
+        proposals += [(sop_class, (syntax,)) for syntax in syntaxes]
+    for sop_class in kinds:
+        proposals += [(sop_class, (syntax,)) for syntax in PLAIN[:2] if syntax not in kinds[sop_class]]
+    return proposals
+
+
+def groups(found: Sequence[Copy]) -> Iterator[tuple[int, int]]:
+    """Yield start and length of runs whose contexts fit into one association (128, PS3.8 9.3.2.2)."""
+    start = 0
+    kinds: set[tuple[str, str]] = set()
+    for at, copy in enumerate(found):
+        kind = (copy.sop_class, copy.transfer_syntax)
+        if kind not in kinds and len(kinds) * 3 + 3 > _CONTEXTS:
+            yield start, at - start
+            start, kinds = at, set()
+        kinds.add(kind)
+    if start < len(found):
+        yield start, len(found) - start
+
+
+def group_count(found: Sequence[Copy]) -> int:
+    """Return how many associations one after the other a retrieval takes."""
+    return sum(1 for _ in groups(found))
