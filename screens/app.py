@@ -197,7 +197,7 @@ class ConsoleApp(App[int]):
             self.privacy.learn(t for r in self.latest.queue.receiving for t in (r.patient_name, r.patient_id))
         if not self.frozen:
             self.view = self.latest
-            self.feed = tuple(self.bridge.feed)
+            self.feed = self.bridge.feed
             self._show()
         else:
             self._chrome()

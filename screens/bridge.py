@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Protocol
@@ -28,7 +27,8 @@ class Source(Protocol):
 class Bridge:
     """Consumes the client's stream.
 
-    A view that was not shown yet is replaced by a newer one; lines of the feed are never lost on the way.
+    A view that was not shown yet is replaced by a newer one; lines of the feed are never lost on the way, and one that
+    is told anew takes the place of its earlier telling.
 
     Parameters
     ----------
@@ -54,12 +54,18 @@ class Bridge:
         self._retry = retry_s
         self._pending = False
         self._pid = 0
+        self._last = 0
         self.newest: View | None = None
-        self.feed: deque[FeedRow] = deque(maxlen=REMEMBERED)
+        self._lines: dict[int, FeedRow] = {}
         self.away_since: datetime | None = None
         self.away_because: PacsError | None = None
         self.replaced = 0
         self.again = asyncio.Event()
+
+    @property
+    def feed(self) -> tuple[FeedRow, ...]:
+        """The feed, oldest first, at most `REMEMBERED` lines."""
+        return tuple(self._lines.values())
 
     def taken(self) -> View | None:
         """Return the newest view and allow the next waking."""
@@ -100,9 +106,15 @@ class Bridge:
     def _arrived(self, view: View) -> None:
         if view.status.node.pid != self._pid:
             self._pid = view.status.node.pid
-            self.feed.clear()
-        last = self.feed[-1].id if self.feed else -1
-        self.feed.extend(row for row in view.feed if row.id > last)
+            self._lines.clear()
+            self._last = 0
+        for row in view.feed:
+            if row.id > self._last:
+                self._last = row.id
+                self._lines.pop(row.line, None)
+                self._lines[row.line] = row
+        while len(self._lines) > REMEMBERED:
+            del self._lines[next(iter(self._lines))]
         if self._pending:
             self.replaced += 1
         self.newest = view

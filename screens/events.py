@@ -39,7 +39,11 @@ class EventsScreen(ConsoleScreen):
 
     def body(self) -> Iterable[Widget]:
         table: RowTable[FeedRow] = RowTable(
-            COLUMNS, self._cells, lambda r: r.id, lambda r: f"{r.level} {r.source} {r.text} {r.hint}", id="events-list"
+            COLUMNS,
+            self._cells,
+            lambda r: r.line,
+            lambda r: f"{r.level} {r.source} {r.text} {r.hint}",
+            id="events-list",
         )
         table.title = Line("Events", "title")
         table.empty = ["Nothing has happened yet. Studies, refusals, faults and what people did are told here."]

@@ -33,7 +33,7 @@ async def follow(app: ConsoleApp, target: Hashable | None) -> None:
 
 
 async def _event(app: ConsoleApp, ident: int) -> None:
-    row = next((r for r in app.feed if r.id == ident), None)
+    row = next((r for r in app.feed if r.line == ident), None)
     if row is None:
         app.say("this event is not remembered any more")
     elif row.association and not row.instance:

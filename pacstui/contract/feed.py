@@ -14,9 +14,10 @@ class FeedRow:
     """One line of the event feed, fit to be shown.
 
     ``level`` is info, warn or fail. ``source`` is a peer's name or a room's. ``association`` leads to its detail, 0 if
-    there is none. ``count`` is how many like events this line stands for; a line that gathers one more takes the place
-    of the line ``replaces`` (0 for none), which who has it should drop. ``instance`` is the SOP Instance UID that the
-    line is about, of several the last.
+    there is none. ``count`` is how many like events this line stands for. When one more comes, the line is told anew
+    with another ``id``, and ``replaces`` is the ``id`` under which it was told first (0 in that first telling). Who
+    keeps lines drops, when one comes, those with the same :attr:`line`; what the node lists has each line once.
+    ``instance`` is the SOP Instance UID that the line is about, of several the last.
     """
 
     id: int
@@ -29,6 +30,11 @@ class FeedRow:
     count: int
     replaces: int = 0
     instance: str = ""
+
+    @property
+    def line(self) -> int:
+        """What stays the same however often the line is told anew: the ``id`` of its first telling."""
+        return self.replaces or self.id
 
 
 class Feed(Protocol):

@@ -181,7 +181,8 @@ def _reconciled(event: events.ReconciliationDone) -> _Line | None:
     if not told:
         return None
     level = "fail" if event.missing else "warn" if event.unreadable else "info"
-    return _Line(level, "archive", "after the last stop: " + ", ".join(told))
+    hint = "pacstui storage missing lists what has no file" if event.missing else ""
+    return _Line(level, "archive", "after the last stop: " + ", ".join(told), hint)
 
 
 class EventFeed:
@@ -200,7 +201,7 @@ class EventFeed:
         earlier = self._gathered.get(line.gather) if line.gather else None
         if earlier is not None and (event.at - earlier.at).total_seconds() < _GATHER_S:
             self._rows.pop(earlier.id, None)
-            self._append(line, event.at, earlier.count + 1, earlier.id)
+            self._append(line, event.at, earlier.count + 1, earlier.line)
         else:
             self._append(line, event.at, 1)
 

@@ -20,7 +20,7 @@ class EventsPanel(LivePanel):
         app = self.console_app
         most = height if not self.has_focus else 200
         rows = list(app.feed)[-most:][::-1]
-        items = [Item([feed_line(row, width, app.privacy)], ("event", row.id)) for row in rows]
+        items = [Item([feed_line(row, width, app.privacy)], ("event", row.line)) for row in rows]
         if not items:
             items = [Item([Line("Nothing has happened yet. Studies, refusals and faults are told here.", "dim")])]
         return [Section(Line("Events", "title"), items)]

@@ -11,9 +11,9 @@ MARKS = {"info": (" ", "dim"), "warn": ("!", "warn"), "fail": ("x", "fail")}
 
 
 def sentence(row: FeedRow, privacy: Privacy) -> str:
-    """Return what happened, with how many times."""
-    times = f" \u00d7{count(row.count)}" if row.count > 1 else ""
-    return privacy.sentence(row.text) + times
+    """Return how many times it happened, if more than once, and what."""
+    times = f"{count(row.count)}\u00d7 " if row.count > 1 else ""
+    return times + privacy.sentence(row.text)
 
 
 def tone(row: FeedRow) -> str:

@@ -28,7 +28,8 @@ def test_like_refusals_within_a_minute_are_one_line_with_a_count() -> None:
     bus.publish(_refused(clock, "OTHER"))
     rows = feed.after(0, 100)
     assert [(row.source, row.count) for row in rows] == [("XRAY9", 3), ("OTHER", 1)]
-    assert rows[0].replaces == 2
+    assert (rows[0].id, rows[0].replaces, rows[0].line) == (3, 1, 1)
+    assert (rows[1].id, rows[1].replaces, rows[1].line) == (4, 0, 4)
     clock.advance(120)
     bus.publish(_refused(clock))
     assert [row.count for row in feed.after(0, 100)] == [3, 1, 1]
@@ -107,3 +108,27 @@ def test_what_a_person_did_is_told_in_words() -> None:
     assert [(row.source, row.text) for row in feed.after(0, 100)] == [
         ("anna", "abort an association: 17"), ("CT1", "echo answered in 3 ms"),
     ]  # fmt: skip
+
+
+def test_an_import_is_logged_once_a_minute_and_what_is_wrong_with_it_always(caplog: pytest.LogCaptureFixture) -> None:
+    clock, bus = FakeClock(), Bus()
+    Logbook(bus)
+    with caplog.at_level(logging.INFO):
+        for number in range(5):
+            bus.publish(_stored(clock, f"1.3.{number}"))
+            bus.publish(events.InstanceQuarantined(clock.now(), 0, "IMPORT", f"1.4.{number}", "keep", "quarantine/x"))
+        clock.advance(61)
+        bus.publish(_stored(clock, "1.3.9"))
+    assert sum("set aside (instance 1.4." in text for text in caplog.messages) == 5
+    assert [text for text in caplog.messages if "imported" in text] == [
+        "IMPORT: instance imported (instance 1.3.0)", "IMPORT: instance imported (instance 1.3.9, and 4 before)",
+    ]  # fmt: skip
+
+
+def test_files_that_are_missing_after_a_stop_are_told_with_what_lists_them() -> None:
+    clock, bus = FakeClock(), Bus()
+    feed = EventFeed(bus)
+    bus.publish(events.ReconciliationDone(clock.now(), 1, 3, 0, 0))
+    (row,) = feed.after(0, 9)
+    assert (row.level, row.text) == ("fail", "after the last stop: 1 file adopted, 3 files missing")
+    assert "pacstui storage missing" in row.hint

@@ -437,6 +437,26 @@ async def test_a_view_that_was_not_shown_is_replaced_and_no_feed_line_is_lost():
     assert [row.text for row in bridge.feed][-2:] == ["one", "two"]
 
 
+async def test_a_line_that_is_told_anew_stands_once_however_many_tellings_were_not_seen():
+    client = SteppedClient(speed=0)
+    at = len(client._feed) + 1
+    first = client.say("warn", "XRAY9", "refused: it calls us by a name that is not ours")
+    async with driven(client) as console:
+        await console.press("6")
+        await console.shows("name that is not")
+        await console.press("slash", *"refused: it", "enter")
+        client._feed[-1] = replace(first, id=at + 4, replaces=at, count=5)
+        await console.step()
+        client._feed[-1] = replace(first, id=at + 9, replaces=at, count=1207)
+        await console.step()
+        text = await console.shows("1,207\u00d7 refused")
+        assert text.count("it calls us by") == 1
+        table = console.app.screen.query_one(RowTable)
+        assert table.cursor == at
+        await console.press("enter")
+        await console.shows("1,207 times")
+
+
 async def test_plots_of_now_and_of_the_last_hours():
     async with driven() as console:
         await console.press("t")
