@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from textual import on
 from textual.widget import Widget
 
 from pacstui.contract.overview import View
-from pacstui.contract.storage import QuarantineRow
+from pacstui.contract.storage import MissingRow, QuarantineRow
 from pacstui.text import count, safe, size
 from screens.base import ConsoleScreen
 from screens.widgets.line import Line, fit
 from screens.widgets.panel import Item, Panel, Section, words
 from screens.widgets.plot import bar
+
+LISTED = 100
+MISSING = "objects-missing"
+"""The name of the problem that tells of objects without file."""
 
 
 class StoragePage(Panel):
@@ -21,6 +26,7 @@ class StoragePage(Panel):
     def __init__(self) -> None:
         super().__init__(id="page")
         self.aside: tuple[QuarantineRow, ...] = ()
+        self.missing: tuple[MissingRow, ...] = ()
 
     def sections(self, width: int, height: int) -> Sequence[Section]:
         view = self.console_app.view
@@ -62,11 +68,27 @@ class StoragePage(Panel):
         fact("disk", f"files durable in {store.sync_ms:.1f} ms, rows committed in {store.commit_ms:.1f} ms (medians)")
         return [
             Section(Line("Storage", "title"), [Item(lines)]),
+            *self._missing(width),
             Section(
                 Line("Set aside  ", "title").add(count(view.status.archive.quarantined), "strong"), self._aside(width)
             ),
             Section(Line("Received by day", "title"), [Item(self._days(view, width))]),
         ]
+
+    def _missing(self, width: int) -> list[Section]:
+        if not self.missing:
+            return []
+        found = len(self.missing)
+        title = Line("Without file  ", "fail").add(count(found) + ("" if found < LISTED else " or more"), "strong")
+        told = "x The index has these objects, their files are gone. Restore them, or send or import them again."
+        items = [Item(words(told, width, "fail-text", 2))]
+        for row in self.missing:
+            first = Line(f"{row.at.astimezone():%d %b %H:%M} ", "dim")
+            first.add(fit(safe(row.calling, 32), 9), "strong").add(" ")
+            lines = [first.add(safe(row.sop_instance, 64), "text").cut(width)]
+            lines.append(Line(" " * 13).add(f"{safe(row.path, 200)}  {size(row.bytes)}", "dim").cut(width))
+            items.append(Item(lines, ("missing", row.study, row.sop_instance)))
+        return [Section(title, items, Line("Enter: the study", "dim"))]
 
     def _aside(self, width: int) -> list[Item]:
         if not self.aside:
@@ -108,12 +130,13 @@ class StorageScreen(ConsoleScreen):
     TITLE_WORDS = "Storage"
     ABOUT = (
         "Space and growth of the volume that holds the archive, how long it takes to make files durable, what came on "
-        "each day, and objects that were set aside with the reason and where their bytes are."
+        "each day, objects that were set aside with the reason and where their bytes are, and objects whose file is "
+        "gone: Enter shows their study."
     )
 
     def __init__(self) -> None:
         super().__init__()
-        self._known = -1
+        self._known: tuple[object, ...] = ()
         self._busy = False
 
     def body(self) -> Iterable[Widget]:
@@ -121,15 +144,30 @@ class StorageScreen(ConsoleScreen):
 
     def show(self, view: View) -> None:
         page = self.query_one(StoragePage)
-        if view.status.archive.quarantined != self._known and not self._busy:
+        now = (view.status.archive.quarantined, *(a.text for a in view.status.alerts if a.name == MISSING))
+        if now != self._known and not self._busy:
             self._busy = True
-            self.console_app.keep(self._load(page, view.status.archive.quarantined))
+            self.console_app.keep(self._load(page, now))
         page.redraw()
 
-    async def _load(self, page: StoragePage, known: int) -> None:
-        rows = await self.console_app.fetch(self.console_app.client.storage.quarantine(limit=100))
+    async def _load(self, page: StoragePage, now: tuple[object, ...]) -> None:
+        app = self.console_app
+        aside = await app.fetch(app.client.storage.quarantine(limit=LISTED))
+        missing = await app.fetch(app.client.storage.missing(limit=LISTED))
         self._busy = False
-        self._known = known
-        if rows is not None:
-            page.aside = rows
-            page.redraw()
+        self._known = now
+        if aside is not None:
+            page.aside = aside
+        if missing is not None:
+            page.missing = missing
+        page.redraw()
+
+    @on(Panel.Chosen)
+    async def _open(self, event: Panel.Chosen) -> None:
+        from screens.ways import follow
+
+        match event.id:
+            case ("missing", str(study), _):
+                await follow(self.console_app, ("study", study))
+            case _:
+                pass

@@ -8,6 +8,7 @@ from datetime import timedelta
 from textual.widget import Widget
 
 from pacstui.contract.overview import View
+from pacstui.contract.storage import MissingRow
 from pacstui.contract.studies import StudyDetail
 from pacstui.errors import PacsError
 from pacstui.text import count, plural, safe, size
@@ -19,6 +20,7 @@ from screens.widgets.line import Line, fit
 from screens.widgets.panel import Item, Panel, Section, words
 
 C = cols.Column
+LISTED = 200
 SERIES = (
     C("no", 4, align=">"),
     C("mod", 4),
@@ -36,6 +38,7 @@ class StudyPagePanel(Panel):
     def __init__(self) -> None:
         super().__init__(id="page")
         self.detail: StudyDetail | None = None
+        self.missing: tuple[MissingRow, ...] = ()
         self.fault: PacsError | None = None
 
     def sections(self, width: int, height: int) -> Sequence[Section]:
@@ -77,10 +80,11 @@ class StudyPagePanel(Panel):
         fact("received", f"{row.received.astimezone():%Y-%m-%d %H:%M:%S}{last}{sent}")
         fact("UID", safe(row.study, 80), "dim")
         if row.conflict:
-            fact("doubtful", privacy.sentence(f"! {safe(row.conflict, 300)}"), "warn")
+            why = "objects of another patient came under this study" if privacy.on else safe(row.conflict, 300)
+            fact("doubtful", f"! {why}", "warn")
         if self.detail.missing:
-            missing = f"x {plural(self.detail.missing, 'object')} without file: pacstui storage missing tells which"
-            fact("missing", missing, "fail")
+            told = "restore them from a backup, or send or import them again"
+            fact("missing", f"x {plural(self.detail.missing, 'object')} without file: {told}", "fail")
         if row.marked:
             fact("mark", "~ some text could not be decoded with its declared character set; the bytes are kept", "warn")
         widths = cols.share(SERIES, width)
@@ -98,8 +102,24 @@ class StudyPagePanel(Panel):
             items.append(Item([cols.row(SERIES, widths, cells)], series.series))
         return [
             Section(title, [Item(lines)]),
+            *self._missing(width),
             Section(Line("Series  ", "title").add(count(len(self.detail.series)), "strong"), items),
         ]
+
+    def _missing(self, width: int) -> list[Section]:
+        """Return which objects have no file, where there are such."""
+        if self.detail is None or not self.detail.missing:
+            return []
+        items = []
+        for row in self.missing:
+            lines = [Line(safe(row.sop_instance, 64)).cut(width)]
+            lines.append(Line("  ").add(f"{safe(row.path, 200)}  {size(row.bytes)}", "dim").cut(width))
+            items.append(Item(lines, ("missing", row.sop_instance)))
+        more = self.detail.missing - len(self.missing)
+        if self.missing and more > 0:
+            items.append(Item([Line(f"and {count(more)} more: pacstui storage missing", "dim")]))
+        title = Line("Without file  ", "fail").add(count(self.detail.missing), "strong")
+        return [Section(title, items or [Item([Line("which: pacstui storage missing", "dim")])])]
 
 
 class StudyScreen(ConsoleScreen):
@@ -138,6 +158,9 @@ class StudyScreen(ConsoleScreen):
             page.fault = None
             row = page.detail.row
             app.privacy.learn((row.patient_name, row.patient_id, row.accession))
+            if page.detail.missing:
+                page.redraw()
+                page.missing = await app.client.storage.missing(limit=LISTED, study=self._study)
         except PacsError as error:
             page.fault = error if page.detail is None else None
         except OSError as error:

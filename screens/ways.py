@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
+from screens import keymap
+
 if TYPE_CHECKING:
     from screens.app import ConsoleApp
 
@@ -42,6 +44,14 @@ async def _event(app: ConsoleApp, ident: int) -> None:
         from screens.modals.event import EventPage
 
         app.push_screen(EventPage(row))
+
+
+def place(screen: str) -> str:
+    """Return in words where :func:`problem` goes, empty if nowhere."""
+    if screen.startswith("studies:"):
+        return "the studies"
+    modes = {mode: does.partition(":")[0] for _, mode, _, does in keymap.MODES}
+    return {"storage": "Storage", **modes}.get(screen, "")
 
 
 async def problem(app: ConsoleApp, screen: str) -> None:

@@ -51,5 +51,5 @@ app = group(
     "storage",
     "Space, growth and speed of the archive.",
     {"show": _show, "quarantine": _quarantine, "missing": _missing},
-    words={"limit": "At most so many, newest first."},
+    words={"limit": "At most so many, newest first.", "study": "Only those of this Study Instance UID."},
 )

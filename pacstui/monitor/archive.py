@@ -177,8 +177,13 @@ class ArchiveRoom:
     async def quarantine(self, limit: int = 100) -> tuple[QuarantineRow, ...]:
         return await self._archive.index.quarantine(max(1, min(limit, 1000)))
 
-    async def missing(self, limit: int = 100) -> tuple[MissingRow, ...]:
-        rows = await self._archive.index.missing(max(1, min(limit, 1000)))
+    async def missing(self, limit: int = 100, study: str = "") -> tuple[MissingRow, ...]:
+        limit, index = max(1, min(limit, 1000)), self._archive.index
+        if study:
+            gone = (each for each in await index.instances(study) if each.missing)
+            rows = sorted(gone, key=lambda each: each.received, reverse=True)[:limit]
+        else:
+            rows = await index.missing(limit)
         return tuple(
             MissingRow(each.sop_instance, each.series, each.study, each.path, each.size, each.calling, each.received)
             for each in rows

@@ -8,8 +8,11 @@ from textual import on
 
 from pacstui.text import ago, safe
 from screens.modals.page import Page
+from screens.ways import place, problem
 from screens.widgets.line import Line
 from screens.widgets.panel import Item, Panel, Section, words
+
+MARKS = {"fail": ("x ", "fail"), "warn": ("! ", "warn"), "note": ("- ", "dim")}
 
 
 class Problems(Page):
@@ -49,11 +52,12 @@ class Problems(Page):
             ]
         items = []
         for number, alert in enumerate(view.status.alerts):
-            lines = words(safe(alert.text, 300), width, "text", 2, Line("! ", "warn"))
+            lines = words(safe(alert.text, 300), width, "text", 2, Line(*MARKS.get(alert.level, ("! ", "warn"))))
             if alert.hint:
                 lines.extend(words(safe(alert.hint, 300), width, "strong", 4, Line("  > ", "accent")))
             since = f"  since {alert.since.astimezone():%H:%M}, {ago(alert.since, view.at)}"
-            lines.append(Line(since + (f"; Enter: {safe(alert.screen, 20)}" if alert.screen else ""), "dim"))
+            leads = place(alert.screen)
+            lines.append(Line(since + (f"; Enter: {leads}" if leads else ""), "dim"))
             if number:
                 items.append(Item([Line()]))
             items.append(Item(lines, (alert.name, alert.screen)))
@@ -61,8 +65,6 @@ class Problems(Page):
 
     @on(Panel.Chosen)
     def _open(self, event: Panel.Chosen) -> None:
-        from screens.ways import problem
-
         app = self.console_app
         self.dismiss()
         if isinstance(event.id, tuple) and event.id[1]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from pacstui.contract.associations import AssociationDetail, AssociationRow, ContextRow, Moment, RefusalRow
@@ -18,7 +19,7 @@ from pacstui.contract.node import (
 )
 from pacstui.contract.peers import EchoResult, EchoStep, PeerRow
 from pacstui.contract.queue import DestinationRow, QueueView, ReceivingRow
-from pacstui.contract.storage import DayUse, QuarantineRow, StorageView
+from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageView
 from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -101,6 +102,7 @@ STORAGE = StorageView(
     "no space left",
     (DayUse(date(2026, 3, 1), 100, 18_200_000),),
 )
+MISSING = MissingRow("1.2.3.1.7", "1.2.3.1", "1.2.3", "objects/5a/1.2.3/1.2.3.1.7.dcm", 500_000, "CT1", AT)
 QUARANTINE = QuarantineRow(1, AT, "1.2.3.4", "CT1", "other content under a known UID", "quarantine/1.dcm", 5000)
 PEERS = (
     PeerRow("CT1", "CT1", "10.0.0.4", 104, "room 2", AT, 412, "ok", AT, 3.0, ""),
@@ -135,6 +137,8 @@ STUDY = StudyRow(
 )
 PLAIN_STUDY = StudyRow(4, "1.2.4", "DOE^JANE", "P2", "", "", "", "", "", ("MR",), NASTY, "", 1, 5, 100, AT, True, AT)
 STUDIES = StudyPage((STUDY, PLAIN_STUDY), 4, 9)
+_WHY = "objects of patient P2 came under a study of P1"
+CONFLICTS = StudyPage((replace(PLAIN_STUDY, study="1.2.3", conflict=_WHY),), None, 1)
 STUDY_DETAIL = StudyDetail(STUDY, (SeriesRow("1.2.3.1", "1", "CT", "AXIAL", "CT1", 400, 200_000_000),), ("CT1",))
 FEED = (
     FeedRow(1, AT, "info", "CT1", "study stored", "", 8, 1),

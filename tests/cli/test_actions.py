@@ -42,6 +42,20 @@ CASES: list[tuple[tuple[str, ...], str, Any, dict[str, Any], tuple[str, ...]]] =
     ),
     (("storage", "quarantine"), "storage.quarantine", (samples.QUARANTINE,), {"limit": 100}, ("other content",)),
     (
+        ("storage", "missing", "--study", "1.2.3"),
+        "storage.missing",
+        (samples.MISSING,),
+        {"limit": 100, "study": "1.2.3"},
+        ("1.2.3.1.7", "objects/5a/1.2.3/1.2.3.1.7.dcm"),
+    ),
+    (
+        ("studies", "list", "--only", "conflicts"),
+        "studies.list",
+        samples.CONFLICTS,
+        {"only": "conflicts"},
+        (" (!) ", "(!) 1.2.3: objects of patient P2 came under a study of P1"),
+    ),
+    (
         ("events",),
         "feed.list",
         samples.FEED,
@@ -100,6 +114,7 @@ def test_each_command_prints_json(
         (("associations", "list"), "associations.list", (), "nobody is connected"),
         (("associations", "refusals"), "associations.refusals", (), "nobody was refused"),
         (("storage", "quarantine"), "storage.quarantine", (), "nothing was set aside"),
+        (("storage", "missing"), "storage.missing", (), "every object of the index has its file"),
         (("node", "history"), "node.history", {"points": []}, "no history yet"),
     ],
 )

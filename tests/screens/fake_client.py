@@ -123,6 +123,7 @@ class FakeClient:
         self.feed = _Feed(self)
         self.remote = _Remote(self)
         self.fetching: list[PullRow] = []
+        self.missing: list[MissingRow] = []
         self._history()
         if speed:
             for row in (
@@ -553,9 +554,9 @@ class _Storage(_Noun):
     async def reindex(self) -> None:
         self._call("storage.reindex")
 
-    async def missing(self, limit: int = 100) -> tuple[MissingRow, ...]:
-        self._call("storage.missing", limit)
-        return ()
+    async def missing(self, limit: int = 100, study: str = "") -> tuple[MissingRow, ...]:
+        world = self._call("storage.missing", (limit, study))
+        return tuple(row for row in world.missing if study in ("", row.study))[:limit]
 
     async def quarantine(self, limit: int = 100) -> tuple[QuarantineRow, ...]:
         world = self._call("storage.quarantine", limit)
@@ -670,7 +671,7 @@ class _Studies(_Noun):
             )
             for n in range(1, row.series + 1)
         )
-        return StudyDetail(row, series, ("CT1",))
+        return StudyDetail(row, series, ("CT1",), sum(each.study == study for each in world.missing))
 
 
 class _Remote(_Noun):

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from pacstui.contract.feed import FeedRow
+from pacstui.contract.node import Problem
+from pacstui.contract.storage import MissingRow
 from screens.widgets.row_table import RowTable
 from tests.screens.conftest import driven
 from tests.screens.fake_client import FakeClient, SteppedClient
@@ -287,6 +289,70 @@ async def test_studies_of_two_patients_are_listed_alone_and_say_why():
         await console.shows("Studies with objects of two patients")
         await console.press("escape")
         await console.shows("Studies  10,000")
+
+
+def lost(client: FakeClient, *instances: str) -> None:
+    """Let the node miss files of the newest study but one."""
+    study = f"1.2.826.0.1.3680043.8.498.{client.total - 1}"
+    client.missing = [
+        MissingRow(uid, f"{study}.1", study, f"objects/5a/{study}/{uid}.dcm", 524_288, "CT1", client.at)
+        for uid in instances
+    ]
+    told = Problem(
+        "objects-missing", f"{len(instances)} objects of the index without file", "which: pacstui storage missing",
+        client.at, "studies:missing", "fail",
+    )  # fmt: skip
+    client._problems = (told, *client._problems[1:])
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+async def test_objects_without_file_are_listed_under_storage_and_lead_to_their_study(size):
+    client = SteppedClient()
+    lost(client, "1.2.3.1", "1.2.3.2")
+    async with driven(client, size=size) as console:
+        console.app.screen.query_one("#storage").focus()
+        await console.press("enter")
+        text = await console.shows("Without file  2")
+        assert "1.2.3.1" in text
+        assert "1.2.3.2" in text
+        assert "objects/5a/" in text
+        await console.press("down", "enter")
+        text = await console.shows("Without file  2")
+        assert "2 objects without file" in text
+        assert "1.2.3.1" in text
+        assert "1.2.3.2" in text
+        study = f"1.2.826.0.1.3680043.8.498.{client.total - 1}"
+        assert client.calls[-1] == ("storage.missing", (200, study))
+        assert study in text
+
+
+async def test_a_problem_has_the_mark_of_its_gravity_and_says_in_words_where_it_leads():
+    client = SteppedClient()
+    lost(client, "1.2.3.1")
+    note = replace(client._problems[0], name="n", text="somebody may look", level="note")
+    client._problems = (*client._problems, note)
+    async with driven(client) as console:
+        await console.press("exclamation_mark")
+        text = await console.shows("What is wrong now")
+        assert "x 1 objects of the index without file" in text
+        assert "! 3 objects were set aside" in text
+        assert "- somebody may look" in text
+        assert "Enter: the studies" in text
+        assert "Enter: Storage" in text
+        assert "studies:missing" not in text
+
+
+async def test_what_a_study_says_of_two_patients_is_hidden_with_their_ids():
+    client = SteppedClient()
+    async with driven(client) as console:
+        from screens.ways import follow
+
+        await follow(console.app, ("study", f"1.2.826.0.1.3680043.8.498.{client.total - 6}"))
+        await console.shows("objects of patient P7 came under a study of P8")
+        await console.press("P")
+        text = await console.shows("objects of another patient came under this study")
+        assert "P7" not in text
+        assert "P8" not in text
 
 
 async def test_an_event_of_an_instance_names_its_uid_and_leads_to_the_association():
