@@ -185,7 +185,7 @@ class Folders:
                 self._disk.fsync_folder(self.get(path) if path else self._root_fd)
             except OSError as error:
                 failed[path] = error
-        self._touched.clear()
+        self._touched = set(failed)  # whoever comes there next has to wait for it too
 
     def forget(self, path: str) -> None:
         """Close a folder's descriptor, because it seems to be gone."""

@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -113,20 +114,32 @@ class Journal:
                     del last[record.path]
         written = 0
         folders: set[str] = set()
+        fault: OSError | None = None
         for record in last.values():
             if not kept(part10.parse(record.meta, True).sop_instance, record.digest, record.path):
                 continue
-            if not self._whole(record):
-                self._write(record)
-                written += 1
+            try:
+                if not self._whole(record):
+                    self._write(record)
+                    written += 1
+            except OSError as error:  # the others are completed all the same
+                log.error("%s could not be completed from the journal: %s", record.path, error)
+                fault = fault or error
+                continue
             folders.add(record.path.rpartition("/")[0])
         self._sync_folders(folders)
+        if fault is not None:
+            raise fault
         return written, folders
 
     def start(self) -> None:
         """Make room on the disk, on a thread; objects are journaled from when that is done."""
         if self._size >= 16 * BLOCK:
             self._thread.submit(self._prepare)
+            return
+        for segment in self._segments:  # of a time when there was one; it was replayed if need be
+            with suppress(OSError):
+                os.unlink(segment.path)
 
     def append(self, records: Sequence[Record], folders: set[str]) -> Callable[[], bool] | None:
         """Write objects. ``folders`` are those that their files are named in.
@@ -369,7 +382,7 @@ class Journal:
                 if file.read(len(record.meta)) != record.meta or file.read() != record.body:
                     return False
                 self._disk.fsync(file.fileno())
-        except FileNotFoundError:
+        except OSError:  # not there, or it cannot be read: written anew
             return False
         return True
 

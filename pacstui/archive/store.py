@@ -85,8 +85,9 @@ class Archive:
         self.reader = ObjectReader(data_dir)
         self._open = True
         self._comparing: asyncio.Future[None] | None = None
+        self._begun = False
         self.space = Space(data_dir, disk, settings.reserve_bytes, clock, self._pressure)
-        self.journal = Journal(data_dir, disk, settings.journal_bytes, db.sync)
+        self.journal = Journal(data_dir, disk, settings.journal_bytes, self._sync_index)
         self.lane = IngestLane(db, self._folders, disk, self.journal, clock, settings.duplicates, self._finished)
         self._session = Session(data_dir, db)
         self._tending: asyncio.TimerHandle | None = None
@@ -147,6 +148,8 @@ class Archive:
         except OSError as error:
             raise Unavailable(f"The data directory cannot be cleaned: {error}", "Check its permissions") from error
         past = await self._session.past()
+        # Before this point a start that fails has found out nothing, and the last session's mark stays as it is.
+        self._begun = True
         if past.clean:
             await self._mark_open()
             self.journal.start()
@@ -195,6 +198,15 @@ class Archive:
         except (OSError, PacsError):
             return
         self.space.worked()
+
+    def _sync_index(self) -> None:
+        """Make committed rows durable; on the journal's thread."""
+        try:
+            self.db.sync()
+        except OSError:
+            # The next sync may succeed although the system has dropped what this one could not write.
+            self.lane.doubtful = True
+            raise
 
     async def _mark_open(self) -> None:
         try:
@@ -252,7 +264,7 @@ class Archive:
         await asyncio.to_thread(self.reader.close)
         if not await asyncio.to_thread(self.journal.close):
             self.lane.doubtful = True
-        if compared and not self.lane.doubtful:
+        if self._begun and compared and not self.lane.doubtful:
             await self._session.end()
         await self.db.close()
         self._folders.close()
