@@ -64,8 +64,14 @@ class StoragePage(Panel):
                 "warn" if days < 30 else "text",
             )
         else:
-            fact("full", "not in sight: nothing grows")
-        fact("disk", f"files durable in {store.sync_ms:.1f} ms, rows committed in {store.commit_ms:.1f} ms (medians)")
+            grows = store.growth_bytes_per_day
+            fact("full", f"not in sight: {f'{size(grows)} a day' if grows else 'nothing grows'}")
+        fact(
+            "disk",
+            f"files durable in {store.sync_ms:.1f} ms, rows committed in {store.commit_ms:.1f} ms (medians)"
+            if store.sync_ms
+            else "not measured yet: nothing was written since the start",
+        )
         return [
             Section(Line("Storage", "title"), [Item(lines)]),
             *self._missing(width),

@@ -19,8 +19,10 @@ from screens.widgets.row_table import RowTable
 
 C = cols.Column
 PAGE = 200
-MOST = 50_000
-"""Rows that are kept at once; who looks for older ones is quicker with the search."""
+FEW = 2_000
+"""So many rows are loaded one page after the other on the way to the last study; over more it is a leap."""
+COUNTED = 1_000
+"""How far the node counts what a search finds."""
 ONLY = {"conflicts": "Studies with objects of two patients", "missing": "Studies with objects that have no file"}
 COLUMNS = (
     C("received", 12, rank=1, role="dim"),
@@ -52,14 +54,21 @@ class StudiesScreen(ConsoleScreen):
         "Newest received first. Rows are fetched as you scroll, so a million studies open as fast as a hundred. "
         "/ looks in name, ID, accession number and description, over the whole archive. Enter shows a study's series. "
         "~ behind a name: some of its text could not be decoded; ! before it: objects of another patient came under "
-        "this study. r fetches the list anew; the upper edge says when there is something new."
+        "this study. r fetches the list anew; the upper edge says when there is something new. d shows only the "
+        "studies of which something has to be found out."
     )
-    KEYS = (keymap.Key("r", "refresh", "Fetch the list anew, all studies, newest first", "refresh"),)
+    KEYS = (
+        keymap.Key("r", "refresh", "Fetch the list anew, all studies, newest first", "refresh"),
+        keymap.Key(
+            "d", "doubtful", "Only studies of two patients; again: only those with files gone; again: all", "doubtful",
+            weight=2,
+        ),
+    )
 
     def __init__(self) -> None:
         super().__init__()
-        self._next: int | None = None
         self._total = 0
+        self._uncounted = False
         self._search = ""
         self._only = ""
         self._turn = 0
@@ -111,7 +120,8 @@ class StudiesScreen(ConsoleScreen):
     def _entitle(self, news: int = 0) -> None:
         table = self._table
         name = ONLY.get(self._only, "Studies")
-        table.title = Line(f"{name}  ", "title").add(count(self._total), "strong")
+        number = f"more than {count(self._total - 1)}" if self._uncounted else count(self._total)
+        table.title = Line(f"{name}  ", "title").add(number, "strong")
         table.title.add(f" found for {safe(self._search, 40)}" if self._search else "")
         table.note = Line(f"\u2191 {count(news)} new: r", "accent") if news > 0 else None
 
@@ -136,49 +146,103 @@ class StudiesScreen(ConsoleScreen):
         self._turn += 1
         self.console_app.keep(self._load(None, self._turn))
 
+    def action_doubtful(self) -> None:
+        """Show only one kind of doubtful studies, then the other, then all again."""
+        kinds = ["", *ONLY]
+        self.limit_to(kinds[(kinds.index(self._only) + 1) % len(kinds)])
+
     @on(RowTable.Wanted)
-    def _more(self) -> None:
-        if self._next is not None:
-            self.console_app.keep(self._load(self._next, self._turn))
+    def _more(self, event: RowTable.Wanted) -> None:
+        held = self._table.held
+        if held and event.before:
+            self.console_app.keep(self._load_before(held[0].key, self._turn))
+        elif held:
+            self.console_app.keep(self._load(held[-1].key, self._turn))
+
+    @on(RowTable.EdgeWanted)
+    def _edge(self, event: RowTable.EdgeWanted) -> None:
+        table = self._table
+        left = self._total - table.above - len(table.held)
+        if not event.last:
+            self._begin()
+        elif self._search or self._only or left <= FEW:
+            table.go_on_to_the_end()
+        else:
+            self._turn += 1
+            self.console_app.keep(self._leap(self._turn))
+
+    async def _ask(self, limit: int, before: int | None = None, after: int | None = None) -> StudyPage | None:
+        app = self.console_app
+        call = app.client.studies.list(
+            search=self._search, limit=limit, before=before, only=self._only, after=after
+        )
+        page: StudyPage | None = await app.fetch(call)
+        if page is not None:
+            app.privacy.learn(t for r in page.rows for t in (r.patient_name, r.patient_id, r.accession))
+        return page
 
     async def _load(self, before: int | None, turn: int) -> None:
-        app = self.console_app
-        view = app.view
+        view = self.console_app.view
         holds = view.status.archive.studies if view else 0
         self._loading = True
-        page: StudyPage | None = await app.fetch(
-            app.client.studies.list(search=self._search, limit=PAGE, before=before, only=self._only)
-        )
+        page = await self._ask(PAGE, before)
         self._loading = False
         if not self.is_attached:
             return
+        table = self._table
         if page is None:
             self._loaded_total = max(0, self._loaded_total)
-            self._table.empty = ["the node did not answer: r tries again"]
-            self._table.redraw()
+            table.empty = ["the node did not answer: r tries again"]
+            table.not_given()
+            if before is None:
+                table.redraw()
             return
         if turn != self._turn:
             return
-        app.privacy.learn(t for r in page.rows for t in (r.patient_name, r.patient_id, r.accession))
-        self._next, self._total = page.next, page.total
+        limited = bool(self._search or self._only)
+        known = table.above + len(table.held) if limited and before is not None else 0
+        self._total = known + page.total
+        self._uncounted = limited and page.total > COUNTED
         if before is not None:
-            more = self._next is not None and self._table.shown < MOST
-            self._table.extend(page.rows, more=more, total=self._total)
+            table.extend(page.rows, more=page.next is not None, total=self._total)
+            self._entitle()
             return
         self._loaded_total = holds
-        table = self._table
+        table.bounded = not limited
         table.empty = (
             [
                 f'Nothing is found for "{safe(self._search, 60)}".',
                 "Names match by their beginning or any part; esc clears.",
             ]
             if self._search
-            else [f"{ONLY[self._only]}: none any more. r shows all."]
+            else [f"{ONLY[self._only]}: there are none. r shows all."]
             if self._only
             else ["The archive is empty. Send a study to this node, or import files:", "  pacstui import PATH"]
         )
         self._entitle()
-        table.show(page.rows, more=self._next is not None, total=self._total)
+        table.show(page.rows, more=page.next is not None, total=self._total)
+
+    async def _load_before(self, key: int, turn: int) -> None:
+        page = await self._ask(PAGE, after=key)
+        if turn != self._turn or not self.is_attached:
+            return
+        if page is None:
+            self._table.not_given()
+        else:
+            self._table.precede(page.rows)
+
+    async def _leap(self, turn: int) -> None:
+        """Show the oldest studies."""
+        page = await self._ask(PAGE, after=0)
+        if turn != self._turn or not self.is_attached:
+            return
+        table = self._table
+        table.not_given()
+        if page is not None and page.rows:
+            self._total = page.total
+            table.cursor = None
+            table.show(page.rows, total=page.total, above=max(1, page.total - len(page.rows)))
+            table.action_edge(1)
 
     def filter_changed(self, text: str) -> None:
         """Ask the node, once the typing pauses."""

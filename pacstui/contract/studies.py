@@ -14,8 +14,8 @@ class StudyRow:
     """One study. Text is as the index has it (decoded, else with replacement characters and ``marked`` true).
 
     ``date`` and ``time`` are DICOM DA and TM as normalised for the index, empty if unknown. ``key`` orders the list.
-    ``received`` is when the first object came, ``changed`` when the last one did. ``conflict`` says which other
-    patient's objects came under this study, empty if none did.
+    ``received`` is when the first object came, ``changed`` when the last one did.
+    ``conflict`` says which other patient's objects came under this study, empty if none did.
     """
 
     key: int
@@ -77,7 +77,7 @@ class Studies(Protocol):
     @action("list", "List studies, newest first; a word filters by name, ID, accession or description",
             permission="studies.view")
     async def list(
-        self, search: str = "", limit: int = 100, before: int | None = None, only: str = ""
+        self, search: str = "", limit: int = 100, before: int | None = None, only: str = "", after: int | None = None
     ) -> StudyPage: ...
 
     @action("show", "Show a study and its series", permission="studies.view")

@@ -135,7 +135,7 @@ class Index:
         return await self._db.read(_counts)
 
     async def studies(
-        self, search: str = "", limit: int = 100, before: int | None = None, only: str = ""
+        self, search: str = "", limit: int = 100, before: int | None = None, only: str = "", after: int | None = None
     ) -> StudyPage:
         """Return a page of studies, newest arrival first.
 
@@ -152,6 +152,8 @@ class Index:
         only
             ``conflicts`` for studies that objects of two patients came for, ``missing`` for those with objects that
             have no file; ``search`` is then any part.
+        after
+            A key: the studies that are next newer, for the way back up. Not with ``before``, ``search`` or ``only``.
 
         Returns
         -------
@@ -162,6 +164,10 @@ class Index:
         limit = max(1, min(limit, 1000))
         word = fold(search)
         top = _TOP if before is None else before
+        if after is not None:
+            if search or only or before is not None:
+                raise BadRequest("after goes with none of before, search and only", "")
+            return await self._db.read(lambda c: _page_above(c, limit, after))
         if only:
             statement = _ONLY.get(only)
             if statement is None:
@@ -221,6 +227,9 @@ def _most() -> sa.BindParameter[int]:
 
 _PAGE = Statement(
     sa.select(*_columns()).where(t.studies.c.id < sa.bindparam("before")).order_by(t.studies.c.id.desc()).limit(_most())
+)
+_PAGE_ABOVE = Statement(
+    sa.select(*_columns()).where(t.studies.c.id > sa.bindparam("after")).order_by(t.studies.c.id).limit(_most())
 )
 _PREFIXES = tuple(
     _prefix(column)
@@ -328,6 +337,15 @@ def _page(connection: sqlite3.Connection, limit: int, before: int) -> StudyPage:
     return StudyPage(
         rows=tuple(study_row(row) for row in rows[:limit]),
         next=rows[limit - 1][0] if len(rows) > limit else None,
+        total=_TOTALS.first(connection)[1],
+    )
+
+
+def _page_above(connection: sqlite3.Connection, limit: int, after: int) -> StudyPage:
+    rows = _PAGE_ABOVE.all(connection, after=after, most=limit)[::-1]
+    return StudyPage(
+        rows=tuple(study_row(row) for row in rows),
+        next=rows[-1][0] if rows and _PAGE.first(connection, before=rows[-1][0], most=1) else None,
         total=_TOTALS.first(connection)[1],
     )
 

@@ -246,9 +246,9 @@ class StudiesRoom:
         self._index = archive.index
 
     async def list(
-        self, search: str = "", limit: int = 100, before: int | None = None, only: str = ""
+        self, search: str = "", limit: int = 100, before: int | None = None, only: str = "", after: int | None = None
     ) -> StudyPage:
-        return await self._index.studies(search, limit, before, only)
+        return await self._index.studies(search, limit, before, only, after)
 
     async def show(self, study: str) -> StudyDetail:
         return await self._index.study(study)

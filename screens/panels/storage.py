@@ -53,7 +53,8 @@ class StoragePanel(LivePanel):
             if not narrow or height > 8:
                 pair("growth", f"{size(store.growth_bytes_per_day)} a day")
         else:
-            pair("full", "not in sight" if narrow else "not in sight: nothing grows", "dim")
+            grows = f": {size(store.growth_bytes_per_day)} a day" if store.growth_bytes_per_day else ": nothing grows"
+            pair("full", "not in sight" + ("" if narrow else grows), "dim")
         slow = store.sync_ms > 50 or store.commit_ms > 50
         sync = _ms(store.sync_ms) + ("" if narrow else " to disk")
         pair("sync", f"{sync}  commit {_ms(store.commit_ms)}{' ! slow' if slow else ''}", "warn" if slow else "text")

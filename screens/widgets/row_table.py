@@ -16,7 +16,11 @@ from screens.widgets.lines import Lines
 
 T = TypeVar("T")
 AHEAD = 60
-"""Rows below the last one in sight for which a page is asked in advance."""
+"""Rows beyond the ones in sight for which a page is asked in advance."""
+HELD = 5_000
+"""Rows that are held of a list that comes in pages; those farthest from what is in sight are let go.
+
+Not where ``bounded`` is false: of a list that can be had downwards only."""
 
 
 class RowTable(Lines, Generic[T]):
@@ -60,11 +64,25 @@ class RowTable(Lines, Generic[T]):
             return self.table
 
     class Wanted(Message):
-        """The rows that are there run out: the next page is needed."""
+        """The rows that are there run out: the page after them is needed, or the one ``before`` them."""
 
-        def __init__(self, table: RowTable[Any]) -> None:
+        def __init__(self, table: RowTable[Any], before: bool = False) -> None:
             super().__init__()
             self.table = table
+            self.before = before
+
+        @property
+        def control(self) -> RowTable[Any]:
+            """The table."""
+            return self.table
+
+    class EdgeWanted(Message):
+        """The first or the last rows of all are asked for, and they are not among those that are held."""
+
+        def __init__(self, table: RowTable[Any], last: bool) -> None:
+            super().__init__()
+            self.table = table
+            self.last = last
 
         @property
         def control(self) -> RowTable[Any]:
@@ -91,8 +109,11 @@ class RowTable(Lines, Generic[T]):
         self.note: Line | None = None
         self.empty: list[str] = []
         self.total = 0
+        self.above = 0
+        self.bounded = True
         self.more = False
         self._asked = False
+        self._asked_before = False
         self._to_end = False
         self.cursor: Hashable | None = None
         self.top = 0
@@ -100,12 +121,16 @@ class RowTable(Lines, Generic[T]):
 
     # what is in it
 
-    def show(self, rows: Sequence[T], *, more: bool = False, total: int | None = None) -> None:
-        """Show ``rows``. The cursor stays on its id and its place on the screen, whatever came in above it."""
+    def show(self, rows: Sequence[T], *, more: bool = False, total: int | None = None, above: int = 0) -> None:
+        """Show ``rows``, before which there are ``above`` others in the list, and after which perhaps ``more``.
+
+        The cursor stays on its id and its place on the screen, whatever came in above it.
+        """
         before = self._places.get(self.cursor) if self.cursor is not None else None
         known = self._places
         self._all = list(rows)
-        self.more, self._asked = more, False
+        self.more, self._asked, self._asked_before = more, False, False
+        self.above = above
         self.total = len(rows) if total is None else total
         self._apply()
         if self.cursor in self._places and before is not None:
@@ -125,15 +150,47 @@ class RowTable(Lines, Generic[T]):
         fresh = [row for row in rows if self._ident(row) not in self._places]
         self._all.extend(fresh)
         self.more, self._asked, self.total = more, False, total
-        if self._rows is self._all:
+        over = len(self._all) - HELD if self.bounded else 0
+        if 0 < over <= self.top:
+            del self._all[:over]
+            self.above += over
+            self.top -= over
+        elif over > 0:
+            del self._all[HELD:]
+            self.more = True
+        if over <= 0 and self._rows is self._all:
             start = len(self._all) - len(fresh)
             self._places.update((self._ident(row), start + n) for n, row in enumerate(fresh))
         else:
             self._apply()
         if self._to_end:
-            self._to_end = more
+            self._to_end = self.more
             self._point(len(self._rows) - 1)
         self.redraw()
+
+    def precede(self, rows: Sequence[T]) -> None:
+        """Add a page before the first row; what is in sight stays where it is."""
+        fresh = [row for row in rows if self._ident(row) not in self._places]
+        self._asked_before = False
+        if self.top > HELD // 2:
+            return
+        self._all[:0] = fresh
+        self.above = max(0, self.above - len(fresh)) if fresh else 0
+        self.top += len(fresh)
+        if len(self._all) > HELD:
+            del self._all[HELD:]
+            self.more = True
+        self._apply()
+        self.redraw()
+
+    def not_given(self) -> None:
+        """Note that a page that was wanted does not come; it is asked for again when this is drawn next."""
+        self._asked = self._asked_before = False
+
+    @property
+    def held(self) -> Sequence[T]:
+        """The rows that are there, of a list that comes in pages."""
+        return self._all
 
     def filter(self, text: str) -> None:
         """Show only rows with every word of ``text``; with a leading ``!`` only rows without them."""
@@ -223,19 +280,23 @@ class RowTable(Lines, Generic[T]):
     def _position(self) -> Line | None:
         if not self._rows:
             return None
-        total = max(self.total, len(self._rows)) if not self._filter.strip() or self.more else len(self._rows)
-        last = min(self.top + self.room, len(self._rows))
+        top = self.above + self.top
+        total = max(self.total, self.above + len(self._rows))
+        if self._filter.strip() and not self.more:
+            total = len(self._rows)
+        last = min(top + self.room, self.above + len(self._rows))
         if total <= self.room and not self._filter.strip():
             return None
-        return Line(f"{self.top + 1:,}\u2013{last:,} of {total:,}", "dim")
+        return Line(f"{top + 1:,}\u2013{last:,} of {total:,}", "dim")
 
     def _thumb(self) -> range:
-        total = max(self.total, len(self._rows)) if self.more else len(self._rows)
+        held = self.above + len(self._rows)
+        total = max(self.total, held) if self.more else held
         room = self.room
         if total <= room or room <= 0:
             return range(0)
         length = max(1, room * room // total)
-        start = round(self.top / max(1, total - room) * (room - length))
+        start = round((self.above + self.top) / max(1, total - room) * (room - length))
         return range(start, start + length)
 
     def _keep_in_sight(self) -> None:
@@ -254,6 +315,9 @@ class RowTable(Lines, Generic[T]):
         if self.more and not self._asked and self.top + self.room + AHEAD >= len(self._rows):
             self._asked = True
             self.post_message(self.Wanted(self))
+        if self.above and not self._asked_before and self.top < AHEAD:
+            self._asked_before = True
+            self.post_message(self.Wanted(self, before=True))
 
     # moving about
 
@@ -274,9 +338,17 @@ class RowTable(Lines, Generic[T]):
         self.action_move(step)
 
     def action_edge(self, way: int) -> None:
-        """Go to the first row, or to the last one; what is not loaded yet is asked for on the way."""
-        self._to_end = way > 0 and self.more
+        """Go to the first row, or to the last one; where it is not held, it is asked for."""
+        if self.more if way > 0 else self.above:
+            self._asked = self._asked_before = True  # no page beside it: that would be one of the list as it was
+            self.post_message(self.EdgeWanted(self, last=way > 0))
         self._point(0 if way < 0 else len(self._rows) - 1)
+        self.redraw()
+
+    def go_on_to_the_end(self) -> None:
+        """Load page after page until the last, and go there, unless another key says otherwise."""
+        self._to_end = self.more
+        self._asked = self._asked_before = False
         self.redraw()
 
     def action_choose(self) -> None:

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
 from pacstui.dicom.net.requestor import associate
 from pacstui.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from tests.dicom.serving import QUICK, serving
+from tests.interop import dcmtk
 
-pytestmark = pytest.mark.skipif(shutil.which("storescu") is None, reason="DCMTK is not installed")
+pytestmark = dcmtk.needed
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 async def run(*command: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        dcmtk.program(command[0]), *command[1:], stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     async with asyncio.timeout(20):
         out, _ = await process.communicate()
@@ -66,7 +65,7 @@ async def storescp(folder: Path) -> AsyncIterator[int]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = await asyncio.create_subprocess_exec(
-        "storescp", "-v", "-od", str(folder), str(port), stderr=asyncio.subprocess.DEVNULL
+        dcmtk.program("storescp"), "-v", "-od", str(folder), str(port), stderr=asyncio.subprocess.DEVNULL
     )
     try:
         async with asyncio.timeout(10):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pacstui.db import Database
 from pacstui.dicom.header import Header
-from pacstui.errors import NotFound
+from pacstui.errors import BadRequest, NotFound
 from pacstui.index import Index
 from pacstui.index.fold import fold, name_keys
 from pacstui.index.ingest import IndexWriter, Place, entry_of
@@ -69,6 +69,21 @@ async def test_pages_by_cursor_newest_first(db: Database) -> None:
         if before is None:
             break
     assert seen == [f"1.{number}" for number in range(25, 0, -1)]
+
+
+async def test_the_way_back_up_from_any_study(db: Database) -> None:
+    index = await fill(db, *({"patient": f"P{number}"} for number in range(25)))
+    await db.write(lambda c: c.execute("DELETE FROM studies WHERE id IN (3, 4, 9)"))
+    oldest = await index.studies(limit=5, after=0)
+    assert [row.key for row in oldest.rows] == [7, 6, 5, 2, 1]
+    assert oldest.next is None
+    above = await index.studies(limit=5, after=oldest.rows[0].key)
+    assert [row.key for row in above.rows] == [13, 12, 11, 10, 8]
+    assert above.next == 8
+    assert (await index.studies(limit=5, after=23)).rows[0].key == 25
+    assert (await index.studies(limit=5, after=25)).rows == ()
+    with pytest.raises(BadRequest):
+        await index.studies("P1", after=3)
 
 
 async def test_a_study_that_arrives_while_paging_changes_no_later_page(db: Database) -> None:

@@ -6,11 +6,23 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-needed = pytest.mark.skipif(shutil.which("storescu") is None, reason="DCMTK is not installed")
+_ELSEWHERE = os.pathsep.join(
+    folder for folder in os.get_exec_path() if Path(folder).absolute() != Path(sys.executable).parent.absolute()
+)
+
+
+def program(name: str) -> str:
+    """Return the path of DCMTK's program; pynetdicom puts some of the same name beside Python."""
+    return shutil.which(name, path=_ELSEWHERE) or name
+
+
+needed = pytest.mark.skipif(program("storescu") == "storescu", reason="DCMTK is not installed")
 
 
 @dataclass(frozen=True)
@@ -35,13 +47,16 @@ class Ran:
         return found
 
 
-def start(program: str, port: int, *arguments: str, called: str = "PACS") -> subprocess.Popen[str]:
-    """Start ``program`` against a port of this machine. Without TCP_NODELAY DCMTK waits 40 ms for each message."""
+def start(name: str, port: int, *arguments: str, called: str = "PACS") -> subprocess.Popen[str]:
+    """Start the program ``name`` against a port of this machine.
+
+    Without TCP_NODELAY DCMTK waits 40 ms for each message.
+    """
     options, files = ([*arguments], []) if "--" not in arguments else (
         [*arguments[: arguments.index("--")]], [*arguments[arguments.index("--") + 1 :]],
     )  # fmt: skip
     return subprocess.Popen(
-        [program, "-v", "-aec", called, *options, "127.0.0.1", str(port), *files],
+        [program(name), "-v", "-aec", called, *options, "127.0.0.1", str(port), *files],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
         env={**os.environ, "TCP_NODELAY": "1"},
     )  # fmt: skip
@@ -57,6 +72,6 @@ def finish(process: subprocess.Popen[str], seconds: float = 60) -> Ran:
     return Ran(process.returncode, out)
 
 
-def run(program: str, port: int, *arguments: str, called: str = "PACS") -> Ran:
-    """Run ``program`` with options, then ``--``, then files."""
-    return finish(start(program, port, *arguments, called=called))
+def run(name: str, port: int, *arguments: str, called: str = "PACS") -> Ran:
+    """Run the program ``name`` with options, then ``--``, then files."""
+    return finish(start(name, port, *arguments, called=called))

@@ -633,9 +633,13 @@ class _Peers(_Noun):
 
 class _Studies(_Noun):
     async def list(
-        self, search: str = "", limit: int = 100, before: int | None = None, only: str = ""
+        self, search: str = "", limit: int = 100, before: int | None = None, only: str = "", after: int | None = None
     ) -> StudyPage:
         world = self._call("studies.list", (search, limit, before, *([only] if only else [])))
+        if after is not None:
+            above = range(min(world.total, after + limit), after, -1)
+            rows = tuple(study_row(key, world.total) for key in above)
+            return StudyPage(rows, after + 1 if after else None, world.total)
         if only:
             rows = tuple(study_row(key, world.total) for key in range(world.total, world.total - 50, -1))
             doubtful = tuple(row for row in rows if row.conflict)

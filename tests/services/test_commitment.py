@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ class Modality:
         self.reports: list[tuple[int, Dataset]] = []
         self.came = threading.Event()
         self.status = 0
+        self.gone: threading.Event | None = None
         self.server: Any = None
         if port:
             entity = AE(title)
@@ -52,6 +54,9 @@ class Modality:
             )
 
     def _report(self, event: Any) -> tuple[int, None]:
+        if self.gone is not None:  # it answers nothing until it is switched off
+            self.gone.wait(20)
+            return 0x0110, None
         self.reports.append((event.event_type, event.event_information))
         self.came.set()
         return self.status, None
@@ -68,6 +73,20 @@ class Modality:
             assert self.came.wait(20)
         association.release()
         return int(answer.Status)
+
+    def ask_and_vanish(self, ds: Dataset) -> None:
+        """Ask, and be switched off before an answer can be taken."""
+        self.gone = threading.Event()
+        entity = AE(self.title)
+        entity.add_requested_context(COMMITMENT)
+        association = entity.associate(
+            "127.0.0.1", self.node.port, ae_title="PACS", evt_handlers=[(evt.EVT_N_EVENT_REPORT, self._report)]
+        )
+        answer, _ = association.send_n_action(ds, 1, COMMITMENT, INSTANCE)
+        assert answer.Status == 0
+        association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
+        self.gone.set()
+        association.abort()
 
     def answer(self) -> tuple[int, Dataset]:
         assert self.came.wait(20)
@@ -139,7 +158,7 @@ def test_an_answer_survives_a_kill_and_is_delivered_later(tmp_path: Path) -> Non
         thing = Object()
         keep(node, thing)
         modality = Modality(node)
-        assert modality.ask(request("1.2.3.3", (CAPTURE, thing.sop))) == 0
+        modality.ask_and_vanish(request("1.2.3.3", (CAPTURE, thing.sop)))
         until(lambda: node.call("commitments", "list")[0]["attempts"] == 1)
         (row,) = node.call("commitments", "list")
         assert row["state"] == "reporting"
@@ -160,7 +179,7 @@ def test_a_caller_that_is_no_peer_is_named_with_what_mends_it(tmp_path: Path) ->
     with place(tmp_path / "node", free_port()) as node:
         thing = Object()
         keep(node, thing)
-        assert Modality(node, title="STRANGER").ask(request("1.2.3.4", (CAPTURE, thing.sop))) == 0
+        Modality(node, title="STRANGER").ask_and_vanish(request("1.2.3.4", (CAPTURE, thing.sop)))
         row = until(lambda: [r for r in node.call("feed", "list") if "commitment" in r["text"]])[0]
         assert "no known peer" in row["text"]
         assert '[[peers]] name = "STRANGER"' in row["hint"]
@@ -237,7 +256,7 @@ def test_an_answer_on_the_peers_own_association_is_taken(tmp_path: Path) -> None
             index.commit()
         node.kill()
         modality = Modality(archive, title="PACS")
-        assert modality.ask(request(transaction, (CAPTURE, thing.sop))) == 0
+        modality.ask_and_vanish(request(transaction, (CAPTURE, thing.sop)))
         until(lambda: archive.call("commitments", "list")[0]["attempts"] > 0)
         node.start()
         archive.call("commitments", "retry", id=archive.call("commitments", "list")[0]["id"])

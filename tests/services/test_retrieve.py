@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -309,7 +308,7 @@ def test_several_associations_at_once_by_setting(tmp_path: Path) -> None:
         assert sorted(uid for uid, _, _ in peer.got) == sorted(thing.sop for thing in things)
 
 
-@pytest.mark.skipif(shutil.which("getscu") is None, reason="DCMTK is not installed")
+@dcmtk.needed
 def test_dcmtk_finds_moves_and_gets(here: Place, tmp_path: Path) -> None:
     found = dcmtk.run("findscu", here.node.port, "-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientID=P1",
                       "-k", "StudyInstanceUID")  # fmt: skip

@@ -141,7 +141,8 @@ def test_old_versions_are_not_spoken_and_new_ones_are(world: World, tmp_path: Pa
 
 @dcmtk.needed
 def test_peers_are_called_over_tls(world: World, tmp_path: Path) -> None:
-    if "+tls" not in subprocess.run(["storescp", "--help"], capture_output=True, text=True, check=False).stdout:
+    storescp = dcmtk.program("storescp")
+    if "+tls" not in subprocess.run([storescp, "--help"], capture_output=True, text=True, check=False).stdout:
         pytest.skip("this DCMTK has no TLS")
     peer, port = free_port(), free_port()
     peers = (
@@ -151,7 +152,7 @@ def test_peers_are_called_over_tls(world: World, tmp_path: Path) -> None:
     (tmp_path / "got").mkdir()
     with running_node(tmp_path / "node", config(world, port) + peers) as node:
         receiver = subprocess.Popen(
-            ["storescp", "-aet", "WS1", "-od", str(tmp_path / "got"), "+tls", str(world.theirs.key),
+            [storescp, "-aet", "WS1", "-od", str(tmp_path / "got"), "+tls", str(world.theirs.key),
              str(world.theirs.certificate), "+cf", str(world.ca.pair.certificate), str(peer)],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
