@@ -59,6 +59,12 @@ class Denied(PacsError):
     code = "denied"
 
 
+class Unconfirmed(Denied):
+    """The caller may do this, after the password was said once more."""
+
+    code = "unconfirmed"
+
+
 class BadRequest(PacsError):
     """The call's arguments do not fit the action."""
 

@@ -9,14 +9,22 @@ import os
 import signal
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from pacstui import __version__, logs
+from pacstui.accounts.gate import Gate
+from pacstui.accounts.passwords import Passwords
+from pacstui.accounts.room import AccountsRoom, pwd_name
+from pacstui.accounts.store import Store
 from pacstui.api.server import ControlServer
 from pacstui.archive import Archive
+from pacstui.audit.room import AuditRoom
+from pacstui.audit.trail import Trail
 from pacstui.bus import Bus
 from pacstui.clock import SYSTEM, Clock
 from pacstui.configuration import Loaded, load
+from pacstui.db import Database
 from pacstui.dicom.dictionary import tag_of, vr_of
 from pacstui.dicom.net.listener import Listener
 from pacstui.dicom.net.service import Timeouts
@@ -51,7 +59,9 @@ _LOOKUP_S = 300.0
 _COMMITMENTS_S = 5.0
 
 
-_AT_ONCE = {("node", "log_level"), ("query", "max_answers"), ("query", "fuzzy_names")} | {
+_AT_ONCE = {
+    ("node", "log_level"), ("query", "max_answers"), ("query", "fuzzy_names"), ("audit", "days"), ("audit", "seen_s"),
+} | {
     ("tls", key) for key in ("certificate", "key", "ca", "client_certificates", "check_host", "oldest")
 } | {
     ("dicom", key)
@@ -67,7 +77,7 @@ def _changed(old: Settings, new: Settings) -> list[tuple[str, str]]:
     """Return section and key of the node's settings that differ."""
     return [
         (section, key)
-        for section in ("node", "dicom", "tls", "query", "archive", "database")
+        for section in ("node", "dicom", "tls", "query", "archive", "database", "audit")
         for key in type(getattr(old, section)).model_fields
         if getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
     ]
@@ -121,6 +131,7 @@ class Node:
         self._asker: CommitmentAsker | None = None
         self._remote: RemoteRoom | None = None
         self._archive_room: ArchiveRoom | None = None
+        self._gate: Gate | None = None
         self._server_context: ssl.SSLContext | None = None
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self.address = ""
@@ -162,6 +173,7 @@ class Node:
         self._undo.append(archive.close)
         self._archive_room = archive_room = ArchiveRoom(archive, problems, bus, clock)
         await archive_room.refresh()
+        gate = await self._open_accounts(archive.db)
 
         self._admission = admission = Admission(settings.dicom, book, settings.query)
         self._ledger = ledger = Ledger(
@@ -205,21 +217,39 @@ class Node:
             "feed": feed,
             "commitments": commitment,
             "remote": self._remote,
+            "accounts": self._accounts,
+            "audit": self._audit,
         }
-        server = ControlServer(data_dir, rooms, archive_room.import_one, bus, clock)
-        await server.start()
+        server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
+        self._accounts.changed = lambda: server.reach(self._accounts.wide())
+        await server.start(self._accounts.wide())
         self._undo.append(server.close)
         self._tasks = [
             asyncio.create_task(self._every(1.0, archive_room.refresh), name="archive counts"),
             asyncio.create_task(self._every(1.0, ledger.tick), name="association counts"),
             asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
             asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
+            asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
+            asyncio.create_task(self._every(30.0, gate.tick), name="sessions"),
         ]
         for note in self._loaded.notes:
             log.warning("%s", note)
         title = settings.dicom.ae_title
         log.info("pacstui %s, %s listens on %s, data in %s", __version__, title, self.address, data_dir)
         bus.publish(NodeStarted(clock.now(), settings.dicom.ae_title, self.address))
+
+    async def _open_accounts(self, database: Database) -> Gate:
+        """Open the audit trail, then the accounts, whose changes it keeps."""
+        settings, clock = self._settings, self._clock
+        key = Path(settings.audit.key) if settings.audit.key else None
+        trail = Trail(database, settings.node.data_dir, key, clock)
+        await trail.open()
+        self._undo.append(trail.close)
+        self._audit = AuditRoom(trail, database, self._bus, clock, settings.audit.days, settings.audit.seen_s)
+        self._gate = gate = Gate(Store(database), Passwords(), settings.accounts, clock, trail, os.getuid())
+        self._accounts = AccountsRoom(gate)
+        await self._accounts.open(pwd_name(os.getuid()))
+        return gate
 
     def _secure(self, tls: TlsSettings) -> None:
         """Read the certificates: for calls from now on, and for connections that are taken from now on."""
@@ -285,6 +315,11 @@ class Node:
             self._remote.ae_title = new.dicom.ae_title
         self._retrieve.replace(new.dicom.ae_title, new.retrieve.parallel)
         self._query.replace(new.dicom.ae_title, new.query.max_answers, new.query.fuzzy_names)
+        if self._gate is not None:
+            self._gate.replace(new.accounts)
+        self._audit.days, self._audit.seen_s = new.audit.days, new.audit.seen_s
+        self._accounts.changed()
+        self._audit.trail.note("configuration", "ok", "node", action="node.reload", target=str(loaded.source or ""))
         self._ledger.limit = new.dicom.max_associations
         self._listener.bound(new.dicom.max_associations)
         logging.getLogger().setLevel(new.node.log_level.upper())
@@ -304,6 +339,10 @@ class Node:
             await self._archive_room.close()
         for task in self._tasks:
             task.cancel()
+        if self._gate is not None:
+            with contextlib.suppress(PacsError):
+                await self._gate.store.flush()
+            self._gate.passwords.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         listener_first = self._order_of_end()
         for undo in listener_first:
@@ -315,9 +354,9 @@ class Node:
     def _order_of_end(self) -> Iterable[Callable[[], Awaitable[None]]]:
         """Listener, control socket, archive: consoles see the last associations end, the archive outlives both."""
         undo, self._undo = self._undo, []
-        if len(undo) == 3:
-            archive, listener, server = undo
-            return (listener, server, archive)
+        if len(undo) == 4:
+            archive, trail, listener, server = undo
+            return (listener, server, trail, archive)
         return tuple(reversed(undo))
 
 

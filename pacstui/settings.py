@@ -217,6 +217,46 @@ class DatabaseSettings(Section):
     """Seconds to wait for a database that another program has locked, before objects are answered with A700."""
 
 
+class AccountsSettings(Section):
+    """Accounts and signing in."""
+
+    reach: Literal["auto", "owner", "all"] = "auto"
+    """Which OS users of this machine reach the control socket: only the node's own (and root), all, or (auto) all as
+    soon as an account is bound to another OS user or has a password. Who has no account may only sign in."""
+
+    wrong_passwords: Annotated[int, Field(ge=1, le=100)] = 5
+    """Wrong passwords in a row after which an OS user may not try at that account for a while."""
+
+    lock_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    """How long that is in seconds; twice as long with each further wrong one, up to an hour."""
+
+    password_min: Annotated[int, Field(ge=8, le=128)] = 12
+    """Fewest characters of a password."""
+
+    one_time_h: Annotated[float, Field(ge=0.1, le=720)] = 24.0
+    """Hours for which a one-time password is good."""
+
+    session_h: Annotated[float, Field(ge=0.1, le=720)] = 12.0
+    """Hours after which a sign-in with a password ends; an idle one ends after a quarter of that."""
+
+    console_lock_s: Annotated[float, Field(ge=0, le=86400)] = 900.0
+    """Seconds without a key after which a console of an account with a password locks; 0 for never."""
+
+
+class AuditSettings(Section):
+    """The audit trail."""
+
+    key: PemFile = ""
+    """File of the key that seals the entries; empty for audit.key in the data directory. Better kept elsewhere: who can
+    write both the database and the key can forge entries."""
+
+    days: Annotated[int, Field(ge=0, le=36500)] = 0
+    """Days that entries are kept; 0 for ever. What is removed is stood for by a sealed checkpoint."""
+
+    seen_s: Annotated[float, Field(ge=0, le=86400)] = 900.0
+    """Seconds for which a view of the same patients by the same account stands for one entry."""
+
+
 class ConsoleSettings(Section):
     """The console."""
 
@@ -225,6 +265,9 @@ class ConsoleSettings(Section):
 
     theme: Literal["auto", "terminal", "full"] = "auto"
     """Colours: the terminal's own sixteen, the full theme, or chosen by whether the session came over SSH."""
+
+    read_only: bool = False
+    """Begin read-only: R allows actions that change something."""
 
 
 class PeerSettings(Section):
@@ -296,6 +339,8 @@ class Settings(Section):
     query: QuerySettings = QuerySettings()
     retrieve: RetrieveSettings = RetrieveSettings()
     database: DatabaseSettings = DatabaseSettings()
+    accounts: AccountsSettings = AccountsSettings()
+    audit: AuditSettings = AuditSettings()
     console: ConsoleSettings = ConsoleSettings()
     peers: tuple[PeerSettings, ...] = ()
     # The sections below are checked already; what they ask for comes with later versions.

@@ -44,14 +44,17 @@ class ApiClient:
     ----------
     socket_path
         The control socket, or the data directory that holds it.
+    token
+        Of a sign-in with a password; empty where the OS user is who is known. May be changed at any time.
 
     Every call raises `NotRunning` when no node answers and the node's own `PacsError` when it declines.
     """
 
-    def __init__(self, socket_path: Path) -> None:
+    def __init__(self, socket_path: Path, token: str = "") -> None:
         self.path = socket_path / SOCKET_NAME if socket_path.is_dir() else socket_path
         self._stack = ExitStack()
         self._session: aiohttp.ClientSession | None = None
+        self.token = token
         self.node = cast(contract.Node, _Noun(self, "node"))
         self.overview = cast(contract.Overview, _Noun(self, "overview"))
         self.associations = cast(contract.Associations, _Noun(self, "associations"))
@@ -62,6 +65,8 @@ class ApiClient:
         self.feed = cast(contract.Feed, _Noun(self, "feed"))
         self.remote = cast(contract.Remote, _Noun(self, "remote"))
         self.commitments = cast(contract.Commitments, _Noun(self, "commitments"))
+        self.accounts = cast(contract.Accounts, _Noun(self, "accounts"))
+        self.audit = cast(contract.Audit, _Noun(self, "audit"))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
@@ -83,7 +88,9 @@ class ApiClient:
     async def post(self, path: str, arguments: dict[str, Any], timeout: float = 60.0) -> bytes:
         """Send one call and return the answer's JSON; a call over ``timeout`` seconds is `Unavailable`."""
         try:
-            async with self._open().post(path, json=arguments, timeout=aiohttp.ClientTimeout(total=timeout)) as answer:
+            async with self._open().post(
+                path, json=arguments, timeout=aiohttp.ClientTimeout(total=timeout), headers=self._headers()
+            ) as answer:
                 body = await answer.read()
                 if answer.status == 200:
                     return body
@@ -95,9 +102,14 @@ class ApiClient:
         except (aiohttp.ClientError, OSError) as fault:
             raise self._unreachable(fault) from None
 
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
     def _unreachable(self, fault: BaseException) -> errors.PacsError:
         if isinstance(fault, PermissionError) or isinstance(fault.__cause__, PermissionError):
-            return errors.Denied("the node belongs to another user", "run the console as that user or as root")
+            return errors.Denied(
+                "the node lets only its own user in", "run the console as that user, or let others in: [accounts] reach"
+            )
         return not_running(self.path.parent)
 
     async def stream(self, interval: float = 1.0) -> AsyncIterator[View]:
@@ -109,7 +121,8 @@ class ApiClient:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=max(10.0, interval * 5))
         try:
             async with self._open().get(
-                "/v1/stream", params={"interval": str(interval)}, timeout=timeout, read_bufsize=_VIEW_LIMIT
+                "/v1/stream", params={"interval": str(interval)}, timeout=timeout, read_bufsize=_VIEW_LIMIT,
+                headers=self._headers(),
             ) as answer:
                 if answer.status != 200:
                     raise error_from(await answer.json(content_type=None))

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,42 @@ def reachable(socket_path: Path) -> Iterator[str]:
     if len(os.fsencode(direct)) <= _PATH_LIMIT:
         yield direct
         return
-    folder = os.open(socket_path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    folder = os.open(socket_path.parent, os.O_PATH | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{folder}/{socket_path.name}"
     finally:
         os.close(folder)
+
+
+def token_path(data_dir: Path) -> Path:
+    """Return where the command line keeps the token of a sign-in at the node of ``data_dir``."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    state = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
+    name = sha256(os.fsencode(data_dir.absolute())).hexdigest()[:16]
+    return state / "pacstui" / f"sign-in-{name}"
+
+
+def kept_token(data_dir: Path) -> str:
+    """Return the token of a sign-in: of the environment, else the one that was kept; empty if there is none."""
+    told = os.environ.get("PACSTUI_TOKEN", "")
+    if told:
+        return told
+    try:
+        return token_path(data_dir).read_text("ascii").strip()
+    except (OSError, ValueError, RuntimeError):
+        return ""
+
+
+def keep_token(data_dir: Path, token: str) -> None:
+    """Keep the token of a sign-in for commands to come, for this user's eyes only; an empty one ends that."""
+    path = token_path(data_dir)
+    if not token:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(token + "\n")
 
 
 def not_running(data_dir: Path) -> errors.NotRunning:
@@ -62,6 +94,11 @@ class _UnixConnection(http.client.HTTPConnection):
             self.sock.connect(path)
 
 
+def _headers(data_dir: Path, content: str) -> dict[str, str]:
+    token = kept_token(data_dir)
+    return {"Content-Type": content} | ({"Authorization": f"Bearer {token}"} if token else {})
+
+
 def exchange(
     data_dir: Path,
     path: str,
@@ -81,14 +118,15 @@ def exchange(
     """
     connection = _UnixConnection(data_dir / SOCKET_NAME, timeout)
     try:
-        connection.request("POST", path, body=body, headers={"Content-Type": content})
+        connection.request("POST", path, body=body, headers=_headers(data_dir, content))
         answer = connection.getresponse()
         text = answer.read()
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
         raise not_running(data_dir) from None
     except PermissionError:
         raise errors.Denied(
-            f"the node of {data_dir} belongs to another user", "run this as that user or as root"
+            f"the node of {data_dir} lets only its own user in",
+            "run this as that user, or let others in: [accounts] reach",
         ) from None
     except TimeoutError:
         raise errors.Unavailable(

@@ -14,17 +14,36 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from pacstui import errors
-from pacstui.contract import NOUNS, Action, actions_of
+from pacstui.contract import NOUNS, Action, actions_of, privacy
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One action as it travels: how to check its arguments, and how to write and read its result."""
+    """One action as it travels: how to check its arguments, and how to write and read its result.
+
+    ``patients`` tells that its result can say who a patient is; ``looks`` are the arguments that look for a patient,
+    ``secrets`` those that are written down nowhere.
+    """
 
     action: Action
     parameters: dict[str, TypeAdapter[Any]]
     required: frozenset[str]
     result: TypeAdapter[Any]
+    patients: bool = False
+    looks: tuple[str, ...] = ()
+    secrets: frozenset[str] = frozenset()
+
+    def target(self, arguments: dict[str, Any]) -> str:
+        """Return in words what a call is about, without what is secret or points at a patient."""
+        hidden = self.secrets.union(self.looks)
+        shown = {n: v for n, v in arguments.items() if n not in hidden and v not in (None, "", ())}
+        if len(shown) == 1 and len(self.parameters) == 1:
+            return str(next(iter(shown.values())))
+        return ", ".join(f"{name}={value}" for name, value in shown.items())
+
+    def patient(self, arguments: dict[str, Any]) -> str:
+        """Return in words which patients a call looks for, empty if for none."""
+        return " ".join(str(arguments[each]) for each in self.looks if str(arguments.get(each) or "").strip())
 
     def arguments(self, given: object) -> dict[str, Any]:
         """Return checked keyword arguments; raise `BadRequest` that names what does not fit."""
@@ -47,12 +66,16 @@ class Method:
 
 def _method(action: Action, function: Callable[..., Any]) -> Method:
     hints = get_type_hints(function)
+    told = get_type_hints(function, include_extras=True)
     parameters = {n: p for n, p in inspect.signature(function).parameters.items() if n != "self"}
     return Method(
         action,
         {name: TypeAdapter(hints[name]) for name in parameters},
         frozenset(name for name, p in parameters.items() if p.default is inspect.Parameter.empty),
         TypeAdapter(hints["return"]),
+        privacy.carries(told["return"]),
+        tuple(name for name in parameters if privacy.marked(told[name])),
+        frozenset(name for name in parameters if privacy.secret(told[name])),
     )
 
 
@@ -65,7 +88,9 @@ def methods(noun: str) -> dict[str, Method]:
     return {name: _method(action, getattr(declared, name)) for name, action in actions_of(declared).items()}
 
 
-_HTTP_STATUS = {"not-found": 404, "denied": 403, "bad-request": 400, "unavailable": 503, "storage-full": 507}
+_HTTP_STATUS = {
+    "not-found": 404, "denied": 403, "unconfirmed": 403, "bad-request": 400, "unavailable": 503, "storage-full": 507,
+}  # fmt: skip
 
 
 def error_status(fault: errors.PacsError) -> int:

@@ -6,9 +6,11 @@ options; an action that is dangerous asks, unless ``--yes`` says that it was tho
 
 from __future__ import annotations
 
+import getpass
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -18,7 +20,7 @@ from pacstui.api import plain
 from pacstui.cli.doors import door, new_app
 from pacstui.cli.out import anything, say, say_json
 from pacstui.contract import NOUNS, Action, Danger, actions_of
-from pacstui.errors import BadRequest
+from pacstui.errors import BadRequest, Unconfirmed
 
 View = Callable[[Any], Iterable[str]]
 
@@ -90,7 +92,7 @@ def _command(
         if action.danger is not Danger.NONE and not yes:
             confirm(action, given)
         arguments = {name: value for name, value in given.items() if value is not None}
-        answer = plain.call(door(context).data_dir(), action.noun, action.method, **arguments)
+        answer = _call(door(context).data_dir(), action, arguments)
         if as_json:
             say_json(answer)
         elif answer is None:
@@ -109,6 +111,17 @@ def _command(
     run.__signature__ = signature  # type: ignore[attr-defined]
     run.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
     return run
+
+
+def _call(data_dir: Path, action: Action, arguments: Mapping[str, Any]) -> Any:
+    """Call an action; where it takes the password once more, ask for it."""
+    try:
+        return plain.call(data_dir, action.noun, action.method, **arguments)
+    except Unconfirmed:
+        if not sys.stdin.isatty():
+            raise
+        plain.call(data_dir, "accounts", "confirm", password=getpass.getpass("Your password: "))
+        return plain.call(data_dir, action.noun, action.method, **arguments)
 
 
 def _flag(name: str, text: str) -> inspect.Parameter:

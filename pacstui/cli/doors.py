@@ -27,6 +27,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "peers": ("peers", "The equipment around us"),
     "remote": ("remote", "Studies at other archives: find, compare, fetch"),
     "commitments": ("commitments", "Storage commitments that were asked for"),
+    "accounts": ("accounts", "Who may do what, and signing in"),
+    "audit": ("audit", "Who did what, in a chain in which every change is found"),
     "events": ("events", "What happened"),
     "node": ("node", "The node as a whole: history, stop"),
 }

@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+from pacstui.contract import privacy
+from pacstui.contract.accounts import Accounts
 from pacstui.contract.action import Action, Danger, actions_of
 from pacstui.contract.associations import Associations
+from pacstui.contract.audit import Audit
 from pacstui.contract.commitments import Commitments
 from pacstui.contract.feed import Feed
 from pacstui.contract.node import Node
@@ -28,6 +33,8 @@ NOUNS: dict[str, type] = {
     "feed": Feed,
     "commitments": Commitments,
     "remote": Remote,
+    "accounts": Accounts,
+    "audit": Audit,
 }
 
 
@@ -36,5 +43,16 @@ def all_actions() -> dict[str, Action]:
     return {a.name: a for noun in NOUNS.values() for a in actions_of(noun).values()}
 
 
-__all__ = ["NOUNS", "Action", "Danger", "all_actions", "actions_of", "Node", "Overview", "Associations", "Queue",
-           "Storage", "Peers", "Studies", "Feed", "Commitments", "Remote"]
+IMPORT = Action("storage", "import", "import", "Take files into the archive", "storage.import", Danger.NONE, True, "")
+"""The one thing that is done by a stream of its own and not by a call."""
+
+
+@cache
+def permissions() -> tuple[str, ...]:
+    """Return every permission that there is: those that actions declare, and the one to see who patients are."""
+    declared = {a.permission for a in (*all_actions().values(), IMPORT) if a.permission}
+    return tuple(sorted(declared | {privacy.PERMISSION}))
+
+
+__all__ = ["IMPORT", "NOUNS", "Action", "Danger", "all_actions", "actions_of", "permissions", "Node", "Overview",
+           "Associations", "Queue", "Storage", "Peers", "Studies", "Feed", "Commitments", "Remote", "Accounts", "Audit"]

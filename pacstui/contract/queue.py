@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pacstui.contract.action import action
+from pacstui.contract.privacy import PatientText
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +19,8 @@ class ReceivingRow:
 
     study: str
     calling: str
-    patient_name: str
-    patient_id: str
+    patient_name: PatientText
+    patient_id: PatientText
     modality: str
     description: str
     instances: int

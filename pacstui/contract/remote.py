@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pacstui.contract.action import action
+from pacstui.contract.privacy import PatientText
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,14 +15,14 @@ class RemoteStudy:
     """A study at a peer, as that answers; texts may be empty. ``here`` is how many of its instances are stored here."""
 
     study: str
-    patient_name: str
-    patient_id: str
-    birth_date: str
+    patient_name: PatientText
+    patient_id: PatientText
+    birth_date: PatientText
     date: str
     time: str
     modalities: tuple[str, ...]
     description: str
-    accession: str
+    accession: PatientText
     series: int
     instances: int
     here: int
@@ -75,8 +76,8 @@ class Remote(Protocol):
 
     @action("find", "Find studies at a peer", permission="remote.find", key="f")
     async def find(
-        self, peer: str, name: str = "", id: str = "", accession: str = "", date: str = "", modality: str = "",
-        study: str = "", limit: int = 100,
+        self, peer: str, name: PatientText = "", id: PatientText = "", accession: PatientText = "",
+        date: str = "", modality: str = "", study: str = "", limit: int = 100,
     ) -> RemotePage: ...  # fmt: skip
 
     @action(

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pacstui.contract.action import action
+from pacstui.contract.privacy import PatientText
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,23 +21,23 @@ class StudyRow:
 
     key: int
     study: str
-    patient_name: str
-    patient_id: str
-    issuer: str
-    birth_date: str
+    patient_name: PatientText
+    patient_id: PatientText
+    issuer: PatientText
+    birth_date: PatientText
     sex: str
     date: str
     time: str
     modalities: tuple[str, ...]
     description: str
-    accession: str
+    accession: PatientText
     series: int
     instances: int
     bytes: int
     received: datetime
     marked: bool
     changed: datetime
-    conflict: str = ""
+    conflict: PatientText = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,9 @@ class Studies(Protocol):
     @action("list", "List studies, newest first; a word filters by name, ID, accession or description",
             permission="studies.view")
     async def list(
-        self, search: str = "", limit: int = 100, before: int | None = None, only: str = "", after: int | None = None
-    ) -> StudyPage: ...
+        self, search: PatientText = "", limit: int = 100, before: int | None = None, only: str = "",
+        after: int | None = None,
+    ) -> StudyPage: ...  # fmt: skip
 
     @action("show", "Show a study and its series", permission="studies.view")
     async def show(self, study: str) -> StudyDetail: ...

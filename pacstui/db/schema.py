@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pacstui.errors import PacsError, Unavailable
 
-HEAD = "0005"
+HEAD = "0006"
 """Revision of the newest migration."""
 
 

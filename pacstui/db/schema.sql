@@ -159,3 +159,64 @@ CREATE TABLE instances (
 );
 CREATE INDEX instances_missing ON instances (series) WHERE missing != 0;
 CREATE INDEX instances_series ON instances (series);
+CREATE TABLE accounts (
+    id INTEGER NOT NULL,
+    name TEXT DEFAULT '' NOT NULL,
+    full_name TEXT DEFAULT '' NOT NULL,
+    email TEXT DEFAULT '' NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    role TEXT DEFAULT '' NOT NULL,
+    os_user TEXT DEFAULT '' NOT NULL,
+    password TEXT DEFAULT '' NOT NULL,
+    must_change INTEGER DEFAULT '0' NOT NULL,
+    until INTEGER DEFAULT '0' NOT NULL,
+    secret TEXT DEFAULT '' NOT NULL,
+    totp TEXT DEFAULT '' NOT NULL,
+    expires INTEGER DEFAULT '0' NOT NULL,
+    disabled INTEGER DEFAULT '0' NOT NULL,
+    created INTEGER DEFAULT '0' NOT NULL,
+    last_sign_in INTEGER DEFAULT '0' NOT NULL,
+    notes TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX accounts_name ON accounts (name);
+CREATE TABLE roles (
+    name TEXT NOT NULL,
+    label TEXT DEFAULT '' NOT NULL,
+    permissions TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (name)
+);
+CREATE TABLE permission_uses (
+    account INTEGER NOT NULL,
+    permission TEXT NOT NULL,
+    last INTEGER DEFAULT '0' NOT NULL,
+    uses INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (account, permission)
+);
+CREATE TABLE audit (
+    id INTEGER NOT NULL,
+    at INTEGER DEFAULT '0' NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    outcome TEXT DEFAULT '' NOT NULL,
+    who TEXT DEFAULT '' NOT NULL,
+    how TEXT DEFAULT '' NOT NULL,
+    origin TEXT DEFAULT '' NOT NULL,
+    action TEXT DEFAULT '' NOT NULL,
+    target TEXT DEFAULT '' NOT NULL,
+    patient TEXT DEFAULT '' NOT NULL,
+    detail TEXT DEFAULT '' NOT NULL,
+    mac BLOB NOT NULL,
+    PRIMARY KEY (id)
+);
+CREATE INDEX audit_at ON audit (at);
+CREATE TABLE audit_checkpoints (
+    id INTEGER NOT NULL,
+    at INTEGER DEFAULT '0' NOT NULL,
+    upto INTEGER DEFAULT '0' NOT NULL,
+    entries INTEGER DEFAULT '0' NOT NULL,
+    last_code BLOB NOT NULL,
+    mac BLOB NOT NULL,
+    PRIMARY KEY (id)
+);
+CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit entries stay as they are'); END;
+CREATE TRIGGER audit_kept BEFORE DELETE ON audit WHEN OLD.id > (SELECT coalesce(max(upto), 0) FROM audit_checkpoints) BEGIN SELECT RAISE(ABORT, 'audit entries are kept'); END;

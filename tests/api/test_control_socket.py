@@ -18,6 +18,7 @@ from pacstui.bus import Bus
 from pacstui.clock import FakeClock
 from pacstui.contract.feed import FeedRow
 from pacstui.contract.peers import EchoResult, PeerRow
+from tests.accounts.making import opened
 
 
 class Peers:
@@ -56,10 +57,12 @@ async def bus() -> Bus:
 async def folder(tmp_path: Path, bus: Bus) -> AsyncIterator[Path]:
     deep = tmp_path / ("d" * 120)
     deep.mkdir()
-    server = ControlServer(deep, {"peers": Peers(), "feed": Feed()}, _import, bus, FakeClock())
-    await server.start()
-    yield deep
-    await server.close()
+    async with opened(tmp_path) as doors:
+        rooms = {"peers": Peers(), "feed": Feed()}
+        server = ControlServer(deep, rooms, _import, doors.gate, doors.audit, bus, FakeClock())
+        await server.start()
+        yield deep
+        await server.close()
     assert not (deep / plain.SOCKET_NAME).exists()
 
 

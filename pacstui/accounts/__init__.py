@@ -1,0 +1,1 @@
+"""Accounts: who may do what, how people sign in, and what an administrator does about it."""

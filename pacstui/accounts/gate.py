@@ -1,0 +1,333 @@
+"""The gate: who calls is told by the kernel; which account that is, and whether it may come in, is told here."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from pacstui.accounts.caller import CURRENT, Caller, Session, require_session
+from pacstui.accounts.lockout import Lockout
+from pacstui.accounts.passwords import Passwords, check_choice, digest, same
+from pacstui.accounts.store import PERSON, SERVICE, Account, Store
+from pacstui.clock import Clock
+from pacstui.contract.accounts import Me, SessionRow, SignedIn
+from pacstui.errors import BadRequest, Denied, NotFound, PacsError
+from pacstui.settings import AccountsSettings
+from pacstui.text import duration, safe
+
+OS_USER, PASSWORD = "OS user", "password"
+CONFIRMED_S = 300.0
+"""How long a password that was said again is good for grave actions."""
+_QUIET_S = 900.0
+_SESSIONS = 2000
+_COMMAND_S = 120.0
+
+
+class Trail(Protocol):
+    """What of the audit trail is needed here."""
+
+    def note(
+        self, kind: str, outcome: str, who: str, *, how: str = "", origin: str = "", action: str = "",
+        target: str = "", patient: str = "", detail: str = "",
+    ) -> object:
+        """Put an entry on its way."""
+        ...
+
+    async def record(self, kind: str, outcome: str, who: str, **more: str) -> None:
+        """Write an entry."""
+        ...
+
+
+
+def micro(moment: datetime) -> int:
+    """Return microseconds since 1970."""
+    return round(moment.timestamp() * 1_000_000)
+
+
+def from_micro(value: int) -> datetime | None:
+    """Return the time that ``value`` stands for, none for 0."""
+    return datetime.fromtimestamp(value / 1e6, UTC) if value else None
+
+
+class Gate:
+    """Sessions, signing in and out, and one's own password.
+
+    Parameters
+    ----------
+    node_uid
+        The user that the node runs as; it and root may recover an account.
+    """
+
+    def __init__(
+        self, store: Store, passwords: Passwords, settings: AccountsSettings, clock: Clock, trail: Trail,
+        node_uid: int,
+    ) -> None:
+        self.store = store
+        self.passwords = passwords
+        self.settings = settings
+        self.clock = clock
+        self.trail = trail
+        self.lockout = Lockout(clock, settings.wrong_passwords, settings.lock_s)
+        self.node_uid = node_uid
+        self._numbers = 0
+        self._by_token: dict[str, Session] = {}
+        self._by_process: dict[tuple[int, int, str], Session] = {}
+        self._ended: dict[tuple[int, int, str], str] = {}
+        self._said: dict[str, float] = {}
+
+    def now(self) -> int:
+        """Return the time in microseconds since 1970."""
+        return micro(self.clock.now())
+
+    def replace(self, settings: AccountsSettings) -> None:
+        """Take other settings from now on."""
+        self.settings = settings
+        self.lockout.most, self.lockout.first_s = settings.wrong_passwords, settings.lock_s
+
+    # who calls
+
+    async def identify(self, uid: int, pid: int, os_user: str, started: str, token: str = "") -> Caller:
+        """Return the caller: by the token of a sign-in if there is one, else by the OS user."""
+        nobody = Caller(uid, pid, os_user, trusted=uid in (0, self.node_uid))
+        if token:
+            session = self._by_token.get(digest(token))
+            if session is None or session.uid != uid or not self.is_open(session):
+                return replace(nobody, why="this sign-in has ended", hint="sign in again")
+            session.pid = pid
+        else:
+            account = self.store.bound_to(os_user)
+            if account is None or account.kind != PERSON:
+                recover = " or, as this user, pacstui accounts recover NAME" if nobody.trusted else ""
+                return replace(
+                    nobody, why=f"{os_user} has no account on this node",
+                    hint=f"an administrator gives you one: pacstui accounts create NAME --os-user {os_user}{recover}",
+                )
+            session = self._process(account, uid, pid, os_user, started)
+            if session is None:
+                by = self._ended[uid, pid, started]
+                return replace(nobody, why=f"your session was ended by {by}", hint="start the program again")
+        account = self.store.find(session.account)
+        if account is None or not account.in_force(self.now()):
+            state = "is gone" if account is None else "is disabled" if account.disabled else "has expired"
+            return replace(nobody, why=f"the account {session.account} {state}", hint="ask an administrator")
+        session.seen = self.clock.monotonic()
+        if session.how == OS_USER:
+            await self._note_os_user(account, session)
+        caller = replace(nobody, account=account.name, session=session)
+        if account.must_change and session.how == PASSWORD:
+            return replace(caller, why="your password has to be changed first", hint="pacstui accounts password")
+        return replace(caller, permissions=self.store.role_of(account).permissions)
+
+    def _process(self, account: Account, uid: int, pid: int, os_user: str, started: str) -> Session | None:
+        key = (uid, pid, started)
+        if key in self._ended:
+            return None
+        session = self._by_process.get(key)
+        if session is None or session.account != account.name:
+            now = self.clock.monotonic()
+            self._numbers += 1
+            if len(self._by_process) >= _SESSIONS:
+                self.tidy()
+            session = Session(self._numbers, account.name, OS_USER, uid, os_user, pid, started, now, now)
+            self._by_process[key] = session
+        return session
+
+    async def _note_os_user(self, account: Account, session: Session) -> None:
+        now = self.clock.monotonic()
+        if now - self._said.get(account.name, -_QUIET_S) >= _QUIET_S:
+            self._said[account.name] = now
+            origin = f"{session.os_user}, process {session.pid}"
+            self.trail.note("sign-in", "ok", account.name, how=OS_USER, origin=origin)
+            with contextlib.suppress(PacsError):  # a full disk keeps nobody out
+                await self.store.change(replace(account, last_sign_in=self.now()))
+
+    def is_open(self, session: Session) -> bool:
+        """Return whether a session is still good."""
+        now, longest = self.clock.monotonic(), self.settings.session_h * 3600
+        if session.how == OS_USER:
+            return (session.uid, session.pid, session.started) not in self._ended
+        if now - session.began > longest or now - session.seen > longest / 4:
+            return False
+        return session in self._by_token.values()
+
+    def sessions(self) -> list[Session]:
+        """Return open sessions; commands that ended are not among them for long."""
+        self.tidy()
+        return sorted([*self._by_token.values(), *self._by_process.values()], key=lambda each: each.id)
+
+    def tidy(self) -> None:
+        """Forget sessions that are over."""
+        now = self.clock.monotonic()
+        self._by_token = {key: each for key, each in self._by_token.items() if self.is_open(each)}
+        self._by_process = {
+            key: each for key, each in self._by_process.items() if now - each.seen < _COMMAND_S
+        }
+        while len(self._ended) > _SESSIONS:
+            del self._ended[next(iter(self._ended))]
+
+    def end(self, which: Callable[[Session], bool], by: str) -> int:
+        """End sessions; return how many."""
+        over = [each for each in (*self._by_token.values(), *self._by_process.values()) if which(each)]
+        self._by_token = {key: each for key, each in self._by_token.items() if each not in over}
+        for key, each in list(self._by_process.items()):
+            if each in over:
+                del self._by_process[key]
+                self._ended[key] = by
+        return len(over)
+
+    def row(self, session: Session) -> SessionRow:
+        """Return a session as it is shown."""
+        now = self.clock.monotonic()
+        began = self.clock.now() - timedelta(seconds=now - session.began)
+        return SessionRow(
+            session.id, session.account, session.how, safe(session.os_user, 32), session.pid, began,
+            round(now - session.seen, 1),
+        )  # fmt: skip
+
+    # the noun's part for oneself
+
+    async def me(self) -> Me:
+        return self._me(CURRENT.get())
+
+    def _me(self, caller: Caller) -> Me:
+        account = self.store.find(caller.account) if caller.account else None
+        if account is None:
+            return Me("", "", "", (), caller.os_user, "", False, False, 0.0, f"{caller.why}: {caller.hint}")
+        must = bool(account.must_change) and caller.how == PASSWORD
+        return Me(
+            account.name, account.full_name, account.role, tuple(sorted(caller.permissions)), caller.os_user,
+            caller.how, must, bool(account.password), self.settings.console_lock_s,
+            "your password has to be changed first" if must else "",
+        )  # fmt: skip
+
+    async def sign_in(self, name: str, password: str, code: str = "") -> SignedIn:
+        caller = CURRENT.get()
+        account = await self._checked(caller, name, password)
+        now = self.clock.monotonic()
+        self._numbers += 1
+        session = Session(
+            self._numbers, account.name, PASSWORD, caller.uid, caller.os_user, caller.pid, "", now, now, confirmed=now
+        )
+        token = secrets.token_urlsafe(32)
+        if len(self._by_token) >= _SESSIONS:
+            raise Denied("too many people are signed in", "end sessions: pacstui accounts sessions")
+        self._by_token[digest(token)] = session
+        with contextlib.suppress(PacsError):
+            await self.store.change(replace(account, last_sign_in=self.now()))
+        await self.trail.record("sign-in", "ok", account.name, how=PASSWORD, origin=caller.origin)
+        known = replace(caller, account=account.name, session=session)
+        if not account.must_change:
+            known = replace(known, permissions=self.store.role_of(account).permissions)
+        return SignedIn(token, self._me(known))
+
+    async def _checked(self, caller: Caller, name: str, password: str) -> Account:
+        """Return the account if the password is right."""
+        account = self.store.find(name)
+        key = account.name if account is not None else ""
+        who = account.name if account is not None else safe(name, 64) or "(no name)"
+        stored = account.password if account is not None and account.kind == PERSON else ""
+        if account is not None and account.until and account.until <= self.now():
+            stored = ""
+        self._see_that_it_is_open(key, caller.uid)
+        right = await self.passwords.fits(stored, password)
+        self._see_that_it_is_open(key, caller.uid)  # others may have tried meanwhile
+        if not right or account is None or not account.in_force(self.now()):
+            left = self.lockout.failed(key, caller.uid)
+            detail = "wrong name or password" if not right else "disabled or expired"
+            await self.trail.record(
+                "sign-in", "failed", who, how=PASSWORD, origin=caller.origin,
+                detail=detail + (f"; locked for {duration(left)}" if left else ""),
+            )
+            hint = f"{caller.os_user} may try again in {duration(left)}" if left else "capitals matter in passwords"
+            raise Denied("name or password is wrong", hint)
+        self.lockout.passed(key, caller.uid)
+        return account
+
+    def _see_that_it_is_open(self, key: str, uid: int) -> None:
+        left = self.lockout.left(key, uid)
+        if left:
+            raise Denied(
+                "too many wrong passwords", f"try again in {duration(left)}, or ask an administrator to unlock it"
+            )
+
+    async def sign_out(self) -> None:
+        caller = CURRENT.get()
+        session = require_session(caller)
+        if session.how == OS_USER:
+            raise BadRequest("you are known by your OS user, there is nothing to sign out of")
+        self._by_token = {key: each for key, each in self._by_token.items() if each is not session}
+        await self.trail.record("sign-out", "ok", caller.name, how=session.how, origin=caller.origin)
+
+    async def confirm(self, password: str, code: str = "") -> None:
+        caller = CURRENT.get()
+        session = require_session(caller)
+        await self._checked(caller, session.account, password)
+        session.confirmed = self.clock.monotonic()
+
+    def used(self, caller: Caller, permission: str) -> None:
+        """Note that a caller used a permission."""
+        account = self.store.find(caller.account)
+        if account is not None:
+            self.store.used(account, permission, self.now())
+
+    async def tick(self) -> None:
+        """Write what was noted, and forget sessions that are over."""
+        self.tidy()
+        await self.store.flush()
+
+    def unconfirmed(self, caller: Caller) -> bool:
+        """Return whether a password has to be said once more before something grave."""
+        session = caller.session
+        if session is None:
+            return False
+        account = self.store.find(session.account)
+        if account is None or not account.password:
+            return False
+        return not session.confirmed or self.clock.monotonic() - session.confirmed > CONFIRMED_S
+
+    async def set_password(self, old: str, new: str) -> None:
+        caller = CURRENT.get()
+        session = require_session(caller)
+        account = self.store.get(session.account)
+        if account.password:
+            account = await self._checked(caller, account.name, old)
+        check_choice(new, account.name, self.settings.password_min)
+        if account.password and new == old:
+            raise BadRequest("the new password is the old one")
+        hashed = await self.passwords.hashed(new)
+        current = self.store.get(account.name)
+        await self.store.change(replace(current, password=hashed, must_change=0, until=0))
+        name = account.name
+        self.end(lambda each: each.account == name and each.how == PASSWORD and each is not session, caller.name)
+
+    # services
+
+    def service(self, name: str, passcode: str) -> Account:
+        """Return the service account that a program's name and passcode stand for; quick.
+
+        Raises
+        ------
+        Denied, NotFound
+            When it is none, is not in force, or the passcode is wrong.
+        """
+        account = self.store.find(name)
+        if account is None or account.kind != SERVICE:
+            raise NotFound(f"there is no service account {safe(name, 64)}", "pacstui accounts create --kind service")
+        if not account.in_force(self.now()):
+            raise Denied(f"the service account {account.name} is disabled or has expired", "pacstui accounts enable")
+        if not same(account.secret, passcode):
+            raise Denied(f"wrong passcode for the service {account.name}", "pacstui accounts reset makes another")
+        self._said[account.name] = self.clock.monotonic()
+        return account
+
+    def describe(self, account: Account) -> dict[str, Any]:
+        """Return what of an account's state only the gate knows."""
+        left = self.lockout.longest(account.name)
+        return {
+            "locked_until": self.clock.now() + timedelta(seconds=left) if left else None,
+            "sessions": sum(each.account == account.name for each in self.sessions()),
+        }

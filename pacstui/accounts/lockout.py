@@ -1,0 +1,70 @@
+"""Wrong passwords: who may not try again for a while.
+
+Counted for each account and OS user together, so that somebody who guesses locks the door for themselves and not for
+the person whose account it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pacstui.clock import Clock
+
+_LONGEST_S = 3600.0
+_FORGOTTEN_S = 24 * 3600.0
+_REMEMBERED = 4096
+
+
+@dataclass(slots=True)
+class _Tries:
+    wrong: int = 0
+    until: float = 0.0
+    last: float = 0.0
+
+
+class Lockout:
+    """After ``most`` wrong passwords in a row the door is locked for ``first_s`` seconds, then for twice as long with
+    each further one, up to an hour."""
+
+    def __init__(self, clock: Clock, most: int, first_s: float) -> None:
+        self._clock = clock
+        self.most = most
+        self.first_s = first_s
+        self._tries: dict[tuple[str, int], _Tries] = {}
+
+    def left(self, account: str, uid: int) -> float:
+        """Return for how many seconds the door is locked yet, 0 if it is open."""
+        tries = self._tries.get((account, uid))
+        return max(0.0, tries.until - self._clock.monotonic()) if tries else 0.0
+
+    def longest(self, account: str) -> float:
+        """Return for how many seconds it is locked for anybody."""
+        return max((self.left(name, uid) for name, uid in self._tries if name == account), default=0.0)
+
+    def failed(self, account: str, uid: int) -> float:
+        """Count a wrong password; return for how many seconds the door is locked now."""
+        now = self._clock.monotonic()
+        self._forget(now)
+        tries = self._tries.setdefault((account, uid), _Tries())
+        tries.wrong += 1
+        tries.last = now
+        if tries.wrong >= self.most:
+            tries.until = now + min(_LONGEST_S, self.first_s * 2.0 ** min(tries.wrong - self.most, 12))
+        return max(0.0, tries.until - now)
+
+    def passed(self, account: str, uid: int) -> None:
+        """Forget the wrong ones after a right one."""
+        self._tries.pop((account, uid), None)
+
+    def unlock(self, account: str) -> None:
+        """Forget all wrong passwords of an account."""
+        for key in [key for key in self._tries if key[0] == account]:
+            del self._tries[key]
+
+    def _forget(self, now: float) -> None:
+        if len(self._tries) >= _REMEMBERED:
+            oldest = sorted(self._tries, key=lambda key: self._tries[key].last)[: _REMEMBERED // 4]
+            for key in oldest:
+                del self._tries[key]
+        for key in [key for key, tries in self._tries.items() if now - tries.last > _FORGOTTEN_S]:
+            del self._tries[key]

@@ -1,0 +1,226 @@
+"""The noun ``audit``, and what the node writes down by itself: what the bus tells, and who looked at patients."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from pacstui import events
+from pacstui.audit import chain
+from pacstui.audit.trail import Trail, micro
+from pacstui.bus import Bus
+from pacstui.clock import Clock
+from pacstui.contract.audit import AuditPage, AuditRow, AuditState, Verdict
+from pacstui.errors import BadRequest, Denied, PacsError
+from pacstui.text import safe
+
+
+class Caller(Protocol):
+    """What is asked of a caller: the account or OS user, how the node knows, and from where it calls."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def how(self) -> str: ...
+
+    @property
+    def origin(self) -> str: ...
+
+
+_PAGE = 1000
+_EXPORTED = 200_000
+_REFUSED_S = 600.0
+_DENIED_S = 60.0
+_KINDS = {"export_csv": "export", "recover": "recovery"}
+_REMEMBERED = 10_000
+
+
+def moment(text: str, zone_of: datetime, *, end: bool = False) -> int:
+    """Return microseconds since 1970 of a date or a date with time, local where no zone is said.
+
+    Raises
+    ------
+    BadRequest
+        When it is neither.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadRequest(f"{safe(text, 40)} is no date", "write 2026-01-31 or 2026-01-31T14:00") from None
+    if end and len(text) <= 10:
+        at += timedelta(days=1)
+    return micro(at if at.tzinfo else at.replace(tzinfo=zone_of.tzinfo))
+
+
+def _row(row: Any) -> AuditRow:
+    return AuditRow(row[0], datetime.fromtimestamp(row[1] / 1e6, UTC), *row[2:11])
+
+
+class Recent:
+    """Remembers what was said lately, so that what happens again and again is written once in a while."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until: dict[Any, float] = {}
+
+    def is_new(self, what: Any, seconds: float) -> bool:
+        """Return whether ``what`` was not said within the last seconds; it counts as said then."""
+        now = self._clock.monotonic()
+        if self._until.get(what, -1.0) > now:
+            return False
+        if len(self._until) >= _REMEMBERED:
+            self._until = {key: until for key, until in self._until.items() if until > now}
+            if len(self._until) >= _REMEMBERED:
+                self._until.clear()
+        self._until[what] = now + seconds
+        return True
+
+
+class AuditRoom:
+    """The noun ``audit``.
+
+    Parameters
+    ----------
+    days
+        How long entries are kept, 0 for ever.
+    seen_s
+        For how long a patient view that is repeated stands for one entry.
+    """
+
+    def __init__(self, trail: Trail, database: Any, bus: Bus, clock: Clock, days: int, seen_s: float) -> None:
+        self.trail = trail
+        self._db = database
+        self._clock = clock
+        self.days = days
+        self.seen_s = seen_s
+        self._recent = Recent(clock)
+        self.server: Callable[[], tuple[str, int, str]] = lambda: ("", 0, "")
+        bus.subscribe(events.AssociationRefused, self._refused)
+        bus.subscribe(events.NodeStarted, self._started)
+        bus.subscribe(events.NodeStopping, self._stopping)
+
+    # what the node writes by itself
+
+    def seen(
+        self, caller: Caller, action: str, target: str, patient: str = "", kind: str = "patients seen"
+    ) -> None:
+        """Note that an account saw who patients are, once in a while for the same thing."""
+        if self._recent.is_new((caller.name, kind, action, target, patient), self.seen_s):
+            self.trail.note(
+                kind, "ok", caller.name, how=caller.how, origin=caller.origin, action=action, target=target,
+                patient=patient,
+            )
+
+    def denied(self, caller: Caller, action: str, target: str, permission: str) -> None:
+        """Note that an account lacked a permission, once in a while for the same thing."""
+        if self._recent.is_new((caller.name, "denied", action, target), _DENIED_S):
+            self.trail.note(
+                "denied", "denied", caller.name, how=caller.how, origin=caller.origin, action=action, target=target,
+                detail=f"it takes the permission {permission}",
+            )
+
+    async def acted(
+        self, caller: Caller, action: str, target: str, patient: str = "", fault: PacsError | None = None
+    ) -> None:
+        """Write down that a person did something, or tried to."""
+        kind = _KINDS.get(action.partition(".")[2], "action")
+        outcome = "ok" if fault is None else "denied" if isinstance(fault, Denied) else "failed"
+        await self.trail.record(
+            kind, outcome, caller.name, how=caller.how, origin=caller.origin, action=action, target=target,
+            patient=patient, detail=fault.message if fault is not None else "",
+        )
+
+    def _refused(self, event: events.AssociationRefused) -> None:
+        if self._recent.is_new((event.calling, event.called, event.address, event.text), _REFUSED_S):
+            self.trail.note(
+                "association refused", "denied", event.calling or "(no AE title)", how="DICOM", origin=event.address,
+                target=event.called, detail=event.text,
+            )
+
+    def _started(self, event: events.NodeStarted) -> None:
+        self.trail.note("node", "ok", "node", action="node.start", target=f"{event.ae_title} on {event.address}")
+
+    def _stopping(self, event: events.NodeStopping) -> None:
+        self.trail.note("node", "ok", "node", action="node.stop", detail=event.reason)
+
+    async def tick(self) -> None:
+        """Seal the end of the chain, and forget what is older than it has to be kept."""
+        if self.days and self._recent.is_new("retention", 3600):
+            removed = await self.trail.forget(self._clock.now() - timedelta(days=self.days))
+            if removed:
+                self.trail.note(
+                    "configuration", "ok", "node", action="audit.retention",
+                    detail=f"{removed:,} entries older than {self.days} days were removed",
+                )
+        await self.trail.seal()
+
+    # the noun
+
+    async def list(
+        self, search: str = "", who: str = "", kind: str = "", since: str = "", until: str = "", limit: int = 100,
+        before: int | None = None,
+    ) -> AuditPage:
+        limit = max(1, min(limit, _PAGE))
+        rows = await self._find(search, who, kind, since, until, limit + 1, before)
+        more = len(rows) > limit
+        return AuditPage(tuple(_row(row) for row in rows[:limit]), rows[limit - 1][0] if more else None)
+
+    async def _find(
+        self, search: str, who: str, kind: str, since: str, until: str, most: int, before: int | None
+    ) -> Any:
+        now = self._clock.now().astimezone()
+        conditions, values = ["1"], []
+        for text, value in (
+            ("id < ?", before), ("who = ?", who), ("kind = ?", kind),
+            ("at >= ?", moment(since, now) if since else ""), ("at < ?", moment(until, now, end=True) if until else ""),
+        ):  # fmt: skip
+            if value not in ("", None):
+                conditions.append(text)
+                values.append(value)
+        for word in search.split():
+            conditions.append("instr(lower(who || ' ' || kind || ' ' || outcome || ' ' || origin || ' ' || action"
+                              " || ' ' || target || ' ' || patient || ' ' || detail), ?) > 0")  # fmt: skip
+            values.append(word.lower())
+        sql = f"SELECT {chain.COLUMNS} FROM audit WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?"  # noqa: S608
+
+        def body(connection: sqlite3.Connection) -> Any:
+            return connection.execute(sql, (*values, most)).fetchall()
+
+        return await self._db.read(body)
+
+    async def verify(self) -> Verdict:
+        return await self.trail.verify()
+
+    async def export_csv(self, since: str = "", until: str = "") -> str:
+        out = io.StringIO()
+        writer = csv.writer(out)
+        writer.writerow(["id", "at", "kind", "outcome", "who", "how", "origin", "action", "target",
+                         "patient", "detail"])
+        rows = await self._find("", "", "", since, until, _EXPORTED + 1, None)
+        if len(rows) > _EXPORTED:
+            raise BadRequest(f"these are more than {_EXPORTED:,} entries", "export less at once: --since, --until")
+        for row in reversed(rows):
+            told = _row(row)
+            writer.writerow([told.id, told.at.isoformat(), *(guarded(str(text)) for text in row[2:11])])
+        return out.getvalue()
+
+    async def state(self) -> AuditState:
+        def body(connection: sqlite3.Connection) -> Any:
+            return connection.execute("SELECT count(*), min(at) FROM audit").fetchone()
+
+        entries, oldest = await self._db.read(body)
+        server, unsent, problem = self.server()
+        return AuditState(
+            entries, datetime.fromtimestamp(oldest / 1e6, UTC) if oldest else None, self.trail.unwritten, server,
+            unsent, self.trail.problem or problem,
+        )  # fmt: skip
+
+
+def guarded(text: str) -> str:
+    """Return text for a cell of a CSV file that no spreadsheet takes for a formula."""
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -1,0 +1,98 @@
+"""Which texts tell who a patient is, declared on the models themselves, and hiding them.
+
+A field or a parameter of type :data:`PatientText` holds a patient's name, an ID or whatever else points at one person.
+The node shows it only to accounts with the permission ``patients.view``, and takes it as a search only from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+PERMISSION = "patients.view"
+MASK = "\u2022" * 6
+"""Stands for a name or an ID; always as long, so that it tells nothing."""
+
+
+class _Patient:
+    def __repr__(self) -> str:
+        return "patient"
+
+
+PATIENT = _Patient()
+PatientText = Annotated[str, PATIENT]
+"""Text that points at a patient."""
+
+
+class _Secret:
+    def __repr__(self) -> str:
+        return "secret"
+
+
+SECRET = _Secret()
+SecretText = Annotated[str, SECRET]
+"""An argument that is written down nowhere: a password, the content of a file."""
+
+
+def secret(hint: Any) -> bool:
+    """Return whether a type is declared as one that is written down nowhere."""
+    return get_origin(hint) is Annotated and SECRET in hint.__metadata__
+
+
+def marked(hint: Any) -> bool:
+    """Return whether a type is declared as one that points at a patient."""
+    return get_origin(hint) is Annotated and PATIENT in hint.__metadata__
+
+
+@cache
+def _plan(kind: type) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the fields of a model that point at a patient, and those that may hold such a model."""
+    hints = get_type_hints(kind, include_extras=True)
+    own = tuple(f.name for f in fields(kind) if marked(hints[f.name]))
+    nested = tuple(f.name for f in fields(kind) if f.name not in own and carries(hints[f.name]))
+    return own, nested
+
+
+def carries(hint: Any) -> bool:
+    """Return whether values of a type can hold text that points at a patient."""
+    return _carries(hint, frozenset())
+
+
+def _carries(hint: Any, above: frozenset[Any]) -> bool:
+    if marked(hint):
+        return True
+    if isinstance(hint, type) and is_dataclass(hint):
+        if hint in above:
+            return False
+        hints = get_type_hints(hint, include_extras=True)
+        return any(_carries(each, above | {hint}) for each in hints.values())
+    return any(_carries(each, above) for each in get_args(hint))
+
+
+def masked(value: Any) -> Any:
+    """Return a model, or a tuple or dictionary of them, with all that points at a patient hidden; blank stays blank."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(masked(each) for each in value)
+    if isinstance(value, dict):
+        return {key: masked(each) for key, each in value.items()}
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    own, nested = _plan(type(value))
+    if not own and not nested:
+        return value
+    changes: dict[str, Any] = {name: MASK for name in own if getattr(value, name).strip()}
+    changes |= {name: masked(getattr(value, name)) for name in nested}
+    return replace(value, **changes)
+
+
+def present(value: Any) -> bool:
+    """Return whether a value tells who some patient is."""
+    if isinstance(value, (tuple, list)):
+        return any(present(each) for each in value)
+    if isinstance(value, dict):
+        return any(present(each) for each in value.values())
+    if not is_dataclass(value) or isinstance(value, type):
+        return False
+    own, nested = _plan(type(value))
+    return any(getattr(value, name).strip() for name in own) or any(present(getattr(value, name)) for name in nested)
