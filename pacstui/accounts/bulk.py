@@ -12,7 +12,7 @@ from pacstui.accounts import drafts
 from pacstui.accounts.caller import CURRENT
 from pacstui.accounts.roles import MANAGE, Role
 from pacstui.accounts.rules import Rules
-from pacstui.accounts.store import PERSON, Account
+from pacstui.accounts.store import PERSON, Account, difference
 from pacstui.contract.accounts import AccountRow, ImportLine, ImportPlan, Review, ReviewRow, Secret
 from pacstui.errors import BadRequest
 from pacstui.text import plural
@@ -56,7 +56,10 @@ class Bulk:
                 secrets.append(secret)
             made.append(fresh)
         await self._rules.store.add(*made)
-        await self._rules.store.change(*(account for account in after if account.id))
+        known = {line.name.casefold(): line.before for line in lines if line.before is not None}
+        await self._rules.store.update_all(
+            [(account, difference(known[account.name.casefold()], account)) for account in after if account.id]
+        )
         for account in after:
             if account.disabled:
                 self._rules.gate.end(lambda each, name=account.name: each.account == name, CURRENT.get().name)  # type: ignore[misc]

@@ -143,7 +143,7 @@ class Gate:
             origin = f"{session.os_user}, process {session.pid}"
             self.trail.note("sign-in", "ok", account.name, how=OS_USER, origin=origin)
             with contextlib.suppress(PacsError):  # a full disk keeps nobody out
-                await self.store.change(replace(account, last_sign_in=self.now()))
+                await self.store.update(account, last_sign_in=self.now())
 
     def is_open(self, session: Session) -> bool:
         """Return whether a session is still good."""
@@ -217,7 +217,7 @@ class Gate:
             raise Denied("too many people are signed in", "end sessions: pacstui accounts sessions")
         self._by_token[digest(token)] = session
         with contextlib.suppress(PacsError):
-            await self.store.change(replace(account, last_sign_in=self.now()))
+            await self.store.update(account, last_sign_in=self.now())
         await self.trail.record("sign-in", "ok", account.name, how=PASSWORD, origin=caller.origin)
         known = replace(caller, account=account.name, session=session)
         if not account.must_change:
@@ -235,6 +235,8 @@ class Gate:
         self._see_that_it_is_open(key, caller.uid)
         right = await self.passwords.fits(stored, password)
         self._see_that_it_is_open(key, caller.uid)  # others may have tried meanwhile
+        account = self.store.find(name)  # and an administrator may have changed it
+        right = right and account is not None and account.password == stored
         if not right or account is None or not account.in_force(self.now()):
             left = self.lockout.failed(key, caller.uid)
             detail = "wrong name or password" if not right else "disabled or expired"
@@ -299,8 +301,7 @@ class Gate:
         if account.password and new == old:
             raise BadRequest("the new password is the old one")
         hashed = await self.passwords.hashed(new)
-        current = self.store.get(account.name)
-        await self.store.change(replace(current, password=hashed, must_change=0, until=0))
+        await self.store.update(account, password=hashed, must_change=0, until=0)
         name = account.name
         self.end(lambda each: each.account == name and each.how == PASSWORD and each is not session, caller.name)
 

@@ -13,7 +13,7 @@ from pacstui.accounts.caller import CURRENT
 from pacstui.accounts.gate import Gate, from_micro
 from pacstui.accounts.roles import ADMINISTRATOR, BUILT_IN, Role, expand
 from pacstui.accounts.rules import Rules
-from pacstui.accounts.store import PERSON
+from pacstui.accounts.store import PERSON, difference
 from pacstui.contract import IMPORT, all_actions, permissions
 from pacstui.contract.accounts import (
     AccountDetail,
@@ -158,10 +158,10 @@ class AccountsRoom:
         given = {"role": role, "full_name": full_name, "email": email, "os_user": os_user, "expires": expires,
                  "notes": notes}  # fmt: skip
         self._rules.may_touch(account)
-        after = drafted = drafts.drafted(account, given, self._store, self._gate.clock.now())
+        after = drafts.drafted(account, given, self._store, self._gate.clock.now())
         self._rules.may_touch(after)
         self._rules.somebody_manages([after])
-        await self._store.change(drafted)
+        await self._store.update(account, **difference(account, after))
         if after.os_user != account.os_user:
             self._gate.end(lambda each: each.account == account.name and each.how == "OS user", CURRENT.get().name)
         self.changed()
@@ -170,8 +170,8 @@ class AccountsRoom:
     async def reset_password(self, name: str) -> Secret:
         account = self._store.get(name)
         self._rules.may_touch(account)
-        account, secret = await self._rules.with_secret(account)
-        await self._store.change(account)
+        after, secret = await self._rules.with_secret(account)
+        await self._store.update(account, **difference(account, after))
         self._gate.lockout.unlock(account.name)
         self._gate.end(lambda each: each.account == account.name and each.how == "password", CURRENT.get().name)
         self.changed()
@@ -182,14 +182,14 @@ class AccountsRoom:
         self._rules.may_touch(account)
         after = replace(account, disabled=1)
         self._rules.somebody_manages([after])
-        await self._store.change(after)
+        await self._store.update(account, disabled=1)
         self._gate.end(lambda each: each.account == account.name, CURRENT.get().name)
         self.changed()
 
     async def enable(self, name: str) -> None:
         account = self._store.get(name)
         self._rules.may_touch(account)
-        await self._store.change(replace(account, disabled=0))
+        await self._store.update(account, disabled=0)
         self._gate.lockout.unlock(account.name)
         self.changed()
 
@@ -278,7 +278,10 @@ class AccountsRoom:
         if bind:
             back = replace(back, os_user=caller.os_user)
         back, secret = await self._rules.with_secret(back)
-        await (self._store.change(back) if account.id else self._store.add(back))
+        if account.id:
+            await self._store.update(account, **difference(account, back))
+        else:
+            await self._store.add(back)
         self._gate.lockout.unlock(back.name)
         self.changed()
         return secret

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from typing import Any
 
@@ -49,7 +50,12 @@ class Account:
 _FIELDS = tuple(f.name for f in fields(Account))
 _COLUMNS = ", ".join(_FIELDS)
 _INSERT = f"INSERT INTO accounts ({_COLUMNS}) VALUES ({', '.join('?' for _ in _FIELDS)})"  # noqa: S608
-_UPDATE = f"UPDATE accounts SET {', '.join(f'{name}=?' for name in _FIELDS[1:])} WHERE id=?"  # noqa: S608
+
+
+def difference(before: Account, after: Account) -> dict[str, Any]:
+    """Return the fields in which two states of an account differ."""
+    pairs = ((name, getattr(before, name), getattr(after, name)) for name in _FIELDS)
+    return {name: new for name, old, new in pairs if old != new}
 
 
 class Store:
@@ -112,15 +118,35 @@ class Store:
         for account, key in zip(accounts, await self._db.write(body), strict=True):
             self.accounts[account.name.casefold()] = replace(account, id=key)
 
-    async def change(self, *accounts: Account) -> None:
-        """Write accounts that are there already, all or none."""
+    async def update(self, account: Account, **changes: Any) -> Account:
+        """Write some fields of an account, and no other: what somebody else changed meanwhile stays changed.
+
+        Raises
+        ------
+        NotFound
+            When it was deleted meanwhile.
+        """
+        await self.update_all([(account, changes)])
+        return self.get(account.name)
+
+    async def update_all(self, changes: Sequence[tuple[Account, Mapping[str, Any]]]) -> None:
+        """Write some fields of several accounts, all or none."""
 
         def body(connection: sqlite3.Connection) -> None:
-            connection.executemany(_UPDATE, [(*astuple(each)[1:], each.id) for each in accounts])
+            for account, fields_of in changes:
+                names = [name for name in _FIELDS if name in fields_of and name not in ("id", "name")]
+                text = ", ".join(f"{name}=?" for name in names)
+                values = [fields_of[name] for name in names]
+                if names and not connection.execute(
+                    f"UPDATE accounts SET {text} WHERE id=?", (*values, account.id)  # noqa: S608
+                ).rowcount:
+                    raise NotFound(f"the account {account.name} is gone", "pacstui accounts list shows all")
 
         await self._db.write(body)
-        for account in accounts:
-            self.accounts[account.name.casefold()] = account
+        for account, fields_of in changes:
+            current = self.accounts.get(account.name.casefold())
+            if current is not None and current.id == account.id:
+                self.accounts[account.name.casefold()] = replace(current, **fields_of)
 
     async def remove(self, account: Account) -> None:
         """Delete an account; what it did stays in the audit trail."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -64,6 +65,9 @@ class Doors:
 
     async def entries(self) -> list[AuditRow]:
         """Return the audit entries, oldest first."""
+        waiting = [done for _, done in self.trail._waiting]
+        if waiting:
+            await asyncio.wait(waiting)
         page = await self.audit.list(limit=1000)
         return list(page.rows)[::-1]
 
