@@ -12,26 +12,34 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from textual import events
 from textual._compositor import ChopsUpdate
 from textual.app import App
 from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
+from textual.widget import AwaitMount
 
 from pacstui.contract import all_actions
-from pacstui.errors import PacsError
+from pacstui.errors import Denied, PacsError
 from pacstui.text import safe
 from screens import clipboard, keymap, theme
 from screens.base import ConsoleScreen
 from screens.bridge import Bridge
+from screens.confirming import Confirming
+from screens.door import Door
 from screens.frames import narrow
 from screens.privacy import Privacy
 
 if TYPE_CHECKING:
+    from pacstui.contract import Action
+    from pacstui.contract.accounts import Me
     from pacstui.contract.feed import FeedRow
     from pacstui.contract.overview import View
 
 NOTICE_S = 6.0
+ENTRY = "entry"
+"""The mode of the pages that stand before everything; it has no number and nothing in it but them."""
 
 
 class ConsoleValues(Protocol):
@@ -47,6 +55,11 @@ class ConsoleValues(Protocol):
         """auto, terminal or full."""
         ...
 
+    @property
+    def read_only(self) -> bool:
+        """Whether to begin read-only."""
+        ...
+
 
 def _mode(module: str, name: str) -> Callable[[], Screen[Any]]:
     def make() -> Screen[Any]:
@@ -56,6 +69,10 @@ def _mode(module: str, name: str) -> Callable[[], Screen[Any]]:
         return made
 
     return make
+
+
+class Entry(Screen[None]):
+    """Nothing."""
 
 
 class Fresh(Message):
@@ -87,10 +104,11 @@ class ConsoleApp(App[int]):
         "studies": _mode("studies", "StudiesScreen"),
         "peers": _mode("peers", "PeersScreen"),
         "events": _mode("events", "EventsScreen"),
+        ENTRY: Entry,
     }
     BINDINGS: ClassVar[list[BindingType]] = [
         *keymap.bindings(*keymap.COMMON),
-        *keymap.bindings(*(keymap.Key(key, word, does, f"mode('{mode}')") for key, mode, word, does in keymap.MODES)),
+        *keymap.bindings(*keymap.mode_keys()),
         *keymap.bindings(keymap.Key("S", "start", "Start a node", "start_node")),
     ]
 
@@ -101,12 +119,14 @@ class ConsoleApp(App[int]):
         refresh_s: float = 1.0,
         theme_kind: str = "full",
         owned: bool = False,
+        read_only: bool = False,
         start_node: Callable[[], None] | None = None,
         driver_class: Any = None,
     ) -> None:
         self.ink = theme.Ink(theme_kind, colour="NO_COLOR" not in os.environ)
         super().__init__(driver_class=driver_class)
-        self.client = client
+        self.door = Door(self, client)
+        self.client = Confirming(client, self.door)
         self.owned = owned
         self.view: View | None = None
         self.latest: View | None = None
@@ -114,7 +134,7 @@ class ConsoleApp(App[int]):
         self.away_since: datetime | None = None
         self.away_because: PacsError | None = None
         self.frozen = False
-        self.read_only = False
+        self.read_only = read_only
         self.privacy = Privacy()
         self.notice: tuple[str, str] | None = None
         self.crash: str = ""
@@ -136,6 +156,7 @@ class ConsoleApp(App[int]):
         if self.on_ready is not None:
             self.on_ready()
         self.animation_level = "none"
+        self.keep(self.door.ask())
         self.keep(self.bridge.run())
         self.set_interval(1.0, self._tick)
 
@@ -191,8 +212,13 @@ class ConsoleApp(App[int]):
 
     def on_fresh(self) -> None:
         """Take the newest view and show it, unless the screen is frozen."""
+        away = self.away_since is not None
         self.latest = self.bridge.taken()
         self.away_since, self.away_because = self.bridge.away_since, self.bridge.away_because
+        if isinstance(self.away_because, Denied):
+            self.door.shut(self.away_because)
+        elif self.latest is not None and self.away_since is None:
+            self.door.shows(back=away)
         if self.latest is not None:
             self.privacy.learn(t for r in self.latest.queue.receiving for t in (r.patient_name, r.patient_id))
         if not self.frozen:
@@ -222,7 +248,68 @@ class ConsoleApp(App[int]):
             page.chrome()
 
     def _tick(self) -> None:
+        self.door.tick()
         self._chrome()
+
+    def redraw_chrome(self) -> None:
+        """Draw head and foot again."""
+        self._chrome()
+
+    # who is there
+
+    @property
+    def me(self) -> Me | None:
+        """Who the node takes us for; none before it has said."""
+        return self.door.me
+
+    async def on_event(self, event: events.Event) -> None:
+        """Take keys and the mouse, unless they come so late that they only find the lock."""
+        if isinstance(event, events.InputEvent) and not event.is_forwarded and self.door.stirred():
+            return
+        await super().on_event(event)
+
+    def bar(self, page: Screen[Any]) -> None:
+        """Show ``page`` in place of everything else."""
+        if self.current_mode != ENTRY:
+            super().switch_mode(ENTRY)
+        else:
+            self.screen.dismiss()
+        super().push_screen(page)
+
+    def unbar(self, mode: str) -> None:
+        """Show the screens again."""
+        super().switch_mode(mode)
+        self.remove_mode(ENTRY)
+        self.add_mode(ENTRY, Entry)
+        self._show()
+
+    def begin_anew(self) -> None:
+        """Show nothing of what was there for somebody else."""
+        self.forget_view()
+        self.frozen = False
+        self.bridge.renew()
+        super().switch_mode(ENTRY)
+        for mode, make in self.MODES.items():
+            if mode != ENTRY:
+                self.remove_mode(mode)
+                self.add_mode(mode, make)
+        self.unbar(self.DEFAULT_MODE)
+
+    def forget_view(self) -> None:
+        """Forget what was heard from the node."""
+        self.view = self.latest = None
+        self.feed = ()
+        self.privacy = Privacy()
+
+    def push_screen(self, screen: Any, *args: Any, **kwargs: Any) -> Any:
+        """Lay a screen over the present one; while a page stands before everything, over the one behind it."""
+        if self.door.barred:
+            kwargs["mode"] = self.door.behind
+        return super().push_screen(screen, *args, **kwargs)
+
+    def switch_mode(self, mode: str) -> AwaitMount:
+        """Go to a mode; to none while a page stands before everything."""
+        return AwaitMount(self.screen, []) if self.door.barred else super().switch_mode(mode)
 
     def now(self) -> datetime:
         """Return local time."""
@@ -236,6 +323,8 @@ class ConsoleApp(App[int]):
 
     async def action_mode(self, mode: str) -> None:
         """Go to a mode; its stack is as it was left."""
+        if not self.may_see(mode):
+            return
         if self.current_mode != mode:
             await self.switch_mode(mode)
         elif len(self.screen_stack) > 1:
@@ -269,7 +358,7 @@ class ConsoleApp(App[int]):
         """Look for a study from a screen that has nothing to filter."""
 
         async def look() -> None:
-            await self.switch_mode("studies")
+            await self.action_mode("studies")
             page = self.page()
             if page is not None and page.filtered() is not None:
                 page.action_find()
@@ -294,6 +383,17 @@ class ConsoleApp(App[int]):
         """Hold back actions that change something, or allow them again."""
         self.read_only = not self.read_only
         self.say("read-only until R: nothing can be changed from here" if self.read_only else "actions are allowed")
+
+    def action_account(self) -> None:
+        """Open the menu of the account."""
+        from screens.modals.account_menu import AccountMenu
+
+        if not self.door.barred:
+            self.push_screen(AccountMenu())
+
+    def action_lock(self) -> None:
+        """Lock now."""
+        self.door.lock()
 
     def action_copy(self) -> None:
         """Copy."""
@@ -373,9 +473,30 @@ class ConsoleApp(App[int]):
         self.set_timer(NOTICE_S, over)
         self._chrome()
 
+    def held_back(self, action: Action | None) -> str:
+        """Return in words why an action is not to be had now, empty if it is."""
+        if action is not None and self.door.lacks(action.permission):
+            return f"takes {action.permission}"
+        return "held back: read-only" if self.read_only and keymap.changes_something(action) else ""
+
+    def lacks(self, permission: str, what: str) -> bool:
+        """Return whether the account lacks a permission that ``what`` takes; say so if it does."""
+        if not self.door.lacks(permission):
+            return False
+        assert self.me is not None
+        self.say(f"{what} takes the permission {permission}; {self.me.account} lacks it", "warn")
+        return True
+
+    def may_see(self, mode: str) -> bool:
+        """Return whether the account may see a mode's screen; say why if it may not."""
+        action = all_actions().get(keymap.MODE_NEEDS.get(mode, ""))
+        return action is None or not self.lacks(action.permission, f"the screen {mode.capitalize()}")
+
     def allowed(self, name: str) -> bool:
         """Return whether an action may be done now; say why if it may not."""
         action = all_actions()[name]
+        if self.door.barred or self.lacks(action.permission, action.verb):
+            return False
         if self.read_only and keymap.changes_something(action):
             self.say(f"read-only: {action.verb} is held back; R allows actions again", "warn")
             return False
@@ -412,9 +533,11 @@ def run_console(socket: Path, *, start_node: Callable[[], None] | None, owned: b
         tell("the console needs a terminal; without one there is: pacstui status")
         return 2
     from pacstui.api.client import ApiClient
+    from pacstui.api.plain import kept_token
 
     app = ConsoleApp(
-        ApiClient(socket),
+        ApiClient(socket, kept_token(socket.parent)),
+        read_only=settings.read_only,
         refresh_s=settings.refresh_s,
         theme_kind=theme.choose(settings.theme),
         owned=owned,

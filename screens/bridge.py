@@ -61,6 +61,8 @@ class Bridge:
         self.away_because: PacsError | None = None
         self.replaced = 0
         self.again = asyncio.Event()
+        self._listening: asyncio.Task[None] | None = None
+        self._renewed = False
 
     @property
     def feed(self) -> tuple[FeedRow, ...]:
@@ -72,18 +74,36 @@ class Bridge:
         self._pending = False
         return self.newest
 
+    def renew(self) -> None:
+        """Forget all that was heard, and listen anew: as somebody else."""
+        self._lines.clear()
+        self._last = self._pid = 0
+        self.newest = self.away_since = self.away_because = None
+        if self._listening is not None:
+            self._renewed = True
+            self._listening.cancel()
+        self.again.set()
+
     async def run(self) -> None:
         """Listen until cancelled."""
         while True:
+            self._listening = asyncio.get_running_loop().create_task(self._listen())
             try:
-                await self._listen()
+                await self._listening
                 self._lost(None)
+            except asyncio.CancelledError:
+                if not self._renewed:
+                    self._listening.cancel()
+                    raise
+                self._renewed = False
+                continue
             except PacsError as error:
                 self._lost(error)
             except ValueError:
                 self._lost(PacsError("the node's answer is not understood", "console and node have different versions"))
             except (OSError, TimeoutError, asyncio.IncompleteReadError):
                 self._lost(None)
+            self._listening = None
             self.again.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.again.wait(), self._retry)

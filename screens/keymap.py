@@ -65,6 +65,20 @@ MODES: tuple[tuple[str, str, str, str], ...] = (
 )
 """Key, mode, word in the footer, sentence in help and palette. A later mode is one more line here and in app.py."""
 
+MODE_NEEDS = {
+    "dashboard": "overview.show", "associations": "associations.list", "queue": "queue.list", "studies": "studies.list",
+    "peers": "peers.list", "events": "feed.list", "accounts": "accounts.list", "audit": "audit.list",
+}  # fmt: skip
+"""The action by which a mode gets what it shows; who may not do it does not see the screen."""
+
+
+def mode_keys() -> tuple[Key, ...]:
+    """Return the keys that lead to the modes."""
+    known = _actions()
+    return tuple(
+        Key(key, word, does, f"mode('{mode}')", known.get(MODE_NEEDS.get(mode, ""))) for key, mode, word, does in MODES
+    )
+
 COMMON: tuple[Key, ...] = (
     Key("slash", "find", "Filter what is shown; a leading ! shows the others", "find", shown="/", weight=1),
     Key("question_mark", "help", "Show this screen's keys and what it shows", "help", shown="?", weight=0),
@@ -74,6 +88,8 @@ COMMON: tuple[Key, ...] = (
     Key("y", "copy", "Copy the chosen row or page to your clipboard", "copy"),
     Key("P", "privacy", "Hide or show patients' names and IDs", "privacy"),
     Key("R", "read-only", "Hold back every action that changes something", "read_only"),
+    Key("A", "account", "Who you are; sign in as somebody else, change your password, sign out", "account"),
+    Key("L", "lock", "Lock this console now, until your password is said", "lock"),
     Key("colon,ctrl+p", "commands", "Find an action or a screen by its name", "palette", shown=":", palette=False),
     Key("tab", "next panel", "Go to the next panel", "app.focus_next", palette=False),
     Key("ctrl+l", "redraw", "Draw the whole screen again", "redraw"),

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
 def entries(page: ConsoleScreen) -> list[keymap.Key]:
     """Return what can be done from ``page``: its own actions first, then the screens, then what works everywhere."""
-    modes = [keymap.Key(key, word, does, f"mode('{mode}')") for key, mode, word, does in keymap.MODES]
     known: dict[str, keymap.Key] = {}
-    for key in (*page.KEYS, *modes, *keymap.COMMON):
+    for key in (*page.KEYS, *keymap.mode_keys(), *keymap.COMMON):
         if key.palette:
             known.setdefault(key.run, key)
     return list(known.values())
@@ -50,12 +49,11 @@ class PaletteList(Panel):
 
     def sections(self, width: int, height: int) -> Sequence[Section]:
         items = []
-        read_only = self.console_app.read_only
         for key in self.entries:
-            held = read_only and keymap.changes_something(key.action)
+            held = self.console_app.held_back(key.action)
             line = Line(fit(key.face, 7), "dim" if held else "key").add(key.does, "dim" if held else "text")
             if held:
-                line.add("  held back: read-only", "dim")
+                line.cut(max(0, width - len(held) - 2)).add(f"  {held}", "dim")
             items.append(Item([line.cut(width)], key.run))
         return [Section(None, items or [Item([Line("no command has these words", "dim")])])]
 

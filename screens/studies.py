@@ -8,6 +8,7 @@ from textual import on
 from textual.timer import Timer
 from textual.widget import Widget
 
+from pacstui.contract import privacy
 from pacstui.contract.overview import View
 from pacstui.contract.studies import StudyPage, StudyRow
 from pacstui.text import count, safe, size
@@ -249,6 +250,8 @@ class StudiesScreen(ConsoleScreen):
         wanted = text.strip()
         if wanted.startswith("!"):
             self.console_app.say("a search of the whole archive cannot be inverted: leave out the !", "warn")
+            return
+        if wanted and self.console_app.lacks(privacy.PERMISSION, "a search"):
             return
         self._search = wanted
         if self._soon is not None:

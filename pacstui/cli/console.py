@@ -27,7 +27,7 @@ _LOOK_S = 0.02
 def running(data_dir: Path) -> bool:
     """Return whether a node answers for ``data_dir``; raise when one is there that this user may not ask."""
     try:
-        plain.call(data_dir, "node", "status", timeout=10)
+        plain.call(data_dir, "accounts", "me", timeout=10)
     except NotRunning:
         return False
     return True

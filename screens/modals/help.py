@@ -13,7 +13,7 @@ from screens.widgets.panel import Item, Section, words
 
 def help_keys(page: ConsoleScreen) -> list[tuple[str, list[keymap.Key]]]:
     """Return the keys that work on ``page``, in groups."""
-    modes = [keymap.Key(key, word, does, f"mode('{mode}')") for key, mode, word, does in keymap.MODES]
+    modes = [*keymap.mode_keys()]
     moves = [
         keymap.Key("up", "", "Choose a row; k and j do the same", "", shown="up down"),
         keymap.Key("enter", "", "Go where the row leads: to its cause, its detail", "", shown="Enter"),
@@ -40,6 +40,9 @@ class Help(Page):
         for name, keys in help_keys(self._page):
             lines: list[Line] = []
             for key in keys:
-                lines.extend(words(key.does, width, "text", 11, Line(fit(key.face, 9), "key").add("  ")))
+                held = self.console_app.held_back(key.action)
+                first = Line(fit(key.face, 9), "dim" if held else "key").add("  ")
+                does = f"{key.does} ({held})" if held else key.does
+                lines.extend(words(does, width, "dim" if held else "text", 11, first))
             sections.append(Section(Line(name, "title"), [Item(lines)]))
         return sections

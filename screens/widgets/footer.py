@@ -22,23 +22,36 @@ class FootLine(Lines):
         if app.notice is not None:
             text, role = app.notice
             return [Line(" ").add(text, role).cut(width - 1).pad(width).strip(self.ink, "band")]
-        left = Line(" ")
-        if self.mode:
-            for digit, mode, word, _ in keymap.MODES:
-                here = mode == self.mode
-                left.add(digit, "mode" if here else "key").add(word, "mode" if here else "text").add(" ")
         keys = [*self.keys, *(k for k in keymap.COMMON if k.face in ("/", "esc", "?", "y", "space", "!"))]
         if self.mode:
             keys = [k for k in keys if k.face != "esc"]
         once = {key.face: key for key in reversed(keys)}
         keys = [key for key in keys if once[key.face] is key]
+        needed = [key for key in keys if (key in self.keys and key.weight < 2) or not key.weight]
+        left = self._modes(words=True)
+        if len(keymap.hints(needed, width - left.width - 2)) < len(needed):
+            left = self._modes(words=False)
         chosen = keymap.hints(keys, width - left.width - 2)
         right = Line()
         for number, key in enumerate(chosen):
-            off = app.read_only and keymap.changes_something(key.action)
+            off = bool(app.held_back(key.action))
             right.add("  " if number else "").add(key.face, "dim" if off else "key")
             gap = "" if len(key.face) == 1 and not key.face.isalpha() else " "
             right.add(gap + key.verb, "dim" if off else "text")
         right.add(" ")
         line = left.ends(right, width) if self.mode else left.extend(right).pad(width)
         return [line.strip(self.ink, "band")]
+
+    def _modes(self, words: bool) -> Line:
+        """Return where the number keys lead; without ``words`` only this page's own is named."""
+        line = Line(" ")
+        if not self.mode:
+            return line
+        for key, (_, mode, _, _) in zip(keymap.mode_keys(), keymap.MODES, strict=True):
+            here = mode == self.mode
+            off = bool(self.console_app.held_back(key.action))
+            line.add(key.key, "mode" if here else "dim" if off else "key")
+            if words or here:
+                line.add(key.verb, "mode" if here else "dim" if off else "text")
+            line.add(" ")
+        return line

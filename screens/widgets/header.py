@@ -53,9 +53,8 @@ class HeadLine(Lines):
             if view.queue.outgoing or rates.out_per_s:
                 pieces.append((6, f"out {rate(rates.out_per_s)}", "text"))
         right: list[tuple[int, str, str]] = []
-        if view is not None:
-            user = safe(view.status.node.user, 30)
-            right.append((4, f"uid {user}" if user.isdigit() else user, "dim"))
+        if app.door.name:
+            right.append((4, app.door.name, "dim"))
         right.append((3, f"{app.now():%H:%M:%S}", "text"))
         while sum(cell_len(text) + 2 for _, text, _ in [*pieces, *right]) + 1 > width:
             worst = max([*pieces, *right], key=lambda piece: piece[0])

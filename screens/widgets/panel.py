@@ -48,6 +48,7 @@ class Panel(Lines):
 
     can_focus = True
     UPPER = "top"
+    MARKED = True
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
@@ -113,7 +114,7 @@ class Panel(Lines):
             if section_here is not None:
                 out.append(rule(width, "mid", section_here.title, section_here.note, focused))
                 continue
-            marked = ident is not None and ident == self.cursor and focused
+            marked = self.MARKED and ident is not None and ident == self.cursor and focused
             ink = self.ink
             text = Line(" ").extend(line or Line()).cut(inside + 1).pad(inside + 2)
             body = text.strip(ink, "cursor" if marked else "")

@@ -8,8 +8,28 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any
 
+from pacstui.contract import Danger, all_actions, permissions, privacy
+from pacstui.contract.accounts import (
+    AccountDetail,
+    AccountRow,
+    ImportLine,
+    ImportPlan,
+    Me,
+    PermissionRow,
+    Review,
+    ReviewRow,
+    RoleRow,
+    RolesView,
+    Secret,
+    SessionRow,
+    SignedIn,
+    UseRow,
+)
 from pacstui.contract.associations import AssociationDetail, AssociationRow, ContextRow, Moment, RefusalRow
+from pacstui.contract.audit import AuditPage, AuditRow, AuditState, Flaw, Verdict
 from pacstui.contract.feed import FeedRow
 from pacstui.contract.node import (
     ArchivePart,
@@ -28,7 +48,7 @@ from pacstui.contract.queue import DestinationRow, QueueView, ReceivingRow
 from pacstui.contract.remote import Comparison, PullRow, RemotePage, RemoteStudy
 from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageView
 from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
-from pacstui.errors import NotFound, NotRunning
+from pacstui.errors import BadRequest, Denied, NotFound, NotRunning, PacsError, Unconfirmed
 
 START = datetime(2026, 11, 25, 14, 3, 22, tzinfo=UTC)
 
@@ -89,6 +109,34 @@ def study_row(key: int, total: int) -> StudyRow:
     )
 
 
+VIEWER = tuple(
+    name for name in permissions()
+    if name.endswith(".view") and name not in ("patients.view", "accounts.view", "audit.view")
+)  # fmt: skip
+ROLES = {"viewer": VIEWER, "operator": (*VIEWER, "associations.abort", "peers.echo"), "administrator": permissions()}
+
+
+def account_row(name: str, role: str = "viewer", **more: object) -> AccountRow:
+    """Return an account."""
+    row = AccountRow(
+        name, "", "", "person", role, "", "active", "set", False, None, None, START - timedelta(days=30),
+        START - timedelta(hours=2), 0, "",
+    )  # fmt: skip
+    return replace(row, **more)  # type: ignore[arg-type]
+
+
+def account_rows() -> list[AccountRow]:
+    """Return the accounts that are there at the beginning."""
+    return [
+        account_row("[/]\x1b[2J", full_name="[bold]x", os_user="\x07", notes="[/bold]", password="none"),
+        account_row("ct1-scanner", kind="service", password="passcode", last_sign_in=None),
+        account_row("gone", state="disabled", full_name="Erika Example", last_sign_in=None, password="one-time"),
+        account_row("locked", "operator", state="locked", locked_until=START + timedelta(minutes=4)),
+        account_row("op1", "administrator", full_name="Otto Example", os_user="root", sessions=2),
+        account_row("view1", full_name="Vera Viewer", expires=START + timedelta(days=3)),
+    ]
+
+
 class FakeClient:
     """Serves all nouns. ``speed`` 0 is an idle node; tests move time with :meth:`advance`."""
 
@@ -103,6 +151,20 @@ class FakeClient:
         self.calls: list[tuple[str, object]] = []
         self.steps = 0
         self.closed = False
+        self.token = ""
+        self.os_user = "root"
+        self.os_account = "op1"
+        self.denied: PacsError | None = None
+        self.unconfirmed = False
+        self.lock_s = 0.0
+        self.people = account_rows()
+        self.passwords = {"op1": "right password", "view1": "view1 password"}
+        self.must_change: set[str] = set()
+        self.sign_ins: dict[str, str] = {}
+        self.roles = dict(ROLES)
+        self.patterns = {name: ("*.view", "!patients.view") if name == "viewer" else ("*",) for name in ROLES}
+        self.entries = 450
+        self.flaws: tuple[Flaw, ...] = ()
         self._feed: list[FeedRow] = []
         self._rows: list[AssociationRow] = []
         self._ended: list[AssociationRow] = []
@@ -122,6 +184,8 @@ class FakeClient:
         self.studies = _Studies(self)
         self.feed = _Feed(self)
         self.remote = _Remote(self)
+        self.accounts = _Accounts(self)
+        self.audit = _Audit(self)
         self.fetching: list[PullRow] = []
         self.missing: list[MissingRow] = []
         self._history()
@@ -401,12 +465,46 @@ class FakeClient:
         if self.down:
             raise NotRunning("no node answers on /srv/pacs/control.sock", "start it with: pacstui serve")
 
+    @property
+    def account(self) -> AccountRow | None:
+        """The caller's account."""
+        name = self.sign_ins.get(self.token, "") if self.token else self.os_account
+        row = next((row for row in self.people if row.name == name), None)
+        return row if row is not None and row.state not in ("disabled", "expired") else None
+
+    def me(self) -> Me:
+        """Return who calls."""
+        row = self.account
+        if row is None:
+            why = "this sign-in has ended" if self.token else f"{self.os_user} has no account on this node"
+            return Me("", "", "", (), self.os_user, "", False, False, 0.0, why)
+        must = bool(self.token) and row.name in self.must_change
+        may = () if must else tuple(sorted(self.roles.get(row.role, ())))
+        how = "password" if self.token else "OS user"
+        lockable = row.name in self.passwords
+        return Me(row.name, row.full_name, row.role, may, self.os_user, how, must, lockable, self.lock_s)
+
+    def require(self, permission: str) -> None:
+        """Raise as the node does when the caller lacks a permission."""
+        me = self.me()
+        if self.denied is not None and permission:
+            raise self.denied
+        if not me.account and permission:
+            raise Denied(me.text)
+        if permission and permission not in me.permissions:
+            raise Denied(f"{me.account} may not do this: it takes the permission {permission}")
+
+    def fit(self, value: Any) -> Any:
+        """Return what this caller may see of a value."""
+        return value if "patients.view" in self.me().permissions else privacy.masked(value)
+
     async def stream(self, interval: float) -> AsyncIterator[View]:
         """Yield a view at each interval; time moves as fast as it does outside."""
         seen = 0
         while True:
             self.check()
-            view = self.view(seen)
+            self.require("node.view")
+            view = self.fit(self.view(seen))
             if view.feed:
                 seen = view.feed[-1].id
             yield view
@@ -438,7 +536,8 @@ class SteppedClient(FakeClient):
         seen = 0
         while True:
             self.check()
-            view = self.view(seen)
+            self.require("node.view")
+            view = self.fit(self.view(seen))
             if view.feed:
                 seen = view.feed[-1].id
             yield view
@@ -451,6 +550,10 @@ class _Noun:
 
     def _call(self, name: str, argument: object = None) -> FakeClient:
         self._world.check()
+        action = all_actions()[name]
+        self._world.require(action.permission)
+        if action.danger is Danger.TYPE_NAME and self._world.unconfirmed:
+            raise Unconfirmed(f"{action.noun} {action.verb} takes your password once more")
         self._world.calls.append((name, argument))
         return self._world
 
@@ -636,6 +739,13 @@ class _Studies(_Noun):
         self, search: str = "", limit: int = 100, before: int | None = None, only: str = "", after: int | None = None
     ) -> StudyPage:
         world = self._call("studies.list", (search, limit, before, *([only] if only else [])))
+        if search:
+            world.require("patients.view")
+        return world.fit(self._list(world, search, limit, before, only, after))
+
+    def _list(
+        self, world: FakeClient, search: str, limit: int, before: int | None, only: str, after: int | None
+    ) -> StudyPage:
         if after is not None:
             above = range(min(world.total, after + limit), after, -1)
             rows = tuple(study_row(key, world.total) for key in above)
@@ -675,7 +785,7 @@ class _Studies(_Noun):
             )
             for n in range(1, row.series + 1)
         )
-        return StudyDetail(row, series, ("CT1",), sum(each.study == study for each in world.missing))
+        return world.fit(StudyDetail(row, series, ("CT1",), sum(each.study == study for each in world.missing)))
 
 
 class _Remote(_Noun):
@@ -709,3 +819,231 @@ class _Remote(_Noun):
 class _Feed(_Noun):
     async def list(self, after: int = 0, limit: int = 200) -> tuple[FeedRow, ...]:
         return tuple(row for row in self._call("feed.list", after)._feed if row.id > after)[-limit:]
+
+
+def role_permissions(patterns: Sequence[str]) -> tuple[str, ...]:
+    """Return what patterns come to."""
+    chosen: set[str] = set()
+    for pattern in patterns:
+        meant = {name for name in permissions() if fnmatchcase(name, pattern.lstrip("!"))}
+        chosen = chosen - meant if pattern.startswith("!") else chosen | meant
+    return tuple(sorted(chosen))
+
+
+class _Accounts(_Noun):
+    async def me(self) -> Me:
+        self._world.check()
+        return self._world.me()
+
+    async def sign_in(self, name: str, password: str, code: str = "") -> SignedIn:
+        world = self._call("accounts.sign_in", name)
+        row = next((row for row in world.people if row.name == name), None)
+        if row is None or world.passwords.get(name) != password or row.state == "disabled":
+            raise Denied("name or password is wrong", "capitals matter in passwords")
+        token = f"token {len(world.sign_ins)}"
+        world.sign_ins[token] = name
+        before, world.token = world.token, token
+        me = world.me()
+        world.token = before
+        return SignedIn(token, me)
+
+    async def sign_out(self) -> None:
+        world = self._call("accounts.sign_out", self._world.sign_ins.get(self._world.token))
+        if not world.token:
+            raise BadRequest("you are known by your OS user, there is nothing to sign out of")
+        world.sign_ins.pop(world.token, None)
+
+    async def confirm(self, password: str, code: str = "") -> None:
+        world = self._call("accounts.confirm")
+        row = world.account
+        if row is None or world.passwords.get(row.name) != password:
+            raise Denied("name or password is wrong", "capitals matter in passwords")
+        world.unconfirmed = False
+
+    async def set_password(self, old: str, new: str) -> None:
+        world = self._call("accounts.set_password")
+        row = world.account
+        if row is None:
+            raise Denied(world.me().text)
+        if world.passwords.get(row.name, "") != old:
+            raise Denied("name or password is wrong", "capitals matter in passwords")
+        if len(new) < 12:
+            raise BadRequest("a password has at least 12 characters", "several words are easy to remember")
+        world.passwords[row.name] = new
+        world.must_change.discard(row.name)
+
+    def _at(self, name: str) -> int:
+        for at, row in enumerate(self._world.people):
+            if row.name == name:
+                return at
+        raise NotFound(f"there is no account {name}", "pacstui accounts list shows all")
+
+    async def list(self, search: str = "") -> tuple[AccountRow, ...]:
+        world = self._call("accounts.list", search)
+        return tuple(sorted(world.people, key=lambda row: row.name))
+
+    async def show(self, name: str) -> AccountDetail:
+        world = self._call("accounts.show", name)
+        row = world.people[self._at(name)]
+        sessions = tuple(SessionRow(n, name, "password", "root", 100 + n, START, 4.0) for n in range(row.sessions))
+        may = sorted(world.roles.get(row.role, ()))
+        uses = tuple(UseRow(p, START if n % 3 == 0 else None, n % 3) for n, p in enumerate(may))
+        return AccountDetail(row, sessions, uses)
+
+    async def create(
+        self, name: str, role: str = "viewer", full_name: str = "", email: str = "", os_user: str = "",
+        kind: str = "person", expires: str = "", notes: str = "",
+    ) -> Secret:  # fmt: skip
+        world = self._call("accounts.create", (name, role, full_name, os_user, kind))
+        if not name or " " in name:
+            raise BadRequest(f'"{name}" cannot be the name of an account', "letters, digits and . _ @ -")
+        world.people.append(account_row(name, role, full_name=full_name, os_user=os_user, kind=kind))
+        if os_user:
+            return Secret(name, "", None, f"{os_user} is recognised by the machine, without password")
+        return Secret(name, "abcd-efgh-jkmn", START + timedelta(days=1), "good for one sign-in; it is told only now")
+
+    async def edit(self, name: str, **more: str | None) -> AccountRow:
+        world = self._call("accounts.edit", (name, more))
+        at = self._at(name)
+        if more.get("os_user") == "nobody-here":
+            raise BadRequest("this machine has no user nobody-here", "write the name that id -un prints")
+        world.people[at] = replace(world.people[at], role=more.get("role") or world.people[at].role)
+        return world.people[at]
+
+    async def reset_password(self, name: str) -> Secret:
+        self._call("accounts.reset_password", name)
+        return Secret(name, "qrst-uvwx-yz23", START + timedelta(days=1), "good for one sign-in; it is told only now")
+
+    def _state(self, name: str, state: str) -> None:
+        at = self._at(name)
+        self._world.people[at] = replace(self._world.people[at], state=state)
+
+    async def disable(self, name: str) -> None:
+        self._call("accounts.disable", name)
+        self._state(name, "disabled")
+
+    async def enable(self, name: str) -> None:
+        self._call("accounts.enable", name)
+        self._state(name, "active")
+
+    async def unlock(self, name: str) -> None:
+        self._call("accounts.unlock", name)
+        self._state(name, "active")
+
+    async def delete(self, name: str) -> None:
+        world = self._call("accounts.delete", name)
+        del world.people[self._at(name)]
+
+    async def end_session(self, id: int) -> None:
+        world = self._call("accounts.end_session", id)
+        world.people = [replace(row, sessions=max(0, row.sessions - 1)) for row in world.people]
+
+    async def roles(self) -> RolesView:
+        world = self._call("accounts.roles")
+        actions = list(all_actions().values())
+        rows = tuple(
+            PermissionRow(name, tuple(a.label for a in actions if a.permission == name) or ("See who patients are",))
+            for name in permissions()
+        )
+        roles = tuple(
+            RoleRow(name, f"What {name} is for [/]", name in ROLES, world.patterns[name], tuple(may),
+                    sum(row.role == name for row in world.people))
+            for name, may in world.roles.items()
+        )  # fmt: skip
+        return RolesView(rows, roles)
+
+    async def save_role(self, name: str, permissions: tuple[str, ...], label: str = "") -> RoleRow:
+        world = self._call("accounts.save_role", (name, permissions, label))
+        if not name.isalnum():
+            raise BadRequest(f'"{name}" cannot be the name of a role', "letters, digits, blanks and -")
+        world.patterns[name] = permissions
+        world.roles[name] = role_permissions(permissions)
+        return RoleRow(name, label, False, permissions, world.roles[name], 0)
+
+    async def delete_role(self, name: str) -> None:
+        world = self._call("accounts.delete_role", name)
+        del world.roles[name]
+
+    def _plan(self, csv: str) -> ImportPlan:
+        lines = []
+        for number, line in enumerate(csv.splitlines()[1:], 2):
+            name = line.partition(",")[0]
+            bad = "mistake" in name
+            text = "its role is none [/]" if bad else "viewer, one-time password"
+            lines.append(ImportLine(number, name, "mistake" if bad else "create", text))
+        bad_ones = sum(line.what == "mistake" for line in lines)
+        return ImportPlan(tuple(lines), bad_ones, len(lines) - bad_ones)
+
+    async def preview_import(self, csv: str) -> ImportPlan:
+        self._call("accounts.preview_import")
+        if not csv.startswith("name"):
+            raise BadRequest("the first line of the file has no column name", "columns are name, role")
+        return self._plan(csv)
+
+    async def import_csv(self, csv: str) -> ImportPlan:
+        world = self._call("accounts.import_csv")
+        plan = self._plan(csv)
+        world.people.extend(account_row(line.name) for line in plan.lines)
+        secrets = tuple(Secret(line.name, f"once-{line.name}", None, "told only now") for line in plan.lines)
+        return replace(plan, secrets=secrets)
+
+    async def export_csv(self) -> str:
+        world = self._call("accounts.export_csv")
+        return "name,role\r\n" + "".join(f"{row.name},{row.role}\r\n" for row in world.people)
+
+    async def review(self, days: int = 90) -> Review:
+        world = self._call("accounts.review", days)
+        rows = tuple(
+            ReviewRow(row, () if row.name == "op1" else ("never signed in", "its role [/] is gone"), 14, ("a.view",))
+            for row in world.people
+        )
+        return Review(world.at, days, rows)
+
+
+KINDS = ("action", "sign-in", "denied", "patients seen", "association refused", "action")
+
+
+def audit_row(id: int) -> AuditRow:
+    """Return an entry of the audit trail."""
+    kind = KINDS[id % 6]
+    outcome = {"denied": "denied", "association refused": "denied"}.get(kind, "failed" if id % 17 == 5 else "ok")
+    return AuditRow(
+        id, START - timedelta(minutes=500 - id), kind, outcome, ("op1", "view1", "[/]\x1b[2J")[id % 3], "password",
+        "root, process 4711", "accounts.create" if kind == "action" else "", f"target {id}",
+        "DOE^JANE" if kind == "patients seen" else "", "[/bold] detail \x07" if id % 4 == 0 else "",
+    )  # fmt: skip
+
+
+class _Audit(_Noun):
+    async def list(
+        self, search: str = "", who: str = "", kind: str = "", since: str = "", until: str = "", limit: int = 100,
+        before: int | None = None,
+    ) -> AuditPage:  # fmt: skip
+        world = self._call("audit.list", (search, who, kind, since, until, limit, before))
+        if search:
+            world.require("patients.view")
+        if since and not since[0].isdigit():
+            raise BadRequest(f"{since} is no date", "write 2026-01-31")
+        found = []
+        for id in range(world.entries if before is None else before - 1, 0, -1):
+            row = audit_row(id)
+            words = f"{row.who} {row.kind} {row.outcome} {row.action} {row.target} {row.patient} {row.detail}".lower()
+            fits = all(word in words for word in search.lower().split())
+            if fits and who in ("", row.who) and kind in ("", row.kind):
+                if len(found) == limit:
+                    return world.fit(AuditPage(tuple(found), found[-1].id))
+                found.append(row)
+        return world.fit(AuditPage(tuple(found), None))
+
+    async def verify(self) -> Verdict:
+        world = self._call("audit.verify")
+        text = "the chain is broken" if world.flaws else "every entry is as it was written"
+        return Verdict(world.entries, 1, world.entries, world.flaws, text)
+
+    async def export_csv(self, since: str = "", until: str = "") -> str:
+        world = self._call("audit.export_csv", (since, until))
+        return "id,at\r\n" + "".join(f"{id},x\r\n" for id in range(1, world.entries + 1))
+
+    async def state(self) -> AuditState:
+        world = self._call("audit.state")
+        return AuditState(world.entries, START - timedelta(days=9), 0, "", 0, "")
