@@ -286,6 +286,8 @@ class Node:
                 await work()
             except PacsError as fault:
                 log.warning("%s", fault)
+            except Exception:  # a fault of ours in one round; the next one is tried all the same
+                log.exception("a periodic task failed")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), seconds)
 

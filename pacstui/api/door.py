@@ -85,6 +85,9 @@ class Door:
                 self._open.setdefault(uid, []).append(transport)
             except OSError:  # it went away at once
                 sock.close()
+            except Exception:  # one caller's trouble keeps nobody else out
+                log.exception("a connection of the control socket could not be opened")
+                sock.close()
 
     def _has_room(self, uid: int) -> bool:
         for user, transports in list(self._open.items()):

@@ -148,11 +148,15 @@ class ObjectReader:
         self._compared = Compared()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="pacstui-read")
 
-    def read(self, parts: Sequence[Part]) -> asyncio.Future[list[Content | PacsError]]:
-        """Begin to read some objects, small ones together: a hop to a thread and back costs as much as reading one."""
+    def read(self, parts: Sequence[Part], *, fresh: bool = False) -> asyncio.Future[list[Content | PacsError]]:
+        """Begin to read some objects, small ones together: a hop to a thread and back costs as much as reading one.
+
+        ``fresh`` compares each with its digest now, also one that was compared some minutes ago.
+        """
         try:
             loop = asyncio.get_running_loop()
-            return loop.run_in_executor(self._threads, read_parts, self._root, parts, self._compared)
+            compared = None if fresh else self._compared
+            return loop.run_in_executor(self._threads, read_parts, self._root, parts, compared)
         except RuntimeError:
             raise PacsError("the archive is being closed") from None
 

@@ -159,6 +159,10 @@ class Trail:
                         self.problem = error.message
                         log.error("audit trail: %d entries wait: %s", len(self._waiting), error)
                     await asyncio.sleep(_RETRY_S)
+                except Exception:  # a fault of ours: what waits is kept and tried again
+                    self.problem = "a fault in this node, its log says which"
+                    log.exception("audit trail: %d entries wait", len(self._waiting))
+                    await asyncio.sleep(_RETRY_S)
 
     async def _write_some(self) -> None:
         some = [self._waiting[at] for at in range(min(_AT_ONCE, len(self._waiting)))]

@@ -48,11 +48,29 @@ class Commitments:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def add(self, transaction: str, calling: str, asked: Sequence[Reference], now: int) -> Commitment:
-        """Record a request. One that is there already, from the same caller with the same objects, begins anew."""
+    async def add(
+        self, transaction: str, calling: str, asked: Sequence[Reference], now: int, taken: int
+    ) -> Commitment:
+        """Record a request. One that is there already, from the same caller with the same objects, begins anew.
+
+        A transaction UID that stands for another caller's request, or for other objects, is recorded with ``taken`` as
+        the reason for each object; it does not count against who used the UID first.
+        """
         text = json.dumps(list(asked))
+        refused = json.dumps([(*pair, taken) for pair in asked])
 
         def body(connection: sqlite3.Connection) -> Commitment:
+            first = connection.execute(
+                "SELECT calling, asked FROM commitments WHERE transaction_uid=? ORDER BY id LIMIT 1", (transaction,)
+            ).fetchone()
+            if first is not None and (first[0] != calling or first[1] != text):
+                key = connection.execute(
+                    "INSERT INTO commitments (transaction_uid, calling, received, asked, result, state, next_try)"
+                    " VALUES (?,?,?,?,?,?,?)",
+                    (transaction, calling, now, text, refused, REPORTING, now),
+                ).lastrowid
+                row = connection.execute(f"SELECT {_COLUMNS} FROM commitments WHERE id=?", (key,)).fetchone()  # noqa: S608
+                return _commitment(row)
             known = connection.execute(
                 "SELECT id, asked FROM commitments WHERE transaction_uid=? AND calling=? ORDER BY id DESC",
                 (transaction, calling),
@@ -75,17 +93,6 @@ class Commitments:
 
         return await self._db.write(body)
 
-    async def is_taken(self, transaction: str, calling: str, asked: Sequence[Reference]) -> bool:
-        """Return whether a transaction UID stands for other objects already."""
-        text = json.dumps(list(asked))
-        row = await self._db.read(
-            lambda c: c.execute(
-                "SELECT 1 FROM commitments WHERE transaction_uid=? AND (calling!=? OR asked!=?)",
-                (transaction, calling, text),
-            ).fetchone()
-        )
-        return row is not None
-
     async def looked(self, key: int, outcome: Sequence[Outcome]) -> None:
         """Note what was found."""
         text = json.dumps(list(outcome))
@@ -99,12 +106,13 @@ class Commitments:
             lambda c: c.execute("UPDATE commitments SET state=?, problem='' WHERE id=?", (TOLD, key))
         )
 
-    async def failed(self, key: int, problem: str, next_try: int, last: bool) -> None:
-        """Note that the answer could not be delivered, and when it is tried again."""
+    async def failed(self, key: int, problem: str, next_try: int, last: bool, looked: bool = True) -> None:
+        """Note that the objects could not be ``looked`` at or the answer not be delivered, and when it is tried again.
+        """
         await self._db.write(
             lambda c: c.execute(
                 "UPDATE commitments SET attempts=attempts+1, problem=?, next_try=?, state=? WHERE id=?",
-                (problem, next_try, GIVEN_UP if last else REPORTING, key),
+                (problem, next_try, GIVEN_UP if last else REPORTING if looked else WAITING, key),
             )
         )
 
@@ -132,6 +140,8 @@ class Commitments:
         return [_commitment(row) for row in await self._db.read(lambda c: c.execute(statement).fetchall())]
 
 
+LEFT_OUT = 0x0110
+"""Processing failure: the reason noted for an instance that an answer does not name."""
 ASKED, COMMITTED, NOT_COMMITTED, FAILED = "asked", "committed", "not committed", "failed"
 
 
@@ -180,16 +190,25 @@ class AskedCommitments:
         )
 
     async def answered(self, transaction: str, outcome: Sequence[Outcome], now: int) -> AskedCommitment | None:
-        """Note the answer to a request; None where nobody asked."""
-        state = NOT_COMMITTED if any(reason for _, _, reason in outcome) else COMMITTED
-        text = json.dumps(list(outcome))
+        """Note the answer to a request; None where nobody asked.
+
+        Committed is only what was asked for and is named as committed; what an answer leaves out is not (0110H).
+        """
+        told = {(sop_class, instance): reason for sop_class, instance, reason in outcome}
 
         def body(connection: sqlite3.Connection) -> bool:
-            found = connection.execute(
+            row = connection.execute(
+                "SELECT asked FROM asked_commitments WHERE transaction_uid=?", (transaction,)
+            ).fetchone()
+            if row is None:
+                return False
+            result = [(str(a), str(b), told.get((str(a), str(b)), LEFT_OUT)) for a, b in json.loads(row[0])]
+            state = NOT_COMMITTED if any(reason for _, _, reason in result) else COMMITTED
+            connection.execute(
                 "UPDATE asked_commitments SET state=?, result=?, answered=?, problem='' WHERE transaction_uid=?",
-                (state, text, now, transaction),
+                (state, json.dumps(result), now, transaction),
             )
-            return found.rowcount > 0
+            return True
 
         if not await self._db.write(body):
             return None

@@ -125,12 +125,7 @@ class CommitmentService:
 
     async def record(self, transaction: str, calling: str, asked: Sequence[Reference]) -> Commitment:
         """Make a request durable; raises PacsError."""
-        if await self.transactions.is_taken(transaction, calling, asked):
-            commitment = await self.transactions.add(transaction, calling, asked, self._now())
-            outcome = [(*pair, DUPLICATE_TRANSACTION) for pair in asked]
-            await self.transactions.looked(commitment.id, outcome)
-            return next(each for each in await self.transactions.open() if each.id == commitment.id)
-        return await self.transactions.add(transaction, calling, asked, self._now())
+        return await self.transactions.add(transaction, calling, asked, self._now(), DUPLICATE_TRANSACTION)
 
     def begin_work(self, commitment: Commitment, association: Association | None = None) -> None:
         """Look at the objects and deliver the answer, on ``association`` if it is still there then."""
@@ -191,20 +186,30 @@ class CommitmentService:
     async def _work(self, commitment: Commitment, association: Association | None) -> None:
         try:
             outcome: Sequence[Outcome] = commitment.outcome
-            if commitment.state == WAITING or not outcome:
-                outcome = await self._look(commitment.asked)
-                await self.transactions.looked(commitment.id, outcome)
-            problem, hint = await self._report(commitment, outcome, association)
+            try:
+                if commitment.state == WAITING or not outcome:
+                    outcome = await self._look(commitment.asked)
+                    await self.transactions.looked(commitment.id, outcome)
+                looked = True
+                problem, hint = await self._report(commitment, outcome, association)
+            except PacsError as error:
+                looked, problem, hint = False, f"the objects cannot be looked at: {error.message}", error.hint
+            last = False
             if not problem:
                 await self.transactions.told(commitment.id)
             else:
                 wait = _BACKOFF_S[min(commitment.attempts, len(_BACKOFF_S) - 1)]
                 next_try = microseconds(self._clock.now() + timedelta(seconds=wait))
-                await self.transactions.failed(commitment.id, problem, next_try, commitment.attempts + 1 >= _ATTEMPTS)
-            if not problem or commitment.id not in self._told:
+                last = commitment.attempts + 1 >= _ATTEMPTS
+                await self.transactions.failed(commitment.id, problem, next_try, last, looked)
+            if last:
+                hint = f"no further try: pacstui commitments retry {commitment.id} begins again; {hint}"
+            if not problem or last or commitment.id not in self._told:
                 self._publish(commitment, outcome, problem, hint)
         except PacsError as error:
             log.warning("storage commitment %s waits: %s", safe(commitment.transaction, 64), error)
+        except Exception:  # a fault of ours: the next tick tries again, and the log says why
+            log.exception("storage commitment %s failed", safe(commitment.transaction, 64))
         finally:
             self._busy.discard(commitment.id)
 
@@ -225,7 +230,7 @@ class CommitmentService:
             group = asked[at : at + _AT_ONCE]
             found = [await self._archive.index.instance(instance) for _, instance in group]
             parts = [Part(each.path, each.data_offset, each.size, each.digest) for each in found if each is not None]
-            read = iter(await self._archive.reader.read(parts))
+            read = iter(await self._archive.reader.read(parts, fresh=True))
             for (sop_class, instance), known in zip(group, found, strict=True):
                 reason = 0
                 if known is None:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -22,7 +22,7 @@ from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.errors import ContextNotAccepted
 from pacstui.dicom.net.outgoing import Response
 from pacstui.dicom.net.requestor import associate
-from pacstui.dicom.net.service import Service
+from pacstui.dicom.net.service import DEFAULT_TIMEOUTS, Service, Timeouts
 from pacstui.dicom.uids import is_storage, valid_uid
 from pacstui.dicom.ul.items import RoleSelection
 from pacstui.equipment.book import PeerBook
@@ -53,6 +53,7 @@ _SERIES_UID, _SOP_UID, _SOP_CLASS = 0x0020000E, 0x00080018, 0x00080016
 _SERIES_COUNT, _INSTANCE_COUNT = 0x00201206, 0x00201208
 _LISTED: Final = 1000
 _PULLS_KEPT: Final = 100
+_MOVE_S: Final = 1800.0
 
 
 @dataclass(slots=True)
@@ -114,10 +115,12 @@ class RemoteRoom:
         contexts: Sequence[tuple[str, Sequence[str]]],
         roles: Sequence[RoleSelection] = (),
         storage: _Counted | None = None,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> AsyncIterator[Association]:
         async with associate(
             peer.host, peer.port, called=peer.ae_title, calling=self.ae_title, contexts=contexts, roles=roles,
             service_for=storage.service_for if storage is not None else None, tls=self._book.tls_for(peer),
+            timeouts=timeouts,
         ) as association:  # fmt: skip
             yield association
 
@@ -290,7 +293,9 @@ class RemoteRoom:
     async def _move(self, pull: _Pull, peer: PeerSettings) -> None:
         """Let it be sent to us by C-MOVE, through our listener."""
         pull.verb = "C-MOVE"
-        async with self._associate(peer, [(MOVE, (_EXPLICIT, _IMPLICIT))]) as association:
+        # What it sends comes by other associations: on this one it may be silent all the while.
+        patient = replace(DEFAULT_TIMEOUTS, response=_MOVE_S)
+        async with self._associate(peer, [(MOVE, (_EXPLICIT, _IMPLICIT))], timeouts=patient) as association:
             await self._follow(pull, association, MOVE, Field.C_MOVE, move_destination=self.ae_title)
 
     async def _follow(

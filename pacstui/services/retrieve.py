@@ -42,6 +42,7 @@ _UNKNOWN_DESTINATION: Final = 0xA801
 _WARNING: Final = 0xB000
 _FAILED_LIST: Final = 0x00080058
 _EVERY_S: Final = 0.5
+_CONVERSIONS: Final = 2
 
 
 def chosen(identifier: DataSet, model: models.Model) -> dict[str, Sequence[str]]:
@@ -206,9 +207,8 @@ class Retrieval(BufferSink):
                     f"{name_of(copy.transfer_syntax)}",
                     "enable that SOP class and transfer syntax at the receiver",
                 )
-            data = await asyncio.to_thread(
-                convert, content.whole(), copy.transfer_syntax, context.transfer_syntax
-            )
+            async with self.service.converting:
+                data = await asyncio.to_thread(_converted, content, copy.transfer_syntax, context.transfer_syntax)
         originator, message_id = self.originator
         response = await association.store(
             context, copy.sop_instance, context.transfer_syntax, data, sop_class=copy.sop_class,
@@ -315,6 +315,11 @@ class _Move(Retrieval):
                 self.tally.why, self.tally.hint = error.message, error.hint
 
 
+def _converted(content: Content, transfer_syntax: str, wanted: str) -> bytes:
+    """Return an object in another transfer syntax; runs in a thread, because it is read, decoded and encoded here."""
+    return convert(content.whole(), transfer_syntax, wanted)
+
+
 class RetrieveService:
     """C-MOVE and C-GET for the three models. ``parallel`` associations at once go to a move destination."""
 
@@ -323,6 +328,7 @@ class RetrieveService:
         self.book = book
         self.bus = bus
         self.clock = clock
+        self.converting = asyncio.Semaphore(_CONVERSIONS)
         self.replace(ae_title, parallel)
 
     def replace(self, ae_title: str, parallel: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sqlite3
 import threading
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pynetdicom import AE, evt
+from pynetdicom import AE, build_role, evt
 
 from pacstui.errors import PacsError
 from tests.archive.objects import Object
@@ -198,6 +199,19 @@ def test_a_transaction_uid_stands_for_one_request(tmp_path: Path) -> None:
         assert reasons(modality.answer()[1]) == {second.sop: 0x0131}
 
 
+def test_a_transaction_uid_that_somebody_else_uses_stays_good_for_who_used_it_first(tmp_path: Path) -> None:
+    with place(tmp_path / "node", free_port()) as node:
+        thing = Object()
+        keep(node, thing)
+        for title, reason in (("CT1", None), ("OTHER", 0x0131), ("CT1", None)):
+            modality = Modality(node, title=title)
+            modality.ask(request("1.2.3.7", (CAPTURE, thing.sop)), stay=True)
+            answer = modality.answer()[1]
+            assert (kept(answer), reasons(answer)) == (
+                ({thing.sop}, {}) if reason is None else (set(), {thing.sop: reason})
+            )
+
+
 def test_requests_that_make_no_sense_are_answered(tmp_path: Path) -> None:
     with place(tmp_path / "node", free_port()) as node:
         modality = Modality(node)
@@ -207,6 +221,34 @@ def test_requests_that_make_no_sense_are_answered(tmp_path: Path) -> None:
         assert node.call("commitments", "list") == []
 
 
+
+
+@pytest.mark.parametrize("named", [0, 1], ids=["an empty answer", "one of two"])
+def test_what_an_answer_leaves_out_is_not_committed(tmp_path: Path, named: int) -> None:
+    port = free_port()
+    with place(tmp_path / "node", port) as node:
+        first = Object()
+        second = first.beside()
+        keep(node, first, second)
+        transaction = "1.2.3.8"
+        asked_for = json.dumps([[CAPTURE, first.sop], [CAPTURE, second.sop]])
+        with closing(sqlite3.connect(node.data_dir / "index.db")) as index:
+            index.execute(
+                "INSERT INTO asked_commitments (transaction_uid, peer, study, asked, state, sent) VALUES (?,?,?,?,?,1)",
+                (transaction, "scanner", first.study, asked_for, "asked"),
+            )
+            index.commit()
+        entity = AE("CT1")
+        entity.add_requested_context(COMMITMENT)
+        role = build_role(COMMITMENT, scp_role=True)
+        association = entity.associate("127.0.0.1", node.port, ae_title="PACS", ext_neg=[role])
+        told = request(transaction, *[(CAPTURE, first.sop)] * named)
+        answer, _ = association.send_n_event_report(told, 1, COMMITMENT, INSTANCE)
+        association.release()
+        assert answer.Status == 0
+        row = asked(node)
+        assert (row["state"], row["committed"]) == ("not committed", named)
+        assert row["missing"] == [first.sop, second.sop][named:]
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -21,7 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
 
-from pacstui.dicom.net.tls import _not_after, expiries
+from pacstui.dicom.net.listener import Listener
+from pacstui.dicom.net.requestor import associate
+from pacstui.dicom.net.service import EchoService, OpenPolicy
+from pacstui.dicom.net.tls import _not_after, client_context, expiries, server_context
+from pacstui.dicom.uids import VERIFICATION
 from tests.archive.objects import Object
 from tests.interop import dcmtk
 from tests.interop.kept import kept
@@ -137,6 +142,24 @@ def test_old_versions_are_not_spoken_and_new_ones_are(world: World, tmp_path: Pa
         assert hello(port, context).startswith("refused")
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", node.port), timeout=5)
+
+
+async def test_silent_handshakes_keep_nobody_out_and_delay_no_stop(world: World) -> None:
+    context = server_context(str(world.ours.certificate), str(world.ours.key), "", mutual=False)
+    listener = Listener(OpenPolicy(), lambda *_: EchoService(), max_connections=1)
+    port = await listener.start("127.0.0.1", 0, lambda: context)
+    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(80)]
+    trusting = client_context("", "", str(world.ca.pair.certificate), check_host=False)
+    syntaxes = ("1.2.840.10008.1.2",)
+    async with associate(
+        "127.0.0.1", port, called="A", calling="B", contexts=[(VERIFICATION, syntaxes)], tls=trusting
+    ) as association:
+        assert await association.echo() == 0
+    async with asyncio.timeout(2):
+        await listener.close(9)
+    assert not listener.connections
+    for _, writer in silent:
+        writer.close()
 
 
 @dcmtk.needed

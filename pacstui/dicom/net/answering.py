@@ -29,6 +29,7 @@ MAX_COMMAND: Final = 65536
 MAX_REPLY: Final = 67108864
 BACKLOG_BOUND: Final = 65536
 _BACKLOG_OVERHEAD: Final = 64
+_SHORT: Final = 512
 
 _DOING: Final[dict[int, str]] = {
     Field.C_ECHO: "echoes",
@@ -241,13 +242,16 @@ class Answering(Asking):
     def _defer(self, context_id: int, header: int, data: memoryview) -> None:
         """Keep a fragment for later: the peer runs ahead of what was agreed, or a sink asked for time."""
         assert self._backlog is not None
-        if header == 3 and len(data) < 256:
+        if header == 3 and len(data) < _SHORT:
             try:
                 command = dimse.decode(bytes(data))
             except DimseError:
                 command = None
             if command is not None and command.field == Field.C_CANCEL:
                 self._cancel(command)
+                return
+            if command is not None and command.field & dimse.RESPONSE and not command.has_data_set:
+                self._response(context_id, command)
                 return
         self._backlog.append((context_id, header, bytes(data)))
         self._backlog_size += len(data) + _BACKLOG_OVERHEAD
@@ -364,7 +368,7 @@ class Answering(Asking):
                 self.counters.stored += 1
             else:
                 self.counters.failed += 1
-        self.connection.write(message)
+        self.send_whole(message)
         self._observer.answered(request.association, request.command, status)
 
     def drop_messages(self, why: str) -> None:

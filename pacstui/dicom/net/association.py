@@ -197,14 +197,18 @@ class Association(Answering):
         limits = self._timeouts
         if self.machine.state in _AWAITS_RELEASE:
             return self._release_at + limits.message, f"no answer to the release for {limits.message:g} s"
-        if self.machine.state is not State.STA6 or self._serving or self._backlog is not None:
+        if self.machine.state is not State.STA6:
             return None
+        waiting = [exchange.since for exchange in self.exchanges.values() if exchange.since is not None]
+        # What the peer asks for meanwhile shows that it lives: pending responses are its choice (PS3.4 C.4.3.3.1).
+        answer = max(min(waiting), self._active_at) + limits.response if waiting else None
+        if self._serving or self._backlog is not None:
+            return None if answer is None else (answer, f"no response for {limits.response:g} s")
         if self._in_message or self.machine.inside:
             return self.connection.last_read + limits.message, f"silent for {limits.message:g} s inside a message"
-        waiting = [exchange.since for exchange in self.exchanges.values() if exchange.since is not None]
-        if waiting:
-            return min(waiting) + limits.response, f"no response for {limits.response:g} s"
-        if self.role is Role.ACCEPTOR and not self.exchanges:
+        if answer is not None:
+            return answer, f"no response for {limits.response:g} s"
+        if self.role is Role.ACCEPTOR and all(each.abandoned for each in self.exchanges.values()):
             return self._active_at + limits.idle, f"idle for {limits.idle:g} s"
         return None
 

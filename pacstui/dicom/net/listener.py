@@ -65,7 +65,7 @@ class Listener:
         self._clock = clock
         self._scratch = bytearray(SCRATCH_SIZE)
         self._live: dict[int, Association] = {}
-        self._opening: set[asyncio.Task[None]] = set()
+        self._opening: dict[int, asyncio.Task[None]] = {}
         self._sockets: list[socket.socket] = []
         self._tls: dict[int, Callable[[], ssl.SSLContext]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -170,8 +170,8 @@ class Listener:
             association = self._new()
             tls = self._tls.get(sock.fileno())
             task = self._loop.create_task(self._open(association, connection, address, tls))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            self._opening[association.id] = task
+            task.add_done_callback(lambda _, key=association.id: self._opening.pop(key, None))  # type: ignore[misc]
 
     def _accept_again(self) -> None:
         self._retry = None
@@ -186,6 +186,10 @@ class Listener:
             transport = association.connection.transport
             if association.state == "connects" and transport is not None and not transport.is_closing():
                 association.connection.kill()
+                return True
+            opening = self._opening.get(association.id)
+            if transport is None and opening is not None and not opening.cancelling():  # a handshake
+                opening.cancel()
                 return True
         return False
 
@@ -214,6 +218,7 @@ class Listener:
         tls: Callable[[], ssl.SSLContext] | None,
     ) -> None:
         assert self._loop is not None
+        opened = False
         try:
             if tls is None:
                 await self._loop.connect_accepted_socket(lambda: association.connection, connection)
@@ -222,17 +227,22 @@ class Listener:
                     lambda: association.connection, connection, ssl=tls(),
                     ssl_handshake_timeout=max(1.0, self._timeouts.artim),
                 )  # fmt: skip
+            opened = True
         except (ssl.SSLError, ConnectionAbortedError) as error:
             text, hint = explain(error)
-            connection.close()
-            self._lost(association)
             if self._observer is not None:
                 where = (str(address[0]), int(str(address[1])))
                 self._observer.refused(Refused(association.id, "", "", where, 0, 0, 0, text, hint))
         except OSError as error:  # the peer is gone already
             log.info("a connection was lost before it began: %s", error)
-            connection.close()
-            self._lost(association)
+        except Exception:  # whatever it was, it holds no place
+            log.exception("a connection could not be opened")
+        finally:
+            if not opened and association.connection.transport is not None:
+                association.connection.kill()
+            elif not opened:
+                connection.close()
+                self._lost(association)
 
     def _lost(self, association: Association) -> None:
         self._live.pop(association.id, None)
@@ -277,6 +287,11 @@ class Listener:
         """
         self._stop_listening()
         loop = asyncio.get_running_loop()
+        opening = list(self._opening.values())
+        for task in opening:
+            task.cancel()
+        if opening:
+            await asyncio.wait(opening)
         deadline = loop.time() + drain_s
         while self._live and loop.time() < deadline:
             for association in self.connections:

@@ -50,6 +50,7 @@ class Exchange:
         self.message_id = message_id
         self.context = context
         self.since: float | None = None
+        self.abandoned = False
         self._asking = asking
         self._responses: collections.deque[Response] = collections.deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -83,6 +84,9 @@ class Exchange:
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter
+            except asyncio.CancelledError:  # nobody waits any more; a late answer does no harm
+                self.since, self.abandoned = None, True
+                raise
             finally:
                 self._waiter = None
         return self._responses.popleft()
@@ -111,6 +115,8 @@ class Asking:
     def __init__(self) -> None:
         self.exchanges: dict[int, Exchange] = {}
         self._next_message = 0
+        self._turn = asyncio.Lock()  # held while a message is on its way in several writes
+        self._held: list[bytes] = []  # whole messages that wait for its end
 
     @property
     def over(self) -> bool:
@@ -156,10 +162,17 @@ class Asking:
         if error is not None:
             raise error
 
+    def send_whole(self, message: bytes) -> None:
+        """Send a whole message, after the one that is on its way: fragments of two are never mixed (PS3.7 6.3.1)."""
+        if self._turn.locked():
+            self._held.append(message)
+        else:
+            self.connection.write(message)
+
     async def send_command(self, context: Context, command: bytes) -> None:
         """Send a command set alone."""
         self._check()
-        self.connection.write(self.machine.message(context.id, command))
+        self.send_whole(self.machine.message(context.id, command))
         if self.connection.write_paused:
             await self.connection.drained()
 
@@ -190,17 +203,17 @@ class Asking:
         command = dimse.encode_request(field, message_id, has_data=data is not None, priority=priority, **elements)
         exchange = Exchange(self, message_id, context)
         self.exchanges[message_id] = exchange
-        unfinished = True
+        unfinished = False
         try:
-            if data is None or (isinstance(data, (bytes, bytearray, memoryview)) and len(data) <= _SMALL):
-                whole = None if data is None else memoryview(data)
-                self.connection.write(self.machine.message(context.id, command, whole))
-            elif isinstance(data, bytes) and len(data) <= _AT_ONCE:
-                self.connection.write_parts(self.machine.message_parts(context.id, command, data))
-            else:
-                self.connection.write(self.machine.message(context.id, command))
-                await self._send_data(context.id, data)
-            unfinished = False
+            await self._turn.acquire()
+            try:
+                self._check()
+                unfinished = True
+                await self._send(context, command, data)
+                unfinished = False
+            finally:
+                self._turn.release()
+                self._send_held(unless=unfinished)
             if self.connection.write_paused:
                 await self.connection.drained()
             self._check()
@@ -212,6 +225,22 @@ class Asking:
         exchange.since = self.connection.loop.time()
         self.connection.hurry(self.connection.timeouts.response)
         return exchange
+
+    def _send_held(self, unless: bool) -> None:
+        held, self._held = self._held, []
+        if not unless and not self.over:
+            for message in held:
+                self.connection.write(message)
+
+    async def _send(self, context: Context, command: bytes, data: DataSet | None) -> None:
+        if data is None or (isinstance(data, (bytes, bytearray, memoryview)) and len(data) <= _SMALL):
+            whole = None if data is None else memoryview(data)
+            self.connection.write(self.machine.message(context.id, command, whole))
+        elif isinstance(data, bytes) and len(data) <= _AT_ONCE:
+            self.connection.write_parts(self.machine.message_parts(context.id, command, data))
+        else:
+            self.connection.write(self.machine.message(context.id, command))
+            await self._send_data(context.id, data)
 
     def _message_id(self) -> int:
         while True:
