@@ -122,8 +122,11 @@ def read_csv(text: str, store: Store, now: datetime) -> Iterator[Line]:
     BadRequest
         When the first line does not name columns that are known.
     """
-    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")), skipinitialspace=True)
-    names = [name.strip().lower().replace(" ", "_") for name in reader.fieldnames or ()]
+    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff"), newline=""), skipinitialspace=True)
+    try:
+        names = [name.strip().lower().replace(" ", "_") for name in reader.fieldnames or ()]
+    except csv.Error as error:
+        raise BadRequest(f"this is no CSV file: {error}") from None
     unknown = [name for name in names if name not in COLUMNS]
     if "name" not in names or unknown:
         what = f"does not know {', '.join(safe(name, 30) for name in unknown)}" if unknown else "has no column name"

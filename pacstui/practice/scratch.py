@@ -106,12 +106,16 @@ class Scratch:
         return process
 
     def end(self, process: subprocess.Popen[bytes], grace_s: float) -> int:
-        """End a process, by force after ``grace_s`` seconds; return its exit code, negative for a signal."""
+        """End a process, by force after ``grace_s`` seconds; return its exit code, negative for a signal.
+
+        One that follows its standard input ends with that: a signal would meet it when it heeds none any more.
+        """
         if process.poll() is None:
             if process.stdin is not None:
                 with contextlib.suppress(OSError):
                     process.stdin.close()
-            process.terminate()
+            else:
+                process.terminate()
             try:
                 process.wait(grace_s)
             except subprocess.TimeoutExpired:
