@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 from pacstui.accounts import drafts
-from pacstui.accounts.caller import CURRENT
 from pacstui.accounts.roles import MANAGE, Role
 from pacstui.accounts.rules import Rules
 from pacstui.accounts.store import PERSON, Account, difference
@@ -62,7 +61,7 @@ class Bulk:
         )
         for account in after:
             if account.disabled:
-                self._rules.gate.end(lambda each, name=account.name: each.account == name, CURRENT.get().name)  # type: ignore[misc]
+                self._rules.gate.end(lambda each, name=account.name: each.account == name)  # type: ignore[misc]
         return replace(plan, secrets=tuple(secrets))
 
     def _plan(self, text: str) -> tuple[ImportPlan, list[drafts.Line]]:

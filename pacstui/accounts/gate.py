@@ -169,14 +169,18 @@ class Gate:
         while len(self._ended) > _SESSIONS:
             del self._ended[next(iter(self._ended))]
 
-    def end(self, which: Callable[[Session], bool], by: str) -> int:
-        """End sessions; return how many."""
+    def end(self, which: Callable[[Session], bool], by: str = "") -> int:
+        """End sessions; return how many.
+
+        With ``by``, who ended them, processes of OS users stay out for good; else only for as long as their account is.
+        """
         over = [each for each in (*self._by_token.values(), *self._by_process.values()) if which(each)]
         self._by_token = {key: each for key, each in self._by_token.items() if each not in over}
         for key, each in list(self._by_process.items()):
             if each in over:
                 del self._by_process[key]
-                self._ended[key] = by
+                if by:
+                    self._ended[key] = by
         return len(over)
 
     def row(self, session: Session) -> SessionRow:

@@ -163,7 +163,7 @@ class AccountsRoom:
         self._rules.somebody_manages([after])
         await self._store.update(account, **difference(account, after))
         if after.os_user != account.os_user:
-            self._gate.end(lambda each: each.account == account.name and each.how == "OS user", CURRENT.get().name)
+            self._gate.end(lambda each: each.account == account.name and each.how == "OS user")
         self.changed()
         return self._rules.row(self._store.get(name))
 
@@ -173,7 +173,7 @@ class AccountsRoom:
         after, secret = await self._rules.with_secret(account)
         await self._store.update(account, **difference(account, after))
         self._gate.lockout.unlock(account.name)
-        self._gate.end(lambda each: each.account == account.name and each.how == "password", CURRENT.get().name)
+        self._gate.end(lambda each: each.account == account.name and each.how == "password")
         self.changed()
         return secret
 
@@ -183,7 +183,7 @@ class AccountsRoom:
         after = replace(account, disabled=1)
         self._rules.somebody_manages([after])
         await self._store.update(account, disabled=1)
-        self._gate.end(lambda each: each.account == account.name, CURRENT.get().name)
+        self._gate.end(lambda each: each.account == account.name)
         self.changed()
 
     async def enable(self, name: str) -> None:
@@ -203,7 +203,7 @@ class AccountsRoom:
         self._rules.may_touch(account)
         self._rules.somebody_manages([replace(account, disabled=1)])
         await self._store.remove(account)
-        self._gate.end(lambda each: each.account == account.name, CURRENT.get().name)
+        self._gate.end(lambda each: each.account == account.name)
         self.changed()
 
     async def end_session(self, id: int) -> None:

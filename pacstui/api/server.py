@@ -83,7 +83,10 @@ class ControlServer:
         app.router.add_post("/v1/import", self._serve_import)
         app.router.add_get("/v1/stream", self._serve_stream)
         app.router.add_post("/v1/{noun}/{method}", self._serve_call)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handle_signals=False)
+        # What is no HTTP is answered and closed; a traceback a time would let anybody fill the log.
+        quiet = logging.getLogger("pacstui.api.http")
+        quiet.setLevel(logging.CRITICAL)
+        self._runner = web.AppRunner(app, access_log=None, logger=quiet, shutdown_timeout=1.0, handle_signals=False)
         await self._runner.setup()
         server = self._runner.server
         assert server is not None
