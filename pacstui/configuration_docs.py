@@ -31,6 +31,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "host": "ct1.example.org",
         "port": 104,
         "tls": False,
+        "allow": ["echo", "store", "find", "move", "get", "worklist", "commitment"],
         "notes": "room 2.14, service: extension 4711",
     },
     "routes": {"name": "everything to the workstation", "to": ["WS1"]},

@@ -78,6 +78,19 @@ class AssociationRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceRefused(Event):
+    """A caller was let in, but may not use a service: its presentation context was refused (result 1).
+
+    ``text`` names the rule, ``hint`` what changes it.
+    """
+
+    calling: str
+    service: str
+    text: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceStored(Event):
     """An instance is durable and indexed; success may be sent. ``new`` is false for an identical repeat."""
 

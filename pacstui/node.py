@@ -33,7 +33,7 @@ from pacstui.dicom.ul.effects import Limits
 from pacstui.equipment.book import PeerBook, address_of
 from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
-from pacstui.events import NodeStarted, NodeStopping
+from pacstui.events import NodeStarted, NodeStopping, ServiceRefused
 from pacstui.index import attributes, more
 from pacstui.monitor.archive import ArchiveRoom, StudiesRoom
 from pacstui.monitor.arriving import Arriving
@@ -46,6 +46,7 @@ from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom, QueueRoom
 from pacstui.places import claim
 from pacstui.services.commitment import CommitmentService
 from pacstui.services.commitment_scu import CommitmentAsker
+from pacstui.services.identity import IdentityCheck
 from pacstui.services.policy import Admission
 from pacstui.services.query import QueryService
 from pacstui.services.remote import RemoteRoom
@@ -67,7 +68,7 @@ _AT_ONCE = {
     ("dicom", key)
     for key in (
         "ae_title", "aliases", "check_called_ae", "unknown_callers", "check_peer_host", "max_associations",
-        "max_associations_per_host", "unknown_sop_classes",
+        "max_associations_per_host", "unknown_sop_classes", "unknown_allow", "identity",
     )
 }  # fmt: skip
 """Settings that a reload changes; peers are another. The console's own are read by each console."""
@@ -176,6 +177,10 @@ class Node:
         gate = await self._open_accounts(archive.db)
 
         self._admission = admission = Admission(settings.dicom, book, settings.query)
+        admission.not_allowed = lambda calling, service, text, hint: bus.publish(
+            ServiceRefused(clock.now(), calling, service, text, hint)
+        )
+        admission.check_identity = IdentityCheck(gate.service, clock, lambda: self._settings.dicom.identity)
         self._ledger = ledger = Ledger(
             bus, clock, book, throughput, arriving, settings.dicom.max_associations, admission.entered, admission.left
         )

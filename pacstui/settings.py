@@ -86,6 +86,11 @@ class NodeSettings(Section):
     """Seconds that running associations get to finish when the node is stopped, before they are aborted."""
 
 
+Service = Literal["echo", "store", "find", "move", "get", "worklist", "commitment"]
+SERVICES: tuple[Service, ...] = ("echo", "store", "find", "move", "get", "worklist", "commitment")
+"""What a caller may be allowed to ask for."""
+
+
 class DicomSettings(Section):
     """The DICOM listener."""
 
@@ -106,6 +111,13 @@ class DicomSettings(Section):
 
     unknown_callers: Literal["loopback", "all", "none"] = "loopback"
     """Who may associate without being a peer: programs on this machine, anybody, or nobody."""
+
+    unknown_allow: tuple[Service, ...] = SERVICES
+    """What callers may do that are no peer and are let in all the same."""
+
+    identity: Literal["ignore", "check", "require"] = "ignore"
+    """User identity of callers (PS3.7 D.3.3.7): not looked at; if one is given it must be name and passcode of a
+    service account (pacstui accounts create --kind service); or every caller must give one."""
 
     check_peer_host: bool = True
     """Refuse a known peer's AE title when it calls from another address than the one of that peer. Calls from this
@@ -287,6 +299,9 @@ class PeerSettings(Section):
 
     tls: bool = False
     """Call it over TLS; see [tls]."""
+
+    allow: tuple[Service, ...] = SERVICES
+    """What it may ask this node for."""
 
     notes: Annotated[str, StringConstraints(max_length=500)] = ""
     """Room, contact, serial number: whatever helps the one who looks it up at night."""

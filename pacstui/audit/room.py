@@ -101,6 +101,7 @@ class AuditRoom:
         self._recent = Recent(clock)
         self.server: Callable[[], tuple[str, int, str]] = lambda: ("", 0, "")
         bus.subscribe(events.AssociationRefused, self._refused)
+        bus.subscribe(events.ServiceRefused, self._service_refused)
         bus.subscribe(events.NodeStarted, self._started)
         bus.subscribe(events.NodeStopping, self._stopping)
 
@@ -140,6 +141,12 @@ class AuditRoom:
             self.trail.note(
                 "association refused", "denied", event.calling or "(no AE title)", how="DICOM", origin=event.address,
                 target=event.called, detail=event.text,
+            )
+
+    def _service_refused(self, event: events.ServiceRefused) -> None:
+        if self._recent.is_new((event.calling, event.text), _REFUSED_S):
+            self.trail.note(
+                "association refused", "denied", event.calling, how="DICOM", target=event.service, detail=event.text
             )
 
     def _started(self, event: events.NodeStarted) -> None:

@@ -11,10 +11,11 @@ from pacstui.cli.out import moment, table
 
 def _list(rows: list[dict[str, Any]]) -> list[str]:
     return table(
-        ["name", "AE title", "address", "last call", "stored", "echo", "notes"],
+        ["name", "AE title", "address", "last call", "stored", "echo", "may", "notes"],
         (
             [r["name"], r["ae_title"], f"{r['host']}:{r['port']}", moment(r["seen"]), f"{r['stored']:,}",
-             r["echo"] if r["echo"] != "ok" else f"ok, {r['echo_ms']:.0f} ms", r["notes"]]
+             r["echo"] if r["echo"] != "ok" else f"ok, {r['echo_ms']:.0f} ms",
+             ", ".join(r["allow"]) or "all", r["notes"]]
             for r in rows
         ),
         empty="no peers; add one to the configuration as a [[peers]] table with name, ae_title, host and port",

@@ -11,7 +11,10 @@ from pacstui.contract.action import action
 
 @dataclass(frozen=True, slots=True)
 class PeerRow:
-    """One known peer. ``seen`` is when it last called us; ``echo`` is ok, failed or never; times in milliseconds."""
+    """One known peer. ``seen`` is when it last called us; ``echo`` is ok, failed or never; times in milliseconds.
+
+    ``allow`` is what it may ask for, empty for everything.
+    """
 
     name: str
     ae_title: str
@@ -24,6 +27,7 @@ class PeerRow:
     echo_at: datetime | None
     echo_ms: float
     echo_detail: str
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from datetime import datetime
 from pacstui import events
 from pacstui.bus import Bus
 from pacstui.contract.peers import PeerRow
-from pacstui.settings import PeerSettings
+from pacstui.settings import SERVICES, PeerSettings
 
 
 @dataclass(slots=True)
@@ -133,6 +133,7 @@ class PeerBook:
                     seen.echo_at,
                     seen.echo_ms,
                     seen.echo_detail,
+                    () if set(peer.allow) == set(SERVICES) else peer.allow,
                 )
             )
         return tuple(rows)

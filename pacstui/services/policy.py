@@ -16,20 +16,25 @@ from pacstui.settings import DicomSettings, QuerySettings, is_loopback
 from pacstui.text import safe
 
 _PRIVATE_DOTS = 5
-_ACCEPTED, _ABSTRACT_SYNTAX, _TRANSFER_SYNTAXES = 0, 3, 4
+_ACCEPTED, _USER_REJECTION, _ABSTRACT_SYNTAX, _TRANSFER_SYNTAXES = 0, 1, 3, 4
+
+Check = Callable[[UserIdentity | None, AssociateRequest, str], Refusal | None]
+"""Judges who a caller says to be: identity, request, address."""
 
 
 class Admission:
     """The node's policy: AE titles, addresses, limits, and the contexts that it takes.
 
-    ``check_identity`` is the one place where a user identity (PS3.7 D.3.3.7) is judged; none given means anybody.
+    ``check_identity`` is the one place where a user identity (PS3.7 D.3.3.7) is judged, or that none is given.
+    ``not_allowed`` is told of a service that a caller may not use: who, which, the rule and what changes it.
     """
 
     def __init__(self, settings: DicomSettings, book: PeerBook, query: QuerySettings | None = None) -> None:
         self._book = book
         self._open: Counter[str] = Counter()
         self.active: Callable[[], int] = self._open.total
-        self.check_identity: Callable[[UserIdentity, AssociateRequest], Refusal | None] = lambda identity, rq: None
+        self.check_identity: Check = lambda identity, rq, address: None
+        self.not_allowed: Callable[[str, str, str, str], None] = lambda calling, service, text, hint: None
         self.replace(settings, query or QuerySettings())
 
     def replace(self, settings: DicomSettings, query: QuerySettings) -> None:
@@ -73,6 +78,11 @@ class Admission:
                 1, 1, 7, f'calls "{called}", we are "{ours}"',
                 told + (" (capitals matter)" if close else f', or add "{called}" to [dicom] aliases here'),
             )
+        refusal = self._known(rq, host)
+        return refusal if refusal is not None else self.check_identity(rq.user.identity, rq, host)
+
+    def _known(self, rq: AssociateRequest, host: str) -> Refusal | None:
+        calling = safe(rq.calling)
         peers = self._book.titled(rq.calling)
         loopback = is_loopback(host)
         if peers:
@@ -94,7 +104,38 @@ class Admission:
         )
 
     def accepts(self, abstract_syntax: str, transfer_syntaxes: Sequence[str], rq: AssociateRequest) -> tuple[int, str]:
-        """Take our own services and all that is stored, in the first transfer syntax that is known."""
+        """Take our own services and all that is stored, in the first transfer syntax that is known; where the caller
+        may use the service."""
+        result, syntax = self._takes(abstract_syntax, transfer_syntaxes)
+        if result == _ACCEPTED and not self._may(abstract_syntax, rq):
+            return _USER_REJECTION, ""
+        return result, syntax
+
+    def _may(self, abstract_syntax: str, rq: AssociateRequest) -> bool:
+        service = service_of(abstract_syntax)
+        allowed, rule, remedy = self._allowed(rq.calling)
+        if service in allowed:
+            return True
+        as_scp = any(role.sop_class == abstract_syntax and role.scp for role in rq.user.roles)
+        if as_scp and (service == "commitment" or (service == "store" and "get" in allowed)):
+            return True  # to be told, and to be given what it gets
+        who = safe(rq.calling)
+        self.not_allowed(rq.calling, service, f"{who} may not {_DOES[service]}: {rule} has no {service}", remedy)
+        return False
+
+    def _allowed(self, calling: str) -> tuple[frozenset[str], str, str]:
+        """Return what a caller may do, the rule that says so, and what changes it."""
+        peers = self._book.titled(calling)
+        if not peers:
+            return (
+                frozenset(self._settings.unknown_allow), "[dicom] unknown_allow",
+                f'make "{safe(calling)}" a peer, or add the service there',
+            )
+        name = safe(peers[0].name)
+        services = frozenset(service for peer in peers for service in peer.allow)
+        return services, f"allow of peer {name}", f"add the service to [[peers]] {name} allow if it should"
+
+    def _takes(self, abstract_syntax: str, transfer_syntaxes: Sequence[str]) -> tuple[int, str]:
         if abstract_syntax in _OWN or abstract_syntax in models.MODELS:
             wanted = next((ts for ts in transfer_syntaxes if ts in _PLAIN), "")
             return (_ACCEPTED, wanted) if wanted else (_TRANSFER_SYNTAXES, "")
@@ -116,7 +157,7 @@ class Admission:
 
     def roles(self, sop_class: str, scu: bool, scp: bool, rq: AssociateRequest) -> tuple[bool, bool]:
         """The caller may be SCU; and SCP of storage, for a C-GET (PS3.4 C.5.3), and of commitment, to report."""
-        return scu, scp and (
+        return scu and service_of(sop_class) in self._allowed(rq.calling)[0], scp and (
             sop_class == COMMITMENT or uids.is_storage(sop_class) or self._takes_unknown(sop_class)
         )
 
@@ -127,9 +168,26 @@ class Admission:
         return None
 
     def identity(self, identity: UserIdentity, rq: AssociateRequest) -> Refusal | None:
-        return self.check_identity(identity, rq)
+        return None  # judged with the address, in `authorise`
 
 
+def service_of(abstract_syntax: str) -> str:
+    """Return the service that a SOP class belongs to, one of ``settings.SERVICES``."""
+    if abstract_syntax == uids.VERIFICATION:
+        return "echo"
+    if abstract_syntax == COMMITMENT:
+        return "commitment"
+    if abstract_syntax in models.FIND:
+        return "find"
+    if abstract_syntax in models.MOVE:
+        return "move"
+    return "get" if abstract_syntax in models.MODELS else "store"
+
+
+_DOES = {
+    "echo": "echo", "store": "store", "find": "query", "move": "retrieve by C-MOVE", "get": "retrieve by C-GET",
+    "worklist": "ask for the worklist", "commitment": "ask for storage commitment",
+}  # fmt: skip
 _OWN = frozenset((uids.VERIFICATION, COMMITMENT))
 _PLAIN = frozenset((uids.IMPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_BIG_ENDIAN,
                     uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN))

@@ -17,9 +17,13 @@ from pydantic import BaseModel
 
 from pacstui.archive import Archive
 from pacstui.archive.importer import import_paths
+from pacstui.bus import Bus
 from pacstui.cli import checks
 from pacstui.cli.doors import root
 from pacstui.dicom import uids
+from pacstui.dicom.ul.items import UserInformation
+from pacstui.dicom.ul.pdu import AssociateRequest
+from pacstui.equipment.book import PeerBook
 from pacstui.services.policy import Admission
 from pacstui.settings import DicomSettings, Settings
 
@@ -131,10 +135,10 @@ def test_the_doctor_refers_to_a_heading_that_is_there() -> None:
 def test_conformance_lists_the_transfer_syntaxes_that_are_taken() -> None:
     text = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| .* \| (1\.2\.840\.10008\.1\.2\S*|1\.2\.840\.10008\.1\.20) \|$", text, re.MULTILINE))
-    policy: Any = Admission.__new__(Admission)
-    policy._settings = DicomSettings()
+    policy: Any = Admission(DicomSettings(), PeerBook([], Bus()))
+    caller = AssociateRequest("PACSTUI", "CT1", (), UserInformation())
     ct = "1.2.840.10008.5.1.4.1.1.2"
-    taken = {syntax for syntax in uids.TRANSFER_SYNTAXES if policy.accepts(ct, [syntax], None) == (0, syntax)}
+    taken = {syntax for syntax in uids.TRANSFER_SYNTAXES if policy.accepts(ct, [syntax], caller) == (0, syntax)}
     assert listed == taken
     assert f"Storage: {len(uids.STORAGE_CLASSES)} SOP classes" in text
     assert uids.IMPLEMENTATION_CLASS_UID in text

@@ -115,9 +115,14 @@ def test_unknown_classes_are_refused_where_the_setting_says_so() -> None:
 
 def test_a_user_identity_goes_through_the_one_check() -> None:
     admission = _admission()
-    who = UserIdentity(2, True, b"op1", b"secret")
-    assert admission.identity(who, _request()) is None
-    admission.check_identity = lambda identity, rq: Refusal(1, 1, 1, f"no account {identity.primary.decode()}", "")
-    refusal = admission.identity(who, _request())
+    who = AssociateRequest("RADNODE1", "CT1", (), UserInformation(identity=UserIdentity(2, True, b"op1", b"secret")))
+    assert admission.authorise(who, HERE) is None
+    seen = []
+    admission.check_identity = lambda identity, rq, address: seen.append((identity, address))  # type: ignore[func-returns-value]
+    assert admission.authorise(who, HERE) is None
+    assert admission.authorise(_request(), HERE) is None
+    assert seen == [(who.user.identity, "127.0.0.1"), (None, "127.0.0.1")]
+    admission.check_identity = lambda identity, rq, address: Refusal(1, 1, 1, "no account op1", "")
+    refusal = admission.authorise(who, HERE)
     assert refusal is not None
     assert refusal.text == "no account op1"

@@ -16,7 +16,7 @@ from pacstui.dicom.net.errors import AssociationEnded
 from pacstui.dicom.net.outgoing import Asking, Exchange, Response
 from pacstui.dicom.net.request import Counters, Request
 from pacstui.dicom.net.service import Careful, Observer, ServiceFor, Sink, StatusSink
-from pacstui.dicom.ul.effects import Fragment
+from pacstui.dicom.ul.effects import Fragment, Role
 from pacstui.dicom.ul.faults import ProtocolFault, invalid
 from pacstui.dicom.ul.negotiation import Context
 
@@ -38,6 +38,11 @@ _DOING: Final[dict[int, str]] = {
     Field.C_MOVE: "moves",
     Field.C_GET: "gets",
 }
+
+
+_BY_SCU: Final = frozenset(
+    (Field.C_ECHO, Field.C_STORE, Field.C_FIND, Field.C_MOVE, Field.C_GET, Field.N_ACTION, Field.N_CREATE, Field.N_SET)
+)
 
 
 class Answering(Asking):
@@ -162,6 +167,8 @@ class Answering(Asking):
 
     def _sink_for(self, request: Request) -> Sink:
         find, command, abstract_syntax = self._service_for, request.command, request.context.abstract_syntax
+        if not request.context.scu and command.field in _BY_SCU and request.association.role is Role.ACCEPTOR:
+            return StatusSink(request, Status.NOT_AUTHORISED, "the role of SCU was not agreed on")
         try:
             service = find(abstract_syntax, command.field) if find is not None else None
             if service is not None:
