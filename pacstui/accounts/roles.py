@@ -13,6 +13,8 @@ ADMINISTRATOR = "administrator"
 MANAGE = "accounts.manage"
 """Who holds it can give others what they hold themselves."""
 _WATCH = ("*.view", f"!{PATIENTS}", "!accounts.view", "!audit.view")
+_GRAVE = ("!*.purge", "!*.restore", "!*.delete")
+"""What destroys or replaces is not given by being declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ BUILT_IN: dict[str, Role] = {
         Role("viewer", "Sees how the node does; no patients", _WATCH, True),
         Role(
             "operator", "Keeps the node going: echoes, aborts, jobs, backups; no patients",
-            (*_WATCH, "peers.*", "associations.*", "commitments.*", "queue.*", "jobs.*", "backups.*", "storage.*"),
+            (*_WATCH, "peers.*", "associations.*", "commitments.*", "queue.*", "jobs.*", "backups.*", "storage.*",
+             *_GRAVE),
             True,
         ),
         Role(

@@ -176,6 +176,11 @@ class ControlServer:
             if action.audited:
                 await self._audit.acted(caller, action.name, target, patient, fault)
             raise
+        except BaseException:  # a fault of ours, or the caller or the node went away in the middle of it
+            if action.audited:
+                unfinished = errors.PacsError("it did not come to its end")
+                self._audit.noted(caller, action.name, target, patient, unfinished)
+            raise
         if action.audited:
             await self._audit.acted(caller, action.name, target, patient)
             self._bus.publish(OperatorActed(self._clock.now(), caller.name, action.name, target))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import sqlite3
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 
 from pacstui import events
 from pacstui.audit import chain
-from pacstui.audit.trail import Trail, micro
+from pacstui.audit.trail import PATIENCE_S, Trail, micro
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.audit import AuditPage, AuditRow, AuditState, Verdict
@@ -129,9 +130,15 @@ class AuditRoom:
         self, caller: Caller, action: str, target: str, patient: str = "", fault: PacsError | None = None
     ) -> None:
         """Write down that a person did something, or tried to."""
+        await asyncio.wait([self.noted(caller, action, target, patient, fault)], timeout=PATIENCE_S)
+
+    def noted(
+        self, caller: Caller, action: str, target: str, patient: str = "", fault: PacsError | None = None
+    ) -> asyncio.Future[None]:
+        """Put on its way that a person did something, or tried to."""
         kind = _KINDS.get(action.partition(".")[2], "action")
         outcome = "ok" if fault is None else "denied" if isinstance(fault, Denied) else "failed"
-        await self.trail.record(
+        return self.trail.note(
             kind, outcome, caller.name, how=caller.how, origin=caller.origin, action=action, target=target,
             patient=patient, detail=fault.message if fault is not None else "",
         )

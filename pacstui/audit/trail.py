@@ -30,7 +30,7 @@ KEY, HEAD = "audit.key", "audit.head"
 _WAITING = 1000
 _AT_ONCE = 500
 _RETRY_S = 2.0
-_PATIENCE_S = 3.0
+PATIENCE_S = 3.0
 _INSERT = f"INSERT INTO audit ({chain.COLUMNS}, mac) VALUES ({', '.join('?' * 12)})"  # noqa: S608
 
 
@@ -144,7 +144,7 @@ class Trail:
 
     async def record(self, kind: str, outcome: str, who: str, **more: str) -> None:
         """Write an entry; return when it is durable, or after a while if the disk does not take it now."""
-        await asyncio.wait([self.note(kind, outcome, who, **more)], timeout=_PATIENCE_S)
+        await asyncio.wait([self.note(kind, outcome, who, **more)], timeout=PATIENCE_S)
 
     async def _write(self) -> None:
         while True:

@@ -31,8 +31,8 @@ CHARSET: Final = 0x00080005
 TEXT_VRS: Final = _vrs("LO LT PN SH ST UC UT")
 """VRs that Specific Character Set applies to (PS3.5 6.1.2.2)."""
 
-_LONG: Final = _vrs("OB OD OF OL OV OW SQ SV UC UN UR UT UV")
-_KNOWN: Final = _LONG | _vrs("AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US")
+LONG_VRS: Final = _vrs("OB OD OF OL OV OW SQ SV UC UN UR UT UV")
+_KNOWN: Final = LONG_VRS | _vrs("AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US")
 _BLANK: Final = _vrs("AE AS CS DA DS DT IS LO LT PN SH ST TM UC UR UT")
 _UNDEFINED: Final = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -189,7 +189,7 @@ class _Reader:
                 if letters in _KNOWN:
                     vr = letters
                     length = self.order.explicit.unpack_from(self.data, at)[3]
-                    if vr in _LONG:
+                    if vr in LONG_VRS:
                         if start + 4 > end:
                             raise DataSetError(f"the data set ends inside the head of ({group:04X},{number:04X})")
                         length = self.order.u32.unpack_from(self.data, start)[0]
@@ -296,7 +296,7 @@ def _write(data_set: DataSet, order: _Order, explicit: bool, out: list[bytes]) -
             size += 1
         if not explicit:
             out.append(order.implicit.pack(tag >> 16, tag & 0xFFFF, size))
-        elif vr in _LONG:
+        elif vr in LONG_VRS:
             out.append(order.explicit.pack(tag >> 16, tag & 0xFFFF, vr.encode("ascii"), 0) + order.u32.pack(size))
         elif size > 0xFFFF:
             out.append(order.explicit.pack(tag >> 16, tag & 0xFFFF, b"UN", 0) + order.u32.pack(size))  # PS3.5 6.2.2

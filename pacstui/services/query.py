@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from struct import Struct
-from typing import Final
+from typing import Final, Literal
 
 from pacstui.db import Database
 from pacstui.dicom import charset, dataset
@@ -70,7 +70,7 @@ def understand(request: Request, identifier: DataSet, fuzzy: bool) -> Asked:
         attribute = known.get(tag)
         if attribute is not None:
             wanted.add(tag)
-            keys[tag] = match_of(attribute.vr, _key_text(identifier, attribute))
+            keys[tag] = match_of(attribute.vr, _key_text(identifier, attribute, request.context.transfer_syntax))
         elif tag not in _OURS:
             unsupported.append(tag)
     query = Query(level, keys, tuple(sorted(wanted)), bool(options[COMBINED]), bool(options[FUZZY]))
@@ -78,10 +78,11 @@ def understand(request: Request, identifier: DataSet, fuzzy: bool) -> Asked:
     return Asked(query, identifier.terms, tuple(unsupported), extra)
 
 
-def _key_text(identifier: DataSet, attribute: Attribute) -> str:
+def _key_text(identifier: DataSet, attribute: Attribute, transfer_syntax: str) -> str:
     element = identifier[attribute.tag]
     if attribute.vr == "US" and element.vr in ("US", "SS", "UN"):
-        return str(int.from_bytes(element.value[:2], "little")) if len(element.value) >= 2 else ""
+        order: Literal["big", "little"] = "big" if transfer_syntax == dataset.BIG_ENDIAN else "little"
+        return str(int.from_bytes(element.value[:2], order)) if len(element.value) >= 2 else ""
     return identifier.text(attribute.tag)
 
 
@@ -101,16 +102,21 @@ _Head = tuple[int, Attribute | None, bytes, int, Struct]
 class Answers:
     """Writes the identifiers of pending responses; the elements that are the same in all are written once."""
 
-    def __init__(self, asked: Asked, ae_title: str, transfer_syntax: str) -> None:
+    def __init__(
+        self, asked: Asked, ae_title: str, transfer_syntax: str, known: Mapping[int, Attribute] | None = None
+    ) -> None:
         self._asked = asked
         self._syntax = transfer_syntax
-        known = ATTRIBUTES[asked.query.level]
+        known = known or ATTRIBUTES[asked.query.level]
         self._columns = [known[tag] for tag in asked.query.wanted]
         self._fixed = DataSet()
         self._fixed.put(LEVEL, asked.query.level, "CS")
         for tag in asked.extra:
             self._fixed.put(tag, ae_title if tag == _RETRIEVE_AE else "ONLINE", "AE" if tag == _RETRIEVE_AE else "CS")
-        self._heads = self._plain_heads() if transfer_syntax in (dataset.IMPLICIT, dataset.EXPLICIT) else None
+        short = transfer_syntax == dataset.IMPLICIT or (
+            transfer_syntax == dataset.EXPLICIT and all(each.vr not in dataset.LONG_VRS for each in self._columns)
+        )
+        self._heads = self._plain_heads() if short else None
 
     def _plain_heads(self) -> list[_Head]:
         """Return tag, attribute, and how an element begins, in ascending order; with the fixed ones whole."""

@@ -148,7 +148,7 @@ async def test_entries_wait_for_a_disk_that_is_full_and_keep_their_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pacstui.audit.trail._RETRY_S", 0.0)
-    monkeypatch.setattr("pacstui.audit.trail._PATIENCE_S", 0.01)
+    monkeypatch.setattr("pacstui.audit.trail.PATIENCE_S", 0.01)
     async with opened(tmp_path) as doors:
         write_it = doors.database.write
         full = asyncio.Event()

@@ -136,7 +136,8 @@ def test_who_a_caller_says_to_be_is_judged_as_the_setting_says(tmp_path: Path, m
         assert right is not None
         assert right.acceptor.user_identity is not None  # a response, because it was asked for
         assert (identified(node, "", "") is not None) == (mode != "require")
-        for name, passcode, kind in (("scanner", "wrong", 2), ("nobody", code, 2), ("root", "x", 2), ("scanner", "", 1)):
+        wrong = (("scanner", "wrong", 2), ("nobody", code, 2), ("root", "x", 2), ("scanner", "", 1))
+        for name, passcode, kind in wrong:
             assert (identified(node, name, passcode, kind) is not None) == (mode == "ignore"), name
         if mode != "ignore":
             told = " ".join(row["text"] for row in node.call("feed", "list"))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
 from pynetdicom import AE
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
@@ -21,7 +24,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from pacstui.db import Database
 from pacstui.dicom import dataset
-from pacstui.services.query import QueryService
+from pacstui.index.attributes import ATTRIBUTES
+from pacstui.index.find import Query
+from pacstui.services.query import Answers, Asked, QueryService
 from tests.archive.objects import EXPLICIT, Object
 from tests.index.test_find import fill
 from tests.running import NodeProcess, running_node
@@ -131,15 +136,28 @@ def test_a_study_with_everything_that_is_supported(node: NodeProcess, syntax: st
     assert (answer.InstitutionName, answer.PatientSex) == ("", "")
 
 
-def test_images_and_numbers(node: NodeProcess) -> None:
-    with asking(node.port) as caller:
+@pytest.mark.parametrize("syntax", [EXPLICIT, "1.2.840.10008.1.2.2"], ids=["little endian", "big endian"])
+def test_images_and_numbers(node: NodeProcess, syntax: str) -> None:
+    with asking(node.port, syntax=syntax) as caller:
         identifier = ask(level="IMAGE", StudyInstanceUID=FIRST.study, SeriesInstanceUID=FIRST.series,
                          InstanceNumber="2", Rows=None, SOPInstanceUID="", AvailableTransferSyntaxUID="")  # fmt: skip
         (answer,), _, _ = caller.find(identifier)
         assert (answer.SOPInstanceUID, answer.InstanceNumber, answer.Rows) == (SECOND.sop, 2, 16)
         assert answer.AvailableTransferSyntaxUID == EXPLICIT
+        identifier.Rows = 16
+        assert len(caller.find(identifier)[0]) == 1
         identifier.Rows = 17
         assert caller.find(identifier)[0] == []
+
+
+def test_long_texts_can_be_read_in_explicit_vr() -> None:
+    query = Query("STUDY", {}, (0x0020000D, 0x00081190), False, False)  # Retrieve URL has VR UR
+    known = {0x0020000D: ATTRIBUTES["STUDY"][0x0020000D], 0x00081190: replace(ATTRIBUTES["STUDY"][0x00081030],
+             tag=0x00081190, vr="UR")}  # fmt: skip
+    answers = Answers(Asked(query, "", (), ()), "PACS", EXPLICIT, known)
+    written = answers.encode(["1.2.3", "http://x"])
+    found = dcmread(DicomBytesIO(written), force=True)
+    assert (found.StudyInstanceUID, found.RetrieveURL) == ("1.2.3", "http://x")
 
 
 @pytest.mark.parametrize(
