@@ -22,6 +22,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from pacstui.api.client import ApiClient
+from pacstui.contract.accounts import Me
 from pacstui.contract.overview import View
 from screens.app import ConsoleApp
 from screens.theme import GROUND
@@ -198,6 +199,15 @@ def draw(strips: Sequence[Strip], size: tuple[int, int], title: str, description
 
 class Client(ApiClient):
     """A console's client that does not say which account made the picture."""
+
+    def __init__(self, socket_path: Path) -> None:
+        super().__init__(socket_path)
+        known = self.accounts.me
+
+        async def me() -> Me:
+            return replace(await known(), account="admin", os_user="pacs")
+
+        self.accounts.me = me  # type: ignore[method-assign]
 
     async def stream(self, interval: float = 1.0) -> AsyncIterator[View]:
         async for view in super().stream(interval):

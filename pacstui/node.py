@@ -12,7 +12,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from pacstui import __version__, logs
+from pacstui.accounts.caller import CURRENT
 from pacstui.accounts.gate import Gate
 from pacstui.accounts.passwords import Passwords
 from pacstui.accounts.room import AccountsRoom, pwd_name
@@ -24,6 +27,7 @@ from pacstui.audit.trail import Trail
 from pacstui.bus import Bus
 from pacstui.clock import SYSTEM, Clock
 from pacstui.configuration import Loaded, load
+from pacstui.contract import privacy
 from pacstui.db import Database
 from pacstui.dicom.dictionary import tag_of, vr_of
 from pacstui.dicom.net.listener import Listener
@@ -252,6 +256,8 @@ class Node:
         self._undo.append(trail.close)
         self._audit = AuditRoom(trail, database, self._bus, clock, settings.audit.days, settings.audit.seen_s)
         self._gate = gate = Gate(Store(database), Passwords(), settings.accounts, clock, trail, os.getuid())
+        gate.alive = psutil.pid_exists
+        self._audit.sees_patients = lambda: CURRENT.get().may(privacy.PERMISSION)
         self._accounts = AccountsRoom(gate)
         await self._accounts.open(pwd_name(os.getuid()))
         return gate

@@ -104,6 +104,8 @@ class ConsoleApp(App[int]):
         "studies": _mode("studies", "StudiesScreen"),
         "peers": _mode("peers", "PeersScreen"),
         "events": _mode("events", "EventsScreen"),
+        "accounts": _mode("accounts", "AccountsScreen"),
+        "audit": _mode("audit", "AuditScreen"),
         ENTRY: Entry,
     }
     BINDINGS: ClassVar[list[BindingType]] = [

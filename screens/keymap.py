@@ -62,6 +62,8 @@ MODES: tuple[tuple[str, str, str, str], ...] = (
     ("4", "studies", "Studies", "Studies: what the archive holds"),
     ("5", "peers", "Peers", "Peers: the equipment around this node"),
     ("6", "events", "Events", "Events: what happened"),
+    ("7", "accounts", "Accounts", "Accounts: who may do what"),
+    ("8", "audit", "Audit", "Audit: who did what"),
 )
 """Key, mode, word in the footer, sentence in help and palette. A later mode is one more line here and in app.py."""
 

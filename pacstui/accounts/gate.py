@@ -60,6 +60,8 @@ class Gate:
     ----------
     node_uid
         The user that the node runs as; it and root may recover an account.
+
+    ``alive`` tells whether a process is still there.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Gate:
         self.trail = trail
         self.lockout = Lockout(clock, settings.wrong_passwords, settings.lock_s)
         self.node_uid = node_uid
+        self.alive: Callable[[int], bool] = lambda pid: True
         self._numbers = 0
         self._by_token: dict[str, Session] = {}
         self._by_process: dict[tuple[int, int, str], Session] = {}
@@ -164,7 +167,9 @@ class Gate:
         now = self.clock.monotonic()
         self._by_token = {key: each for key, each in self._by_token.items() if self.is_open(each)}
         self._by_process = {
-            key: each for key, each in self._by_process.items() if now - each.seen < _COMMAND_S
+            key: each
+            for key, each in self._by_process.items()
+            if now - each.seen < _COMMAND_S and self.alive(each.pid)
         }
         while len(self._ended) > _SESSIONS:
             del self._ended[next(iter(self._ended))]

@@ -91,6 +91,8 @@ class AuditRoom:
         How long entries are kept, 0 for ever.
     seen_s
         For how long a patient view that is repeated stands for one entry.
+
+    ``sees_patients`` tells whether the present caller may see who patients are.
     """
 
     def __init__(self, trail: Trail, database: Any, bus: Bus, clock: Clock, days: int, seen_s: float) -> None:
@@ -100,6 +102,7 @@ class AuditRoom:
         self.days = days
         self.seen_s = seen_s
         self._recent = Recent(clock)
+        self.sees_patients: Callable[[], bool] = lambda: True
         self.server: Callable[[], tuple[str, int, str]] = lambda: ("", 0, "")
         bus.subscribe(events.AssociationRefused, self._refused)
         bus.subscribe(events.ServiceRefused, self._service_refused)
@@ -197,8 +200,9 @@ class AuditRoom:
                 conditions.append(text)
                 values.append(value)
         for word in search.split():
+            patient = "patient" if self.sees_patients() else "''"  # what is hidden is not found either
             conditions.append("instr(lower(who || ' ' || kind || ' ' || outcome || ' ' || origin || ' ' || action"
-                              " || ' ' || target || ' ' || patient || ' ' || detail), ?) > 0")  # fmt: skip
+                              f" || ' ' || target || ' ' || {patient} || ' ' || detail), ?) > 0")  # fmt: skip
             values.append(word.lower())
         sql = f"SELECT {chain.COLUMNS} FROM audit WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?"  # noqa: S608
 

@@ -78,7 +78,7 @@ class Audit(Protocol):
 
     @action("list", "List audit entries, newest first", permission="audit.view")
     async def list(
-        self, search: PatientText = "", who: str = "", kind: str = "", since: str = "", until: str = "",
+        self, search: str = "", who: str = "", kind: str = "", since: str = "", until: str = "",
         limit: int = 100, before: int | None = None,
     ) -> AuditPage: ...  # fmt: skip
 

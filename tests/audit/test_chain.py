@@ -178,6 +178,9 @@ async def test_searching_and_paging(tmp_path: Path) -> None:
         page = await doors.audit.list(limit=2, before=page.next)
         assert [row.patient for row in page.rows] == ["Doe 3", "Doe 2"]
         assert [row.patient for row in (await doors.audit.list("doe 1")).rows] == ["Doe 1"]
+        doors.audit.sees_patients = lambda: False
+        assert (await doors.audit.list("doe 1")).rows == ()
+        doors.audit.sees_patients = lambda: True
         assert [row.who for row in (await doors.audit.list(who="otto")).rows] == ["otto"]
         day = doors.clock.now().date().isoformat()
         assert [row.kind for row in (await doors.audit.list(since=day)).rows] == ["denied"]
