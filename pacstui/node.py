@@ -23,6 +23,7 @@ from pacstui.accounts.store import Store
 from pacstui.api.server import ControlServer
 from pacstui.archive import Archive
 from pacstui.audit.room import AuditRoom
+from pacstui.audit.syslog import SyslogSender, server_of
 from pacstui.audit.trail import Trail
 from pacstui.bus import Bus
 from pacstui.clock import SYSTEM, Clock
@@ -137,6 +138,7 @@ class Node:
         self._remote: RemoteRoom | None = None
         self._archive_room: ArchiveRoom | None = None
         self._gate: Gate | None = None
+        self._syslog: SyslogSender | None = None
         self._server_context: ssl.SSLContext | None = None
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self.address = ""
@@ -179,6 +181,7 @@ class Node:
         self._archive_room = archive_room = ArchiveRoom(archive, problems, bus, clock)
         await archive_room.refresh()
         gate = await self._open_accounts(archive.db)
+        problems.watch(self._audit.problems)
 
         self._admission = admission = Admission(settings.dicom, book, settings.query)
         admission.not_allowed = lambda calling, service, text, hint: bus.publish(
@@ -254,13 +257,31 @@ class Node:
         trail = Trail(database, settings.node.data_dir, key, clock)
         await trail.open()
         self._undo.append(trail.close)
+        if settings.audit.server:
+            self._undo.append((await self._open_syslog(database, trail)).close)
         self._audit = AuditRoom(trail, database, self._bus, clock, settings.audit.days, settings.audit.seen_s)
         self._gate = gate = Gate(Store(database), Passwords(), settings.accounts, clock, trail, os.getuid())
+        if self._syslog is not None:
+            sender = self._syslog
+            self._audit.server, self._audit.sent = lambda: sender.state, lambda: sender.sent
         gate.alive = psutil.pid_exists
         self._audit.sees_patients = lambda: CURRENT.get().may(privacy.PERMISSION)
         self._accounts = AccountsRoom(gate)
         await self._accounts.open(pwd_name(os.getuid()))
         return gate
+
+    async def _open_syslog(self, database: Database, trail: Trail) -> SyslogSender:
+        audit, tls = self._settings.audit, self._settings.tls
+        server = server_of(audit.server)
+        context = None
+        if server.kind == "syslog+tls":
+            context = client_context(tls.certificate, tls.key, audit.server_ca, check_host=True, oldest=tls.oldest)
+        self._syslog = sender = SyslogSender(
+            database, server, audit.source_id or self._settings.dicom.ae_title, context
+        )
+        trail.written = sender.wake
+        await sender.open(trail.last)
+        return sender
 
     def _secure(self, tls: TlsSettings) -> None:
         """Read the certificates: for calls from now on, and for connections that are taken from now on."""
@@ -367,9 +388,9 @@ class Node:
     def _order_of_end(self) -> Iterable[Callable[[], Awaitable[None]]]:
         """Listener, control socket, archive: consoles see the last associations end, the archive outlives both."""
         undo, self._undo = self._undo, []
-        if len(undo) == 4:
-            archive, trail, listener, server = undo
-            return (listener, server, trail, archive)
+        if self.address and len(undo) >= 4:
+            archive, *audit, listener, server = undo
+            return (listener, server, *audit, archive)
         return tuple(reversed(undo))
 
 

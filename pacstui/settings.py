@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -49,6 +50,18 @@ def _target_url(value: str) -> str:
     scheme = url.partition(":")[0] if ":" in url.partition("/")[0] else ""
     if not url or scheme not in ("", "file", "s3"):
         raise ValueError("a backup target is a folder, or an address that begins with file: or s3:")
+    return url
+
+
+def _syslog_url(value: str) -> str:
+    url = value.strip()
+    if url:
+        parts = urlsplit(url)
+        kinds = ("syslog+tls", "syslog+tcp", "syslog+udp")
+        if parts.scheme not in kinds or not parts.hostname or parts.path not in ("", "/"):
+            raise ValueError("a syslog server is syslog+tls://host:6514, syslog+tcp://host:601 or syslog+udp://host:514")
+        if parts.port is not None and not 0 < parts.port < 65536:
+            raise ValueError("a port is 1 to 65535")
     return url
 
 
@@ -264,6 +277,17 @@ class AuditSettings(Section):
 
     days: Annotated[int, Field(ge=0, le=36500)] = 0
     """Days that entries are kept; 0 for ever. What is removed is stood for by a sealed checkpoint."""
+
+    server: Annotated[str, AfterValidator(_syslog_url), Words("the address of a syslog server")] = ""
+    """A syslog server that gets all entries as DICOM audit messages (PS3.15 A.5): syslog+tls://host:6514,
+    syslog+tcp://host:601 or syslog+udp://host:514; empty for none."""
+
+    server_ca: PemFile = ""
+    """Who signed the certificate of a server over TLS, a PEM file. Without it those of the system are trusted. Our own
+    certificate is the one of [tls]."""
+
+    source_id: Annotated[str, StringConstraints(max_length=64)] = ""
+    """Audit Source ID in those messages; empty for the AE title."""
 
     seen_s: Annotated[float, Field(ge=0, le=86400)] = 900.0
     """Seconds for which a view of the same patients by the same account stands for one entry."""

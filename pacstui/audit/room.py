@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -92,7 +92,9 @@ class AuditRoom:
     seen_s
         For how long a patient view that is repeated stands for one entry.
 
-    ``sees_patients`` tells whether the present caller may see who patients are.
+    ``sent`` is the number of the last entry that a syslog server has, none where there is no server: later ones are not
+    removed. ``server`` tells how that server does. ``sees_patients`` tells whether the present caller may see who
+    patients are.
     """
 
     def __init__(self, trail: Trail, database: Any, bus: Bus, clock: Clock, days: int, seen_s: float) -> None:
@@ -103,6 +105,7 @@ class AuditRoom:
         self.seen_s = seen_s
         self._recent = Recent(clock)
         self.sees_patients: Callable[[], bool] = lambda: True
+        self.sent: Callable[[], int | None] = lambda: None
         self.server: Callable[[], tuple[str, int, str]] = lambda: ("", 0, "")
         bus.subscribe(events.AssociationRefused, self._refused)
         bus.subscribe(events.ServiceRefused, self._service_refused)
@@ -165,10 +168,24 @@ class AuditRoom:
     def _stopping(self, event: events.NodeStopping) -> None:
         self.trail.note("node", "ok", "node", action="node.stop", detail=event.reason)
 
+    def problems(self) -> Iterable[tuple[str, str, str, str, str]]:
+        """Yield what is wrong now, for ``monitor.problems``."""
+        if self.trail.problem:
+            yield (
+                "audit", "fail", f"the audit trail cannot be written: {self.trail.problem}",
+                "make room on the disk; the entries wait and are written by themselves", "audit",
+            )
+        _, unsent, problem = self.server()
+        if problem:
+            yield (
+                "audit server", "warn", problem, f"{unsent:,} entries wait for it; see [audit] server and its log",
+                "audit",
+            )
+
     async def tick(self) -> None:
         """Seal the end of the chain, and forget what is older than it has to be kept."""
         if self.days and self._recent.is_new("retention", 3600):
-            removed = await self.trail.forget(self._clock.now() - timedelta(days=self.days))
+            removed = await self.trail.forget(self._clock.now() - timedelta(days=self.days), self.sent())
             if removed:
                 self.trail.note(
                     "configuration", "ok", "node", action="audit.retention",

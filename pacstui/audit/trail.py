@@ -13,6 +13,7 @@ import os
 import secrets
 import sqlite3
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -46,6 +47,8 @@ class Trail:
     ----------
     key
         File of the chain's key; made at the first start.
+
+    ``written`` is told the number of the last entry after each write.
     """
 
     def __init__(self, database: Database, data_dir: Path, key: Path | None, clock: Clock) -> None:
@@ -61,6 +64,7 @@ class Trail:
         self._more = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.problem = ""
+        self.written: Callable[[int], None] = lambda last: None
 
     async def open(self) -> None:
         """Read where the chain ends.
@@ -175,6 +179,7 @@ class Trail:
             rows.append((*values, before))
         await self._db.write(lambda c: c.executemany(_INSERT, rows))
         self._last, self._code = number, before
+        self.written(number)
         for _, done in some:
             self._waiting.popleft()
             if not done.done():
@@ -204,14 +209,17 @@ class Trail:
         written, key, head = self._last, self._key, self.head_path
         return await self._db.read(lambda c: chain.verify(c, key, head, written))
 
-    async def forget(self, before: datetime) -> int:
-        """Remove the entries that are older, and stand a checkpoint for them; return how many."""
+    async def forget(self, before: datetime, upto_most: int | None = None) -> int:
+        """Remove the entries that are older, up to number ``upto_most``, and stand a checkpoint for them; return how
+        many."""
         limit, now, key = micro(before), micro(self._clock.now()), self._key
+        most = (1 << 62) if upto_most is None else upto_most
 
         def body(connection: sqlite3.Connection) -> int:
             row = connection.execute(
-                "SELECT id, mac FROM audit WHERE at < ? AND id < (SELECT max(id) FROM audit) ORDER BY id DESC LIMIT 1",
-                (limit,),
+                "SELECT id, mac FROM audit WHERE at < ? AND id <= ? AND id < (SELECT max(id) FROM audit)"
+                " ORDER BY id DESC LIMIT 1",
+                (limit, most),
             ).fetchone()
             if row is None:
                 return 0
