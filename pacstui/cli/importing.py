@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -119,19 +121,43 @@ def through_node(data_dir: Path, paths: list[Path], report: Callable[[FileResult
     from pacstui.archive.importer import files_of
 
     waiting: deque[tuple[Path, Future[FileResult]]] = deque()
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool, _between_files() as look:
         try:
             for path in files_of(paths, report):
                 waiting.append((path, pool.submit(_send, data_dir, path, source)))
                 if len(waiting) > _AT_ONCE:
                     report(waiting[0][1].result())
                     waiting.popleft()
+                look()
             while waiting:
                 report(waiting[0][1].result())
                 waiting.popleft()
+                look()
         except (PacsError, KeyboardInterrupt):
             _tell_the_rest(waiting, report)
             raise
+
+
+@contextmanager
+def _between_files() -> Iterator[Callable[[], None]]:
+    """Yield what raises KeyboardInterrupt if Ctrl+C was pressed: between two files, not in the middle of telling of one,
+    which would be told twice then. A second Ctrl+C acts at once."""
+    pressed = False
+
+    def note(*_: object) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def look() -> None:
+        if pressed:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield look
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _tell_the_rest(waiting: deque[tuple[Path, Future[FileResult]]], report: Callable[[FileResult], None]) -> None:
