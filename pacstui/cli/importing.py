@@ -140,8 +140,11 @@ def through_node(data_dir: Path, paths: list[Path], report: Callable[[FileResult
 
 @contextmanager
 def _between_files() -> Iterator[Callable[[], None]]:
-    """Yield what raises KeyboardInterrupt if Ctrl+C was pressed: between two files, not in the middle of telling of one,
-    which would be told twice then. A second Ctrl+C acts at once."""
+    """Yield what raises KeyboardInterrupt if Ctrl+C was pressed.
+
+    So it acts between two files and not in the middle of telling of one, which would be told twice then. A second
+    Ctrl+C acts at once.
+    """
     pressed = False
 
     def note(*_: object) -> None:
