@@ -79,12 +79,15 @@ class AssociationRefused(Event):
 
 @dataclass(frozen=True, slots=True)
 class ServiceRefused(Event):
-    """A caller was let in, but may not use a service: its presentation context was refused (result 1).
+    """A caller was let in, but may not use a service: its presentation contexts were refused (result 1). Once for each
+    association and service.
 
     ``text`` names the rule, ``hint`` what changes it.
     """
 
+    association: int
     calling: str
+    address: str
     service: str
     text: str
     hint: str

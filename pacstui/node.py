@@ -184,9 +184,7 @@ class Node:
         problems.watch(self._audit.problems)
 
         self._admission = admission = Admission(settings.dicom, book, settings.query)
-        admission.not_allowed = lambda calling, service, text, hint: bus.publish(
-            ServiceRefused(clock.now(), calling, service, text, hint)
-        )
+        admission.not_allowed = lambda told: bus.publish(ServiceRefused(clock.now(), *told))
         admission.check_identity = IdentityCheck(gate.service, clock, lambda: self._settings.dicom.identity)
         self._ledger = ledger = Ledger(
             bus, clock, book, throughput, arriving, settings.dicom.max_associations, admission.entered, admission.left

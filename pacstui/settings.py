@@ -126,7 +126,7 @@ class DicomSettings(Section):
     """Who may associate without being a peer: programs on this machine, anybody, or nobody."""
 
     unknown_allow: tuple[Service, ...] = SERVICES
-    """What callers may do that are no peer and are let in all the same."""
+    """What callers may ask for that are no peer and are let in all the same; see allow of [[peers]]."""
 
     identity: Literal["ignore", "check", "require"] = "ignore"
     """User identity of callers (PS3.7 D.3.3.7): not looked at; if one is given it must be name and passcode of a
@@ -325,7 +325,8 @@ class PeerSettings(Section):
     """Call it over TLS; see [tls]."""
 
     allow: tuple[Service, ...] = SERVICES
-    """What it may ask this node for."""
+    """What it may ask this node for: echo, store (C-STORE), find (queries), move, get, worklist, commitment. What it is
+    sent, and what it answers, does not depend on this; an empty list is for one that only receives."""
 
     notes: Annotated[str, StringConstraints(max_length=500)] = ""
     """Room, contact, serial number: whatever helps the one who looks it up at night."""

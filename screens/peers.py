@@ -28,6 +28,14 @@ COLUMNS = (
 )
 
 
+def _notes(row: PeerRow) -> str:
+    """Return the notes, after what the peer may ask for where that is not everything."""
+    if row.allow is None:
+        return safe(row.notes, 500)
+    may = f"may {', '.join(row.allow)} only" if row.allow else "may ask for nothing"
+    return f"{safe(may, 100)}; {safe(row.notes, 500)}" if row.notes else safe(may, 100)
+
+
 class PeersScreen(ConsoleScreen):
     """Known peers."""
 
@@ -49,7 +57,7 @@ class PeersScreen(ConsoleScreen):
             COLUMNS,
             self._cells,
             lambda r: r.name,
-            lambda r: f"{r.name} {r.ae_title} {r.host} {r.port} {r.notes} {r.echo} {r.echo_detail}",
+            lambda r: f"{r.name} {r.ae_title} {r.host} {r.port} {_notes(r)} {r.echo} {r.echo_detail}",
             id="peers-list",
         )
         table.title = Line("Peers", "title")
@@ -81,7 +89,7 @@ class PeersScreen(ConsoleScreen):
             echo,
             ago(row.seen, now) if row.seen else ("never", "dim"),
             count(row.stored),
-            safe(row.notes, 500),
+            _notes(row),
         )
 
     def show(self, view: View) -> None:

@@ -157,9 +157,10 @@ class AuditRoom:
             )
 
     def _service_refused(self, event: events.ServiceRefused) -> None:
-        if self._recent.is_new((event.calling, event.text), _REFUSED_S):
+        if self._recent.is_new((event.calling, event.address, event.text), _REFUSED_S):
             self.trail.note(
-                "association refused", "denied", event.calling, how="DICOM", target=event.service, detail=event.text
+                "association refused", "denied", event.calling or "(no AE title)", how="DICOM", origin=event.address,
+                target=event.service, detail=event.text,
             )
 
     def _started(self, event: events.NodeStarted) -> None:

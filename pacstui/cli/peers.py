@@ -15,7 +15,7 @@ def _list(rows: list[dict[str, Any]]) -> list[str]:
         (
             [r["name"], r["ae_title"], f"{r['host']}:{r['port']}", moment(r["seen"]), f"{r['stored']:,}",
              r["echo"] if r["echo"] != "ok" else f"ok, {r['echo_ms']:.0f} ms",
-             ", ".join(r["allow"]) or "all", r["notes"]]
+             "all" if r["allow"] is None else ", ".join(r["allow"]) or "nothing", r["notes"]]
             for r in rows
         ),
         empty="no peers; add one to the configuration as a [[peers]] table with name, ae_title, host and port",

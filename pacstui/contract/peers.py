@@ -13,7 +13,7 @@ from pacstui.contract.action import action
 class PeerRow:
     """One known peer. ``seen`` is when it last called us; ``echo`` is ok, failed or never; times in milliseconds.
 
-    ``allow`` is what it may ask for, empty for everything.
+    ``allow`` is what it may ask for, none for everything.
     """
 
     name: str
@@ -27,7 +27,7 @@ class PeerRow:
     echo_at: datetime | None
     echo_ms: float
     echo_detail: str
-    allow: tuple[str, ...] = ()
+    allow: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ class PeerBook:
                     seen.echo_at,
                     seen.echo_ms,
                     seen.echo_detail,
-                    () if set(peer.allow) == set(SERVICES) else peer.allow,
+                    None if set(peer.allow) == set(SERVICES) else peer.allow,
                 )
             )
         return tuple(rows)

@@ -38,6 +38,7 @@ _TIMELINE = 40
 _FAILURES_TOLD = 20
 _CONTEXTS_KEPT = 32
 _SYNTAXES_KEPT = 8
+_SERVICES_KEPT = 100
 _NOT_JUDGED = -1
 _ASKS: dict[int, str] = {Field.C_FIND: "queries", Field.C_MOVE: "moves", Field.C_GET: "gets"}
 
@@ -68,7 +69,7 @@ class _Entry:
     user: str = ""
     title: str = ""
     answer: str = ""
-    hint: str = ""
+    remedies: tuple[str, ...] = ()
     modality: str = ""
     receiving: str = ""
     receiving_from: int = 0
@@ -143,9 +144,17 @@ class Ledger:
         self._refusals: OrderedDict[tuple[str, str, str, str], _Refusals] = OrderedDict()
         self._accepted = 0
         self._rejected = 0
+        self._not_allowed: dict[int, list[events.ServiceRefused]] = {}
         bus.subscribe(events.InstanceStored, self._stored)
+        bus.subscribe(events.ServiceRefused, self._service_refused)
 
     # what the network tells
+
+    def _service_refused(self, event: events.ServiceRefused) -> None:
+        """Keep what is told while contexts are judged, until the association is open."""
+        if len(self._not_allowed) >= _SERVICES_KEPT:
+            self._not_allowed.clear()
+        self._not_allowed.setdefault(event.association, []).append(event)
 
     def opened(self, association: Association) -> None:
         now = self._clock.now()
@@ -165,6 +174,10 @@ class Ledger:
         entry.max_pdu = association.max_pdu_send
         accepted = sum(not c.result for c in association.contexts)
         self._moment(entry, f"accepted, {accepted} of {plural(len(association.contexts), 'context')}")
+        told = self._not_allowed.pop(entry.id, [])
+        for event in told:
+            self._moment(entry, safe(event.text, 200))
+        entry.remedies = tuple(dict.fromkeys(event.hint for event in told))
         self._open[entry.id] = entry
         self._accepted += 1
         self._entered(entry.address[0])
@@ -182,7 +195,7 @@ class Ledger:
         )
         entry.title = f"Refused: {safe(refused.text)}"
         entry.answer = answer_in_words(refused.result, refused.source, refused.reason)
-        entry.hint = safe(refused.hint)
+        entry.remedies = (safe(refused.hint),) if refused.hint else ()
         if refused.request is not None:
             self._proposed(entry, refused.request)
         self._moment(entry, "refused")
@@ -191,8 +204,8 @@ class Ledger:
         known = self._refusals.pop(key, None)
         if known is None:
             known = _Refusals(
-                entry.id, refused.calling, refused.called, refused.address[0], safe(refused.text), entry.hint, 0, now,
-                now,
+                entry.id, refused.calling, refused.called, refused.address[0], safe(refused.text), safe(refused.hint),
+                0, now, now,
             )
             if len(self._refusals) >= REFUSALS_KEPT:
                 self._refusals.popitem(last=False)
@@ -378,7 +391,7 @@ class Ledger:
             row=self._row(entry),
             title=entry.title or f"{who}: {entry.state}",
             answer=entry.answer or stored + (f", {entry.failed:,} refused" if entry.failed else ""),
-            remedies=(entry.hint,) if entry.hint else (),
+            remedies=entry.remedies,
             implementation=entry.implementation,
             max_pdu=entry.max_pdu,
             user=entry.user,

@@ -98,7 +98,7 @@ def describe(event: events.Event) -> _Line | None:
             return _Line("info", "node", f"stopping: {event.reason}")
         case events.ServiceRefused():
             who = event.calling or "unknown caller"
-            return _Line("warn", who, event.text, event.hint, 0, f"may not {who} {event.text}")
+            return _Line("warn", who, event.text, event.hint, event.association, f"may not {who} {event.text}")
         case events.AssociationRefused():
             who = event.calling or "unknown caller"
             return _Line(

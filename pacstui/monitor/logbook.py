@@ -18,8 +18,8 @@ _KINDS = 100
 class Logbook:
     """Logs each event that makes a line in the feed; text of the network is made harmless by the log itself.
 
-    Of good news that the feed gathers, the objects of an import, one a minute is logged with how many there were: a
-    log daemon that is given one a millisecond drops the bad news as well.
+    Of good news that the feed gathers, the objects of an import, and of services that a caller may not use, one a
+    minute is logged with how many there were: a log daemon that is given one a millisecond drops the bad news as well.
     """
 
     def __init__(self, bus: Bus) -> None:
@@ -30,7 +30,8 @@ class Logbook:
         line = describe(event)
         if line is None:
             return
-        more = self._earlier(line.gather, event.at) if line.gather and line.level == "info" else 0
+        often = line.level == "info" or isinstance(event, events.ServiceRefused)
+        more = self._earlier(line.gather, event.at) if line.gather and often else 0
         if more is None:
             return
         level = _LEVELS[line.level]

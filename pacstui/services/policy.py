@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from pacstui.dicom import uids
 from pacstui.dicom.ul.faults import Refusal
@@ -18,6 +19,17 @@ from pacstui.text import safe
 _PRIVATE_DOTS = 5
 _ACCEPTED, _USER_REJECTION, _ABSTRACT_SYNTAX, _TRANSFER_SYNTAXES = 0, 1, 3, 4
 
+class NotAllowed(NamedTuple):
+    """A service that a caller may not use: on which association, who, the rule in words and what changes it."""
+
+    association: int
+    calling: str
+    address: str
+    service: str
+    text: str
+    hint: str
+
+
 Check = Callable[[UserIdentity | None, AssociateRequest, str], Refusal | None]
 """Judges who a caller says to be: identity, request, address."""
 
@@ -26,7 +38,7 @@ class Admission:
     """The node's policy: AE titles, addresses, limits, and the contexts that it takes.
 
     ``check_identity`` is the one place where a user identity (PS3.7 D.3.3.7) is judged, or that none is given.
-    ``not_allowed`` is told of a service that a caller may not use: who, which, the rule and what changes it.
+    ``not_allowed`` is told of services that a caller may not use, once for each association and service.
     """
 
     def __init__(self, settings: DicomSettings, book: PeerBook, query: QuerySettings | None = None) -> None:
@@ -34,7 +46,7 @@ class Admission:
         self._open: Counter[str] = Counter()
         self.active: Callable[[], int] = self._open.total
         self.check_identity: Check = lambda identity, rq, address: None
-        self.not_allowed: Callable[[str, str, str, str], None] = lambda calling, service, text, hint: None
+        self.not_allowed: Callable[[NotAllowed], None] = lambda told: None
         self.replace(settings, query or QuerySettings())
 
     def replace(self, settings: DicomSettings, query: QuerySettings) -> None:
@@ -103,43 +115,32 @@ class Admission:
             f'add it as a peer: [[peers]] name = "{calling}", ae_title = "{calling}", host = "{host}"',
         )
 
-    def accepts(self, abstract_syntax: str, transfer_syntaxes: Sequence[str], rq: AssociateRequest) -> tuple[int, str]:
-        """Take our own services and all that is stored, in the first transfer syntax that is known; where the caller
-        may use the service."""
-        result, syntax = self._takes(abstract_syntax, transfer_syntaxes)
-        if result == _ACCEPTED and not self._may(abstract_syntax, rq):
-            return _USER_REJECTION, ""
-        return result, syntax
+    def judge(self, rq: AssociateRequest, address: tuple[str, int], association: int) -> _Caller:
+        """Return who decides on the contexts of one request."""
+        return _Caller(self, rq.calling, address[0], association)
 
-    def _may(self, abstract_syntax: str, rq: AssociateRequest) -> bool:
-        service = service_of(abstract_syntax)
-        allowed, rule, remedy = self._allowed(rq.calling)
-        if service in allowed:
-            return True
-        as_scp = any(role.sop_class == abstract_syntax and role.scp for role in rq.user.roles)
-        if as_scp and (service == "commitment" or (service == "store" and "get" in allowed)):
-            return True  # to be told, and to be given what it gets
-        who = safe(rq.calling)
-        self.not_allowed(rq.calling, service, f"{who} may not {_DOES[service]}: {rule} has no {service}", remedy)
-        return False
+    def allowed(self, calling: str, host: str) -> tuple[frozenset[str], str, str]:
+        """Return what a caller may ask for, the rule that says so, and what changes it.
 
-    def _allowed(self, calling: str) -> tuple[frozenset[str], str, str]:
-        """Return what a caller may do, the rule that says so, and what changes it."""
-        peers = self._book.titled(calling)
-        if not peers:
+        Of peers with the same AE title those count that live at ``host``; all of them if that is none's.
+        """
+        titled = self._book.titled(calling)
+        if not titled:
             return (
                 frozenset(self._settings.unknown_allow), "[dicom] unknown_allow",
                 f'make "{safe(calling)}" a peer, or add the service there',
             )
+        peers = [peer for peer in titled if self._book.lives_at(peer, host)] or titled
         name = safe(peers[0].name)
         services = frozenset(service for peer in peers for service in peer.allow)
-        return services, f"allow of peer {name}", f"add the service to [[peers]] {name} allow if it should"
+        return services, f"[[peers]] {name} allow", f"add the service to [[peers]] {name} allow if it should"
 
-    def _takes(self, abstract_syntax: str, transfer_syntaxes: Sequence[str]) -> tuple[int, str]:
+    def takes(self, abstract_syntax: str, transfer_syntaxes: Sequence[str]) -> tuple[int, str]:
+        """Take our own services and all that is stored, in the first transfer syntax that is known."""
         if abstract_syntax in _OWN or abstract_syntax in models.MODELS:
             wanted = next((ts for ts in transfer_syntaxes if ts in _PLAIN), "")
             return (_ACCEPTED, wanted) if wanted else (_TRANSFER_SYNTAXES, "")
-        if not uids.is_storage(abstract_syntax) and not self._takes_unknown(abstract_syntax):
+        if not uids.is_storage(abstract_syntax) and not self.takes_unknown(abstract_syntax):
             return _ABSTRACT_SYNTAX, ""
         for ts in transfer_syntaxes:
             if ts in _STORABLE or (self._settings.unknown_sop_classes and not ts.startswith("1.2.840.10008.")
@@ -147,7 +148,8 @@ class Admission:
                 return _ACCEPTED, ts
         return _TRANSFER_SYNTAXES, ""
 
-    def _takes_unknown(self, abstract_syntax: str) -> bool:
+    def takes_unknown(self, abstract_syntax: str) -> bool:
+        """Return whether a SOP class that is not known is taken for one of storage."""
         if not self._settings.unknown_sop_classes or not uids.valid_uid(abstract_syntax):
             return False
         if abstract_syntax.startswith("1.2.840.10008."):
@@ -155,20 +157,59 @@ class Admission:
         # An organisation's root has four components or more, its SOP classes lie below; 2.25 roots are one UUID long.
         return abstract_syntax.startswith("2.25.") or abstract_syntax.count(".") >= _PRIVATE_DOTS
 
+    def options(self, information: bytes) -> bytes:
+        """Answer the extended negotiation of queries."""
+        return models.options_of(information, bytes((1, 1, int(self._query.fuzzy_names))))
+
+
+class _Caller:
+    """Decides on one caller's request."""
+
+    def __init__(self, admission: Admission, calling: str, host: str, association: int) -> None:
+        self._admission = admission
+        self._calling = calling
+        self._host = host
+        self._association = association
+        self._services, self._rule, self._remedy = admission.allowed(calling, host)
+        self._told: set[str] = set()
+
+    def accepts(self, abstract_syntax: str, transfer_syntaxes: Sequence[str], rq: AssociateRequest) -> tuple[int, str]:
+        """Take what the node takes, where the caller may use the service."""
+        result, syntax = self._admission.takes(abstract_syntax, transfer_syntaxes)
+        if result == _ACCEPTED and not self._may(abstract_syntax, rq):
+            return _USER_REJECTION, ""
+        return result, syntax
+
+    def _may(self, abstract_syntax: str, rq: AssociateRequest) -> bool:
+        service = service_of(abstract_syntax)
+        if service in self._services:
+            return True
+        as_scp = any(role.sop_class == abstract_syntax and role.scp for role in rq.user.roles)
+        if as_scp and (service == "commitment" or (service == "store" and "get" in self._services)):
+            return True  # to tell us what we asked it for, and to be given what it gets
+        if service not in self._told:
+            self._told.add(service)
+            text = f"{safe(self._calling) or 'a caller without AE title'} may not {_DOES[service]}"
+            self._admission.not_allowed(
+                NotAllowed(
+                    self._association, self._calling, self._host, service, f"{text}: {self._rule} has no {service}",
+                    self._remedy,
+                )
+            )
+        return False
+
     def roles(self, sop_class: str, scu: bool, scp: bool, rq: AssociateRequest) -> tuple[bool, bool]:
         """The caller may be SCU; and SCP of storage, for a C-GET (PS3.4 C.5.3), and of commitment, to report."""
-        return scu and service_of(sop_class) in self._allowed(rq.calling)[0], scp and (
-            sop_class == COMMITMENT or uids.is_storage(sop_class) or self._takes_unknown(sop_class)
+        return scu and service_of(sop_class) in self._services, scp and (
+            sop_class == COMMITMENT or uids.is_storage(sop_class) or self._admission.takes_unknown(sop_class)
         )
 
     def extended(self, sop_class: str, information: bytes, rq: AssociateRequest) -> bytes | None:
         """Answer for queries; retrievals have no option that changes anything here (PS3.4 C.5)."""
-        if sop_class in models.FIND:
-            return models.options_of(information, bytes((1, 1, int(self._query.fuzzy_names))))
-        return None
+        return self._admission.options(information) if sop_class in models.FIND else None
 
     def identity(self, identity: UserIdentity, rq: AssociateRequest) -> Refusal | None:
-        return None  # judged with the address, in `authorise`
+        return None  # judged with the address, in `Admission.authorise`
 
 
 def service_of(abstract_syntax: str) -> str:
@@ -181,6 +222,8 @@ def service_of(abstract_syntax: str) -> str:
         return "find"
     if abstract_syntax in models.MOVE:
         return "move"
+    if abstract_syntax == _WORKLIST:
+        return "worklist"
     return "get" if abstract_syntax in models.MODELS else "store"
 
 
@@ -188,6 +231,7 @@ _DOES = {
     "echo": "echo", "store": "store", "find": "query", "move": "retrieve by C-MOVE", "get": "retrieve by C-GET",
     "worklist": "ask for the worklist", "commitment": "ask for storage commitment",
 }  # fmt: skip
+_WORKLIST = "1.2.840.10008.5.1.4.31"
 _OWN = frozenset((uids.VERIFICATION, COMMITMENT))
 _PLAIN = frozenset((uids.IMPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_BIG_ENDIAN,
                     uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN))

@@ -9,7 +9,7 @@ from pacstui.dicom.ul.faults import Refusal
 from pacstui.dicom.ul.items import UserIdentity, UserInformation
 from pacstui.dicom.ul.pdu import AssociateRequest
 from pacstui.equipment.book import PeerBook
-from pacstui.services.policy import Admission
+from pacstui.services.policy import Admission, NotAllowed
 from pacstui.settings import DicomSettings, PeerSettings
 
 IMPLICIT, EXPLICIT, JPEG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50"
@@ -104,11 +104,11 @@ def test_limits_are_answered_as_transient_local_limit() -> None:
     ],
 )
 def test_contexts(abstract: str, syntaxes: tuple[str, ...], answer: tuple[int, str]) -> None:
-    assert _admission().accepts(abstract, syntaxes, _request()) == answer
+    assert _admission().judge(_request(), HERE, 1).accepts(abstract, syntaxes, _request()) == answer
 
 
 def test_unknown_classes_are_refused_where_the_setting_says_so() -> None:
-    strict = _admission(unknown_sop_classes=False)
+    strict = _admission(unknown_sop_classes=False).judge(_request(), HERE, 1)
     assert strict.accepts("1.3.12.2.1107.5.9.1", (EXPLICIT,), _request()) == (3, "")
     assert strict.accepts("1.2.840.10008.5.1.4.1.1.2", (EXPLICIT,), _request()) == (0, EXPLICIT)
 
@@ -126,3 +126,32 @@ def test_a_user_identity_goes_through_the_one_check() -> None:
     refusal = admission.authorise(who, HERE)
     assert refusal is not None
     assert refusal.text == "no account op1"
+
+
+def test_of_two_peers_with_one_title_each_may_what_its_own_entry_says() -> None:
+    peers = [PeerSettings(name="old", ae_title="CT1", host="192.0.2.17", allow=("echo",)),
+             PeerSettings(name="new", ae_title="CT1", host="192.0.2.18", allow=("echo", "find"))]  # fmt: skip
+    admission = Admission(DicomSettings(ae_title="RADNODE1"), PeerBook(peers, Bus()))
+    told: list[NotAllowed] = []
+    admission.not_allowed = told.append
+    find, rq = "1.2.840.10008.5.1.4.1.2.2.1", _request()
+    answers = [admission.judge(rq, (host, 1), 5).accepts(find, (EXPLICIT,), rq)[0]
+               for host in ("192.0.2.17", "192.0.2.18", "127.0.0.1")]  # fmt: skip
+    assert answers == [1, 0, 0]
+    (refused,) = told
+    assert refused[:4] == (5, "CT1", "192.0.2.17", "find")
+    assert refused.text == "CT1 may not query: [[peers]] old allow has no find"
+
+
+def test_a_service_that_is_not_there_is_no_matter_of_permission() -> None:
+    admission = _admission(unknown_allow=[])
+    told: list[NotAllowed] = []
+    admission.not_allowed = told.append
+    rq = _request(calling="STRANGER")
+    judge = admission.judge(rq, HERE, 1)
+    assert judge.accepts("1.2.3.4.5", (IMPLICIT,), rq) == (3, "")
+    assert judge.accepts("1.2.840.10008.1.1", (JPEG,), rq) == (4, "")
+    assert told == []
+    for abstract in ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.1.1"):
+        assert judge.accepts(abstract, (IMPLICIT,), rq) == (1, "")
+    assert [each.service for each in told] == ["store", "echo"]

@@ -267,7 +267,9 @@ class Listener:
             )
         if refusal is None:
             refusal = self._policy.authorise(rq, association.address)
-        return refusal if refusal is not None else answer(rq, self._policy, self._limits.max_pdu)
+        if refusal is not None:
+            return refusal
+        return answer(rq, self._policy.judge(rq, association.address, association.id), self._limits.max_pdu)
 
     def _stop_listening(self) -> None:
         self._closing = True

@@ -60,7 +60,7 @@ class Refused:
     request: AssociateRequest | None = None
 
 
-class Policy(Judge, Protocol):
+class Policy(Protocol):
     """Who may associate, and for what. All of it is called in the event loop and must be quick."""
 
     def admit(self, peer_address: str) -> Refusal | None:
@@ -75,6 +75,10 @@ class Policy(Judge, Protocol):
         """Check the AE titles and where the call comes from."""
         ...
 
+    def judge(self, rq: AssociateRequest, address: tuple[str, int], association: int) -> Judge:
+        """Return who decides on the contexts of a request that was authorised; ``association`` is its number."""
+        ...
+
 
 class OpenPolicy:
     """A policy that takes everybody and every context; base for stricter ones and for tests."""
@@ -84,6 +88,9 @@ class OpenPolicy:
 
     def authorise(self, rq: AssociateRequest, address: tuple[str, int]) -> Refusal | None:
         return None
+
+    def judge(self, rq: AssociateRequest, address: tuple[str, int], association: int) -> Judge:
+        return self
 
     def accepts(self, abstract_syntax: str, transfer_syntaxes: Sequence[str], rq: AssociateRequest) -> tuple[int, str]:
         return 0, transfer_syntaxes[0]
