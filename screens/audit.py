@@ -316,8 +316,8 @@ class VerdictPage(Page):
         span = f"{plural(verdict.entries, 'entry', 'entries')}, {verdict.first:,} to {verdict.last:,}"
         if not verdict.flaws:
             lines = words("whole: no entry was changed, removed or put in", width, "good", 2, Line("= ", "good"))
-            told = words(safe(verdict.text, 400), width, "dim")
-            return [Section(title, [Item([*lines, Line(span, "dim"), *told])])]
+            told = words(safe(verdict.text, 400) or span, width, "dim")
+            return [Section(title, [Item([*lines, *told])])]
         lines = words(safe(verdict.text, 400) or "it is not as it was written", width, "fail", 2, Line("x ", "fail"))
         items = []
         for flaw in verdict.flaws:

@@ -107,8 +107,8 @@ class RolesScreen(ConsoleScreen):
         "that a later version brings."
     )
     KEYS = (
-        keymap.Key("left", "", "The role before", "turn(-1)", palette=False, weight=9),
-        keymap.Key("right", "", "The next role", "turn(1)", palette=False, weight=9),
+        keymap.Key("left", "role", "The role before", "turn(-1)", palette=False, weight=9),
+        keymap.Key("right", "role", "The next role", "turn(1)", palette=False, weight=9),
         keymap.Key("space", "give/take", "Give or take the chosen permission", "give", SAVE, shown="space"),
         keymap.Key("n", "new", "Make a role of your own from a copy of the chosen one", "new", SAVE),
         keymap.acts("accounts.save_role", "save", key="s"),

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
-
-from textual.binding import Binding, BindingType
 
 from pacstui.contract.accounts import Secret
 from pacstui.text import plural, safe
@@ -15,10 +12,10 @@ from screens.widgets.panel import Item, Section, words
 
 
 class Told(Page):
-    """One-time passwords and passcodes. Nothing of it is copied, and it is not to be had again."""
+    """One-time passwords and passcodes. Nothing of it is copied, and it is not to be had again; so Enter, which may be
+    one too many, does not close it."""
 
     FOOT = "esc: noted"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "dismiss", show=False)]
 
     def __init__(self, title: str, secrets: Sequence[Secret]) -> None:
         super().__init__()

@@ -27,9 +27,8 @@ class FootLine(Lines):
             keys = [k for k in keys if k.face != "esc"]
         once = {key.face: key for key in reversed(keys)}
         keys = [key for key in keys if once[key.face] is key]
-        needed = [key for key in keys if (key in self.keys and key.weight < 2) or not key.weight]
         left = self._modes(words=True)
-        if len(keymap.hints(needed, width - left.width - 2)) < len(needed):
+        if not self._has_room(keys, width, left):
             left = self._modes(words=False)
         chosen = keymap.hints(keys, width - left.width - 2)
         right = Line()
@@ -41,6 +40,12 @@ class FootLine(Lines):
         right.add(" ")
         line = left.ends(right, width) if self.mode else left.extend(right).pad(width)
         return [line.strip(self.ink, "band")]
+
+    def _has_room(self, keys: list[keymap.Key], width: int, modes: Line) -> bool:
+        """Return whether the modes' words leave room for this screen's keys; where it is wide, for all of them."""
+        least = 2 if width < 100 else 9
+        needed = [key for key in keys if (key in self.keys and key.weight < least) or not key.weight]
+        return len(keymap.hints(needed, width - modes.width - 2)) == len(needed)
 
     def _modes(self, words: bool) -> Line:
         """Return where the number keys lead; without ``words`` only this page's own is named."""

@@ -69,6 +69,7 @@ async def driven(
     """Run a console on ``client``."""
     client = client or SteppedClient()
     app = ConsoleApp(client, theme_kind=theme_kind, **options)
+    app.bridge._patience = 120.0  # a stepped client is silent between steps, however slow this machine is
     async with app.run_test(size=size) as pilot:
         console = Driven(app, pilot, client)
         if connected:

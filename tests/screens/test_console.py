@@ -14,7 +14,10 @@ from screens.widgets.row_table import RowTable
 from tests.screens.conftest import driven
 from tests.screens.fake_client import FakeClient, SteppedClient
 
-MODES = {"1": "Storage", "2": "Associations", "3": "Arriving", "4": "Studies", "5": "Peers", "6": "Events"}
+MODES = {
+    "1": "Storage", "2": "Associations", "3": "Arriving", "4": "Studies", "5": "Peers", "6": "Events", "7": "Accounts",
+    "8": "Audit",
+}  # fmt: skip
 
 
 async def test_the_dashboard_shows_its_panels_and_the_feed_at_80x24():

@@ -9,8 +9,11 @@ from tests.screens.conftest import driven
 from tests.screens.fake_client import SteppedClient
 
 SIZES = [(1, 1), (20, 5), (60, 15), (80, 24), (160, 48), (300, 100)]
-KEYS = ("1", "2", "3", "4", "5", "6")
-PAGES = (("1", "enter"), ("1", "tab", "enter"), ("2", "enter"), ("4", "enter"), ("5", "enter"), ("6", "enter"))
+KEYS = ("1", "2", "3", "4", "5", "6", "7", "8")
+PAGES = (
+    ("1", "enter"), ("1", "tab", "enter"), ("2", "enter"), ("4", "enter"), ("5", "enter"), ("6", "enter"),
+    ("7", "enter"), ("7", "n"), ("7", "m"), ("7", "v"), ("7", "i"), ("8", "enter"), ("8", "v"), ("8", "x"),
+)  # fmt: skip
 OVER = ("question_mark", "colon", "exclamation_mark", "q")
 
 
