@@ -31,6 +31,10 @@ CONFIG_VARIABLE = "PACSTUI_CONFIG"
 _SIZE_LIMIT = 1024 * 1024
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _LATER = {"hl7": "[hl7]", "routes": "[[routes]]", "backups": "[[backups.targets]]"}
+_MAY = {
+    "store": "send objects", "find": "search for patients", "get": "fetch images", "move": "send images to your peers",
+    "worklist": "read the worklist",
+}  # fmt: skip
 _HINT = "every setting is explained in docs/configuration.md; config.example.toml has them all"
 
 
@@ -308,11 +312,26 @@ class _Reading:
         dicom = settings.dicom
         if not is_loopback(dicom.host):
             if dicom.unknown_callers == "all":
-                self.notes.append(f'unknown_callers = "all": whoever reaches {safe(dicom.host)} may send objects')
+                self.notes.append(_open_to_all(settings))
             elif not settings.peers:
                 self.notes.append("only programs on this machine may associate: there are no [[peers]]")
         if dicom.unknown_callers == "none" and not settings.peers:
             self.notes.append('nobody may associate: unknown_callers is "none" and there are no [[peers]]')
+
+
+def _open_to_all(settings: Settings) -> str:
+    """Return what it means that whoever calls is let in."""
+    dicom, tls = settings.dicom, settings.tls
+    who = f"whoever reaches {safe(dicom.host)}"
+    if tls.port and not tls.plain and tls.client_certificates:
+        who += " with a certificate"
+    if dicom.identity == "require":
+        who += " as a service account"
+    may = ", ".join(text for service, text in _MAY.items() if service in dicom.unknown_allow) or "associate"
+    return (
+        f'unknown_callers = "all": {who} may {may}; make your devices [[peers]] and set it to "loopback", or allow'
+        " less by unknown_allow"
+    )
 
 
 def _leaves(model: type[BaseModel], before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

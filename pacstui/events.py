@@ -34,13 +34,15 @@ class NodeStopping(Event):
 
 @dataclass(frozen=True, slots=True)
 class AssociationOpened(Event):
-    """An association was accepted (or, as requestor, established)."""
+    """An association was accepted (or, as requestor, established). ``account`` is the service account that the caller
+    proved to be, empty if it did not have to."""
 
     association: int
     calling: str
     called: str
     address: str
     contexts: int
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

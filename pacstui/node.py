@@ -74,6 +74,7 @@ _AT_ONCE = {
     for key in (
         "ae_title", "aliases", "check_called_ae", "unknown_callers", "check_peer_host", "max_associations",
         "max_associations_per_host", "unknown_sop_classes", "unknown_allow", "identity",
+        "identity_names",
     )
 }  # fmt: skip
 """Settings that a reload changes; peers are another. The console's own are read by each console."""
@@ -185,10 +186,11 @@ class Node:
 
         self._admission = admission = Admission(settings.dicom, book, settings.query)
         admission.not_allowed = lambda told: bus.publish(ServiceRefused(clock.now(), *told))
-        admission.check_identity = IdentityCheck(gate.service, clock, lambda: self._settings.dicom.identity)
+        admission.check_identity = identity = IdentityCheck(gate, gate.programs, lambda: self._settings.dicom)
         self._ledger = ledger = Ledger(
             bus, clock, book, throughput, arriving, settings.dicom.max_associations, admission.entered, admission.left
         )
+        ledger.account_of = identity.account
         self._query = query = QueryService(archive.db, settings.dicom.ae_title)
         query.replace(settings.dicom.ae_title, settings.query.max_answers, settings.query.fuzzy_names)
         self._retrieve = retrieve = RetrieveService(

@@ -129,8 +129,13 @@ class DicomSettings(Section):
     """What callers may ask for that are no peer and are let in all the same; see allow of [[peers]]."""
 
     identity: Literal["ignore", "check", "require"] = "ignore"
-    """User identity of callers (PS3.7 D.3.3.7): not looked at; if one is given it must be name and passcode of a
-    service account (pacstui accounts create --kind service); or every caller must give one."""
+    """User identity of callers (PS3.7 D.3.3.7): shown, not judged; if one is given it must be name and passcode of a
+    service account (pacstui accounts create --kind service); or every caller must give one. It opens no service that
+    allow does not."""
+
+    identity_names: bool = False
+    """Where an identity is judged: take a user name without passcode (type 1) as well, if a service account has it.
+    For devices that cannot send a passcode; it proves nothing."""
 
     check_peer_host: bool = True
     """Refuse a known peer's AE title when it calls from another address than the one of that peer. Calls from this

@@ -23,6 +23,7 @@ OS_USER, PASSWORD = "OS user", "password"
 CONFIRMED_S = 300.0
 """How long a password that was said again is good for grave actions."""
 _QUIET_S = 900.0
+_WRONG_PASSCODES, _PASSCODE_LOCK_S = 5, 30.0
 _SESSIONS = 2000
 _COMMAND_S = 120.0
 
@@ -61,7 +62,8 @@ class Gate:
     node_uid
         The user that the node runs as; it and root may recover an account.
 
-    ``alive`` tells whether a process is still there.
+    ``alive`` tells whether a process is still there. ``programs`` holds who gave wrong passcodes, by the account's name
+    without capitals and the address.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Gate:
         self.clock = clock
         self.trail = trail
         self.lockout = Lockout(clock, settings.wrong_passwords, settings.lock_s)
+        self.programs = Lockout(clock, _WRONG_PASSCODES, _PASSCODE_LOCK_S)
         self.node_uid = node_uid
         self.alive: Callable[[int], bool] = lambda pid: True
         self._numbers = 0
@@ -81,6 +84,7 @@ class Gate:
         self._by_process: dict[tuple[int, int, str], Session] = {}
         self._ended: dict[tuple[int, int, str], str] = {}
         self._said: dict[str, float] = {}
+        self._called: dict[str, int] = {}
 
     def now(self) -> int:
         """Return the time in microseconds since 1970."""
@@ -288,6 +292,12 @@ class Gate:
     async def tick(self) -> None:
         """Write what was noted, and forget sessions that are over."""
         self.tidy()
+        called, self._called = self._called, {}
+        for name, at in called.items():
+            account = self.store.find(name)
+            if account is not None and at - account.last_sign_in >= _QUIET_S * 1e6:
+                with contextlib.suppress(PacsError):  # a full disk, or deleted just now
+                    await self.store.update(account, last_sign_in=at)
         await self.store.flush()
 
     def unconfirmed(self, caller: Caller) -> bool:
@@ -324,19 +334,35 @@ class Gate:
         Denied, NotFound
             When it is none, is not in force, or the passcode is wrong.
         """
+        account = self.named_service(name)
+        if not same(account.secret, passcode):
+            raise Denied(f"wrong passcode for the service {account.name}", "pacstui accounts reset makes another")
+        self._called[account.name] = self.now()
+        return account
+
+    def named_service(self, name: str) -> Account:
+        """Return the service account of that name, if it is in force.
+
+        Raises
+        ------
+        Denied, NotFound
+            When it is not.
+        """
         account = self.store.find(name)
         if account is None or account.kind != SERVICE:
             raise NotFound(f"there is no service account {safe(name, 64)}", "pacstui accounts create --kind service")
         if not account.in_force(self.now()):
             raise Denied(f"the service account {account.name} is disabled or has expired", "pacstui accounts enable")
-        if not same(account.secret, passcode):
-            raise Denied(f"wrong passcode for the service {account.name}", "pacstui accounts reset makes another")
-        self._said[account.name] = self.clock.monotonic()
         return account
+
+    def unlock(self, account: Account) -> None:
+        """Let everybody try again who gave wrong passwords or passcodes for an account."""
+        self.lockout.unlock(account.name)
+        self.programs.unlock(account.name.casefold())
 
     def describe(self, account: Account) -> dict[str, Any]:
         """Return what of an account's state only the gate knows."""
-        left = self.lockout.longest(account.name)
+        left = max(self.lockout.longest(account.name), self.programs.longest(account.name.casefold()))
         return {
             "locked_until": self.clock.now() + timedelta(seconds=left) if left else None,
             "sessions": sum(each.account == account.name for each in self.sessions()),

@@ -1,7 +1,7 @@
 """Wrong passwords: who may not try again for a while.
 
-Counted for each account and OS user together, so that somebody who guesses locks the door for themselves and not for
-the person whose account it is.
+Counted for each account together with who tries (an OS user, or the address of a program), so that somebody who
+guesses locks the door for themselves and not for the one whose account it is.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ class Lockout:
         self._clock = clock
         self.most = most
         self.first_s = first_s
-        self._tries: dict[tuple[str, int], _Tries] = {}
+        self._tries: dict[tuple[str, int | str], _Tries] = {}
 
-    def left(self, account: str, uid: int) -> float:
+    def left(self, account: str, who: int | str) -> float:
         """Return for how many seconds the door is locked yet, 0 if it is open."""
-        tries = self._tries.get((account, uid))
+        tries = self._tries.get((account, who))
         return max(0.0, tries.until - self._clock.monotonic()) if tries else 0.0
 
     def longest(self, account: str) -> float:
         """Return for how many seconds it is locked for anybody."""
-        return max((self.left(name, uid) for name, uid in self._tries if name == account), default=0.0)
+        return max((self.left(name, who) for name, who in self._tries if name == account), default=0.0)
 
-    def failed(self, account: str, uid: int) -> float:
+    def failed(self, account: str, who: int | str) -> float:
         """Count a wrong password; return for how many seconds the door is locked now."""
         now = self._clock.monotonic()
         self._forget(now)
-        tries = self._tries.setdefault((account, uid), _Tries())
+        tries = self._tries.setdefault((account, who), _Tries())
         tries.wrong += 1
         tries.last = now
         if tries.wrong >= self.most:
             tries.until = now + min(_LONGEST_S, self.first_s * 2.0 ** min(tries.wrong - self.most, 12))
         return max(0.0, tries.until - now)
 
-    def passed(self, account: str, uid: int) -> None:
+    def passed(self, account: str, who: int | str) -> None:
         """Forget the wrong ones after a right one."""
-        self._tries.pop((account, uid), None)
+        self._tries.pop((account, who), None)
 
     def unlock(self, account: str) -> None:
         """Forget all wrong passwords of an account."""

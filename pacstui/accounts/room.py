@@ -172,7 +172,7 @@ class AccountsRoom:
         self._rules.may_touch(account)
         after, secret = await self._rules.with_secret(account)
         await self._store.update(account, **difference(account, after))
-        self._gate.lockout.unlock(account.name)
+        self._gate.unlock(account)
         self._gate.end(lambda each: each.account == account.name and each.how == "password")
         self.changed()
         return secret
@@ -190,13 +190,13 @@ class AccountsRoom:
         account = self._store.get(name)
         self._rules.may_touch(account)
         await self._store.update(account, disabled=0)
-        self._gate.lockout.unlock(account.name)
+        self._gate.unlock(account)
         self.changed()
 
     async def unlock(self, name: str) -> None:
         account = self._store.get(name)
         self._rules.may_touch(account)
-        self._gate.lockout.unlock(account.name)
+        self._gate.unlock(account)
 
     async def delete(self, name: str) -> None:
         account = self._store.get(name)
@@ -282,7 +282,7 @@ class AccountsRoom:
             await self._store.update(account, **difference(account, back))
         else:
             await self._store.add(back)
-        self._gate.lockout.unlock(back.name)
+        self._gate.unlock(back)
         self.changed()
         return secret
 

@@ -109,6 +109,7 @@ class AuditRoom:
         self.server: Callable[[], tuple[str, int, str]] = lambda: ("", 0, "")
         bus.subscribe(events.AssociationRefused, self._refused)
         bus.subscribe(events.ServiceRefused, self._service_refused)
+        bus.subscribe(events.AssociationOpened, self._opened)
         bus.subscribe(events.NodeStarted, self._started)
         bus.subscribe(events.NodeStopping, self._stopping)
 
@@ -161,6 +162,13 @@ class AuditRoom:
             self.trail.note(
                 "association refused", "denied", event.calling or "(no AE title)", how="DICOM", origin=event.address,
                 target=event.service, detail=event.text,
+            )
+
+    def _opened(self, event: events.AssociationOpened) -> None:
+        """Note which service account a caller is, once in a while for the same one."""
+        if event.account and self._recent.is_new(("opened", event.account, event.calling, event.address), _REFUSED_S):
+            self.trail.note(
+                "sign-in", "ok", event.account, how="DICOM", origin=event.address, detail=f"as {event.calling}"
             )
 
     def _started(self, event: events.NodeStarted) -> None:

@@ -225,8 +225,12 @@ def association(patient: Patient) -> Iterator[Finding]:
     """
     if patient.status is None:
         return
-    if patient.settings.dicom.unknown_callers == "none":
-        yield Finding("association", "ok", "not tried: only peers may call")
+    dicom = patient.settings.dicom
+    if dicom.unknown_callers == "none" or "echo" not in dicom.unknown_allow:
+        yield Finding("association", "ok", "not tried: only peers may call, or echo")
+        return
+    if dicom.identity == "require":
+        yield Finding("association", "ok", "not tried: callers have to give a user identity")
         return
     host, _, number = str(patient.status["node"]["dicom"]).rpartition(":")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host.strip("[]"), host.strip("[]"))  # noqa: S104 - to connect
@@ -237,7 +241,7 @@ def association(patient: Patient) -> Iterator[Finding]:
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = entity.connection_timeout = _TCP_S
     entity.add_requested_context(Verification)
     begun = time.perf_counter()
-    made = entity.associate(host, int(number), ae_title=patient.settings.dicom.ae_title)
+    made = entity.associate(host, int(number), ae_title=dicom.ae_title)
     if not made.is_established:
         said = "rejected" if made.is_rejected else "not established"
         yield Finding(

@@ -23,10 +23,12 @@ from pacstui.dicom.dimse import Command, Field, Status, name
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.service import Refused
 from pacstui.dicom.uids import name_of
+from pacstui.dicom.ul.items import UserIdentity
 from pacstui.dicom.ul.pdu import AssociateRequest
 from pacstui.equipment.book import PeerBook
 from pacstui.errors import NotFound
 from pacstui.monitor.arriving import Arriving
+from pacstui.monitor.callers import answer_in_words, software, user
 from pacstui.monitor.rates import Recent, Throughput
 from pacstui.text import plural, safe, size
 
@@ -89,36 +91,11 @@ class _Refusals:
     last: datetime
 
 
-_ANSWERS = {
-    (1, 1): "no reason given",
-    (1, 2): "application context name not supported",
-    (1, 3): "calling AE title not recognized",
-    (1, 7): "called AE title not recognized",
-    (2, 1): "no reason given",
-    (2, 2): "protocol version not supported",
-    (3, 1): "temporary congestion",
-    (3, 2): "local limit exceeded",
-}
-_SOURCES = {1: "service user", 2: "service provider (ACSE)", 3: "service provider (presentation)"}
-
-
-def answer_in_words(result: int, source: int, reason: int) -> str:
-    """Return an A-ASSOCIATE-RJ in the standard's words with its codes (PS3.8 9.3.4)."""
-    if not result:
-        return "A-ABORT, then the connection was closed"
-    how = "permanent" if result == 1 else "transient"
-    told = _ANSWERS.get((source, reason), "reserved reason")
-    return f"A-ASSOCIATE-RJ, {how}, {_SOURCES.get(source, 'unknown source')}, {told} ({result}/{source}/{reason})"
-
-
-def software(version: str, uid: str) -> str:
-    """Return what the caller calls itself: implementation version name, class UID in brackets (PS3.7 D.3.3.2)."""
-    version, uid = safe(version.strip(), 32), safe(uid, 64)
-    return f"{version} ({uid})" if version and uid else version or uid
-
-
 class Ledger:
-    """Watches the listener and implements the noun ``associations``."""
+    """Watches the listener and implements the noun ``associations``.
+
+    ``account_of`` tells which account an accepted caller's user identity stands for, empty if that was not judged.
+    """
 
     def __init__(
         self,
@@ -144,6 +121,7 @@ class Ledger:
         self._refusals: OrderedDict[tuple[str, str, str, str], _Refusals] = OrderedDict()
         self._accepted = 0
         self._rejected = 0
+        self.account_of: Callable[[UserIdentity | None], str] = lambda identity: ""
         self._not_allowed: dict[int, list[events.ServiceRefused]] = {}
         bus.subscribe(events.InstanceStored, self._stored)
         bus.subscribe(events.ServiceRefused, self._service_refused)
@@ -172,6 +150,9 @@ class Ledger:
         )
         entry.implementation = software(*association.implementation)
         entry.max_pdu = association.max_pdu_send
+        identity = association.rq.user.identity if association.rq is not None else None
+        account = self.account_of(identity)
+        entry.user = user(identity, account, judged=False)
         accepted = sum(not c.result for c in association.contexts)
         self._moment(entry, f"accepted, {accepted} of {plural(len(association.contexts), 'context')}")
         told = self._not_allowed.pop(entry.id, [])
@@ -182,7 +163,7 @@ class Ledger:
         self._accepted += 1
         self._entered(entry.address[0])
         self._bus.publish(
-            events.AssociationOpened(now, entry.id, entry.calling, entry.called, entry.address[0], accepted)
+            events.AssociationOpened(now, entry.id, entry.calling, entry.called, entry.address[0], accepted, account)
         )
 
     def refused(self, refused: Refused) -> None:
@@ -222,9 +203,10 @@ class Ledger:
 
     def _proposed(self, entry: _Entry, request: AssociateRequest) -> None:
         """Keep what a refused caller wanted, within bounds: anybody can send such requests."""
-        user = request.user
-        entry.implementation = software(user.implementation_version, user.implementation_uid)
-        entry.max_pdu = user.max_length or 0
+        told = request.user
+        entry.implementation = software(told.implementation_version, told.implementation_uid)
+        entry.max_pdu = told.max_length or 0
+        entry.user = user(told.identity)
         entry.contexts = tuple(
             ContextRow(
                 c.id, safe(c.abstract_syntax, 64), safe(name_of(c.abstract_syntax), 64),

@@ -101,6 +101,9 @@ async def test_a_service_has_a_passcode(tmp_path: Path) -> None:
     async with opened(tmp_path) as doors:
         code = (await doors.as_me("create", "ris", kind="service")).secret
         assert doors.gate.service("RIS", code).name == "ris"
+        await doors.gate.tick()
+        (row,) = [each for each in await doors.as_me("list") if each.name == "ris"]
+        assert row.last_sign_in == doors.clock.now()
         for name, given_code, kind in (("ris", code + "0", Denied), ("ris", "", Denied), (ME, "", NotFound)):
             with pytest.raises(kind):
                 doors.gate.service(name, given_code)

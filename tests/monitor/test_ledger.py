@@ -9,7 +9,8 @@ from pacstui.dicom.ul.items import ProposedContext, UserInformation
 from pacstui.dicom.ul.pdu import AssociateRequest
 from pacstui.equipment.book import PeerBook
 from pacstui.monitor.arriving import Arriving
-from pacstui.monitor.associations import Ledger, software
+from pacstui.monitor.associations import Ledger
+from pacstui.monitor.callers import software
 from pacstui.monitor.rates import Throughput
 
 CT = "1.2.840.10008.5.1.4.1.1.2"

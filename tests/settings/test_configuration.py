@@ -204,7 +204,12 @@ def test_sections_of_later_versions_are_checked_and_remarked_on(here: Path) -> N
 
 def test_being_open_to_everybody_or_nobody_is_remarked_on(here: Path) -> None:
     open_to_all = load(written(here / "a.toml", '[dicom]\nhost = "0.0.0.0"\nunknown_callers = "all"'))
-    assert "may send" in open_to_all.notes[0]
+    assert "whoever reaches 0.0.0.0 may send objects, search for patients, fetch images" in open_to_all.notes[0]
+    assert '"loopback"' in open_to_all.notes[0]
+    less = load(
+        written(here / "c.toml", '[dicom]\nhost = "::"\nunknown_callers = "all"\nunknown_allow = ["echo", "store"]')
+    )
+    assert "whoever reaches :: may send objects; make" in less.notes[0]
     open_to_none = load(written(here / "b.toml", '[dicom]\nunknown_callers = "none"'))
     assert "nobody may associate" in open_to_none.notes[0]
 

@@ -125,7 +125,10 @@ _REJECTIONS: Final[dict[tuple[int, int], tuple[str, str]]] = {
         "does not answer to the called AE title {called}",
         "check the called AE title; capitals matter",
     ),
-    (2, 1): ("gave no reason (its association layer)", "look at the peer's log"),
+    (2, 1): (
+        "gave no reason (its association layer)",
+        "look at the peer's log; it may want a user identity, which this node does not give",
+    ),
     (2, 2): ("does not support this protocol version", "the peer's software is not a usual DICOM system"),
     (3, 1): ("is congested for now", "try again later; the peer is busy"),
     (3, 2): (

@@ -77,6 +77,12 @@ class CommonExtendedNegotiation:
     related: tuple[str, ...]
 
 
+_KINDS: Final = {
+    1: "a user name without passcode", 2: "a user name with passcode", 3: "a Kerberos ticket", 4: "a SAML assertion",
+    5: "a JSON Web Token",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class UserIdentity:
     """User Identity Negotiation (PS3.7 D.3.3.7). ``secondary`` is the passcode of type 2: never logged or shown."""
@@ -88,6 +94,17 @@ class UserIdentity:
 
     def __repr__(self) -> str:
         return f"<UserIdentity type {self.type}>"
+
+    @property
+    def name(self) -> str:
+        """The user name of types 1 and 2 as the network sent it, empty for others."""
+        named = self.type in (IdentityType.USERNAME, IdentityType.USERNAME_PASSCODE)
+        return self.primary.decode("utf-8", "replace") if named else ""
+
+    @property
+    def kind(self) -> str:
+        """What it is, in words."""
+        return _KINDS.get(self.type, f"a user identity of type {self.type}")
 
 
 @dataclass(frozen=True, slots=True)

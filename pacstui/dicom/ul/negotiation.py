@@ -17,6 +17,7 @@ from pacstui.dicom.ul.faults import ContextResult, Refusal, RejectSource, Result
 from pacstui.dicom.ul.items import (
     ContextAnswer,
     ExtendedNegotiation,
+    IdentityType,
     ProposedContext,
     RoleSelection,
     UserIdentity,
@@ -108,7 +109,7 @@ def answer(rq: AssociateRequest, judge: Judge, max_pdu: int) -> Negotiated | Ref
         async_operations=None if rq.user.async_operations is None else (1, 1),
         roles=roles,
         extended=_extended(contexts, judge, rq),
-        identity_response=b"" if identity is not None and identity.response_requested else None,
+        identity_response=_identity_response(identity),
     )
     accept = AssociateAccept(
         called=rq.called,
@@ -123,6 +124,17 @@ def answer(rq: AssociateRequest, judge: Judge, max_pdu: int) -> Negotiated | Ref
         reserved=rq.reserved,
     )
     return Negotiated(accept, tuple(contexts))
+
+
+def _identity_response(identity: UserIdentity | None) -> bytes | None:
+    """Return the server response of an identity that was not refused: an empty one for a user name if it is asked for.
+
+    Others would need a ticket or an assertion in it (PS3.7 D.3.3.7.2), so that they get none, and their requestor knows
+    that nobody looked at theirs.
+    """
+    if identity is None or not identity.response_requested:
+        return None
+    return b"" if identity.type in (IdentityType.USERNAME, IdentityType.USERNAME_PASSCODE) else None
 
 
 def _context(proposed: ProposedContext, judge: Judge, rq: AssociateRequest) -> Context:
