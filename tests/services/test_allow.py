@@ -21,6 +21,7 @@ from tests.services.test_commitment import INSTANCE, request
 from tests.services.test_query import keep
 from tests.services.test_retrieve import ask, receiver
 
+EXPLICIT = "1.2.840.10008.1.2.1"
 ECHO, CAPTURE = "1.2.840.10008.1.1", "1.2.840.10008.5.1.4.1.1.7"
 FIND, MOVE, GET = (f"1.2.840.10008.5.1.4.1.2.2.{n}" for n in (1, 2, 3))
 COMMITMENT = "1.2.840.10008.1.20.1"
@@ -173,4 +174,32 @@ def test_a_commitment_that_we_asked_for_is_told_by_who_may_not_ask_for_one(node:
     assert (context.as_scu, context.as_scp) == (False, True)
     association.release()
     assert [row["state"] for row in node.call("commitments", "asked")] == ["committed"]
+    assert node.call("commitments", "list") == []
+
+
+def test_who_takes_the_other_role_all_the_same_is_refused_each_message(node: NodeProcess) -> None:
+    def opened(title: str, syntax: str) -> Any:
+        entity = AE(title)
+        entity.add_requested_context(GET)
+        entity.add_requested_context(syntax, EXPLICIT)
+        role = build_role(syntax, scu_role=True, scp_role=True)
+        association = entity.associate("127.0.0.1", node.port, ae_title="PACS", ext_neg=[role])
+        (context,) = [each for each in association.accepted_contexts if each.abstract_syntax == syntax]
+        assert not context.as_scu
+        context._as_scu = True  # a client that does not keep to what was agreed on
+        return association
+
+    before = node.call("studies", "list")["total"]
+    association = opened("WS1", CAPTURE)
+    ds = Dataset()
+    ds.SOPClassUID, ds.SOPInstanceUID, ds.PatientID = CAPTURE, "2.25.4711", "EVIL"
+    ds.file_meta = Dataset()  # type: ignore[assignment]
+    ds.file_meta.TransferSyntaxUID = EXPLICIT
+    assert association.send_c_store(ds).Status == 0x0124
+    association.release()
+    assert node.call("studies", "list")["total"] == before
+    association = opened("ARC1", COMMITMENT)
+    answer, _ = association.send_n_action(request("1.2.3.88", (CAPTURE, "2.25.4711")), 1, COMMITMENT, INSTANCE)
+    assert answer.Status == 0x0124
+    association.release()
     assert node.call("commitments", "list") == []
