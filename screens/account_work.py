@@ -160,6 +160,10 @@ def _ask(
     app.push_screen(Ask(title, [text], choices), answered)
 
 
+def _yours(app: ConsoleApp, row: AccountRow) -> str:
+    return "This is the account that you are signed in with. " if app.me and app.me.account == row.name else ""
+
+
 def reset(app: ConsoleApp, row: AccountRow, done: Done) -> None:
     """Give a one-time password or a new passcode, after a question."""
     if not app.allowed("accounts.reset_password"):
@@ -184,7 +188,7 @@ def disable(app: ConsoleApp, row: AccountRow, done: Done) -> None:
     name = safe(row.name, 64)
     text = f"It cannot sign in any more; {plural(row.sessions, 'open session')} will end. d enables it again."
     call = lambda: app.client.accounts.disable(row.name)  # noqa: E731
-    _ask(app, f"Disable {name}?", text, f"disable {name}", call, f"{name} is disabled", done)
+    _ask(app, f"Disable {name}?", _yours(app, row) + text, f"disable {name}", call, f"{name} is disabled", done)
 
 
 def enable(app: ConsoleApp, row: AccountRow, done: Done) -> None:
@@ -206,7 +210,8 @@ def delete(app: ConsoleApp, row: AccountRow, done: Done) -> None:
     if not app.allowed("accounts.delete"):
         return
     text = (
-        f"It is gone then, and so are its sessions ({count(row.sessions)} open). What it did stays in the audit trail. "
+        f"{_yours(app, row)}It is gone then, and so are its sessions ({count(row.sessions)} open). What it did stays in "
+        f"the audit trail. "
         f"Disabling it is enough in most cases. To delete it, type {safe(row.name, 64)}"
     )
     call = lambda: app.client.accounts.delete(row.name)  # noqa: E731

@@ -50,7 +50,8 @@ class Closed(Barrier):
     """For somebody without account or session: why, and the way in."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+c,ctrl+q", "leave", show=False),
+        Binding("escape", "leave_twice", show=False),
+        Binding("ctrl+c,ctrl+q", "leave", show=False),
         Binding("ctrl+o", "as_os_user", show=False),
     ]
 
@@ -60,6 +61,7 @@ class Closed(Barrier):
         if os_user:
             foot = f"Enter signs in, esc leaves, ctrl+o as {safe(os_user, 20)}"
         super().__init__(door, "Sign in", intro, fields, foot, self._enter)
+        self._asked = False
 
     async def _enter(self, values: Values) -> None:
         try:
@@ -72,6 +74,14 @@ class Closed(Barrier):
         """A password is typed anew, a name is not."""
         self.panel.fields[-1].value = ""
         self.panel.caret = len(self.panel.fields[self.panel.at].value)
+
+    def action_leave_twice(self) -> None:
+        """Leave at the second time: this page may come while one presses escape for something else."""
+        if self._asked:
+            self.action_leave()
+        self._asked = True
+        self.panel.foot = "esc again leaves the console"
+        self.panel.redraw()
 
     def action_leave(self) -> None:
         """Leave the console."""

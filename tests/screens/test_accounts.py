@@ -165,6 +165,7 @@ async def test_disabling_asks_and_enabling_does_not():
         await choose(console, "op1")
         await console.press("d")
         text = await console.shows("Disable op1?")
+        assert "This is the account that you are signed in with" in text
         assert "2 open sessions" in text
         await console.press("escape")
         await choose(console, "gone")

@@ -386,3 +386,15 @@ async def test_an_account_that_gains_a_permission_has_it_after_the_next_look():
         clock.now += 31
         console.app._tick()
         await console.until(lambda: not console.app.door.lacks("associations.abort"), "the permission")
+
+
+async def test_the_page_that_comes_unasked_is_left_by_the_second_escape():
+    client = SteppedClient()
+    client.os_account = ""
+    async with driven(client, connected=False) as console:
+        await console.shows("Sign in")
+        await console.press("escape")
+        assert console.app.is_running
+        assert "esc again leaves" in console.text
+        await console.pilot.press("escape")
+    assert console.app.return_code == 0
