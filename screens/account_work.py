@@ -210,9 +210,8 @@ def delete(app: ConsoleApp, row: AccountRow, done: Done) -> None:
     if not app.allowed("accounts.delete"):
         return
     text = (
-        f"{_yours(app, row)}It is gone then, and so are its sessions ({count(row.sessions)} open). What it did stays in "
-        f"the audit trail. "
-        f"Disabling it is enough in most cases. To delete it, type {safe(row.name, 64)}"
+        f"{_yours(app, row)}It is gone then, and so are its sessions ({count(row.sessions)} open). What it did stays "
+        f"in the audit trail. Disabling it is enough in most cases. To delete it, type {safe(row.name, 64)}"
     )
     call = lambda: app.client.accounts.delete(row.name)  # noqa: E731
 
