@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
@@ -22,6 +23,7 @@ from pacstui.accounts.room import AccountsRoom, pwd_name
 from pacstui.accounts.store import Store
 from pacstui.api.server import ControlServer
 from pacstui.archive import Archive
+from pacstui.audit.message import Teller
 from pacstui.audit.room import AuditRoom
 from pacstui.audit.syslog import SyslogSender, server_of
 from pacstui.audit.trail import Trail
@@ -67,6 +69,7 @@ _COMMITMENTS_S = 5.0
 
 _AT_ONCE = {
     ("node", "log_level"), ("query", "max_answers"), ("query", "fuzzy_names"), ("audit", "days"), ("audit", "seen_s"),
+    ("audit", "server_ca"),
 } | {
     ("tls", key) for key in ("certificate", "key", "ca", "client_certificates", "check_host", "oldest")
 } | {
@@ -113,6 +116,23 @@ def _index_more(query: QuerySettings) -> None:
                     f"[query] {name}: {keyword} {fault}", "use keywords of PS3.6 that stand for text, numbers or dates"
                 ) from None
     attributes.renew()
+
+
+def _syslog_context(settings: Settings) -> ssl.SSLContext | None:
+    """Return the TLS context for the syslog server, none for one without TLS.
+
+    Raises
+    ------
+    SettingsError
+        When a file cannot be used.
+    """
+    audit, tls = settings.audit, settings.tls
+    if not audit.server or server_of(audit.server).kind != "syslog+tls":
+        return None
+    try:
+        return client_context(tls.certificate, tls.key, audit.server_ca, check_host=True, oldest=tls.oldest)
+    except SettingsError as fault:
+        raise SettingsError(fault.message.replace("[tls] ca:", "[audit] server_ca:"), fault.hint) from fault
 
 
 class Node:
@@ -271,13 +291,11 @@ class Node:
         return gate
 
     async def _open_syslog(self, database: Database, trail: Trail) -> SyslogSender:
-        audit, tls = self._settings.audit, self._settings.tls
-        server = server_of(audit.server)
-        context = None
-        if server.kind == "syslog+tls":
-            context = client_context(tls.certificate, tls.key, audit.server_ca, check_host=True, oldest=tls.oldest)
+        settings = self._settings
+        title = settings.dicom.ae_title
+        teller = Teller(settings.audit.source_id or title, title, socket.gethostname() or "-")
         self._syslog = sender = SyslogSender(
-            database, server, audit.source_id or self._settings.dicom.ae_title, context
+            database, server_of(settings.audit.server), teller, _syslog_context(settings)
         )
         trail.written = sender.wake
         await sender.open(trail.last)
@@ -339,6 +357,8 @@ class Node:
         self._loaded, self._settings = loaded, new.model_copy(update={"node": old.node, "archive": old.archive})
         try:
             self._secure(new.tls)
+            if self._syslog is not None:
+                self._syslog.context = _syslog_context(new) or self._syslog.context
         except SettingsError as fault:
             log.error("certificates were not read anew: %s", fault)
         self._book.replace(new.peers)

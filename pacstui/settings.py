@@ -56,12 +56,14 @@ def _target_url(value: str) -> str:
 def _syslog_url(value: str) -> str:
     url = value.strip()
     if url:
-        parts = urlsplit(url)
         kinds = ("syslog+tls", "syslog+tcp", "syslog+udp")
-        if parts.scheme not in kinds or not parts.hostname or parts.path not in ("", "/"):
+        try:
+            parts = urlsplit(url)
+            fits = parts.scheme in kinds and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            fits = False
+        if not fits or parts.path not in ("", "/") or parts.username is not None or parts.query or parts.fragment:
             raise ValueError("a syslog server is syslog+tls://host:6514, syslog+tcp://host:601 or syslog+udp://host:514")
-        if parts.port is not None and not 0 < parts.port < 65536:
-            raise ValueError("a port is 1 to 65535")
     return url
 
 
@@ -281,7 +283,8 @@ class AuditSettings(Section):
     write both the database and the key can forge entries."""
 
     days: Annotated[int, Field(ge=0, le=36500)] = 0
-    """Days that entries are kept; 0 for ever. What is removed is stood for by a sealed checkpoint."""
+    """Days that entries are kept; 0 for ever. What is removed is stood for by a sealed checkpoint. Entries that the
+    syslog server does not have yet are kept 30 days longer."""
 
     server: Annotated[str, AfterValidator(_syslog_url), Words("the address of a syslog server")] = ""
     """A syslog server that gets all entries as DICOM audit messages (PS3.15 A.5): syslog+tls://host:6514,

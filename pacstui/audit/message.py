@@ -1,16 +1,22 @@
-"""Entries as DICOM audit messages (PS3.15 A.5; codes of PS3.16 CID 400, 401, 402)."""
+"""Entries as DICOM audit messages: the schema of PS3.15 A.5.1, filled in as the tables of A.5.3 say.
+
+Codes are those of PS3.16 CID 400 (events), 401 and 403 (their types), 402 (roles), 404 and 405. What the trail does not
+hold, such as the patient of a study that was looked at, is not made up.
+"""
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Final
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from pacstui.audit.chain import Entry
 
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 Code = tuple[str, str]
 
 ACTIVITY: Final = ("110100", "Application Activity")
@@ -27,13 +33,30 @@ _LOGIN, _LOGOUT = ("110122", "Login"), ("110123", "Logout")
 _NODE, _OVERRIDE = ("110126", "Node Authentication"), ("110127", "Emergency Override Started")
 _SECURITY, _SOFTWARE = ("110129", "Security Configuration"), ("110131", "Software Configuration")
 _RESTRICTED, _ROLES = ("110132", "Use of Restricted Function"), ("110136", "Security Roles Changed")
-_ATTRIBUTES = ("110137", "User security Attributes Changed")
-_APPLICATION = ("110150", "Application")
+_ATTRIBUTES = ("110137", "User Security Attributes Changed")
+_APPLICATION, _LAUNCHER = ("110150", "Application"), ("110151", "Application Launcher")
+_DESTINATION, _SOURCE = ("110152", "Destination Role ID"), ("110153", "Source Role ID")
+_TO_MEDIA, _FROM_MEDIA = ("110154", "Destination Media"), ("110155", "Source Media")
+_STUDY, _NODE_ID, _URI_MEDIA = ("110180", "Study Instance UID"), ("110182", "Node ID"), ("110037", "URI")
+_PATIENT, _CRITERIA, _URI = ("2", "Patient Number"), ("10", "Search Criteria"), ("12", "URI")
+
 _OUTCOMES = {"ok": "0", "denied": "4", "failed": "4"}
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UID = re.compile(r"(?:^|\bstudy=)([0-2](?:\.[0-9]+)+)(?=$|,)")
+_PEER = re.compile(r"^peer=([^,]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Who tells: ``source`` is the Audit Source ID, ``host`` the node's own name for itself on the network."""
+
+    source: str
+    ae_title: str
+    host: str
 
 
 def classified(entry: Entry) -> tuple[Code, Code | None, str]:
-    """Return event, event type and action code (C create, R read, U update, D delete, E execute) of an entry."""
+    """Return event, event type and action code (C create, R read, E execute) of an entry."""
     noun, _, method = entry.action.partition(".")
     match entry.kind:
         case "node":
@@ -48,8 +71,6 @@ def classified(entry: Entry) -> tuple[Code, Code | None, str]:
             return ALERT, _RESTRICTED, "E"
         case "recovery":
             return ALERT, _OVERRIDE, "E"
-        case "configuration":
-            return ALERT, _ATTRIBUTES if noun == "accounts" else _SECURITY, "U"
         case "import":
             return IMPORT, None, "C"
         case "export":
@@ -57,12 +78,18 @@ def classified(entry: Entry) -> tuple[Code, Code | None, str]:
         case "patients seen":
             if noun == "audit":
                 return LOG_USED, None, "R"
-            return (ACCESSED, None, "R") if method == "show" else (QUERY, None, "E")
+            return (ACCESSED, None, "R") if _study(entry) else (QUERY, None, "E")
     if noun == "accounts":
-        return ALERT, _ROLES if "role" in method else _ATTRIBUTES, "U"
-    if entry.action == "node.stop":
-        return ACTIVITY, _STOP, "E"
-    return ALERT, _SOFTWARE if noun in ("node", "storage") else _RESTRICTED, "E"
+        return ALERT, _ROLES if "role" in method else _ATTRIBUTES, "E"
+    if entry.kind == "configuration":
+        return ALERT, _SOFTWARE if noun == "node" else _SECURITY, "E"
+    return (ACTIVITY, _STOP, "E") if entry.action == "node.stop" else (ALERT, _RESTRICTED, "E")
+
+
+def _study(entry: Entry) -> str:
+    """Return the Study Instance UID that an entry is about, empty if about none."""
+    found = _UID.search(entry.target)
+    return found[1] if found else ""
 
 
 def _clean(text: str) -> str:
@@ -70,74 +97,156 @@ def _clean(text: str) -> str:
     return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def _code(parent: ET.Element, name: str, code: Code, system: str = "DCM") -> None:
+def _base64(text: str) -> str:
+    return b64encode(text.encode("utf-8", "replace")).decode("ascii")
+
+
+def _told(entry: Entry, *more: str) -> str:
+    return "; ".join(text for text in (entry.action, *more, entry.detail) if text)
+
+
+def _code(parent: ET.Element, name: str, code: Code) -> None:
+    system = "DCM" if len(code[0]) == 6 else "RFC-3881"
     ET.SubElement(parent, name, {"csd-code": code[0], "codeSystemName": system, "originalText": code[1]})
 
 
-def _attributes(**given: str) -> dict[str, str]:
-    return {name: _clean(value) for name, value in given.items() if value}
+def _participant(root: ET.Element, user: str, *roles: Code, asks: bool = False, media: bool = False,
+                 alternative: str = "", name: str = "", where: str = "") -> None:  # fmt: skip
+    given = {"UserID": _clean(user), "UserIsRequestor": "true" if asks else "false"}
+    for key, value in (("AlternativeUserID", alternative), ("UserName", name), ("NetworkAccessPointID", where)):
+        if value:
+            given[key] = _clean(value)
+    if where:
+        given["NetworkAccessPointTypeCode"] = "2" if _is_address(where) else "1"
+    element = ET.SubElement(root, "ActiveParticipant", given)
+    for role in roles:
+        _code(element, "RoleIDCode", role)
+    if media:
+        _code(ET.SubElement(element, "MediaIdentifier"), "MediaType", _URI_MEDIA)
 
 
-def message(entry: Entry, source: str, host: str, pid: int) -> bytes:
-    """Return an entry as the XML of an audit message, in UTF-8 without declaration.
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
-    Parameters
-    ----------
-    source
-        Audit Source ID; ``host`` and ``pid`` are the node's own.
-    """
+
+def _object(root: ET.Element, id_: str, kind: Code, role: str, *, type_: str = "2", name: str = "",
+            query: str | None = None, **details: str) -> None:  # fmt: skip
+    element = ET.SubElement(
+        root, "ParticipantObjectIdentification",
+        {"ParticipantObjectID": _clean(id_), "ParticipantObjectTypeCode": type_, "ParticipantObjectTypeCodeRole": role},
+    )  # fmt: skip
+    _code(element, "ParticipantObjectIDTypeCode", kind)
+    if query is None:
+        ET.SubElement(element, "ParticipantObjectName").text = _clean(name or id_)
+    else:
+        ET.SubElement(element, "ParticipantObjectQuery").text = _base64(query)
+    for what, value in details.items():
+        if value:
+            about = {"type": what.replace("_", " "), "value": _base64(value)}
+            ET.SubElement(element, "ParticipantObjectDetail", about)
+
+
+def message(entry: Entry, teller: Teller) -> bytes:
+    """Return an entry as the XML of an audit message, in UTF-8 without declaration."""
     event, kind, action = classified(entry)
     root = ET.Element("AuditMessage")
-    at = datetime.fromtimestamp(entry.at / 1e6, UTC).isoformat(timespec="milliseconds")
     about = ET.SubElement(
         root, "EventIdentification",
-        {"EventActionCode": action, "EventDateTime": at, "EventOutcomeIndicator": _OUTCOMES.get(entry.outcome, "8")},
+        {"EventActionCode": action, "EventDateTime": moment(entry.at).isoformat(timespec="milliseconds"),
+         "EventOutcomeIndicator": _OUTCOMES.get(entry.outcome, "8")},
     )  # fmt: skip
     _code(about, "EventID", event)
     if kind is not None:
         _code(about, "EventTypeCode", kind)
-    told = "; ".join(text for text in (entry.action, entry.detail) if text)
+    told = _told(entry, entry.target) if event in (ACTIVITY, AUTHENTICATION) else _told(entry)
     if told:
         ET.SubElement(about, "EventOutcomeDescription").text = _clean(told)
-    own = event is ACTIVITY and entry.who == "node"
-    if not own:
-        where, network = entry.origin, entry.kind == "association refused"
-        who = ET.SubElement(
-            root, "ActiveParticipant",
-            _attributes(
-                UserID=entry.who or "(unknown)", AlternativeUserID="" if network else entry.origin,
-                UserIsRequestor="true",
-                NetworkAccessPointID=where if network else host, NetworkAccessPointTypeCode="2" if network else "1",
-            ),
+    _participants(root, entry, event, teller)
+    source = ET.SubElement(root, "AuditSourceIdentification", {"AuditSourceID": _clean(teller.source)})
+    ET.SubElement(source, "AuditSourceTypeCode", {"csd-code": "4"})  # application server: A.5.2 names it for a PACS
+    _objects(root, entry, event, teller)
+    # A carriage return in an element's text is the only character that is written raw and read as another.
+    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=False)).replace(b"\r", b"&#13;")
+
+
+def moment(at: int) -> datetime:
+    """Return microseconds since 1970 as UTC; 1970 for what is no time."""
+    try:
+        return datetime.fromtimestamp(at / 1e6, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)
+
+
+def _participants(root: ET.Element, entry: Entry, event: Code, teller: Teller) -> None:
+    """Add who did it, the node, and media.
+
+    Of an alert about a caller the node is who reports, and the caller must not be the requestor (A.5.3.11); what a
+    person was let do is reported by both.
+    """
+    own = entry.who == "node" and not entry.how
+    reported = entry.kind in ("association refused", "denied")
+    peer = _PEER.match(entry.target) if event is QUERY and entry.action.startswith("remote.") else None
+    role, mine = {
+        ACTIVITY: ((_LAUNCHER,), ()), EXPORT: ((_SOURCE,), (_SOURCE,)), IMPORT: ((_DESTINATION,), (_DESTINATION,)),
+        QUERY: ((), (_SOURCE,)) if peer else ((_SOURCE,), (_DESTINATION,)),
+    }.get(event, ((), ()))  # fmt: skip
+    if not own and entry.how == "DICOM":
+        _participant(
+            root, entry.who, *role, asks=not reported, alternative=f"AETITLES={entry.who}", where=entry.origin
+        )
+    elif not own:
+        who = entry.who or "(unknown)"
+        _participant(
+            root, who if "@" in who else f"{who}@{teller.host}", *role, asks=not reported,
+            alternative=entry.origin.partition(", process ")[0],
+            name=f"{who} ({', '.join(text for text in (entry.how, entry.origin) if text)})", where=teller.host,
         )  # fmt: skip
-        if entry.how:
-            who.set("UserName", _clean(f"{entry.who} ({entry.how})"))
-    node = ET.SubElement(
-        root, "ActiveParticipant",
-        _attributes(
-            UserID=source, AlternativeUserID=str(pid), UserIsRequestor="true" if own else "false",
-            NetworkAccessPointID=host, NetworkAccessPointTypeCode="1",
-        ),
+    _participant(
+        root, teller.source, *mine, _APPLICATION, asks=own or reported, alternative=f"AETITLES={teller.ae_title}",
+        name="pacstui", where=teller.host,
     )  # fmt: skip
-    _code(node, "RoleIDCode", _APPLICATION)
-    ET.SubElement(root, "AuditSourceIdentification", _attributes(AuditSourceID=source))
-    if entry.target:
-        thing = ET.SubElement(
-            root, "ParticipantObjectIdentification",
-            {**_attributes(ParticipantObjectID=entry.target), "ParticipantObjectTypeCode": "2",
-             "ParticipantObjectTypeCodeRole": "3" if event is ACCESSED else "13"},
+    if peer:
+        _participant(root, peer[1], _DESTINATION)
+    elif event is EXPORT:
+        _participant(root, f"CSV file of {entry.action.partition('.')[0]}", _TO_MEDIA, media=True)
+    elif event is IMPORT:
+        folder = entry.target
+        _participant(root, f"file://{_quoted(folder)}" if folder[:1] == "/" else folder, _FROM_MEDIA, media=True)
+
+
+def _quoted(text: str) -> str:
+    return quote(text, errors="replace")
+
+
+def _objects(root: ET.Element, entry: Entry, event: Code, teller: Teller) -> None:
+    noun, study = entry.action.partition(".")[0], _study(entry)
+    if event is LOG_USED:
+        _object(
+            root, "pacstui:audit", _URI, "13", name="Security Audit Log",
+            Target=entry.target, Search=entry.patient,
         )  # fmt: skip
-        if event is ACCESSED:
-            _code(thing, "ParticipantObjectIDTypeCode", ("110180", "Study Instance UID"))
+    elif event is ACCESSED:
+        _object(root, study, _STUDY, "3", Search=entry.patient)
+        _object(root, "(not recorded)", _PATIENT, "1", type_="1")  # one is mandatory, and the trail names none
+    elif event is QUERY:
+        query = "; ".join(text for text in (entry.patient, entry.target) if text)
+        _object(root, entry.action or "(unknown)", _CRITERIA, "3", query=query)
+    elif event is ALERT:
+        alert = _told(entry, entry.target) or entry.kind
+        if entry.kind == "association refused" and entry.origin:
+            _object(root, entry.origin, _NODE_ID, "13", name=entry.who, Alert_Description=alert)
         else:
-            _code(thing, "ParticipantObjectIDTypeCode", ("12", "URI"), "RFC-3881")
-        ET.SubElement(thing, "ParticipantObjectName").text = _clean(entry.target)
-    if entry.patient:
-        asked = ET.SubElement(
-            root, "ParticipantObjectIdentification",
-            {**_attributes(ParticipantObjectID=entry.action or "query"), "ParticipantObjectTypeCode": "2",
-             "ParticipantObjectTypeCodeRole": "24"},
-        )  # fmt: skip
-        _code(asked, "ParticipantObjectIDTypeCode", ("10", "Search Criteria"), "RFC-3881")
-        ET.SubElement(asked, "ParticipantObjectQuery").text = b64encode(entry.patient.encode("utf-8")).decode("ascii")
-    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=False))
+            what = f"pacstui:{_quoted(noun or entry.kind)}" + (f"/{_quoted(entry.target)}" if entry.target else "")
+            _object(root, what, _URI, "13", name=entry.target or entry.action or entry.kind, Alert_Description=alert,
+                    Search=entry.patient)  # fmt: skip
+
+
+def shortened(entry: Entry) -> Entry:
+    """Return an entry with the longest of its texts cut to half."""
+    name = max(("target", "detail", "patient", "origin"), key=lambda each: len(getattr(entry, each)))
+    text = getattr(entry, name)
+    return replace(entry, **{name: text[: len(text) // 2] + "\N{HORIZONTAL ELLIPSIS}"})

@@ -39,6 +39,7 @@ _REFUSED_S = 600.0
 _DENIED_S = 60.0
 _KINDS = {"export_csv": "export", "recover": "recovery"}
 _REMEMBERED = 10_000
+_UNSENT_DAYS = 30
 
 
 def moment(text: str, zone_of: datetime, *, end: bool = False) -> int:
@@ -92,9 +93,9 @@ class AuditRoom:
     seen_s
         For how long a patient view that is repeated stands for one entry.
 
-    ``sent`` is the number of the last entry that a syslog server has, none where there is no server: later ones are not
-    removed. ``server`` tells how that server does. ``sees_patients`` tells whether the present caller may see who
-    patients are.
+    ``sent`` is the number of the last entry that a syslog server has, none where there is no server: later ones are
+    kept 30 days longer. ``server`` tells how that server does. ``sees_patients`` tells whether the present caller may
+    see who patients are.
     """
 
     def __init__(self, trail: Trail, database: Any, bus: Bus, clock: Clock, days: int, seen_s: float) -> None:
@@ -187,18 +188,21 @@ class AuditRoom:
         _, unsent, problem = self.server()
         if problem:
             yield (
-                "audit server", "warn", problem, f"{unsent:,} entries wait for it; see [audit] server and its log",
-                "audit",
+                "audit server", "warn", problem,
+                f"{unsent:,} entries wait and are sent once it is back: does it run, are [audit] server and server_ca"
+                " right?", "audit",
             )
 
     async def tick(self) -> None:
         """Seal the end of the chain, and forget what is older than it has to be kept."""
         if self.days and self._recent.is_new("retention", 3600):
-            removed = await self.trail.forget(self._clock.now() - timedelta(days=self.days), self.sent())
+            before, sent = self._clock.now() - timedelta(days=self.days), self.sent()
+            removed, unsent = await self.trail.forget(before, sent, before - timedelta(days=_UNSENT_DAYS))
             if removed:
+                lost = f"; the syslog server never got {unsent:,} of them" if unsent else ""
                 self.trail.note(
                     "configuration", "ok", "node", action="audit.retention",
-                    detail=f"{removed:,} entries older than {self.days} days were removed",
+                    detail=f"{removed:,} entries older than {self.days} days were removed{lost}",
                 )
         await self.trail.seal()
 

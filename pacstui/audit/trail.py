@@ -209,22 +209,37 @@ class Trail:
         written, key, head = self._last, self._key, self.head_path
         return await self._db.read(lambda c: chain.verify(c, key, head, written))
 
-    async def forget(self, before: datetime, upto_most: int | None = None) -> int:
-        """Remove the entries that are older, up to number ``upto_most``, and stand a checkpoint for them; return how
-        many."""
-        limit, now, key = micro(before), micro(self._clock.now()), self._key
-        most = (1 << 62) if upto_most is None else upto_most
+    async def forget(
+        self, before: datetime, sent: int | None = None, in_any_case_before: datetime | None = None
+    ) -> tuple[int, int]:
+        """Remove old entries, and stand a checkpoint for them.
 
-        def body(connection: sqlite3.Connection) -> int:
+        Parameters
+        ----------
+        sent
+            Number of the last entry that was sent on; later ones stay until they are older than
+            ``in_any_case_before``. None where none are sent.
+
+        Returns
+        -------
+        How many were removed, and how many of them had not been sent.
+        """
+        limit, now, key = micro(before), micro(self._clock.now()), self._key
+        most = (1 << 62) if sent is None else sent
+        latest = limit if in_any_case_before is None else micro(in_any_case_before)
+
+        def body(connection: sqlite3.Connection) -> tuple[int, int]:
             row = connection.execute(
-                "SELECT id, mac FROM audit WHERE at < ? AND id <= ? AND id < (SELECT max(id) FROM audit)"
+                "SELECT id, mac FROM audit WHERE at < ? AND (id <= ? OR at < ?) AND id < (SELECT max(id) FROM audit)"
                 " ORDER BY id DESC LIMIT 1",
-                (limit, most),
+                (limit, most, latest),
             ).fetchone()
             if row is None:
-                return 0
+                return 0, 0
             upto, last_code = int(row[0]), bytes(row[1])
-            count = connection.execute("SELECT count(*) FROM audit WHERE id <= ?", (upto,)).fetchone()[0]
+            count, unsent = connection.execute(
+                "SELECT count(*), count(*) FILTER (WHERE id > ?) FROM audit WHERE id <= ?", (most, upto)
+            ).fetchone()
             previous = connection.execute("SELECT id, mac FROM audit_checkpoints ORDER BY id DESC LIMIT 1").fetchone()
             number, earlier = (int(previous[0]) + 1, bytes(previous[1])) if previous else (1, b"")
             values = (number, now, upto, count)
@@ -234,7 +249,7 @@ class Trail:
                 (*values, last_code, mac),
             )
             connection.execute("DELETE FROM audit WHERE id <= ?", (upto,))
-            return int(count)
+            return int(count), int(unsent)
 
         return await self._db.write(body)
 
