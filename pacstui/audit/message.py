@@ -194,16 +194,18 @@ def _participants(root: ET.Element, entry: Entry, event: Code, teller: Teller) -
         ACTIVITY: ((_LAUNCHER,), ()), EXPORT: ((_SOURCE,), (_SOURCE,)), IMPORT: ((_DESTINATION,), (_DESTINATION,)),
         QUERY: ((), (_SOURCE,)) if peer else ((_SOURCE,), (_DESTINATION,)),
     }.get(event, ((), ()))  # fmt: skip
-    if not own and entry.how == "DICOM":
+    if entry.kind == "association refused":
         _participant(
-            root, entry.who, *role, asks=not reported, alternative=f"AETITLES={entry.who}", where=entry.origin
+            root, entry.who or "(unknown)", *role, asks=not reported, alternative=f"AETITLES={entry.who}",
+            where=entry.origin,
         )
     elif not own:
-        who = entry.who or "(unknown)"
+        who, network = entry.who or "(unknown)", entry.how == "DICOM"  # a service account, by user identity
         _participant(
             root, who if "@" in who else f"{who}@{teller.host}", *role, asks=not reported,
-            alternative=entry.origin.partition(", process ")[0],
-            name=f"{who} ({', '.join(text for text in (entry.how, entry.origin) if text)})", where=teller.host,
+            alternative="" if network else entry.origin.partition(", process ")[0],
+            name=f"{who} ({', '.join(text for text in (entry.how, entry.origin) if text)})",
+            where=(network and entry.origin) or teller.host,
         )  # fmt: skip
     _participant(
         root, teller.source, *mine, _APPLICATION, asks=own or reported, alternative=f"AETITLES={teller.ae_title}",
@@ -214,7 +216,7 @@ def _participants(root: ET.Element, entry: Entry, event: Code, teller: Teller) -
     elif event is EXPORT:
         _participant(root, f"CSV file of {entry.action.partition('.')[0]}", _TO_MEDIA, media=True)
     elif event is IMPORT:
-        folder = entry.target
+        folder = entry.target or "(unknown)"
         _participant(root, f"file://{_quoted(folder)}" if folder[:1] == "/" else folder, _FROM_MEDIA, media=True)
 
 

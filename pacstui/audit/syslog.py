@@ -157,8 +157,13 @@ class SyslogSender:
     async def open(self, last: int) -> None:
         """Begin where an earlier run ended."""
         row = await self._db.read(lambda c: c.execute("SELECT value FROM state WHERE name=?", (_CURSOR,)).fetchone())
-        self.sent, self.last = int(row[0]) if row else 0, max(last, self.last)
-        self._repeated = self.sent
+        told = str(row[0]) if row else ""
+        sent = int(told) if told.isascii() and told.isdecimal() else 0
+        if sent > last:  # the trail was begun anew
+            log.warning("the audit trail ends before what was sent last: %s gets all of it", self._server.name)
+            sent = 0
+        self._repeated = self.sent = sent
+        self.last = max(last, self.last)
         self._task = asyncio.create_task(self._run(), name="syslog")
 
     async def close(self) -> None:

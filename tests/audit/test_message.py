@@ -119,6 +119,7 @@ KINDS: list[tuple[dict[str, str], str, str, str, str]] = [
     ({"action": "node.stop"}, "110100", "110121", "E", "0"),
     ({"kind": "sign-in"}, "110114", "110122", "E", "0"),
     ({"kind": "sign-in", "outcome": "failed", "detail": "wrong name or password"}, "110114", "110122", "E", "4"),
+    ({"kind": "sign-in", "who": "scanner", "how": "DICOM", "origin": "192.0.2.7"}, "110114", "110122", "E", "0"),
     ({"kind": "sign-out"}, "110114", "110123", "E", "0"),
     ({"kind": "patients seen", "action": "studies.list", "target": "limit=100"}, "110112", "", "E", "0"),
     ({"kind": "patients seen", "action": "studies.show", "target": "1.2.840.1"}, "110103", "", "R", "0"),
@@ -263,6 +264,17 @@ def test_an_alert_about_a_caller_comes_from_the_node_and_is_about_the_caller() -
     assert details(root) == {"Alert Description": "PACS; unknown caller"}
 
 
+def test_a_service_account_comes_from_its_address() -> None:
+    root = told(entry(kind="sign-in", who="scanner", how="DICOM", origin="192.0.2.7", detail="as CT1"))
+    account = root.find("ActiveParticipant")
+    assert account is not None
+    assert account.attrib == {
+        "UserID": "scanner@pacs01", "UserName": "scanner (DICOM, 192.0.2.7)", "UserIsRequestor": "true",
+        "NetworkAccessPointID": "192.0.2.7", "NetworkAccessPointTypeCode": "2",
+    }  # fmt: skip
+    assert root.findtext("EventIdentification/EventOutcomeDescription") == "as CT1"
+
+
 def test_an_alert_about_an_action_names_its_object() -> None:
     root = told(entry(action="accounts.create", target="name=otto"))
     assert objects(root) == [("2", "13", "12", "pacstui:accounts/name%3Dotto")]
@@ -287,6 +299,7 @@ TEXT = st.text(max_size=40) | st.sampled_from(
 def test_any_text_is_carried_as_far_as_xml_can(given: dict[str, str], kind: str) -> None:
     root = told(entry(**given, kind=kind))
     assert root.find("ActiveParticipant").get("UserID", "").startswith(as_carried(given["who"]))  # type: ignore[union-attr]
+    assert all(each.get("UserID") for each in root.iter("ActiveParticipant"))
     description = root.findtext("EventIdentification/EventOutcomeDescription", "")
     assert description.endswith(as_carried(given["detail"]))
     named = root.findtext(".//ParticipantObjectName", "")

@@ -488,3 +488,14 @@ def test_a_ca_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=r"\[audit\] server_ca: .*none.pem cannot be used"):
         with running_node(tmp_path, config):
             pass
+
+
+@pytest.mark.parametrize("noted", ["999999", "-1", "", "none"])
+async def test_a_place_that_the_trail_does_not_reach_is_not_believed(tmp_path: Path, noted: str) -> None:
+    port, collector = free_port(), Collector()
+    async with listening(collector, port), opened(tmp_path) as doors:
+        await some(doors, 0, 3)
+        await doors.database.write(lambda c: c.execute("INSERT INTO state VALUES ('audit_sent', ?)", (noted,)))
+        async with sending(doors, tcp(port)):
+            await collector.until(doors.trail.last)
+    assert collector.targets == peers(0, 3)
