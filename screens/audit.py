@@ -97,7 +97,7 @@ class AuditScreen(ConsoleScreen):
 
     def _cells(self, row: AuditRow) -> Sequence[cols.Cell]:
         mark = OUTCOMES.get(row.outcome, ("!", "warn"))
-        what = row.action if row.kind == "action" and row.action else row.kind
+        what = row.action if row.kind in ("action", "node", "configuration") and row.action else row.kind
         return (
             mark,
             f"{row.at.astimezone():%d %b %H:%M:%S}",

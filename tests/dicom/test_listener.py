@@ -276,7 +276,7 @@ async def test_a_message_that_trickles_is_not_timed_out_and_neither_is_a_slow_se
 
 
 async def test_a_peer_that_does_not_read_its_responses_is_dropped() -> None:
-    async with serving(timeouts=Timeouts(artim=2, idle=20, message=0.4)) as node:
+    async with serving(timeouts=Timeouts(artim=2, idle=20, message=1.5)) as node:
         sock = socket.create_connection(("127.0.0.1", node.port))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.setblocking(False)

@@ -39,8 +39,6 @@ def here(there: tuple[NodeProcess, int], tmp_path: Path) -> Iterator[NodeProcess
         f'[[peers]]\nname = "gone"\nae_title = "GONE"\nhost = "127.0.0.1"\nport = {free_port()}\n'
     )
     with running_node(tmp_path / "here", peers, port=there[1]) as node:
-        toml = node.folder / "pacstui.toml"
-        toml.write_text(toml.read_text())
         yield node
 
 
