@@ -1,0 +1,1 @@
+"""Jobs: what the node does by itself, when, and how it went."""
