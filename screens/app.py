@@ -104,6 +104,8 @@ class ConsoleApp(App[int]):
         "studies": _mode("studies", "StudiesScreen"),
         "peers": _mode("peers", "PeersScreen"),
         "events": _mode("events", "EventsScreen"),
+        "jobs": _mode("jobs", "JobsScreen"),
+        "backups": _mode("backups", "BackupsScreen"),
         "accounts": _mode("accounts", "AccountsScreen"),
         "audit": _mode("audit", "AuditScreen"),
         ENTRY: Entry,

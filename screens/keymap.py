@@ -61,15 +61,18 @@ MODES: tuple[tuple[str, str, str, str], ...] = (
     ("3", "queue", "Queue", "Queue: what arrives and what waits to go out"),
     ("4", "studies", "Studies", "Studies: what the archive holds"),
     ("5", "peers", "Peers", "Peers: the equipment around this node"),
-    ("6", "events", "Events", "Events: what happened"),
-    ("7", "accounts", "Accounts", "Accounts: who may do what"),
-    ("8", "audit", "Audit", "Audit: who did what"),
+    ("6", "jobs", "Jobs", "Jobs: what the node does by itself, and when"),
+    ("7", "backups", "Backups", "Backups: what is safe elsewhere, and how it gets back"),
+    ("8", "accounts", "Accounts", "Accounts: who may do what"),
+    ("9", "audit", "Audit", "Audit: who did what"),
+    ("0", "events", "Events", "Events: what happened"),
 )
 """Key, mode, word in the footer, sentence in help and palette. A later mode is one more line here and in app.py."""
 
 MODE_NEEDS = {
     "dashboard": "overview.show", "associations": "associations.list", "queue": "queue.list", "studies": "studies.list",
     "peers": "peers.list", "events": "feed.list", "accounts": "accounts.list", "audit": "audit.list",
+    "jobs": "jobs.list", "backups": "backups.show",
 }  # fmt: skip
 """The action by which a mode gets what it shows; who may not do it does not see the screen."""
 

@@ -67,6 +67,8 @@ class ApiClient:
         self.commitments = cast(contract.Commitments, _Noun(self, "commitments"))
         self.accounts = cast(contract.Accounts, _Noun(self, "accounts"))
         self.audit = cast(contract.Audit, _Noun(self, "audit"))
+        self.jobs = cast(contract.Jobs, _Noun(self, "jobs"))
+        self.backups = cast(contract.Backups, _Noun(self, "backups"))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:

@@ -12,8 +12,10 @@ from pacstui.contract.accounts import Accounts
 from pacstui.contract.action import Action, Danger, actions_of
 from pacstui.contract.associations import Associations
 from pacstui.contract.audit import Audit
+from pacstui.contract.backups import Backups
 from pacstui.contract.commitments import Commitments
 from pacstui.contract.feed import Feed
+from pacstui.contract.jobs import Jobs
 from pacstui.contract.node import Node
 from pacstui.contract.overview import Overview
 from pacstui.contract.peers import Peers
@@ -35,6 +37,8 @@ NOUNS: dict[str, type] = {
     "remote": Remote,
     "accounts": Accounts,
     "audit": Audit,
+    "jobs": Jobs,
+    "backups": Backups,
 }
 
 
@@ -55,4 +59,5 @@ def permissions() -> tuple[str, ...]:
 
 
 __all__ = ["IMPORT", "NOUNS", "Action", "Danger", "all_actions", "actions_of", "permissions", "Node", "Overview",
-           "Associations", "Queue", "Storage", "Peers", "Studies", "Feed", "Commitments", "Remote", "Accounts", "Audit"]
+           "Associations", "Queue", "Storage", "Peers", "Studies", "Feed", "Commitments", "Remote", "Accounts", "Audit", "Jobs",
+           "Backups"]

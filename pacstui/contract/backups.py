@@ -221,7 +221,8 @@ class Backups(Protocol):
     @action("run", "Back up now", permission="backups.run", audited=True, key="b")
     async def run(self, target: str) -> RunRow: ...
 
-    @action("verify", "Verify what a target has: quick, sample or full", permission="backups.run", audited=True, key="v")
+    @action("verify", "Verify what a target has: quick, sample or full", permission="backups.run", audited=True,
+            key="v")  # fmt: skip
     async def verify(self, target: str, depth: str = "full", percent: float = 5.0) -> RunRow: ...
 
     @action("drill", "Rehearse a restore in a scratch folder", permission="backups.run", audited=True, key="t")

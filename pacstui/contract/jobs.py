@@ -11,7 +11,7 @@ from pacstui.contract.action import Danger, action
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run of a job. ``state`` is running, done, warning, failed, cancelled or interrupted (the node ended meanwhile).
+    """One run. ``state`` is running, done, warning, failed, cancelled or interrupted (the node ended meanwhile).
 
     ``started_by`` is an account, ``schedule``, or the job that it follows. ``planned`` is when the schedule wanted it,
     ``late_s`` how much later it began. ``total`` and ``total_bytes`` are 0 while they are not known; ``unit`` says what
@@ -187,4 +187,6 @@ class Jobs(Protocol):
     async def delete(self, job: str) -> None: ...
 
     @action("preview", "Show when a schedule would run next", permission="jobs.view")
-    async def preview(self, schedule: str, window: str = "", zone: str = "", count: int = 5) -> tuple[datetime, ...]: ...
+    async def preview(
+        self, schedule: str, window: str = "", zone: str = "", count: int = 5
+    ) -> tuple[datetime, ...]: ...

@@ -13,7 +13,7 @@ from tests.screens.fake_client import SteppedClient
 
 async def test_the_list_says_who_may_sign_in_and_who_has_not():
     async with driven(SteppedClient()) as console:
-        await console.press("7")
+        await console.press("8")
         text = await console.shows("Accounts  ")
         assert "op1" in text
         assert "administrator" in text
@@ -25,7 +25,7 @@ async def test_the_list_says_who_may_sign_in_and_who_has_not():
 async def test_a_new_account_gets_a_password_that_is_told_once():
     client = SteppedClient()
     async with driven(client) as console:
-        await console.press("7", "n")
+        await console.press("8", "n")
         await console.shows("A new account")
         await console.press("enter")
         await console.shows("x ")  # the name is missing, and the form stays
@@ -45,7 +45,7 @@ async def test_a_new_account_gets_a_password_that_is_told_once():
 async def test_what_is_typed_stays_when_the_node_declines():
     client = SteppedClient()
     async with driven(client) as console:
-        await console.press("7", "n")
+        await console.press("8", "n")
         await console.shows("A new account")
         await console.press(*"zoe", "space", *"x", "enter")
         await console.until(lambda: "cannot be the name" in console.text, "what is wrong")
@@ -58,7 +58,7 @@ async def test_what_is_typed_stays_when_the_node_declines():
 async def test_deleting_takes_the_name_typed():
     client = SteppedClient()
     async with driven(client) as console:
-        await console.press("7")
+        await console.press("8")
         await console.shows("Accounts  ")
         name = next(row.name for row in client.people if row.name != "op1" and row.name.isalpha())
         await console.press("slash", *name, "enter")
@@ -73,7 +73,7 @@ async def test_deleting_takes_the_name_typed():
 
 async def test_an_accounts_page_shows_sessions_and_permissions():
     async with driven(SteppedClient()) as console:
-        await console.press("7")
+        await console.press("8")
         await console.shows("op1")
         await console.press("slash", *"op1", "enter", "enter")
         text = await console.shows("Sessions  ")
@@ -82,7 +82,7 @@ async def test_an_accounts_page_shows_sessions_and_permissions():
 
 async def test_the_matrix_of_roles_and_the_review_open_and_close():
     async with driven(SteppedClient()) as console:
-        await console.press("7", "m")
+        await console.press("8", "m")
         text = await console.shows("Roles")
         assert "accounts.manage" in text
         assert "yes" in text
@@ -94,7 +94,7 @@ async def test_the_matrix_of_roles_and_the_review_open_and_close():
 
 async def test_accounts_are_written_to_a_file_that_is_named(tmp_path: Path):
     async with driven(SteppedClient()) as console:
-        await console.press("7", "x")
+        await console.press("8", "x")
         await console.shows("CSV")
         await console.press("ctrl+u", *str(tmp_path / "accounts.csv"), "enter")
         await console.until(lambda: (tmp_path / "accounts.csv").exists(), "the file")
@@ -110,7 +110,7 @@ async def test_every_page_stands_any_window():
 
 async def choose(console: Driven, name: str) -> None:
     """Go to an account's row."""
-    await console.press("7")
+    await console.press("8")
     await console.shows("Accounts  ")
     table = console.app.screen.query_one(RowTable)
     await console.until(lambda: name in table._places, "the account")
@@ -221,7 +221,7 @@ async def test_deleting_asks_for_the_password_once_more_where_the_node_wants_it(
 async def test_a_role_of_ones_own_is_made_from_a_copy_changed_saved_and_deleted():
     client = SteppedClient()
     async with driven(client) as console:
-        await console.press("7", "m")
+        await console.press("8", "m")
         await console.shows("\u25b8viewer")
         await console.press("space")
         await console.shows("viewer is built in and stays as it is")
@@ -260,7 +260,7 @@ async def test_a_csv_file_is_shown_before_anything_is_done(tmp_path: Path):
     bad.write_text("name,role\nanna,viewer\nmistake,none\n")
     good.write_text("name,role\nanna,viewer\nbob,viewer\n")
     async with driven(client) as console:
-        await console.press("7", "i")
+        await console.press("8", "i")
         await console.shows("Import accounts")
         await console.press(*"/nowhere/x.csv", "enter")
         text = await console.shows("No such file")
@@ -288,7 +288,7 @@ async def test_no_file_is_overwritten(tmp_path: Path):
     there.write_text("mine")
     client = SteppedClient()
     async with driven(client) as console:
-        await console.press("7", "x")
+        await console.press("8", "x")
         await console.shows("Write all accounts")
         await console.press("ctrl+u", *str(there), "enter")
         await console.shows("is there already")
@@ -299,7 +299,7 @@ async def test_no_file_is_overwritten(tmp_path: Path):
 async def test_the_review_says_what_to_look_at():
     client = SteppedClient()
     async with driven(client, (160, 48)) as console:
-        await console.press("7", "v")
+        await console.press("8", "v")
         text = await console.shows("! never signed in; its role [/] is gone")
         assert "5 to look at" in text
         await console.press("t")

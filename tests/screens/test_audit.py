@@ -14,7 +14,7 @@ from tests.screens.fake_client import SteppedClient
 async def test_the_newest_entries_stand_first_and_one_opens():
     client = SteppedClient()
     async with driven(client) as console:
-        await console.press("8")
+        await console.press("9")
         await console.shows("Audit")
         await console.until(lambda: any("\u25b8" in line for line in console.lines), "the first entry")
         await console.press("enter")
@@ -24,7 +24,7 @@ async def test_the_newest_entries_stand_first_and_one_opens():
 async def test_a_search_goes_to_the_node():
     client = SteppedClient()
     async with driven(client) as console:
-        await console.press("8")
+        await console.press("9")
         await console.shows("Audit")
         await console.press("slash", *"echo", "enter")
         await console.until(lambda: ("audit.list", ("echo", "", "", "", "", 200, None)) in client.calls or
@@ -35,7 +35,7 @@ async def test_a_search_goes_to_the_node():
 async def test_a_whole_trail_and_a_broken_one():
     client = SteppedClient()
     async with driven(client) as console:
-        await console.press("8", "v")
+        await console.press("9", "v")
         await console.shows("every entry is as it was written")
         await console.press("escape")
         client.flaws = (Flaw(7, 7, "was changed or put in"),)
@@ -47,7 +47,7 @@ async def test_a_whole_trail_and_a_broken_one():
 
 async def test_it_is_written_to_a_file(tmp_path: Path):
     async with driven(SteppedClient()) as console:
-        await console.press("8", "x")
+        await console.press("9", "x")
         await console.shows("CSV")
         await console.press("ctrl+u", *str(tmp_path / "audit.csv"), "enter")
         await console.until(lambda: (tmp_path / "audit.csv").exists(), "the file")
@@ -56,7 +56,7 @@ async def test_it_is_written_to_a_file(tmp_path: Path):
 async def test_older_entries_come_as_one_scrolls_and_new_ones_are_announced():
     client = SteppedClient()
     async with driven(client) as console:
-        await console.press("8")
+        await console.press("9")
         await console.shows("450")
         table = console.app.screen.query_one(RowTable)
         assert len(table.held) == 200
@@ -78,7 +78,7 @@ async def test_limits_of_a_search():
     )  # fmt: skip
     client = SteppedClient()
     async with driven(client) as console:
-        await console.press("8")
+        await console.press("9")
         await console.shows("450")
         await console.press("slash", *"who:view1 kind:denied", "enter")
         asked = ("audit.list", ("", "view1", "denied", "", "", 200, None))
@@ -90,7 +90,7 @@ async def test_limits_of_a_search():
 
 async def test_a_date_that_is_none_is_told():
     async with driven(SteppedClient()) as console:
-        await console.press("8")
+        await console.press("9")
         await console.shows("450")
         await console.press("slash", *"since:soon", "enter")
         await console.shows("soon is no date: write 2026-01-31")
@@ -99,7 +99,7 @@ async def test_a_date_that_is_none_is_told():
 async def test_an_entry_in_full_hides_patients_with_privacy_on():
     client = SteppedClient()
     async with driven(client, (160, 48)) as console:
-        await console.press("8")
+        await console.press("9")
         await console.shows("450")
         await console.press("slash", *"kind:patients", "enter")
         await console.shows("DOE^JANE")
@@ -114,6 +114,6 @@ async def test_an_auditor_who_may_not_see_patients_sees_bullets():
     client = SteppedClient()
     client.roles["administrator"] = tuple(p for p in client.roles["administrator"] if p != "patients.view")
     async with driven(client, (160, 48)) as console:
-        await console.press("8")
+        await console.press("9")
         await console.shows("\u2022" * 6)
         assert "DOE" not in console.text

@@ -15,8 +15,8 @@ from tests.screens.conftest import driven
 from tests.screens.fake_client import FakeClient, SteppedClient
 
 MODES = {
-    "1": "Storage", "2": "Associations", "3": "Arriving", "4": "Studies", "5": "Peers", "6": "Events", "7": "Accounts",
-    "8": "Audit",
+    "1": "Storage", "2": "Associations", "3": "Arriving", "4": "Studies", "5": "Peers", "6": "Jobs", "7": "Backups",
+    "8": "Accounts", "9": "Audit", "0": "Events",
 }  # fmt: skip
 
 
@@ -56,7 +56,7 @@ async def test_enter_leads_from_a_refusal_to_what_mends_it_and_escape_back():
 
 async def test_an_event_leads_to_its_association():
     async with driven(SteppedClient(speed=0)) as console:
-        await console.press("6")
+        await console.press("0")
         await console.shows("duplicate instance")
         await console.press("slash", *"duplicate", "enter", "enter")
         await console.shows("Presentation contexts")
@@ -64,7 +64,7 @@ async def test_an_event_leads_to_its_association():
 
 async def test_an_event_without_association_is_shown_in_full():
     async with driven(SteppedClient(speed=0)) as console:
-        await console.press("6")
+        await console.press("0")
         await console.shows("echo to WS-RAD3")
         await console.press("enter")
         await console.shows("2026-11-25")
@@ -118,7 +118,7 @@ async def test_rows_keep_their_place_while_new_ones_come_in_above():
     for number in range(60):
         client.say("info", "node", f"line {number}")
     async with driven(client) as console:
-        await console.press("6", "pagedown", "down")
+        await console.press("0", "pagedown", "down")
         table = console.app.screen.query_one(RowTable)
         place = [n for n, line in enumerate(console.lines) if "\u25b8" in line]
         for number in range(5):
@@ -235,7 +235,7 @@ async def test_an_echo_shows_each_step_and_what_to_do():
 
 async def test_a_filter_and_its_inversion():
     async with driven(SteppedClient(speed=0)) as console:
-        await console.press("6")
+        await console.press("0")
         await console.shows("started;")
         await console.press("slash", *"refused")
         await console.shows("is no known peer")
@@ -366,7 +366,7 @@ async def test_an_event_of_an_instance_names_its_uid_and_leads_to_the_associatio
         FeedRow(len(client._feed) + 1, client.at, "warn", "CT1", "instance refused", "", ident, 1, 0, "1.2.3.4.5")
     )
     async with driven(client) as console:
-        await console.press("6")
+        await console.press("0")
         await console.shows("instance refused")
         await console.press("home", "enter")
         await console.shows("SOP Instance UID: 1.2.3.4.5")
@@ -512,7 +512,7 @@ async def test_a_line_that_is_told_anew_stands_once_however_many_tellings_were_n
     at = len(client._feed) + 1
     first = client.say("warn", "XRAY9", "refused: it calls us by a name that is not ours")
     async with driven(client) as console:
-        await console.press("6")
+        await console.press("0")
         await console.shows("name that is not")
         await console.press("slash", *"refused: it", "enter")
         client._feed[-1] = replace(first, id=at + 4, replaces=at, count=5)
