@@ -1,0 +1,220 @@
+"""A target in a folder: a mounted disk, a share, a USB drive."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+from typing import Final
+
+from pacstui.errors import NotFound, PacsError, StorageFull, Unavailable
+
+_PIECE: Final = 1 << 20
+_TEMPORARY: Final = "tmp"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def translate(error: OSError, place: str) -> PacsError:
+    """Return what an error of the system means for a target."""
+    if error.errno in _FULL:
+        return StorageFull(
+            f"{place} is full", "prune (pacstui backup prune), make room there, or use another target; "
+            "the next run goes on where this one ended",
+        )  # fmt: skip
+    if error.errno in _READ_ONLY:
+        return Unavailable(
+            f"{place} cannot be written: {error.strerror}", "correct its rights, or mount it for writing"
+        )
+    if error.errno in (errno.EIO, errno.ENXIO, errno.ENODEV):
+        return Unavailable(f"{place} fails: {error.strerror}", "check cable and disk; mount it again")
+    return Unavailable(f"{place} cannot be used: {error.strerror or error}", "is it mounted?")
+
+
+class FolderStore:
+    """A folder on a file system. The folder must stay the one that it was when it was opened."""
+
+    kind = "folder"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.url = str(path)
+        self._is: tuple[int, int] | None = None
+
+    @contextmanager
+    def _guarded(self, name: str = "") -> Iterator[None]:
+        """Turn errors of the system into sentences; see first that the folder is still what it was."""
+        try:
+            if self._is is not None and self._identity() != self._is:
+                raise Unavailable(f"{self.path} was unmounted or replaced meanwhile", "mount it and start again")
+            yield
+        except FileNotFoundError:
+            if self._is is None or not self.path.is_dir():
+                raise Unavailable(f"the folder {self.path} is not there", "is it mounted?") from None
+            raise NotFound(f"{name or 'a file'} is not in {self.path}", "what else: pacstui backup verify") from None
+        except OSError as error:
+            raise translate(error, f"the folder {self.path}") from error
+
+    def _identity(self) -> tuple[int, int]:
+        found = self.path.stat()
+        return found.st_dev, found.st_ino
+
+    def open(self, make: bool) -> None:
+        """See `Store`."""
+        with self._guarded():
+            if make and not self.path.exists() and self.path.parent.is_dir():
+                self.path.mkdir(mode=0o700)
+                _sync_folder(self.path.parent)
+            if not self.path.is_dir():
+                raise FileNotFoundError
+            self._is = self._identity()
+
+    def get(self, name: str) -> bytes:
+        """See `Store`."""
+        with self._guarded(name):
+            return (self.path / name).read_bytes()
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """See `Store`."""
+        with self._guarded(name), (self.path / name).open("rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece
+
+    def part(self, name: str, offset: int, size: int) -> bytes:
+        """See `Store`."""
+        with self._guarded(name), (self.path / name).open("rb", buffering=0) as file:
+            file.seek(offset)
+            data = b""
+            while len(data) < size and (piece := file.read(size - len(data))):
+                data += piece
+            return data
+
+    def put(self, name: str, data: bytes) -> None:
+        """See `Store`."""
+        with self._guarded(name):
+            temporary = self.spool() / token_hex(8)
+            try:
+                fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                with os.fdopen(fd, "wb", buffering=0) as file:
+                    view = memoryview(data)
+                    while view:
+                        view = view[file.write(view[: 8 * _PIECE]) :]
+                    os.fsync(file.fileno())
+                self._place(temporary, name)
+            except BaseException:
+                with suppress(OSError):
+                    temporary.unlink()
+                raise
+
+    def put_file(self, name: str, path: Path) -> None:
+        """See `Store`."""
+        with self._guarded(name):
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+            self._place(path, name)
+
+    def _place(self, path: Path, name: str) -> None:
+        target = self.path / name
+        self._make(target.parent)
+        os.rename(path, target)
+        _sync_folder(target.parent)
+
+    def _make(self, folder: Path) -> None:
+        if not folder.is_dir():
+            self._make(folder.parent)
+            with suppress(FileExistsError):
+                folder.mkdir(mode=0o700)
+            _sync_folder(folder.parent)
+
+    def create(self, name: str, data: bytes) -> bool:
+        """See `Store`. A link does it: the name appears with its content, or not at all."""
+        with self._guarded(name):
+            temporary = self.spool() / token_hex(8)
+            try:
+                temporary.write_bytes(data)
+                with temporary.open("rb") as file:
+                    os.fsync(file.fileno())
+                target = self.path / name
+                self._make(target.parent)
+                try:
+                    os.link(temporary, target)
+                except FileExistsError:
+                    return False
+                except OSError as error:  # a file system without hard links
+                    if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+                        raise
+                    return self._create_plainly(target, data)
+                _sync_folder(target.parent)
+                return True
+            finally:
+                with suppress(OSError):
+                    temporary.unlink()
+
+    @staticmethod
+    def _create_plainly(target: Path, data: bytes) -> bool:
+        try:
+            fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            return False
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        return True
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """See `Store`."""
+        with self._guarded():
+            self._identity()
+            yield from self._below(prefix)
+
+    def _below(self, prefix: str) -> Iterator[tuple[str, int]]:
+        try:
+            entries = sorted(os.scandir(self.path / prefix), key=lambda entry: entry.name)
+        except FileNotFoundError:
+            return
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if prefix or entry.name != _TEMPORARY:
+                    yield from self._below(f"{prefix}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False):
+                yield f"{prefix}{entry.name}", entry.stat(follow_symlinks=False).st_size
+
+    def delete(self, name: str) -> None:
+        """See `Store`."""
+        with self._guarded(name), suppress(FileNotFoundError):
+            target = self.path / name
+            target.unlink()
+            if name.startswith("snapshots/"):
+                with suppress(OSError):
+                    target.parent.rmdir()
+
+    def free(self) -> int | None:
+        """See `Store`."""
+        with self._guarded():
+            return shutil.disk_usage(self.path).free
+
+    def spool(self) -> Path:
+        """See `Store`."""
+        folder = self.path / _TEMPORARY
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        return folder
+
+    def clear(self) -> None:
+        """See `Store`."""
+        with self._guarded():
+            shutil.rmtree(self.path / _TEMPORARY, ignore_errors=True)
+
+
+def _sync_folder(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # some shares cannot sync a folder
+            os.fsync(fd)
+    finally:
+        os.close(fd)

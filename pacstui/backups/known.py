@@ -1,0 +1,134 @@
+"""What a target has, kept on this machine so that a run need not ask for all of it: a cache, never the truth."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+from pacstui.backups import layout
+from pacstui.backups.layout import Member, PackRef
+from pacstui.backups.store import Store
+from pacstui.backups.watch import Watch
+from pacstui.errors import Corrupt, NotFound
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS packs (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, list TEXT NOT NULL,
+    verified INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS members (
+    key BLOB PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL, size INTEGER NOT NULL, head INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS members_pack ON members (pack);
+"""
+
+
+class Known:
+    """The packs of a target and what is in them."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self.db = self._connect(path)
+        except sqlite3.DatabaseError:
+            for end in ("", "-wal", "-shm", "-journal"):
+                with suppress(FileNotFoundError):
+                    Path(f"{path}{end}").unlink()
+            self.db = self._connect(path)
+
+    @staticmethod
+    def _connect(path: Path) -> sqlite3.Connection:
+        db = sqlite3.connect(f"file:{path}?mode=rwc", uri=True, isolation_level=None, check_same_thread=False)
+        db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _SCHEMA)
+        path.chmod(0o600)
+        return db
+
+    def close(self) -> None:
+        """Close the file."""
+        self.db.close()
+
+    def about(self, name: str) -> str:
+        """Return what is remembered under a name, empty if nothing is."""
+        row = self.db.execute("SELECT value FROM about WHERE name=?", (name,)).fetchone()
+        return "" if row is None else str(row[0])
+
+    def remember(self, name: str, value: str) -> None:
+        """Remember something."""
+        self.db.execute("INSERT OR REPLACE INTO about (name, value) VALUES (?, ?)", (name, value))
+
+    def forget(self) -> None:
+        """Forget all packs."""
+        self.db.executescript("BEGIN; DELETE FROM members; DELETE FROM packs; COMMIT;")
+
+    def learn(self, store: Store, watch: Watch) -> tuple[int, int]:
+        """Bring what is known up to what the target has.
+
+        Returns
+        -------
+        tuple
+            How many packs are gone that were known, and how many lie there without a readable list.
+        """
+        packs: dict[str, int] = {}
+        lists: set[str] = set()
+        damaged: set[str] = set()
+        for name, size in store.list(layout.PACKS):
+            digest = layout.pack_of(name)
+            if digest:
+                packs[digest] = size
+            elif digest := layout.list_of(name):
+                lists.add(digest)
+            elif digest := layout.damaged_of(name):
+                damaged.add(digest)
+        lists -= damaged
+        known = {name: (row, size) for row, name, size in self.db.execute("SELECT id, name, size FROM packs")}
+        lost = [row for name, (row, size) in known.items() if packs.get(name) != size or name not in lists]
+        for row in lost:
+            self.drop([row])
+        doubtful = 0
+        for name, size in packs.items():
+            if name in known and known[name][0] not in lost:
+                continue
+            if name not in lists:
+                doubtful += name not in damaged
+                continue
+            watch.check()
+            try:
+                data = store.get(layout.list_name(name))
+                self.add(name, size, data, list(layout.decode_list(data, layout.list_name(name))))
+            except (Corrupt, NotFound) as error:
+                watch.note(str(error), "warn")
+                doubtful += 1
+        return len(lost), doubtful
+
+    def add(self, name: str, size: int, data: bytes, members: Iterable[Member]) -> None:
+        """Note a pack that is whole in the target; ``data`` is its list."""
+        with self.db:
+            self.db.execute("BEGIN")
+            row = self.db.execute(
+                "INSERT INTO packs (name, size, list) VALUES (?, ?, ?)", (name, size, sha256(data).hexdigest())
+            ).lastrowid
+            self.db.executemany(
+                "INSERT OR IGNORE INTO members (key, pack, offset, size, head) VALUES (?, ?, ?, ?, ?)",
+                ((m.key, row, m.offset, m.size, m.head) for m in members),
+            )
+
+    def drop(self, rows: Iterable[int]) -> None:
+        """Forget packs."""
+        with self.db:
+            self.db.execute("BEGIN")
+            for row in rows:
+                self.db.execute("DELETE FROM members WHERE pack=?", (row,))
+                self.db.execute("DELETE FROM packs WHERE id=?", (row,))
+
+    def has(self, key: bytes) -> bool:
+        """Return whether an object is in the target."""
+        return self.db.execute("SELECT 1 FROM members WHERE key=?", (key,)).fetchone() is not None
+
+    def packs(self) -> Iterator[PackRef]:
+        """Yield all packs."""
+        for name, size, listing in self.db.execute("SELECT name, size, list FROM packs ORDER BY id"):
+            yield PackRef(str(name), int(size), str(listing))

@@ -1,0 +1,115 @@
+"""Single patients, studies and instances of a snapshot, on their way back into a running archive."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pacstui.archive import paths
+from pacstui.backups import source
+from pacstui.backups.layout import Manifest, Member
+from pacstui.backups.reading import Packs, kept_index
+from pacstui.backups.source import Source
+from pacstui.backups.target import Target
+from pacstui.backups.watch import Watch
+from pacstui.errors import BadRequest, NotFound
+
+_WHAT: Final = {"patient": "s.patient_id", "study": "s.study", "instance": "i.sop_instance"}
+_ROWS: Final = (
+    "SELECT i.path, i.digest, i.meta_digest, i.data_offset, i.size, i.received, i.sop_instance, i.calling, s.study"
+    " FROM instances i JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An instance of a snapshot that is to come back into the running archive."""
+
+    source: Source
+    sop_instance: str
+    calling: str
+    study: str
+
+
+def select(target: Target, manifest: Manifest, what: str, key: str, watch: Watch) -> list[Wanted]:
+    """Return the instances of a patient (by Patient ID), a study or one instance, in a snapshot.
+
+    Raises
+    ------
+    BadRequest, NotFound
+        For an unknown kind, or when the snapshot has none.
+    """
+    column = _WHAT.get(what)
+    if column is None or not key:
+        raise BadRequest(f"{what or 'nothing'} cannot be restored so", "patient, study or instance, and which")
+    index = kept_index(target, manifest, watch)
+    with closing(source.connect(index)) as db:
+        rows = db.execute(f"{_ROWS} WHERE {column} = ? ORDER BY i.id", (key,)).fetchall()
+    if not rows:
+        raise NotFound(f"snapshot {manifest.id} has no such {what}", "look for it: pacstui backup studies")
+    return [
+        Wanted(
+            Source(str(path), bytes(digest) + bytes(meta), offset + length, offset, received // 1_000_000),
+            str(uid), str(calling), str(study),
+        )
+        for path, digest, meta, offset, length, received, uid, calling, study in rows
+    ]  # fmt: skip
+
+
+def here(data_dir: Path, wanted: list[Wanted]) -> int:
+    """Return how many of these instances the archive has, with this very content."""
+    index = data_dir / paths.DATABASE
+    if not index.is_file():
+        return 0
+    found = 0
+    with closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True, timeout=30)) as db:
+        for each in wanted:
+            found += db.execute(
+                "SELECT count(*) FROM instances WHERE sop_instance=? AND digest=? AND missing=0",
+                (each.sop_instance, each.source.key[:32]),
+            ).fetchone()[0]
+    return found
+
+
+def extract(
+    target: Target, wanted: list[Wanted], to: Path, watch: Watch
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Write instances into a folder, to be imported; return each file with its calling AE title, and what failed."""
+    known = target.known
+    known.learn(target.store, watch)
+    watch.tell(total=len(wanted), total_bytes=sum(each.source.size for each in wanted), unit="instances")
+    by_pack: dict[tuple[int, str, int], list[tuple[Member, Wanted]]] = {}
+    failed: dict[str, str] = {}
+    for each in wanted:
+        row = known.db.execute(
+            "SELECT p.id, p.name, p.size, m.offset, m.size, m.head FROM members m JOIN packs p ON p.id = m.pack"
+            " WHERE m.key = ?", (each.source.key,),
+        ).fetchone()  # fmt: skip
+        if row is None:
+            failed[each.sop_instance] = "the target has no good copy of it"
+            continue
+        member = Member(each.source.key, int(row[3]), int(row[4]), int(row[5]))
+        by_pack.setdefault((int(row[0]), str(row[1]), int(row[2])), []).append((member, each))
+    files: list[dict[str, Any]] = []
+    packs = Packs(target, to, watch)
+    for (_, name, length), pairs in sorted(by_pack.items()):
+        watch.check()
+        whose = {member.key: each for member, each in pairs}
+
+        def put(member: Member, pieces: Iterator[bytes], whose: dict[bytes, Wanted] = whose) -> None:
+            each = whose[member.key]
+            path = to / f"{len(files)}.dcm"
+            with path.open("xb") as file:
+                for piece in pieces:
+                    file.write(piece)
+            files.append({"path": str(path), "calling": each.calling, "sop_instance": each.sop_instance})
+            watch.add(done=1, done_bytes=member.size)
+
+        for member, why in packs.objects(name, length, [member for member, _ in pairs], put):
+            failed[whose[member.key].sop_instance] = why.message
+            watch.add(errors=1)
+    return files, failed

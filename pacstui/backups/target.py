@@ -1,0 +1,264 @@
+"""A target as one piece of work uses it: its files, its keys, what it is known to have, and who may write."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pacstui.backups import layout
+from pacstui.backups.bucket import BucketStore
+from pacstui.backups.folder import FolderStore
+from pacstui.backups.keys import Keys
+from pacstui.backups.known import Known
+from pacstui.backups.layout import Manifest
+from pacstui.backups.lock import Lock
+from pacstui.backups.store import Store
+from pacstui.backups.watch import Watch
+from pacstui.errors import Corrupt, NotFound, PacsError, SettingsError, Unavailable
+
+WORK = "backups"
+"""The folder below the data directory for what is known of targets, and for temporary files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What the settings say of a target; see `pacstui.settings.TargetSettings`."""
+
+    name: str
+    url: str
+    encrypt_to: tuple[str, ...] = ()
+    identity_file: str = ""
+    passphrase_file: str = ""
+    mounted: bool = False
+    endpoint: str = ""
+    region: str = ""
+    access_key: str = ""
+    secret_key_file: str = ""
+    max_mb_per_s: float = 0.0
+    keep: dict[str, int] = field(default_factory=dict)
+    include: tuple[str, ...] = ("configuration",)
+
+
+def local_path(url: str) -> Path | None:
+    """Return the folder that a target's address stands for, none for a bucket."""
+    if url.startswith("s3:"):
+        return None
+    if url.startswith("file:"):
+        return Path(unquote(urlsplit(url).path))
+    return Path(url).expanduser()
+
+
+def work_folder(data_dir: Path, name: str) -> Path:
+    """Return where things of one target are kept on this machine."""
+    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:40]
+    return data_dir / WORK / f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"
+
+
+def store_of(spec: Spec, folder: Path) -> Store:
+    """Return where a target's files lie."""
+    path = local_path(spec.url)
+    if path is not None:
+        return FolderStore(path)
+    config: dict[str, Any] = {}
+    for key, value in (("endpoint", spec.endpoint), ("region", spec.region), ("access_key_id", spec.access_key)):
+        if value:
+            config[key] = value
+    if spec.secret_key_file:
+        try:
+            config["secret_access_key"] = Path(spec.secret_key_file).expanduser().read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError(
+                f"secret_key_file of the target {spec.name} cannot be read", "correct the path or its rights"
+            ) from None
+    return BucketStore(spec.url, config, folder / "spool")
+
+
+class Target:
+    """A target that is open.
+
+    Parameters
+    ----------
+    spec
+        What the settings say.
+    folder
+        Where things of it are kept on this machine (`work_folder`); any empty folder where there is no archive.
+    """
+
+    def __init__(self, spec: Spec, folder: Path) -> None:
+        self.spec = spec
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self.keys = Keys(spec.encrypt_to, spec.identity_file, spec.passphrase_file)
+        except ValueError as error:
+            raise SettingsError(f"encrypt_to of the target {spec.name}: {error}", "make one with age-keygen") from None
+        self.store = store_of(spec, folder)
+        self.marker: dict[str, Any] = {}
+        self._known: Known | None = None
+
+    @property
+    def known(self) -> Known:
+        """What it is known to have; opened at first use."""
+        if self._known is None:
+            self._known = Known(self.folder / "known.db")
+        return self._known
+
+    def close(self) -> None:
+        """Close what is open here."""
+        if self._known is not None:
+            self._known.close()
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether what is there is encrypted."""
+        return bool(self.marker.get("encrypted"))
+
+    def open(self) -> None:
+        """See that it is there, and that it is the one that was used before.
+
+        Raises
+        ------
+        NotFound
+            When it was never begun.
+        Unavailable
+            When it is away, is another one, or another disk is mounted there.
+        """
+        self.store.open(make=False)
+        self._see_that_it_is_mounted()
+        before = self.known.about("id")
+        try:
+            self.marker = layout.opened(self.store.get(layout.MARKER), layout.MARKER)
+        except NotFound:
+            if before:
+                raise Unavailable(
+                    f"{self.store.url} has no backups, and had some",
+                    "mount the disk that was there; for a new one, give the target another name",
+                ) from None
+            raise NotFound(f"{self.store.url} has no backups yet", "pacstui backup run makes the first") from None
+        if self.marker.get("format") != layout.FORMAT:
+            raise Unavailable(f"{self.store.url} was written by a newer version", "use that version, or a newer one")
+        if before and before != self.marker["id"]:
+            raise Unavailable(
+                f"{self.store.url} holds other backups than before",
+                "mount the disk that was there; for another one, give the target another name",
+            )
+        if self.keys.wants_passphrase and self.marker.get("passphrase"):
+            self.keys.read_identity(self.store)
+
+    def begin(self, archive: str, node: str) -> None:
+        """Open it for a new snapshot; one that was never used is begun.
+
+        Raises
+        ------
+        Unavailable
+            As `open`; also when it is another archive's, or encrypted otherwise than the settings say now.
+        """
+        try:
+            self.open()
+        except NotFound:
+            self._make(archive, node)
+        except Unavailable:
+            if self.known.about("id") or self.store.kind != "folder":
+                raise
+            self.store.open(make=True)
+            self._see_that_it_is_mounted()
+            self._make(archive, node)
+        if archive and self.marker.get("archive") != archive:
+            raise Unavailable(
+                f"{self.store.url} holds backups of another archive ({self.marker.get('node', '?')})",
+                "use a folder of its own for each archive",
+            )
+        if self.encrypted and not (self.keys.encrypted or self.keys.wants_passphrase):
+            raise SettingsError(
+                f"{self.store.url} is encrypted, the settings of {self.spec.name} say it is not",
+                "give encrypt_to or passphrase_file as before, or use another folder",
+            )
+        if not self.encrypted and (self.keys.encrypted or self.keys.wants_passphrase):
+            raise SettingsError(
+                f"{self.store.url} was begun without encryption", "use another folder for an encrypted target"
+            )
+        self.known.remember("id", str(self.marker["id"]))
+
+    def _make(self, archive: str, node: str) -> None:
+        for name, _ in self.store.list(""):
+            raise Unavailable(
+                f"{self.store.url} is not empty ({name}) and no backup", "use an empty folder for a new target"
+            )
+        if self.keys.wants_passphrase:
+            self.keys.make_identity(self.store)
+        value = {
+            "format": layout.FORMAT, "id": token_hex(16), "archive": archive, "node": node,
+            "made": datetime.now(UTC).isoformat(timespec="seconds"), "encrypted": self.keys.encrypted,
+            "recipients": list(self.keys.names), "passphrase": self.keys.wants_passphrase,
+        }  # fmt: skip
+        self.store.put(layout.MARKER, layout.sealed(value))
+        self.marker = value
+
+    def _see_that_it_is_mounted(self) -> None:
+        path = local_path(self.spec.url)
+        if self.spec.mounted and path is not None and path.stat().st_dev == self.folder.stat().st_dev:
+            raise Unavailable(
+                f"nothing is mounted at {path}: it is on the archive's own volume", "mount the disk, and start again"
+            )
+
+    def plain_spool(self) -> Path:
+        """Return a folder for temporary files that are not encrypted yet: never in a target that is."""
+        if not self.encrypted:
+            return self.store.spool()
+        folder = self.folder / "plain"
+        folder.mkdir(exist_ok=True, mode=0o700)
+        return folder
+
+    @contextmanager
+    def writing(self, what: str, by: str, watch: Watch) -> Iterator[None]:
+        """Hold the lock meanwhile."""
+        with Lock(self.store, what, by, watch.stop):
+            self.store.clear()
+            shutil.rmtree(self.folder / "plain", ignore_errors=True)
+            yield
+
+    def snapshots(self) -> list[Manifest]:
+        """Return all snapshots, newest first; manifests that cannot be read are left out (`verify` tells of them)."""
+        found = []
+        for name in self.snapshot_names():
+            try:
+                found.append(self.manifest(name))
+            except (Corrupt, NotFound):
+                continue
+        return found
+
+    def snapshot_names(self) -> list[str]:
+        """Return the names of all snapshots, newest first."""
+        names = (layout.snapshot_of(name) for name, _ in self.store.list(layout.SNAPSHOTS))
+        return sorted((name for name in names if name), reverse=True)
+
+    def manifest(self, snapshot: str) -> Manifest:
+        """Return one snapshot's manifest, of one on this machine if it was read before."""
+        name = layout.manifest_name(snapshot)
+        kept = self.folder / "manifests" / f"{snapshot}.json"
+        try:
+            return layout.manifest_from(kept.read_bytes(), name)
+        except (OSError, PacsError):
+            pass
+        data = self.store.get(name)
+        manifest = layout.manifest_from(data, name)
+        kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        kept.write_bytes(data)
+        return manifest
+
+    def find(self, snapshot: str) -> Manifest:
+        """Return a snapshot by its id, the beginning of one, or ``latest``; raises NotFound."""
+        names = self.snapshot_names()
+        fits = names[:1] if snapshot == "latest" else [name for name in names if name.startswith(snapshot)]
+        if len(fits) != 1:
+            told = "several snapshots begin so" if fits else f"there is no snapshot {snapshot}" if names else "none yet"
+            raise NotFound(f"{self.spec.name}: {told}", f"pacstui backup list --target {self.spec.name}")
+        return self.manifest(fits[0])
