@@ -87,3 +87,9 @@ class Corrupt(PacsError):
     """Something stored no longer matches its digest or cannot be read."""
 
     code = "corrupt"
+
+
+def told(code: str, message: str, hint: str = "") -> PacsError:
+    """Return the error that another process told: of the kind that its code names, a plain one for an unknown code."""
+    kinds = {each.code: each for each in globals().values() if isinstance(each, type) and issubclass(each, PacsError)}
+    return kinds.get(code, PacsError)(message, hint)

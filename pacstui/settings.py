@@ -97,6 +97,9 @@ class NodeSettings(Section):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least serious log lines that are written to standard error."""
 
+    jobs: bool = True
+    """Run jobs by their schedules. Set to false for a restored copy that is only tried out: it would back up too."""
+
     drain_s: Annotated[float, Field(ge=0, le=9)] = 5.0
     """Seconds that running associations get to finish when the node is stopped, before they are aborted."""
 
@@ -361,20 +364,80 @@ class RouteSettings(Section):
 
 
 class TargetSettings(Section):
-    """A place that backups are written to."""
+    """A place that backups are written to. The jobs that do it are made from what stands here; they may be changed on
+    the Jobs screen afterwards."""
 
     name: Name
     """Name that the console shows; unique."""
 
     url: Annotated[str, AfterValidator(_target_url), Words("a folder or an address")]
-    """A folder, or an address that begins with file: or s3:."""
+    """A folder, or an address that begins with file: or s3: (s3://bucket/folder)."""
+
+    schedule: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = "daily 02:00"
+    """When it is backed up to: daily 02:00, every 4 h, weekdays 22:30, or cron's five fields; empty: by hand only."""
+
+    objective_h: Annotated[float, Field(gt=0, le=8760)] = 26.0
+    """Hours that the newest good snapshot may be old (recovery point objective); older is a problem that is shown."""
+
+    mounted: bool = False
+    """Refuse the folder while it is on the archive's own volume: nothing is mounted there then."""
+
+    keep_last: Annotated[int, Field(ge=1, le=10000)] = 3
+    """So many of the newest snapshots are kept in any case."""
+
+    keep_daily: Annotated[int, Field(ge=0, le=10000)] = 14
+    """The newest snapshot of so many days is kept."""
+
+    keep_weekly: Annotated[int, Field(ge=0, le=10000)] = 8
+    """The same for weeks (ISO 8601)."""
+
+    keep_monthly: Annotated[int, Field(ge=0, le=10000)] = 12
+    """The same for months."""
+
+    keep_yearly: Annotated[int, Field(ge=0, le=10000)] = 10
+    """The same for years."""
+
+    verify_percent: Annotated[float, Field(ge=0, le=100)] = 3.0
+    """Share of the packs that is read back and compared after each backup, those first that were not read for longest;
+    0 for none."""
+
+    drill: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = "monthly 1 05:00"
+    """When a restore is rehearsed; empty for by hand only."""
+
+    max_mb_per_s: Annotated[float, Field(ge=0)] = 0.0
+    """Most megabytes a second to and from the target; 0 for no limit."""
+
+    encrypt_to: tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)], ...] = ()
+    """Encrypt for these recipients of age (age1..., or an ssh public key); the node need not have the identity."""
+
+    identity_file: PemFile = ""
+    """File of an age identity that opens what is encrypted; drills, restores and verifying contents need it here."""
+
+    passphrase_file: PemFile = ""
+    """Instead of encrypt_to: a file with a passphrase that protects a key of the target's own. Keep a copy elsewhere:
+    without it nothing can be restored."""
+
+    include: tuple[Literal["configuration", "secrets"], ...] = ("configuration",)
+    """What goes along with index and objects: the configuration file; the key of the audit trail (only encrypted)."""
+
+    endpoint: str = ""
+    """Address of an S3 server that is not Amazon's, as https://s3.example.org."""
+
+    region: str = ""
+    """Region of the bucket."""
+
+    access_key: str = ""
+    """Access key of the bucket; without it AWS_ACCESS_KEY_ID and what else the environment has is used."""
+
+    secret_key_file: PemFile = ""
+    """File with the secret access key."""
 
 
 class BackupsSettings(Section):
     """Backups."""
 
     targets: tuple[TargetSettings, ...] = ()
-    """Where backups go."""
+    """Where backups go. Three copies, on two kinds of storage, one of them elsewhere."""
 
 
 class Settings(Section):
@@ -391,10 +454,10 @@ class Settings(Section):
     audit: AuditSettings = AuditSettings()
     console: ConsoleSettings = ConsoleSettings()
     peers: tuple[PeerSettings, ...] = ()
+    backups: BackupsSettings = BackupsSettings()
     # The sections below are checked already; what they ask for comes with later versions.
     hl7: Hl7Settings = Hl7Settings()
     routes: tuple[RouteSettings, ...] = ()
-    backups: BackupsSettings = BackupsSettings()
 
 
 def is_loopback(address: str) -> bool:

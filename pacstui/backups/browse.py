@@ -76,7 +76,7 @@ def compare(target: Target, before: Manifest, after: Manifest, watch: Watch) -> 
         db.execute("ATTACH DATABASE ? AS a", (f"file:{first}?mode=ro&immutable=1",))
         db.execute("ATTACH DATABASE ? AS b", (f"file:{second}?mode=ro&immutable=1",))
         db.executescript(
-            "CREATE TEMP TABLE diff (study TEXT, what TEXT);"
+            "CREATE TEMP TABLE diff (study TEXT, what TEXT);"  # noqa: S608 - names of ours
             "INSERT INTO diff SELECT x.study, 'removed' FROM (" + _ROWS.format("a") + ") x"
             " LEFT JOIN b.instances y ON y.sop_instance = x.uid WHERE y.id IS NULL;"
             "INSERT INTO diff SELECT x.study, 'added' FROM (" + _ROWS.format("b") + ") x"

@@ -56,6 +56,7 @@ class Finished:
         else:
             store.put_file(name, self.path)
         store.put(layout.list_name(self.digest), self.listing)
+        store.delete(layout.damaged_name(self.digest))  # it may stand for one of the same content that was damaged
 
     def discard(self) -> None:
         """Remove the temporary file, if it is still there."""

@@ -27,6 +27,11 @@ from pacstui.text import plural, size
 
 DEPTHS: Final = ("quick", "sample", "full")
 _TOLD: Final = 200
+_LACKING: Final = """
+SELECT count(*) FROM ix.instances i WHERE NOT EXISTS (
+    SELECT 1 FROM members m WHERE m.key = CAST(i.digest || i.meta_digest AS BLOB) AND m.pack NOT IN ({marks})
+)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,13 +241,10 @@ class Verification:
         self._target.known.learn(self._target.store, self._watch)
         db = self._target.known.db
         bad = [row for row, name in db.execute("SELECT id, name FROM packs") if name in self._damaged]
+        marks = ",".join("?" * len(bad))
         db.execute("ATTACH DATABASE ? AS ix", (f"file:{path}?mode=ro&immutable=1",))
         try:
-            lacking = db.execute(
-                "SELECT count(*) FROM ix.instances i WHERE NOT EXISTS (SELECT 1 FROM members m"
-                " WHERE m.key = CAST(i.digest || i.meta_digest AS BLOB)"
-                f" AND m.pack NOT IN ({','.join('?' * len(bad))}))", bad,
-            ).fetchone()[0]  # fmt: skip
+            lacking = db.execute(_LACKING.format(marks=marks), bad).fetchone()[0]
         finally:
             db.execute("DETACH DATABASE ix")
         if lacking > manifest.missing_total:

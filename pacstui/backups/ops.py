@@ -1,0 +1,283 @@
+"""What can be asked of a target, each by name: the words between the node, or the command line, and the work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from pacstui.backups import browse, checks, prune, selection
+from pacstui.backups.drill import Drill
+from pacstui.backups.layout import Manifest
+from pacstui.backups.lock import holder_of, stale
+from pacstui.backups.restore import Restore, needed_bytes, see_place, swap
+from pacstui.backups.take import Taking, result
+from pacstui.backups.target import Spec, Target, work_folder
+from pacstui.backups.verify import Verification
+from pacstui.backups.watch import Watch
+from pacstui.errors import BadRequest, PacsError, Unavailable
+
+SURVEY: Final = "survey.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One thing to do. ``data_dir`` is empty where there is no archive on this machine, ``work`` says then where things
+    of the target are kept meanwhile. ``arguments`` are those of the operation."""
+
+    op: str
+    spec: Spec
+    data_dir: str
+    node: str = ""
+    by: str = ""
+    configuration: str = ""
+    work: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    def encode(self) -> str:
+        """Return it as one line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def decode(cls, line: str) -> Request:
+        """Return what `encode` made."""
+        value = json.loads(line)
+        spec = value.pop("spec")
+        for name in ("encrypt_to", "include"):
+            spec[name] = tuple(spec[name])
+        return cls(spec=Spec(**spec), **value)
+
+    @property
+    def archive(self) -> Path | None:
+        """The data directory, none without one."""
+        return Path(self.data_dir) if self.data_dir else None
+
+    @property
+    def folder(self) -> Path:
+        """Where things of the target are kept on this machine."""
+        if self.work or not self.data_dir:
+            return Path(self.work)
+        return work_folder(Path(self.data_dir), self.spec.name)
+
+
+def perform(request: Request, watch: Watch) -> dict[str, Any]:
+    """Do it.
+
+    Raises
+    ------
+    Cancelled
+        When it was told to end.
+    PacsError
+        When it cannot be done; says what mends that.
+    """
+    work = OPERATIONS.get(request.op)
+    if work is None:
+        raise BadRequest(f"there is no operation {request.op}")
+    target = Target(request.spec, request.folder)
+    try:
+        if request.op != "backup":
+            target.open()
+        found = work(request, target, watch, **request.arguments)
+        watch.flush()
+        return found
+    finally:
+        target.close()
+
+
+def _backup(request: Request, target: Target, watch: Watch) -> dict[str, Any]:
+    archive = request.archive
+    if archive is None:
+        raise BadRequest("there is no archive here to back up")
+    configuration = Path(request.configuration) if request.configuration else None
+    return result(Taking(target, archive, request.node, request.by, watch, configuration).run())
+
+
+def _verify(request: Request, target: Target, watch: Watch, depth: str, percent: float) -> dict[str, Any]:
+    verdict = Verification(target, depth, percent, request.by, watch).run()
+    return {
+        "ok": verdict.ok, "text": verdict.text, "hint": verdict.hint, "warning": not verdict.ok,
+        "snapshots": verdict.snapshots, "objects": verdict.check.objects, "bytes": verdict.check.bytes,
+        "unread": verdict.unread,
+        "findings": [{"name": each.name, "what": each.what} for each in verdict.findings[:1000]],
+    }  # fmt: skip
+
+
+def _prune(request: Request, target: Target, watch: Watch) -> dict[str, Any]:
+    done = prune.prune(target, request.by, watch)
+    return {**asdict(done), "warning": False, "hint": ""}
+
+
+def _prune_plan(request: Request, target: Target, watch: Watch) -> dict[str, Any]:
+    manifests = target.snapshots()
+    rules = prune.kept(manifests, target.spec.keep)
+    going = [each for each in manifests if not rules[each.id]]
+    staying = [each for each in manifests if rules[each.id]]
+    told = checks.read(target)
+    return {
+        "keep": [summary(each, rules[each.id], told) for each in staying],
+        "remove": [summary(each, [], told) for each in going],
+        "bytes": prune.only_needed_by(going, staying), "rules": prune.rules_told(target.spec.keep),
+    }  # fmt: skip
+
+
+def _drill(request: Request, target: Target, watch: Watch, snapshot: str, instances: int) -> dict[str, Any]:
+    scratch = request.folder / "drill"
+    done = Drill(target, target.find(snapshot), instances, request.by, watch, scratch).run()
+    return {
+        "ok": done.check.ok, "text": done.text, "hint": done.hint, "warning": not done.check.ok,
+        "snapshot": done.check.snapshot, "rate_bytes_per_s": done.check.rate_bytes_per_s,
+    }  # fmt: skip
+
+
+def summary(manifest: Manifest, keeps: list[str], told: list[checks.Check]) -> dict[str, Any]:
+    """Return what lists tell of a snapshot.
+
+    A verification counts for the snapshots that were there when it was made.
+    """
+    check = next(
+        (each for each in told if each.kind == checks.VERIFY and each.at >= manifest.at[:19]), None
+    )
+    return {
+        "id": manifest.id, "at": manifest.at, "patients": manifest.patients, "studies": manifest.studies,
+        "instances": manifest.instances, "bytes": manifest.bytes, "missing": manifest.missing_total,
+        "new_instances": manifest.new_instances, "new_bytes": manifest.new_bytes, "seconds": manifest.seconds,
+        "by": manifest.by, "version": manifest.version, "encrypted": manifest.encrypted, "keeps": keeps,
+        "last_row": manifest.last_row,
+        "checked": "" if check is None else f"{check.depth}, {'0 differences' if check.ok else 'FAULTS'}",
+        "checked_at": None if check is None else check.at, "checked_ok": None if check is None else check.ok,
+    }  # fmt: skip
+
+
+def _survey(request: Request, target: Target, watch: Watch) -> dict[str, Any]:
+    manifests = target.snapshots()
+    rules = prune.kept(manifests, target.spec.keep)
+    told = checks.read(target)
+    drill = next((asdict(each) for each in told if each.kind == checks.DRILL), None)
+    check = next((asdict(each) for each in told if each.kind == checks.VERIFY), None)
+    held = {pack.name: pack.size for manifest in manifests for pack in manifest.packs}
+    found = {
+        "id": target.marker["id"], "encrypted": target.encrypted, "free": target.store.free(),
+        "snapshots": [summary(each, rules[each.id], told) for each in manifests],
+        "bytes": sum(held.values()) + sum(manifest.index.size for manifest in manifests),
+        "drill": drill, "check": check, "asked": datetime.now(UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip
+    with suppress(OSError):
+        (request.folder / SURVEY).write_text(json.dumps(found), "utf-8")
+    return found
+
+
+def _studies(
+    request: Request, target: Target, watch: Watch, snapshot: str, search: str, limit: int, after: int
+) -> dict[str, Any]:
+    return browse.studies(target, target.find(snapshot), search, limit, after, request.archive, watch)
+
+
+def _compare(request: Request, target: Target, watch: Watch, before: str, after: str) -> dict[str, Any]:
+    return browse.compare(target, target.find(before), target.find(after), watch)
+
+
+def _plan(
+    request: Request, target: Target, watch: Watch, snapshot: str, what: str, key: str, to: str
+) -> dict[str, Any]:
+    manifest = target.find(snapshot)
+    told = checks.read(target)
+    rate = next((each.rate_bytes_per_s for each in told if each.kind == checks.DRILL and each.rate_bytes_per_s), 0.0)
+    plan: dict[str, Any] = {
+        "target": target.spec.name, "snapshot": manifest.id, "at": manifest.at, "what": what, "to": to, "studies": 0,
+        "instances": 0, "bytes": 0, "there": 0, "free_bytes": 0, "problems": [],
+    }  # fmt: skip
+    try:
+        if what in ("all", "index"):
+            if not to:
+                raise BadRequest("the whole archive goes into a new folder", "name one")
+            see_place(Path(to), target, manifest, what == "index")
+            plan["bytes"] = needed_bytes(manifest, what == "index")
+            plan["instances"] = 0 if what == "index" else manifest.instances
+            plan["studies"] = manifest.studies
+        else:
+            wanted = selection.select(target, manifest, what, key, watch)
+            plan["instances"] = len(wanted)
+            plan["bytes"] = sum(each.source.size for each in wanted)
+            plan["studies"] = len({each.study for each in wanted})
+            if request.archive is not None and not to:
+                plan["there"] = selection.here(request.archive, wanted)
+    except PacsError as error:
+        plan["problems"] = [str(error)]
+    plan["seconds"] = plan["bytes"] / rate if rate else None
+    return plan
+
+
+def _restore(
+    request: Request, target: Target, watch: Watch, snapshot: str, to: str, index_only: bool = False
+) -> dict[str, Any]:
+    done = Restore(target, target.find(snapshot), Path(to), watch, index_only).run()
+    return {
+        "objects": done.objects, "bytes": done.bytes, "there": done.there, "failed": done.failed_total,
+        "seconds": done.seconds, "text": done.text, "hint": done.hint, "warning": done.warning, "to": to,
+    }  # fmt: skip
+
+
+def _swap(request: Request, target: Target, watch: Watch, snapshot: str) -> dict[str, Any]:
+    """Restore beside the archive, and put it in its place; nobody uses the archive meanwhile."""
+    archive = request.archive
+    if archive is None:
+        raise BadRequest("there is no archive here to be replaced", "restore into a folder: --to DIR")
+    manifest = target.find(snapshot)
+    beside = archive.with_name(f"{archive.name}.restored-{manifest.id}")
+    found = _restore(request, target, watch, snapshot, str(beside))
+    if found["failed"]:
+        raise Unavailable(
+            f"{found['text']}; the archive is as it was, what came is in {beside}",
+            "look at what is missing; then move it into place by hand, or restore another snapshot",
+        )
+    before = swap(archive, beside, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
+    found["text"] = f"{archive} is as it was at {manifest.moment.astimezone():%Y-%m-%d %H:%M}; the old one is {before}"
+    found["hint"] = f"start the node; remove {before} when all is well"
+    return found
+
+
+def _extract(
+    request: Request, target: Target, watch: Watch, snapshot: str, what: str, key: str, to: str
+) -> dict[str, Any]:
+    folder = Path(to)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    wanted = selection.select(target, target.find(snapshot), what, key, watch)
+    files, failed = selection.extract(target, wanted, folder, watch)
+    return {"files": files, "failed": failed, "wanted": len(wanted)}
+
+
+def _lock(request: Request, target: Target, watch: Watch) -> dict[str, Any]:
+    holder = holder_of(target.store)
+    if holder is None:
+        return {"lock": None}
+    return {
+        "lock": {
+            "target": target.spec.name, "holder": f"{holder.by} on {holder.host}, process {holder.pid}",
+            "what": holder.what, "since": holder.since, "seen": holder.seen,
+            "stale": stale(holder, datetime.now(UTC)),
+        }
+    }  # fmt: skip
+
+
+def _unlock(request: Request, target: Target, watch: Watch, force: bool = False) -> dict[str, Any]:
+    holder = holder_of(target.store)
+    if holder is not None:
+        if not force and not stale(holder, datetime.now(UTC)):
+            raise Unavailable(
+                f"{holder.told()} holds it and said {holder.last.astimezone():%H:%M:%S} that it lives",
+                "cancel that run; two writers at once could harm the target",
+            )
+        target.store.delete("lock.json")
+    return {"lock": None}
+
+
+Operation = Callable[..., dict[str, Any]]
+OPERATIONS: Final[dict[str, Operation]] = {
+    "backup": _backup, "verify": _verify, "prune": _prune, "prune_plan": _prune_plan, "drill": _drill,
+    "survey": _survey, "studies": _studies, "compare": _compare, "plan": _plan, "restore": _restore, "swap": _swap,
+    "extract": _extract, "lock": _lock, "unlock": _unlock,
+}  # fmt: skip
