@@ -59,5 +59,5 @@ def permissions() -> tuple[str, ...]:
 
 
 __all__ = ["IMPORT", "NOUNS", "Action", "Danger", "all_actions", "actions_of", "permissions", "Node", "Overview",
-           "Associations", "Queue", "Storage", "Peers", "Studies", "Feed", "Commitments", "Remote", "Accounts", "Audit", "Jobs",
-           "Backups"]
+           "Associations", "Queue", "Storage", "Peers", "Studies", "Feed", "Commitments", "Remote", "Accounts", "Audit",
+           "Jobs", "Backups"]
