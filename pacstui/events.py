@@ -153,15 +153,6 @@ class Retrieved(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Reindexed(Event):
-    """Further attributes of stored objects were read into the index; ``why`` says what ended it early."""
-
-    read: int
-    unreadable: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class StudyFetched(Event):
     """A study that was fetched from a peer is here, or ``why`` it is not, with ``hint`` for what mends that."""
 
@@ -218,12 +209,14 @@ class ReconciliationDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class PeerEchoed(Event):
-    """A C-ECHO to a peer ended; ``detail`` names the step that failed, empty on success."""
+    """A C-ECHO to a peer ended; ``detail`` names the step that failed, empty on success. Of ``quiet`` ones somebody
+    else tells the outcome."""
 
     peer: str
     ok: bool
     milliseconds: float
     detail: str
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,3 +226,39 @@ class OperatorActed(Event):
     who: str
     action: str
     target: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobBegan(Event):
+    """A run of a job began. ``by`` is an account, ``schedule``, ``restart`` or the job that it follows. Of a ``quiet``
+    one nobody needs to hear."""
+
+    job: str
+    kind: str
+    by: str
+    quiet: bool
+    by_hand: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded(Event):
+    """A run of a job ended in ``state`` (done, warning, failed, cancelled, interrupted); ``text`` is its outcome,
+    ``hint`` what mends it. Of a ``quiet`` one nobody needs to hear: it went well, or ended like the one before."""
+
+    job: str
+    kind: str
+    state: str
+    text: str
+    hint: str
+    seconds: float
+    quiet: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobTold(Event):
+    """Something about a job's runs that is no end of one: it is late, or was left out; ``level`` is info or warn."""
+
+    job: str
+    level: str
+    text: str
+    hint: str

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from pacstui import __version__, logs
-from pacstui.accounts.caller import CURRENT
+from pacstui.accounts.caller import CURRENT, Caller
 from pacstui.accounts.gate import Gate
 from pacstui.accounts.passwords import Passwords
 from pacstui.accounts.room import AccountsRoom, pwd_name
@@ -27,10 +27,11 @@ from pacstui.audit.message import Teller
 from pacstui.audit.room import AuditRoom
 from pacstui.audit.syslog import SyslogSender, server_of
 from pacstui.audit.trail import Trail
+from pacstui.backups.room import BackupsRoom
 from pacstui.bus import Bus
 from pacstui.clock import SYSTEM, Clock
 from pacstui.configuration import Loaded, load
-from pacstui.contract import privacy
+from pacstui.contract import permissions, privacy
 from pacstui.db import Database
 from pacstui.dicom.dictionary import tag_of, vr_of
 from pacstui.dicom.net.listener import Listener
@@ -42,6 +43,7 @@ from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
 from pacstui.events import NodeStarted, NodeStopping, ServiceRefused
 from pacstui.index import attributes, more
+from pacstui.jobs.room import JobsRoom
 from pacstui.monitor.archive import ArchiveRoom, StudiesRoom
 from pacstui.monitor.arriving import Arriving
 from pacstui.monitor.associations import Ledger
@@ -61,6 +63,7 @@ from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
 from pacstui.services.table import ServiceTable
 from pacstui.settings import DicomSettings, QuerySettings, Settings, TlsSettings
+from pacstui.upkeep import kinds as upkeep
 
 log = logging.getLogger("pacstui.node")
 _LOOKUP_S = 300.0
@@ -160,6 +163,8 @@ class Node:
         self._archive_room: ArchiveRoom | None = None
         self._gate: Gate | None = None
         self._syslog: SyslogSender | None = None
+        self._jobs: JobsRoom | None = None
+        self._backups: BackupsRoom | None = None
         self._server_context: ssl.SSLContext | None = None
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self.address = ""
@@ -236,8 +241,11 @@ class Node:
         self.address = f"{settings.dicom.host}:{port}"
 
         associations = ledger
+        peers = PeersRoom(book, lambda: self._settings.dicom.ae_title, bus, clock)
+        jobs, backups = await self._open_jobs(archive, peers, problems)
         queue = QueueRoom(arriving, archive_room)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
+        node.jobs, node.backups = jobs.part, backups.part
         rooms: dict[str, Any] = {
             "node": node,
             "overview": OverviewRoom(node, associations, queue, archive_room, feed, clock),
@@ -245,12 +253,14 @@ class Node:
             "queue": queue,
             "storage": archive_room,
             "studies": StudiesRoom(archive),
-            "peers": PeersRoom(book, lambda: self._settings.dicom.ae_title, bus, clock),
+            "peers": peers,
             "feed": feed,
             "commitments": commitment,
             "remote": self._remote,
             "accounts": self._accounts,
             "audit": self._audit,
+            "jobs": jobs,
+            "backups": backups,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
         self._accounts.changed = lambda: server.reach(self._accounts.wide())
@@ -262,6 +272,8 @@ class Node:
             asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
             asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
             asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
+            asyncio.create_task(self._every(1.0, jobs.tick), name="jobs"),
+            asyncio.create_task(self._every(2.0, backups.tick), name="backups"),
             asyncio.create_task(self._every(30.0, gate.tick), name="sessions"),
         ]
         for note in self._loaded.notes:
@@ -269,6 +281,38 @@ class Node:
         title = settings.dicom.ae_title
         log.info("pacstui %s, %s listens on %s, data in %s", __version__, title, self.address, data_dir)
         bus.publish(NodeStarted(clock.now(), settings.dicom.ae_title, self.address))
+
+    async def _open_jobs(self, archive: Archive, peers: PeersRoom, problems: Problems) -> tuple[JobsRoom, BackupsRoom]:
+        """Open the jobs room, with the kinds of jobs that this node knows, and what they are about."""
+        self._jobs = jobs = JobsRoom(archive.db, self._bus, self._clock)
+        schedule = Caller(os.getuid(), 0, "schedule", "schedule", None, frozenset(permissions()), True)
+
+        def dress() -> None:
+            CURRENT.set(schedule)
+
+        jobs.caller, jobs.dress = lambda: CURRENT.get().name, dress
+        self._backups = backups = BackupsRoom(
+            archive, jobs, self._settings.backups.targets, lambda: self._settings.dicom.ae_title,
+            lambda: self._loaded.source, self._clock,
+        )  # fmt: skip
+        await backups.open()
+        for kind in (*upkeep.kinds(archive, peers, self._audit, self._bus, self._clock), *backups.kinds()):
+            jobs.register(kind)
+        if not self._settings.node.jobs:
+            jobs.by_hand_only()
+        await jobs.open()
+        await self._want_jobs()
+        problems.watch(jobs.problems)
+        problems.watch(backups.problems)
+        assert self._archive_room is not None
+        self._archive_room.start_reindex = lambda: jobs.start("reindex")
+        return jobs, backups
+
+    async def _want_jobs(self) -> None:
+        """Let the jobs be there that the settings ask for."""
+        if self._jobs is not None and self._backups is not None:
+            wanted = (*upkeep.wanted(bool(self._settings.peers)), *self._backups.wanted())
+            await self._jobs.want(wanted, of={*upkeep.KINDS, *(kind.name for kind in self._backups.kinds())})
 
     async def _open_accounts(self, database: Database) -> Gate:
         """Open the audit trail, then the accounts, whose changes it keeps."""
@@ -377,20 +421,25 @@ class Node:
         self._ledger.limit = new.dicom.max_associations
         self._listener.bound(new.dicom.max_associations)
         logging.getLogger().setLevel(new.node.log_level.upper())
+        if self._backups is not None:
+            self._backups.replace(new.backups.targets)
+        await self._want_jobs()
         later = [f"[{section}] {key}" for section, key in _changed(old, new) if (section, key) not in _AT_ONCE]
         log.info("configuration reloaded%s", f"; only at the next start: {', '.join(later)}" if later else "")
         await self._look_up_hosts()
 
     async def _end(self) -> None:
         self._stopping.set()
+        if self._jobs is not None:
+            await self._jobs.close()
+        if self._backups is not None:
+            await self._backups.close()
         if self._commitment is not None:
             await self._commitment.close()
         if self._asker is not None:
             await self._asker.close()
         if self._remote is not None:
             await self._remote.close()
-        if self._archive_room is not None:
-            await self._archive_room.close()
         for task in self._tasks:
             task.cancel()
         if self._gate is not None:

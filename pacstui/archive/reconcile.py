@@ -31,6 +31,8 @@ from pacstui.index.ingest import Found, IndexWriter, Place, entry_of
 
 log = logging.getLogger("pacstui.archive")
 _AT_ONCE = 32
+MISSING, DAMAGED = 1, 2
+"""What ``missing`` of an instance says, 0 being that nothing is known to be wrong with its file."""
 _ROWS_OF = (
     "SELECT i.id, i.path, i.data_offset + i.size, i.missing FROM instances i JOIN series e ON e.id = i.series"
     " JOIN studies s ON s.id = e.study WHERE s.study = ?"
@@ -163,6 +165,8 @@ class Reconciliation:
                 continue
             path, length, missing = row
             whole = self._length(path) == length
+            if whole and missing == DAMAGED:
+                continue  # its bytes differ: only reading them again can say otherwise
             if whole and missing:
                 connection.execute("UPDATE instances SET missing=0 WHERE id=?", (key,))
                 self.report.found_again += 1

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import mmap
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from pacstui.index.more import IMAGE_MORE, SERIES_MORE, STUDY_MORE, text_of
 
 log = logging.getLogger("pacstui.archive")
 _AT_ONCE = 100
+_NAMED = 100
 _ROWS = (
     "SELECT i.id, i.series, e.study, i.path, i.data_offset, i.transfer_syntax FROM instances i"
     " JOIN series e ON e.id = i.series WHERE i.id > ? ORDER BY i.id LIMIT ?"
@@ -34,22 +35,26 @@ class Progress:
 
 
 class Reindex:
-    """One run over all objects, oldest first; it may be ended at any time and begun anew."""
+    """One run over all objects, oldest first; it may be ended after any step, and begun again after the row ``after``.
 
-    def __init__(self, root: Path, db: Database) -> None:
+    ``unreadable`` holds path and reason of the first that could not be read.
+    """
+
+    def __init__(self, root: Path, db: Database, after: int = 0) -> None:
         self._root = root
         self._db = db
+        self.after = after
         self.progress = Progress()
+        self.unreadable: list[tuple[str, str]] = []
 
-    async def run(self) -> Progress:
-        """Read all; raises PacsError when the database cannot be written."""
-        after = 0
-        while rows := await self._db.read(partial(_next, after)):
-            after = rows[-1][0]
+    async def steps(self) -> AsyncIterator[Progress]:
+        """Read all, and yield after each hundred; raises PacsError when the database cannot be written."""
+        while rows := await self._db.read(partial(_next, self.after)):
             texts = await asyncio.to_thread(self._all_texts, rows)
             await self._db.write(partial(_write, [each for each in texts if each is not None]))
+            self.after = rows[-1][0]
             self.progress.read += len(rows)
-        return self.progress
+            yield self.progress
 
     def _all_texts(self, rows: Sequence[Sequence[object]]) -> list[Texts | None]:
         return [self._texts(row) for row in rows]
@@ -62,6 +67,8 @@ class Reindex:
                     found = header.read(view, str(syntax), start=int(str(offset)))
         except (OSError, ValueError) as error:
             self.progress.unreadable += 1
+            if len(self.unreadable) < _NAMED:
+                self.unreadable.append((str(path), str(error)))
             log.warning("%s could not be read for the index: %s", path, error)
             return None
         if found is None:

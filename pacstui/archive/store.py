@@ -227,8 +227,12 @@ class Archive:
             )  # fmt: skip
         await self._mark_open()
 
-    async def reconcile(self, past: Past = UNKNOWN, removed: int = 0) -> Report:
+    async def reconcile(
+        self, past: Past = UNKNOWN, removed: int = 0, watch: Callable[[Report], None] = lambda report: None
+    ) -> Report:
         """Compare files and rows, by default all of them, and mend what can be mended.
+
+        ``watch`` is given the report at the beginning, while it fills.
 
         Returns
         -------
@@ -237,6 +241,7 @@ class Archive:
         """
         run = Reconciliation(self.data_dir, self.db, self.disk, self._clock)
         run.report.removed = removed
+        watch(run.report)
         report = await run.run(past)
         self._bus.publish(
             events.ReconciliationDone(

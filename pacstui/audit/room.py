@@ -113,6 +113,7 @@ class AuditRoom:
         bus.subscribe(events.AssociationOpened, self._opened)
         bus.subscribe(events.NodeStarted, self._started)
         bus.subscribe(events.NodeStopping, self._stopping)
+        bus.subscribe(events.JobBegan, self._job_began)
 
     # what the node writes by itself
 
@@ -177,6 +178,14 @@ class AuditRoom:
 
     def _stopping(self, event: events.NodeStopping) -> None:
         self.trail.note("node", "ok", "node", action="node.stop", detail=event.reason)
+
+    def _job_began(self, event: events.JobBegan) -> None:
+        """Note a run that nobody began by hand; one that only looks now and then is not worth an entry."""
+        if not event.quiet and not event.by_hand:
+            self.trail.note(
+                "action", "ok", "schedule", how="schedule", action="jobs.start", target=event.job,
+                detail="" if event.by == "schedule" else f"by {event.by}",
+            )
 
     def problems(self) -> Iterable[tuple[str, str, str, str, str]]:
         """Yield what is wrong now, for ``monitor.problems``."""

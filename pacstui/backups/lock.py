@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -22,6 +23,8 @@ from pacstui.text import ago, safe
 
 REFRESH_S: Final = 20.0
 STALE_S: Final = 600.0
+PATIENCE_S: Final = 25.0
+_LOOK_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,10 @@ class Lock:
     """Holds a target's lock, and says every 20 s that it lives. ``lost`` is called when somebody took it away."""
 
     def __init__(
-        self, store: Store, what: str, by: str, lost: Callable[[str], None], now: Callable[[], datetime] = _utc
-    ) -> None:
+        self, store: Store, what: str, by: str, lost: Callable[[str], None], now: Callable[[], datetime] = _utc,
+        hurried: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
+        self._hurried = hurried
         self._store = store
         self._lost = lost
         self._now = now
@@ -130,7 +135,8 @@ class Lock:
         Unavailable
             When another holds it; says who, and what to do if that is wrong.
         """
-        for _ in range(3):
+        until = time.monotonic() + PATIENCE_S
+        while True:
             if self._store.create(layout.LOCK, self._encoded()):
                 self._thread.start()
                 return self
@@ -138,13 +144,15 @@ class Lock:
             if holder is None:
                 continue
             if not gone(holder):
+                if holder.place == self.mine.place and time.monotonic() < until and not self._hurried():
+                    time.sleep(_LOOK_S)  # one of ours, of a node that just ended: it is at its end soon
+                    continue
                 why = stale(holder, self._now())
                 raise Unavailable(
                     f"{self._store.url} is in use: {holder.told()}, since {holder.moment.astimezone():%d %b %H:%M}",
                     f"{why}; if it is gone for good: pacstui backup unlock" if why else "wait until it is done",
                 )
             self._store.delete(layout.LOCK)
-        raise Unavailable(f"{self._store.url} is in use by several at once", "try again")
 
     def _encoded(self) -> bytes:
         return json.dumps(asdict(self.mine)).encode()

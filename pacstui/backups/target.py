@@ -220,7 +220,7 @@ class Target:
     @contextmanager
     def writing(self, what: str, by: str, watch: Watch) -> Iterator[None]:
         """Hold the lock meanwhile."""
-        with Lock(self.store, what, by, watch.stop):
+        with Lock(self.store, what, by, watch.stop, hurried=lambda: watch.stopping):
             self.store.clear()
             shutil.rmtree(self.folder / "plain", ignore_errors=True)
             yield

@@ -11,13 +11,14 @@ from pacstui.contract.action import Danger, action
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run. ``state`` is running, done, warning, failed, cancelled or interrupted (the node ended meanwhile).
+    """One run. ``state`` is waiting (for its turn), running, done, warning, failed, cancelled or interrupted (the node
+    ended meanwhile).
 
-    ``started_by`` is an account, ``schedule``, or the job that it follows. ``planned`` is when the schedule wanted it,
-    ``late_s`` how much later it began. ``total`` and ``total_bytes`` are 0 while they are not known; ``unit`` says what
-    is counted. ``now`` is what is worked on. ``per_s`` and ``bytes_per_s`` are means of the last seconds, ``left_s`` is
-    what remains at that rate, none while nobody can tell. ``text`` is the outcome in one sentence, ``hint`` what mends
-    it. ``attempt`` counts from 1.
+    ``started_by`` is an account, ``schedule``, ``restart`` (it goes on after an interruption) or the job that it
+    follows. ``planned`` is when the schedule wanted it, ``late_s`` how much later it began. ``total`` and
+    ``total_bytes`` are 0 while they are not known; ``unit`` says what is counted. ``now`` is what is worked on.
+    ``per_s`` and ``bytes_per_s`` are means of the last seconds, ``left_s`` is what remains at that rate, none while
+    nobody can tell. ``text`` is the outcome in one sentence, ``hint`` what mends it. ``attempt`` counts from 1.
     """
 
     id: int
@@ -61,7 +62,9 @@ class JobRow:
     ``schedule`` is empty for one that is only started by hand or by another (``after``). ``window`` are the hours in
     which it may begin, as 20:00-06:00, empty for any. ``zone`` is the time zone of both. ``state`` is idle, running,
     waiting (for its window, its turn or its next try), disabled or broken; ``problem`` says why it is broken.
-    ``missed`` counts runs that fell into a time without a node and were made up for by one.
+    ``missed`` counts times that passed without a run and were made up for by the last one. ``builtin`` jobs were made
+    by the node: they can be changed and disabled, not deleted. ``waits`` says what a waiting job waits for, ``quiet``
+    that nobody needs to look at it while it goes well.
     """
 
     name: str
@@ -85,6 +88,8 @@ class JobRow:
     missed: int
     problem: str
     builtin: bool
+    waits: str = ""
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

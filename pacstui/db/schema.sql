@@ -220,3 +220,63 @@ CREATE TABLE audit_checkpoints (
 );
 CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit entries stay as they are'); END;
 CREATE TRIGGER audit_kept BEFORE DELETE ON audit WHEN OLD.id > (SELECT coalesce(max(upto), 0) FROM audit_checkpoints) BEGIN SELECT RAISE(ABORT, 'audit entries are kept'); END;
+CREATE TABLE jobs (
+    name TEXT NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    parameters TEXT DEFAULT '' NOT NULL,
+    schedule TEXT DEFAULT '' NOT NULL,
+    hours TEXT DEFAULT '' NOT NULL,
+    zone TEXT DEFAULT '' NOT NULL,
+    follows TEXT DEFAULT '' NOT NULL,
+    overlap TEXT DEFAULT '' NOT NULL,
+    enabled INTEGER DEFAULT '0' NOT NULL,
+    retries INTEGER DEFAULT '0' NOT NULL,
+    retry_ms INTEGER DEFAULT '0' NOT NULL,
+    timeout_ms INTEGER DEFAULT '0' NOT NULL,
+    builtin INTEGER DEFAULT '0' NOT NULL,
+    edited INTEGER DEFAULT '0' NOT NULL,
+    upto INTEGER DEFAULT '0' NOT NULL,
+    missed INTEGER DEFAULT '0' NOT NULL,
+    retry_at INTEGER DEFAULT '0' NOT NULL,
+    attempt INTEGER DEFAULT '0' NOT NULL,
+    kept TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (name)
+);
+CREATE TABLE job_runs (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    job TEXT DEFAULT '' NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    state TEXT DEFAULT '' NOT NULL,
+    started_by TEXT DEFAULT '' NOT NULL,
+    planned INTEGER DEFAULT '0' NOT NULL,
+    started INTEGER DEFAULT '0' NOT NULL,
+    ended INTEGER DEFAULT '0' NOT NULL,
+    late_ms INTEGER DEFAULT '0' NOT NULL,
+    attempt INTEGER DEFAULT '0' NOT NULL,
+    done INTEGER DEFAULT '0' NOT NULL,
+    total INTEGER DEFAULT '0' NOT NULL,
+    unit TEXT DEFAULT '' NOT NULL,
+    done_bytes INTEGER DEFAULT '0' NOT NULL,
+    total_bytes INTEGER DEFAULT '0' NOT NULL,
+    errors INTEGER DEFAULT '0' NOT NULL,
+    now TEXT DEFAULT '' NOT NULL,
+    text TEXT DEFAULT '' NOT NULL,
+    hint TEXT DEFAULT '' NOT NULL,
+    again INTEGER DEFAULT '0' NOT NULL,
+    restarts INTEGER DEFAULT '0' NOT NULL
+);
+CREATE INDEX job_runs_job ON job_runs (job, id);
+CREATE INDEX job_runs_open ON job_runs (id) WHERE state IN ('running', 'waiting') OR again != 0;
+CREATE TABLE job_lines (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    run INTEGER DEFAULT '0' NOT NULL,
+    at INTEGER DEFAULT '0' NOT NULL,
+    level TEXT DEFAULT '' NOT NULL,
+    text TEXT DEFAULT '' NOT NULL
+);
+CREATE INDEX job_lines_run ON job_lines (run, id);
+CREATE TABLE jobs_state (
+    name TEXT NOT NULL,
+    value TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (name)
+);

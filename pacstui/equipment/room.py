@@ -30,7 +30,8 @@ class PeersRoom:
     async def list(self) -> tuple[PeerRow, ...]:
         return self._book.rows()
 
-    async def echo(self, name: str) -> EchoResult:
+    async def echo(self, name: str, *, quiet: bool = False) -> EchoResult:
+        """Try a peer; ``quiet`` where somebody else tells the outcome."""
         peer = self._book.named(name)
         if peer is None:
             known = ", ".join(self._book.names()) or "none"
@@ -68,5 +69,5 @@ class PeersRoom:
         total = (self._clock.monotonic() - began) * 1000
         ok = all(one.ok for one in steps) and bool(steps)
         failed = next((f"{one.name}: {one.detail}" for one in steps if not one.ok), "")
-        self._bus.publish(PeerEchoed(self._clock.now(), peer.name, ok, total, failed))
+        self._bus.publish(PeerEchoed(self._clock.now(), peer.name, ok, total, failed, quiet))
         return EchoResult(peer.name, ok, round(total, 1), tuple(steps), hint)

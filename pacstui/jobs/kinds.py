@@ -58,6 +58,15 @@ class Run(Protocol):
         """Write a line into the run's log; ``level`` is info, warn or fail."""
         ...
 
+    @property
+    def kept(self) -> str:
+        """What a run of this job kept last, empty at first: where the next one goes on."""
+        ...
+
+    async def keep(self, text: str) -> None:
+        """Keep a text with the job, for runs that come after this one; durable when it returns."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -93,7 +102,8 @@ class Kind:
     ``name`` is one word or two with a hyphen, ``label`` what lists call it, ``text`` a sentence of what it does.
     ``resumes`` tells that a run that was interrupted is begun again at the next start and goes on where it was.
     ``lane`` names what two runs must not use at once (a target, the archive's disk): runs of one lane wait for each
-    other; it may have ``{parameter}`` in it; empty for none.
+    other; it may have ``{parameter}`` in it; empty for none. Of a ``quiet`` kind only what went wrong is told in the
+    event feed.
     """
 
     name: str
@@ -103,6 +113,7 @@ class Kind:
     parameters: tuple[Parameter, ...] = ()
     resumes: bool = False
     lane: str = ""
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -11,13 +10,12 @@ from pacstui import events
 from pacstui.archive import Archive, Refused
 from pacstui.archive.importer import outcome_of, reason_of
 from pacstui.archive.imports import Skipped
-from pacstui.archive.reindex import Reindex
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.node import ArchivePart
 from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageView
 from pacstui.contract.studies import StudyDetail, StudyPage
-from pacstui.errors import PacsError, Unavailable
+from pacstui.errors import Unavailable
 from pacstui.index.queries import Counts
 from pacstui.monitor.problems import Problems
 from pacstui.text import plural, safe, size
@@ -51,13 +49,20 @@ def full_on(free: int, reserve: int, per_day: float, today: date) -> date | None
     return today + timedelta(days=int(left)) if left < 100_000 else None
 
 
+async def _nobody() -> object:
+    raise Unavailable("this node runs no jobs")
+
+
 def _some(count: int, one: str, many: str = "") -> str:
     """Return a count in words, where counting stopped at `_DOUBTS`."""
     return f"{count - 1:,} or more {many or one + 's'}" if count >= _DOUBTS else plural(count, one, many)
 
 
 class ArchiveRoom:
-    """Watches the archive. Counts are read from the index when somebody asks and something changed."""
+    """Watches the archive. Counts are read from the index when somebody asks and something changed.
+
+    ``start_reindex`` starts the job that reads objects into the index.
+    """
 
     def __init__(self, archive: Archive, problems: Problems, bus: Bus, clock: Clock) -> None:
         self._archive = archive
@@ -68,8 +73,7 @@ class ArchiveRoom:
         self._days: tuple[DayUse, ...] = ()
         self._changed = True
         self._counted = -_RECOUNT_S
-        self._bus = bus
-        self._reindexing: asyncio.Task[None] | None = None
+        self.start_reindex: Callable[[], Awaitable[object]] = _nobody
         problems.watch(self._check)
         for kind in (events.InstanceStored, events.InstanceQuarantined, events.ReconciliationDone):
             bus.subscribe(kind, self._note)
@@ -109,7 +113,8 @@ class ArchiveRoom:
             yield from self._space_runs_out(view)
         if self._missing:
             yield (
-                "objects-missing", "fail", f"{_some(self._missing, 'object')} of the index without file",
+                "objects-missing", "fail",
+                f"{_some(self._missing, 'object')} of the index without file, or with a damaged one",
                 "which: pacstui storage missing; restore them from a backup, send or import them again",
                 "studies:missing",
             )
@@ -190,26 +195,7 @@ class ArchiveRoom:
         )
 
     async def reindex(self) -> None:
-        if self._reindexing is not None and not self._reindexing.done():
-            raise Unavailable("the index is being read anew already", "pacstui events tells when it is done")
-        self._reindexing = asyncio.create_task(self._reindex(), name="reindex")
-
-    async def _reindex(self) -> None:
-        run = Reindex(self._archive.data_dir, self._archive.db)
-        why = ""
-        try:
-            await run.run()
-        except PacsError as error:
-            why = str(error)
-        self._bus.publish(
-            events.Reindexed(self._clock.now(), run.progress.read, run.progress.unreadable, why)
-        )
-
-    async def close(self) -> None:
-        """End what is under way."""
-        if self._reindexing is not None:
-            self._reindexing.cancel()
-            await asyncio.wait([self._reindexing])
+        await self.start_reindex()
 
     async def import_one(self, source: str, read: Callable[[], Awaitable[bytes]]) -> dict[str, Any]:
         """Take one DICOM file that the command line streams in.

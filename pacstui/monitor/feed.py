@@ -9,7 +9,7 @@ from pacstui import events
 from pacstui.bus import Bus
 from pacstui.contract import all_actions
 from pacstui.contract.feed import FeedRow
-from pacstui.text import plural, safe, size
+from pacstui.text import duration, plural, safe, size
 
 KEPT = 2000
 _GATHER_S = 60.0
@@ -125,11 +125,6 @@ def describe(event: events.Event) -> _Line | None:
             )
         case events.Retrieved():
             return _retrieved(event)
-        case events.Reindexed():
-            told = f"read into the index: {plural(event.read, 'object')}"
-            told += f", {event.unreadable:,} unreadable" if event.unreadable else ""
-            told += f"; ended early: {event.why}" if event.why else ""
-            return _Line("warn" if event.unreadable or event.why else "info", "archive", told)
         case events.StudyFetched():
             told = f"{event.verb} of a study: {plural(event.received, 'instance')} fetched"
             told += f", {event.failed:,} failed" if event.failed else ""
@@ -145,11 +140,15 @@ def describe(event: events.Event) -> _Line | None:
             return _Line("info", "storage", event.detail or "objects are accepted again")
         case events.ReconciliationDone():
             return _reconciled(event)
-        case events.PeerEchoed():
+        case events.PeerEchoed() if not event.quiet:
             told = f"echo answered in {event.milliseconds:.0f} ms" if event.ok else f"echo failed: {event.detail}"
             return _Line("info" if event.ok else "warn", event.peer, told)
         case events.OperatorActed():
             return _acted(event)
+        case events.JobEnded():
+            return _job_ended(event)
+        case events.JobTold():
+            return _Line(event.level, event.job, event.text, event.hint, 0, f"job {event.job} {event.text}")
         case events.InstanceStored() if not event.association:
             return _imported(event)
     return None
@@ -161,6 +160,15 @@ def _acted(event: events.OperatorActed) -> _Line | None:
     action = all_actions().get(event.action)
     label = action.label.partition(":")[0] if action is not None else event.action
     return _Line("info", event.who, f"{label[:1].lower()}{label[1:]}" + (f": {event.target}" if event.target else ""))
+
+
+def _job_ended(event: events.JobEnded) -> _Line | None:
+    if event.quiet:
+        return None
+    level = {"failed": "fail", "warning": "warn", "interrupted": "warn"}.get(event.state, "info")
+    how = "" if event.state in ("done", "warning") else f"{event.state}: "
+    told = f"{how}{event.text or 'ended'}, after {duration(event.seconds)}"
+    return _Line(level, event.job, told, event.hint)
 
 
 def _imported(event: events.InstanceStored) -> _Line:

@@ -76,7 +76,7 @@ class QueueRoom:
 
 
 class NodeRoom:
-    """The node as a whole; ``stop`` is what ends it."""
+    """The node as a whole; ``stop`` is what ends it, ``jobs`` and ``backups`` what counts them for the status."""
 
     def __init__(
         self,
@@ -99,6 +99,8 @@ class NodeRoom:
         self._stop = stop
         self._started = clock.monotonic()
         self._user = _user_name()
+        self.jobs: Callable[[], dict[str, int]] = dict
+        self.backups: Callable[[], dict[str, int]] = dict
 
     def now(self) -> Status:
         """Return the page of truth."""
@@ -118,8 +120,8 @@ class NodeRoom:
             self._associations.part(),
             self._archive.part(),
             self._queue.part(),
-            {},
-            {},
+            self.jobs(),
+            self.backups(),
             problems,
         )
 
