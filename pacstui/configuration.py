@@ -30,7 +30,7 @@ PREFIX = "PACSTUI_"
 CONFIG_VARIABLE = "PACSTUI_CONFIG"
 _SIZE_LIMIT = 1024 * 1024
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
-_LATER = {"hl7": "[hl7]", "routes": "[[routes]]", "backups": "[[backups.targets]]"}
+_LATER = {"hl7": "[hl7]", "routes": "[[routes]]"}
 _MAY = {
     "store": "send objects", "find": "search for patients", "get": "fetch images", "move": "send images to your peers",
     "worklist": "read the worklist",

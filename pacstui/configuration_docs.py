@@ -23,7 +23,7 @@ from pacstui.configuration_words import expectation
 from pacstui.settings import Settings
 
 _WIDTH = 100
-_LATER = ("hl7", "routes", "backups")
+_LATER = ("hl7", "routes")
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "peers": {
         "name": "CT1",
@@ -35,7 +35,14 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "notes": "room 2.14, service: extension 4711",
     },
     "routes": {"name": "everything to the workstation", "to": ["WS1"]},
-    "backups.targets": {"name": "nas", "url": "/mnt/nas/pacs"},
+    "backups.targets": {
+        "name": "nas", "url": "/mnt/nas/pacs", "schedule": "daily 02:00", "objective_h": 26.0, "mounted": True,
+        "keep_last": 3, "keep_daily": 14, "keep_weekly": 8, "keep_monthly": 12, "keep_yearly": 10,
+        "verify_percent": 3.0, "drill": "monthly 1 05:00", "max_mb_per_s": 0.0,
+        "encrypt_to": ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"], "identity_file": "",
+        "passphrase_file": "", "include": ["configuration"], "endpoint": "", "region": "", "access_key": "",
+        "secret_key_file": "",
+    },
 }
 
 _INTRODUCTION = """

@@ -293,7 +293,7 @@ class Node:
         jobs.caller, jobs.dress = lambda: CURRENT.get().name, dress
         self._backups = backups = BackupsRoom(
             archive, jobs, self._settings.backups.targets, lambda: self._settings.dicom.ae_title,
-            lambda: self._loaded.source, self._clock,
+            lambda: self._loaded.source, self._secrets, self._clock,
         )  # fmt: skip
         await backups.open()
         for kind in (*upkeep.kinds(archive, peers, self._audit, self._bus, self._clock), *backups.kinds()):
@@ -307,6 +307,12 @@ class Node:
         assert self._archive_room is not None
         self._archive_room.start_reindex = lambda: jobs.start("reindex")
         return jobs, backups
+
+    def _secrets(self) -> tuple[str, ...]:
+        """Return the files of keys that lie outside of the data directory."""
+        settings = self._settings
+        named = (settings.audit.key, settings.tls.key or settings.tls.certificate)
+        return tuple(str(Path(each).absolute()) for each in named if each)
 
     async def _want_jobs(self) -> None:
         """Let the jobs be there that the settings ask for."""

@@ -7,6 +7,7 @@ take.
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import shutil
@@ -15,6 +16,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tarfile
 import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -27,14 +29,16 @@ from pacstui.backups import checks, source
 from pacstui.backups.checks import Check
 from pacstui.backups.folder import translate
 from pacstui.backups.layout import Manifest, Member
-from pacstui.backups.reading import Packs, check_index, fetch_index
+from pacstui.backups.reading import Packs, check_index, fetch_index, read_extra
 from pacstui.backups.restore import fits
+from pacstui.backups.take import AUDIT_KEY
 from pacstui.backups.target import Target
 from pacstui.backups.watch import Watch
 from pacstui.errors import Corrupt, PacsError, StorageFull, Unavailable
 from pacstui.text import count, duration, plural, size
 
 _START_S: Final = 60.0
+_EMPTY_TAR: Final = bytes(1024)
 _GET_S: Final = 120.0
 _GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
 _AT_ONCE: Final = 50
@@ -197,6 +201,7 @@ class Drill:
     def _fetch(self, scratch: Path, sample: list[Sample]) -> int:
         """Start a node on what was restored and fetch the sample from it; return how many came as they were."""
         self._believe(scratch / "data")
+        self._give_key(scratch / "data")
         port = _free_port()
         configuration = scratch / "pacstui.toml"
         configuration.write_text(
@@ -227,6 +232,20 @@ class Drill:
         with closing(sqlite3.connect(data / paths.DATABASE)) as db:
             row = db.execute("SELECT value FROM state WHERE name='session'").fetchone()
         (data / "session").write_text(f"clean 0 {row[0] if row else ''}\n", "ascii")
+
+    def _give_key(self, data: Path) -> None:
+        """Let the node go on with the audit trail: with its key, else (which lies elsewhere then) without the trail."""
+        with tarfile.open(fileobj=io.BytesIO(read_extra(self._target, self._manifest) or _EMPTY_TAR)) as tar:
+            with suppress(KeyError):
+                content = tar.extractfile(f"archive/{AUDIT_KEY}")
+                if content is not None:
+                    (data / AUDIT_KEY).write_bytes(content.read())
+                    return
+        with closing(sqlite3.connect(data / paths.DATABASE)) as db:
+            db.executescript(
+                "DROP TRIGGER IF EXISTS audit_stays; DROP TRIGGER IF EXISTS audit_kept;"
+                "DELETE FROM audit; DELETE FROM audit_checkpoints;"
+            )
 
     def _await(self, node: subprocess.Popen[bytes], scratch: Path, port: int) -> None:
         deadline = time.monotonic() + _START_S

@@ -71,6 +71,7 @@ class Keys:
     def __init__(self, recipients: Sequence[str], identity_file: str = "", passphrase_file: str = "") -> None:
         self.names = tuple(recipients)
         self._passphrase_file = passphrase_file
+        self._sealed: Store | None = None
         self._recipients = [recipient(each) for each in recipients]
         self._identities: list[Any] = []
         if identity_file:
@@ -87,7 +88,7 @@ class Keys:
     @property
     def opens(self) -> bool:
         """Whether something is here that may open what is encrypted."""
-        return bool(self._identities)
+        return bool(self._identities) or self._sealed is not None
 
     @property
     def wants_passphrase(self) -> bool:
@@ -107,22 +108,24 @@ class Keys:
         store.put(layout.IDENTITY, sealed)
         self._take(identity)
 
-    def read_identity(self, store: Store) -> None:
-        """Open the target's own identity with the passphrase.
+    def use(self, recipients: Sequence[str], store: Store) -> None:
+        """Encrypt to the target's own recipients; its identity is opened with the passphrase when something is read.
 
-        Raises
-        ------
-        Unavailable
-            When it is not the right one.
+        Opening it takes a second by design (scrypt), and most work only writes.
         """
-        sealed = store.get(layout.IDENTITY)
+        self.names = tuple(recipients)
+        self._recipients = [recipient(each) for each in recipients]
+        self._sealed = store
+
+    def _read_identity(self, store: Store) -> None:
         try:
-            plain = pyrage.passphrase.decrypt(sealed, self._passphrase())
+            plain = pyrage.passphrase.decrypt(store.get(layout.IDENTITY), self._passphrase())
         except pyrage.DecryptError:
             raise Unavailable(
                 f"the passphrase in {self._passphrase_file} does not open the target's key",
                 "use the passphrase with which the target was begun",
             ) from None
+        self._sealed = None
         self._take(identities(plain.decode())[0])
 
     def _take(self, identity: Any) -> None:
@@ -158,6 +161,8 @@ class Keys:
             raise self._not_opened(name, error) from None
 
     def _see_that_it_opens(self, name: str) -> None:
+        if self._sealed is not None:
+            self._read_identity(self._sealed)
         if not self._identities:
             raise NoKey(
                 f"{name} is encrypted, and no key here opens it",

@@ -36,6 +36,7 @@ class Request:
     by: str = ""
     configuration: str = ""
     work: str = ""
+    secrets: tuple[str, ...] = ()
     arguments: dict[str, Any] = field(default_factory=dict)
 
     def encode(self) -> str:
@@ -49,6 +50,7 @@ class Request:
         spec = value.pop("spec")
         for name in ("encrypt_to", "include"):
             spec[name] = tuple(spec[name])
+        value["secrets"] = tuple(value["secrets"])
         return cls(spec=Spec(**spec), **value)
 
     @property
@@ -93,7 +95,8 @@ def _backup(request: Request, target: Target, watch: Watch) -> dict[str, Any]:
     if archive is None:
         raise BadRequest("there is no archive here to back up")
     configuration = Path(request.configuration) if request.configuration else None
-    return result(Taking(target, archive, request.node, request.by, watch, configuration).run())
+    secrets = [Path(each) for each in request.secrets]
+    return result(Taking(target, archive, request.node, request.by, watch, configuration, secrets).run())
 
 
 def _verify(request: Request, target: Target, watch: Watch, depth: str, percent: float) -> dict[str, Any]:

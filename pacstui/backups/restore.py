@@ -280,7 +280,7 @@ class Restore:
                 folder, _, name = info.name.partition("/")
                 if content is None or not name or "/" in name or name.startswith("."):
                     continue
-                place = self._to / name if folder == "secrets" else self._to / CONFIGURATION / name
+                place = self._to / name if folder == "archive" else self._to / CONFIGURATION / name
                 place.parent.mkdir(exist_ok=True, mode=0o700)
                 place.write_bytes(content.read())
                 place.chmod(0o600)

@@ -114,12 +114,15 @@ class BackupsRoom:
         What snapshots call this node.
     configuration
         The configuration file, if there is one.
+    secrets
+        Files that go to encrypted targets which are to have them.
     """
 
     def __init__(
         self, archive: Archive, jobs: Jobs, targets: Sequence[TargetSettings], node: Callable[[], str],
-        configuration: Callable[[], Path | None], clock: Clock,
+        configuration: Callable[[], Path | None], secrets: Callable[[], Sequence[str]], clock: Clock,
     ) -> None:  # fmt: skip
+        self._secrets = secrets
         self._archive = archive
         self._jobs = jobs
         self._node = node
@@ -216,7 +219,7 @@ class BackupsRoom:
         configuration = self._configuration()
         return Request(
             op, known.spec, str(self._archive.data_dir.absolute()), self._node(), by,
-            str(configuration.absolute()) if configuration is not None else "", "", arguments,
+            str(configuration.absolute()) if configuration is not None else "", "", tuple(self._secrets()), arguments,
         )  # fmt: skip
 
     def _target(self, name: str) -> _Known:
@@ -231,7 +234,7 @@ class BackupsRoom:
         try:
             found = await self._calls.work(self._request(known, op, run.started_by, **arguments), run)
         finally:
-            self._survey_soon(known)
+            await self._survey(known)
         return Outcome(str(found["text"]), bool(found.get("warning")), str(found.get("hint", "")))
 
     async def _backup(self, run: Run) -> Outcome:
@@ -307,12 +310,12 @@ class BackupsRoom:
             known.asked = float("-inf")
             return
         known.asking = True
-        known.asked = self._clock.monotonic()
         task = asyncio.create_task(self._survey(known), name=f"survey of {known.spec.name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _survey(self, known: _Known) -> None:
+        known.asking, known.asked = True, self._clock.monotonic()
         try:
             self._learn(known, await self._calls.ask(self._request(known, "survey")))
             known.problem = None

@@ -39,6 +39,7 @@ from pacstui.errors import Corrupt, NotFound, SettingsError, Unavailable
 from pacstui.text import count, plural, size
 
 PARALLEL: Final = 2
+AUDIT_KEY: Final = "audit.key"
 _TOLD: Final = 1000
 _PIECE: Final = 1 << 20
 _WANTED = """
@@ -92,11 +93,15 @@ class Taking:
         Who started it.
     configuration
         The configuration file, if there is one.
+    secrets
+        Files that go to encrypted targets which are to have them.
     """
 
     def __init__(
-        self, target: Target, data_dir: Path, node: str, by: str, watch: Watch, configuration: Path | None = None
-    ) -> None:
+        self, target: Target, data_dir: Path, node: str, by: str, watch: Watch, configuration: Path | None = None,
+        secrets: Sequence[Path] = (),
+    ) -> None:  # fmt: skip
+        self._secrets = secrets
         self._target = target
         self._data_dir = data_dir
         self._node = node
@@ -346,17 +351,17 @@ class Taking:
 
     def _put_extra(self, snapshot: str, index: Path) -> FileRef | None:
         """Write configuration and secrets, as far as the target is to have them, and which files are set aside."""
-        files: list[tuple[str, Path]] = []
-        include = self._target.spec.include
-        if "configuration" in include and self._configuration is not None:
+        target = self._target
+        files = [(f"archive/{AUDIT_KEY}", self._data_dir / AUDIT_KEY)]  # a part of the archive like its index
+        if "configuration" in target.spec.include and self._configuration is not None:
             files.append((f"configuration/{self._configuration.name}", self._configuration))
-        if "secrets" in include:
-            if not self._target.encrypted:
+        if "secrets" in target.spec.include:
+            if not target.encrypted:
                 raise SettingsError(
-                    f"the target {self._target.spec.name} is to have secrets and is not encrypted",
+                    f"the target {target.spec.name} is to have secrets and is not encrypted",
                     "give it encrypt_to or passphrase_file, or take secrets out of include",
                 )
-            files.append(("secrets/audit.key", self._data_dir / "audit.key"))
+            files += [(f"secrets/{path.name}", path) for path in self._secrets]
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for name, path in files:

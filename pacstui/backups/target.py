@@ -131,9 +131,15 @@ class Target:
         Unavailable
             When it is away, is another one, or another disk is mounted there.
         """
-        self.store.open(make=False)
-        self._see_that_it_is_mounted()
         before = self.known.about("id")
+        try:
+            self.store.open(make=False)
+        except Unavailable:
+            path = local_path(self.spec.url)
+            if not before and path is not None and not path.exists() and path.parent.is_dir():
+                raise NotFound(f"{path} is not there yet", "pacstui backup run makes it") from None
+            raise
+        self._see_that_it_is_mounted()
         try:
             self.marker = layout.opened(self.store.get(layout.MARKER), layout.MARKER)
         except NotFound:
@@ -151,7 +157,7 @@ class Target:
                 "mount the disk that was there; for another one, give the target another name",
             )
         if self.keys.wants_passphrase and self.marker.get("passphrase"):
-            self.keys.read_identity(self.store)
+            self.keys.use([str(each) for each in self.marker["recipients"]], self.store)
 
     def begin(self, archive: str, node: str) -> None:
         """Open it for a new snapshot; one that was never used is begun.
@@ -164,14 +170,10 @@ class Target:
         try:
             self.open()
         except NotFound:
-            self._make(archive, node)
-        except Unavailable:
-            if self.known.about("id") or self.store.kind != "folder":
-                raise
             self.store.open(make=True)
             self._see_that_it_is_mounted()
             self._make(archive, node)
-        if archive and self.marker.get("archive") != archive:
+        if archive and self.marker.get("archive", archive) != archive:
             raise Unavailable(
                 f"{self.store.url} holds backups of another archive ({self.marker.get('node', '?')})",
                 "use a folder of its own for each archive",

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "storage": ("storage", "Space, growth and speed of the archive"),
     "peers": ("peers", "The equipment around us"),
     "remote": ("remote", "Studies at other archives: find, compare, fetch"),
+    "backup": ("backup", "Copies of the archive elsewhere: taking, verifying, restoring"),
     "commitments": ("commitments", "Storage commitments that were asked for"),
     "accounts": ("accounts", "Who may do what, and signing in"),
     "audit": ("audit", "Who did what, in a chain in which every change is found"),

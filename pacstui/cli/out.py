@@ -6,9 +6,10 @@ import json
 import os
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TextIO
 
 from pacstui.errors import PacsError
 from pacstui.text import safe
@@ -33,6 +34,40 @@ def complain(fault: PacsError) -> None:
         warn(f"pacstui: {fault.message}")
     if fault.hint:
         warn(f"  {fault.hint}")
+
+
+class Live:
+    """A line on standard error that changes while work goes on; nothing where that is no terminal."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+
+    def now(self, text: str) -> None:
+        """Show ``text`` in place of what is shown."""
+        if self._shown:
+            sys.stderr.write("\x1b[K" + _fit(safe(text), max(20, (_width_of(sys.stderr) or 80) - 1)).rstrip() + "\r")
+            sys.stderr.flush()
+
+    def line(self, text: str) -> None:
+        """Write a line that stays."""
+        self.end()
+        warn(text)
+
+    def end(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            sys.stderr.write("\x1b[K")
+            sys.stderr.flush()
+
+
+@contextmanager
+def live() -> Iterator[Live]:
+    """Yield a line for progress, and take it away at the end."""
+    line = Live()
+    try:
+        yield line
+    finally:
+        line.end()
 
 
 def say_json(value: Any, *, line: bool = False) -> None:
@@ -65,10 +100,10 @@ def _fit(text: str, width: int, *, right: bool = False) -> str:
     return pad + text if right else text + pad
 
 
-def _screen_width() -> int | None:
-    """Return the width of the terminal that is printed to, none when the output goes elsewhere."""
+def _width_of(stream: TextIO) -> int | None:
+    """Return the width of the terminal that a stream goes to, none when it goes elsewhere."""
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
+        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else None
     except (OSError, ValueError):
         return None
 
@@ -83,7 +118,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
         return [empty] if empty else []
     widths = [max(cells(title), *(cells(row[i]) for row in body)) for i, title in enumerate(columns)]
     right = [all(_numeric(row[i]) for row in body) for i in range(len(columns))]
-    screen = _screen_width()
+    screen = _width_of(sys.stdout)
     while screen is not None and sum(widths) + 2 * (len(widths) - 1) > screen and max(widths) > 8:
         widths[widths.index(max(widths))] -= 1
     lines = []

@@ -204,10 +204,10 @@ class LockRow:
 class Backups(Protocol):
     """Copies of the archive elsewhere."""
 
-    @action("show", "Show all targets, what would be lost and what runs", permission="backups.view")
+    @action("targets", "Show all targets, what would be lost and what runs", permission="backups.view")
     async def show(self) -> BackupsView: ...
 
-    @action("snapshots", "List the snapshots of a target, newest first", permission="backups.view")
+    @action("list", "List the snapshots of a target, newest first", permission="backups.view")
     async def snapshots(self, target: str, limit: int = 500) -> tuple[SnapshotRow, ...]: ...
 
     @action("studies", "Browse a snapshot by study", permission="backups.view")
@@ -239,7 +239,7 @@ class Backups(Protocol):
         self, target: str, snapshot: str = "latest", what: str = "all", key: PatientText = "", to: str = ""
     ) -> RunRow: ...
 
-    @action("prune_plan", "Show what pruning would remove", permission="backups.view")
+    @action("prune-plan", "Show what pruning would remove", permission="backups.view")
     async def prune_plan(self, target: str) -> PrunePlan: ...
 
     @action("prune", "Remove snapshots that no rule keeps", permission="backups.prune", danger=Danger.CONFIRM,

@@ -279,7 +279,7 @@ class Scheduler:
             raise Unavailable("the node stops", "start it again when the node is back")
         if entry.problem:
             raise Unavailable(f"{entry.job.name} cannot run: {entry.problem}", "change the job, or delete it")
-        at_it = self.under_way(entry.job.name)
+        at_it = [each for each in self.under_way(entry.job.name) if _same(each, parameters)]
         if at_it and (entry.job.overlap == "skip" or any(each in self.waiting for each in at_it)):
             raise Unavailable(
                 f"{entry.job.name} is at it already, as run {at_it[0].id}",
@@ -478,6 +478,11 @@ class Scheduler:
                 self.clock.now(), record.job, record.kind, record.state, record.text, record.hint, seconds, quiet
             )
         )
+
+
+def _same(each: Working, parameters: dict[str, str] | None) -> bool:
+    """Return whether a run does what one with these parameters would do; one that does another thing may wait."""
+    return not parameters or all(each.parameters.get(name) == value for name, value in parameters.items())
 
 
 def _alike(entry: Entry | None, record: RunRecord) -> bool:

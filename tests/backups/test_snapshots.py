@@ -136,7 +136,7 @@ async def test_tar_alone_gets_the_objects_back(archive: Archive, place: Place, t
     await fill(archive, 6)
     place.take()
     for pack in place.files(".tar"):
-        subprocess.run(["tar", "-xf", pack, "-C", tmp_path], check=True)
+        subprocess.run(["tar", "-xf", pack, "-C", tmp_path], check=True)  # noqa: ASYNC221
     assert contents(tmp_path) == contents(archive.data_dir)
 
 
@@ -160,7 +160,8 @@ async def test_an_encrypted_target_is_opened_by_the_identity_alone(
     assert not any(b"SECRET" in path.read_bytes() or b"DICM" in path.read_bytes() for path in place.files())
     with pytest.raises(NoKey):
         place.restore(tmp_path / "none")
-    other, wrong = key(tmp_path / "x" if (tmp_path / "x").mkdir() else tmp_path / "x")
+    (tmp_path / "x").mkdir()
+    _, wrong = key(tmp_path / "x")
     with pytest.raises(NoKey):
         place.restore(tmp_path / "none2", identity_file=wrong)
     place.restore(tmp_path / "back", identity_file=identity)
@@ -175,7 +176,8 @@ async def test_the_stock_tools_open_an_encrypted_target(archive: Archive, place:
     await fill(archive, 4)
     place.take(encrypt_to=(recipient,))
     for pack in place.files(".tar.age"):
-        plain = subprocess.run([age, "-d", "-i", identity, str(pack)], check=True, capture_output=True).stdout
+        told = [age, "-d", "-i", identity, str(pack)]
+        plain = subprocess.run(told, check=True, capture_output=True).stdout  # noqa: ASYNC221
         (tmp_path / "plain.tar").write_bytes(plain)
         with tarfile.open(tmp_path / "plain.tar") as tar:
             tar.extractall(tmp_path / "out", filter="data")
@@ -211,14 +213,18 @@ async def test_configuration_comes_along_and_secrets_only_encrypted(
     archive: Archive, place: Place, tmp_path: Path
 ) -> None:
     (archive.data_dir / "audit.key").write_bytes(b"the key of the trail")
+    secret = tmp_path / "tls.key"
+    secret.write_bytes(b"a private key")
     await fill(archive, 1)
     with pytest.raises(SettingsError, match="not encrypted"):
         place.take(include=("secrets",))
     recipient, identity = key(tmp_path)
-    place.spec = type(place.spec)("safe", str(tmp_path / "safe"))
-    place.take(include=("secrets",), encrypt_to=(recipient,))
+    place.spec = replace(place.spec, name="safe", url=str(tmp_path / "safe"), encrypt_to=(recipient,))
+    target = place.target(include=("secrets",))
+    take.Taking(target, place.data_dir, "PACS", "tester", place.watch(), None, [secret]).run()
     place.restore(tmp_path / "back", identity_file=identity)
     assert (tmp_path / "back" / "audit.key").read_bytes() == b"the key of the trail"
+    assert (tmp_path / "back" / "restored-configuration" / "tls.key").read_bytes() == b"a private key"
 
 
 async def test_every_flipped_bit_is_found(archive: Archive, place: Place) -> None:
