@@ -17,6 +17,7 @@ from pacstui.errors import NotFound, Unavailable
 
 _PIECE: Final = 4 << 20
 _WHOLE: Final = 64 << 20
+RETRIES: Final = 4
 
 
 class BucketStore:
@@ -45,13 +46,15 @@ class BucketStore:
     def _guarded(self, name: str = "") -> Iterator[None]:
         try:
             yield
-        except faults.NotFoundError:
+        except (faults.NotFoundError, FileNotFoundError) as error:
+            if "NoSuchBucket" in str(error):
+                raise Unavailable(f"{self.url}: there is no such bucket", "make it, or correct the address") from None
             raise NotFound(f"{name or 'the bucket'} is not in {self.url}", "check the address of the target") from None
-        except (faults.PermissionDeniedError, faults.UnauthenticatedError):
+        except (faults.PermissionDeniedError, faults.UnauthenticatedError, PermissionError):
             raise Unavailable(
                 f"{self.url} does not let us in", "check access_key and secret_key_file of the target, and its policy"
             ) from None
-        except (faults.AlreadyExistsError, faults.PreconditionError):
+        except (faults.AlreadyExistsError, faults.PreconditionError, FileExistsError):
             raise
         except faults.BaseError as error:
             told = " ".join(str(error).split())
@@ -79,7 +82,7 @@ class BucketStore:
             client: Any = {"timeout": timedelta(seconds=120), "connect_timeout": timedelta(seconds=10)}
             if str(self._config.get("endpoint", "")).startswith("http:"):
                 client["allow_http"] = True
-            retry: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
+            retry: Any = {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=60)}
             config: Any = self._config
             self._store = S3Store.from_url(self.url, config=config, client_options=client, retry_config=retry)
             for _ in obstore.list(self._store, prefix="snapshots", chunk_size=1):
@@ -118,12 +121,12 @@ class BucketStore:
         with self._guarded(name):
             try:
                 obstore.put(self._open, name, data, mode="create", use_multipart=False)
-            except (faults.AlreadyExistsError, faults.PreconditionError):
+            except (faults.AlreadyExistsError, faults.PreconditionError, FileExistsError):
                 return False
             except faults.NotSupportedError:
                 try:
                     obstore.head(self._open, name)
-                except faults.NotFoundError:
+                except (faults.NotFoundError, FileNotFoundError):
                     obstore.put(self._open, name, data)
                     return True
                 return False
