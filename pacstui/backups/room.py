@@ -78,6 +78,7 @@ class _Known:
     problem: PacsError | None = None
     asked: float = float("-inf")
     asking: bool = False
+    told: bool = False
     upto: int = 0
     base: int = -1
     unsaved: int = 0
@@ -327,6 +328,7 @@ class BackupsRoom:
             known.problem = error
         finally:
             known.asking = False
+            known.told = True
         await self._count(known)
 
     async def _count(self, known: _Known) -> None:
@@ -386,6 +388,8 @@ class BackupsRoom:
         if last is not None and last.state == "failed":
             return "failed", f"the last backup failed: {last.text}", last.hint
         newest = known.newest
+        if newest is None and not known.told:
+            return "asking", "", ""
         if newest is None:
             return "never", "nothing was backed up to it yet", "b backs up now"
         check = (known.survey or {}).get("check")

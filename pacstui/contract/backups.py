@@ -15,8 +15,8 @@ from pacstui.contract.privacy import PatientText
 class TargetRow:
     """One place that backups go to.
 
-    ``kind`` is folder or bucket. ``state`` is good, late (older than ``objective_h`` hours), never, away (it cannot be
-    reached) or failed (the last run ended so); ``problem`` says what is wrong and ``hint`` what mends it. ``unsaved``
+    ``kind`` is folder or bucket. ``state`` is asking (nothing is known yet), good, late (older than ``objective_h``
+    hours), never, away (it cannot be reached) or failed (the last run ended so); ``problem`` says what is wrong and ``hint`` what mends it. ``unsaved``
     and ``unsaved_bytes`` are instances stored since the last good snapshot. ``growth_bytes_per_day`` is what snapshots
     added, over the last two weeks. ``free_bytes`` is none where the target does not tell. ``checked`` and ``drill``
     say in words how the last verification and the last restore drill went; ``checked_ok`` and ``drill_ok`` are none
