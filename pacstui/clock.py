@@ -47,5 +47,9 @@ class FakeClock:
         self._now += timedelta(seconds=seconds)
         self._mono += seconds
 
+    def jump(self, seconds: float) -> None:
+        """Set the clock that people see, as an administrator or NTP does."""
+        self._now += timedelta(seconds=seconds)
+
 
 SYSTEM: Clock = SystemClock()

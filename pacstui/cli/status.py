@@ -56,6 +56,10 @@ def page(value: dict[str, Any]) -> Iterator[str]:
         f"queue         {count(queue['pending'])} waiting, {count(queue['sending'])} sending,"
         f" {count(queue['failed'])} failed, {count(queue['sent_total'])} sent"
     )
+    jobs = value["jobs"]
+    if jobs:
+        told = [f"{count(jobs[name])} {name}" for name in ("running", "failed", "late") if jobs[name] or name != "late"]
+        yield f"jobs          {count(jobs['total'])}, {', '.join(told)}{', PAUSED' if jobs['paused'] else ''}"
     for alert in value["alerts"]:
         yield f"{_MARKS.get(alert['level'], '!')} {alert['text']}"
         if alert["hint"]:

@@ -39,7 +39,7 @@ _YEARS = 41
 """How far is looked: 29 February on a Sunday is at most 40 years away."""
 _AROUND = timedelta(hours=26)
 """No zone's clock was ever turned further than a day."""
-_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9900, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime(1971, 1, 1, tzinfo=UTC), datetime(9900, 1, 1, tzinfo=UTC)
 _ANCHOR = date(2000, 1, 3)
 """A Monday, from whose midnight in the job's zone elapsed time is counted."""
 

@@ -63,6 +63,18 @@ class RowTable(Lines, Generic[T]):
             """The table."""
             return self.table
 
+    class Moved(Message):
+        """Somebody moved the cursor."""
+
+        def __init__(self, table: RowTable[Any]) -> None:
+            super().__init__()
+            self.table = table
+
+        @property
+        def control(self) -> RowTable[Any]:
+            """The table."""
+            return self.table
+
     class Wanted(Message):
         """The rows that are there run out: the page after them is needed, or the one ``before`` them."""
 
@@ -330,6 +342,7 @@ class RowTable(Lines, Generic[T]):
         self._to_end = False
         self._point(self._places.get(self.cursor, 0) + by)
         self.redraw()
+        self.post_message(self.Moved(self))
 
     def action_page(self, by: int) -> None:
         """Move by a screen."""
@@ -344,6 +357,7 @@ class RowTable(Lines, Generic[T]):
             self.post_message(self.EdgeWanted(self, last=way > 0))
         self._point(0 if way < 0 else len(self._rows) - 1)
         self.redraw()
+        self.post_message(self.Moved(self))
 
     def go_on_to_the_end(self) -> None:
         """Load page after page until the last, and go there, unless another key says otherwise."""
@@ -371,6 +385,7 @@ class RowTable(Lines, Generic[T]):
             again = self._ident(self._rows[at]) == self.cursor
             self._point(at)
             self.redraw()
+            self.post_message(self.Moved(self))
             if again and event.chain > 1:
                 self.action_choose()
 

@@ -31,6 +31,7 @@ from pacstui.contract.accounts import (
 from pacstui.contract.associations import AssociationDetail, AssociationRow, ContextRow, Moment, RefusalRow
 from pacstui.contract.audit import AuditPage, AuditRow, AuditState, Flaw, Verdict
 from pacstui.contract.feed import FeedRow
+from pacstui.contract.jobs import JobRow, JobsView, KindRow, ParameterRow, PlannedRow, RunLine, RunRow
 from pacstui.contract.node import (
     ArchivePart,
     AssociationsPart,
@@ -186,6 +187,10 @@ class FakeClient:
         self.remote = _Remote(self)
         self.accounts = _Accounts(self)
         self.audit = _Audit(self)
+        self.jobs = _Jobs(self)
+        self.job_rows: list[JobRow] = job_rows()
+        self.job_runs: list[RunRow] = job_runs()
+        self.paused = ""
         self.fetching: list[PullRow] = []
         self.missing: list[MissingRow] = []
         self._history()
@@ -1045,3 +1050,156 @@ class _Audit(_Noun):
     async def state(self) -> AuditState:
         world = self._call("audit.state")
         return AuditState(world.entries, START - timedelta(days=9), 0, "", 0, "")
+
+
+def run_row(id: int, job: str, state: str = "done", **more: object) -> RunRow:
+    """Return a run that ended an hour before `START`, or is under way."""
+    began = START - timedelta(hours=1)
+    open_ = state in ("running", "waiting")
+    row = RunRow(
+        id, job, job, state, "schedule", began, began, None if open_ else began + timedelta(minutes=5), 0.0, 1, 0, 0,
+        "", 0, 0, 0.0, 0.0, None, 0, "", "" if open_ else "all is well", "",
+    )  # fmt: skip
+    return replace(row, **more)  # type: ignore[arg-type]
+
+
+def job_row(name: str, state: str = "idle", **more: object) -> JobRow:
+    """Return a job that runs at night."""
+    row = JobRow(
+        name, name, f"what {name} does", {}, "daily 02:00", "every day at 02:00", "", "", state != "disabled", "", 0,
+        300.0, 0.0, "skip", state, START + timedelta(hours=12), 0, None, 0, "", True,
+    )  # fmt: skip
+    return replace(row, **more)  # type: ignore[arg-type]
+
+
+def job_runs() -> list[RunRow]:
+    """Return runs, oldest first."""
+    return [
+        run_row(1, "audit-verify", text="9,812 entries as they were written"),
+        run_row(2, "database", "failed", text="the database is damaged: [/bold]\x1b[2J", hint="restore it", errors=1),
+        run_row(3, "backup-nas", "warning", late_s=14_400.0, text="2 objects could not be read", hint="see its log"),
+        run_row(4, "reindex", "interrupted", text="the node ended in the middle of it"),
+        run_row(5, "old-one", "cancelled", text="cancelled by op1"),
+        run_row(
+            6, "integrity", "running", started=START - timedelta(minutes=10), done=8112, total=19_840, unit="objects",
+            done_bytes=4_100_000_000, total_bytes=9_900_000_000, bytes_per_s=31_000_000.0, per_s=61.0, left_s=187.0,
+            now="objects/1a/1.2.3 [/]\x1b[2J", started_by="op1",
+        ),
+    ]  # fmt: skip
+
+
+def job_rows() -> list[JobRow]:
+    """Return the jobs that are there at the beginning."""
+    runs = {run.job: run for run in job_runs()}
+    return [
+        job_row("audit-verify", last=runs["audit-verify"], schedule_text="Sunday at 04:00"),
+        job_row("backup-nas", last=runs["backup-nas"], missed=3, window="20:00-06:00", zone="Europe/Berlin"),
+        job_row("database", last=runs["database"], schedule_text="Sunday at 04:30", label="check the database"),
+        job_row("echo-sweep", quiet=True, schedule_text="every 15 minutes"),
+        job_row("integrity", "running", running=6, parameters={"percent": "2"}),
+        job_row("old-one", "disabled", last=runs["old-one"], builtin=False),
+        job_row("reindex", "waiting", last=runs["reindex"], schedule="", schedule_text="by hand", next_run=None,
+                waits="its turn: integrity is at it"),
+        job_row("[/]\x1b[2J", "broken", problem="there is no kind of job \"[bold]\" (any more)", kind="[bold]",
+                label="[bold]x", next_run=None, builtin=False, schedule_text="[/bold]\x07"),
+    ]  # fmt: skip
+
+
+class _Jobs(_Noun):
+    async def list(self) -> JobsView:
+        world = self._call("jobs.list")
+        running = tuple(run for run in world.job_runs if run.state in ("running", "waiting"))
+        recent = tuple(run for run in reversed(world.job_runs) if run.state not in ("running", "waiting"))
+        planned = tuple(
+            PlannedRow(row.name, at)
+            for row in world.job_rows
+            for at in [row.next_run or START]
+            if row.enabled and row.next_run is not None and at < START + timedelta(days=1)
+        )
+        return JobsView(bool(world.paused), world.paused, tuple(world.job_rows), running, recent, planned)
+
+    async def history(
+        self, job: str = "", limit: int = 100, before: int | None = None, state: str = ""
+    ) -> tuple[RunRow, ...]:
+        world = self._call("jobs.history", (job, limit, before))
+        newest = [run for run in reversed(world.job_runs) if job in ("", run.job)]
+        return tuple(run for run in newest if before is None or run.id < before)[:limit]
+
+    async def run(self, id: int) -> RunRow:
+        return next(run for run in self._call("jobs.run", id).job_runs if run.id == id)
+
+    async def log(self, id: int, after: int = 0, limit: int = 500) -> tuple[RunLine, ...]:
+        world = self._call("jobs.log", (id, after))
+        texts = (("info", "begins"), ("warn", "[/] \x1b[2Jslow"), ("fail", f"object 1.2.{id} differs"))
+        lines = [RunLine(n, world.at, level, text) for n, (level, text) in enumerate(texts, 1)]
+        if world.steps:
+            lines.append(RunLine(3 + world.steps, world.at, "info", f"step {world.steps}"))
+        return tuple(line for line in lines if line.id > after)
+
+    async def kinds(self) -> tuple[KindRow, ...]:
+        self._call("jobs.kinds")
+        return (
+            KindRow("integrity", "read objects back", "Reads objects back.", (
+                ParameterRow("percent", "how much [/]", "2"), ParameterRow("depth", "how", "quick", ("quick", "full")),
+            )),
+            KindRow("database", "check the database", "Looks whether it is sound.", ()),
+        )  # fmt: skip
+
+    def _change(self, name: str, **more: object) -> JobRow:
+        world = self._world
+        at = next(at for at, row in enumerate(world.job_rows) if row.name == name)
+        world.job_rows[at] = replace(world.job_rows[at], **more)  # type: ignore[arg-type]
+        return world.job_rows[at]
+
+    async def start(self, job: str) -> RunRow:
+        world = self._call("jobs.start", job)
+        row = next(row for row in world.job_rows if row.name == job)
+        if row.state in ("running", "broken"):
+            raise BadRequest(f"{job} cannot begin: {row.problem or 'is at it already'}", "change the job")
+        run = run_row(len(world.job_runs) + 1, job, "running", started_by="op1", started=world.at)
+        world.job_runs.append(run)
+        self._change(job, state="running", running=run.id)
+        return run
+
+    async def cancel(self, id: int) -> None:
+        world = self._call("jobs.cancel", id)
+        at = next(at for at, run in enumerate(world.job_runs) if run.id == id)
+        world.job_runs[at] = replace(world.job_runs[at], state="cancelled", ended=world.at, text="cancelled by op1")
+        self._change(world.job_runs[at].job, state="idle", running=0, last=world.job_runs[at])
+
+    async def enable(self, job: str) -> None:
+        self._call("jobs.enable", job)
+        self._change(job, enabled=True, state="idle")
+
+    async def disable(self, job: str) -> None:
+        self._call("jobs.disable", job)
+        self._change(job, enabled=False, state="disabled")
+
+    async def pause(self) -> None:
+        self._call("jobs.pause").paused = "op1"
+
+    async def resume(self) -> None:
+        self._call("jobs.resume").paused = ""
+
+    async def create(self, name: str, kind: str, schedule: str = "", **more: Any) -> JobRow:
+        world = self._call("jobs.create", (name, kind, schedule, more))
+        if " " in name:
+            raise BadRequest(f'"{name}" cannot be the name of a job', "letters, digits and . _ -")
+        world.job_rows.append(job_row(name, kind=kind, schedule=schedule, builtin=False))
+        return world.job_rows[-1]
+
+    async def edit(self, job: str, **more: Any) -> JobRow:
+        self._call("jobs.edit", (job, more))
+        return self._change(job, **{name: value for name, value in more.items() if name != "parameters"})
+
+    async def delete(self, job: str) -> None:
+        world = self._call("jobs.delete", job)
+        world.job_rows = [row for row in world.job_rows if row.name != job]
+
+    async def preview(
+        self, schedule: str, window: str = "", zone: str = "", count: int = 5
+    ) -> tuple[datetime, ...]:
+        self._call("jobs.preview", (schedule, window, zone))
+        if schedule and not schedule[0].isalpha():
+            raise BadRequest(f'"{schedule}" is no schedule', "write daily 02:00")
+        return tuple(START + timedelta(days=n) for n in range(count)) if schedule else ()
