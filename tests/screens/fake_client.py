@@ -49,6 +49,7 @@ from pacstui.contract.remote import Comparison, PullRow, RemotePage, RemoteStudy
 from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageView
 from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
 from pacstui.errors import BadRequest, Denied, NotFound, NotRunning, PacsError, Unconfirmed
+from tests.screens.fake_backups import FakeBackups, FakeRuns
 
 START = datetime(2026, 11, 25, 14, 3, 22, tzinfo=UTC)
 
@@ -186,6 +187,9 @@ class FakeClient:
         self.remote = _Remote(self)
         self.accounts = _Accounts(self)
         self.audit = _Audit(self)
+        self.backups = FakeBackups(self)
+        self.jobs = FakeRuns(self)
+        self.saved: dict[str, int] = {}
         self.fetching: list[PullRow] = []
         self.missing: list[MissingRow] = []
         self._history()
@@ -390,7 +394,7 @@ class FakeClient:
             archive=ArchivePart(21_004, self.total, 120_400, 9_812_440, 2_130_000_000_000, 1_870_000_000_000, 3),
             queue=QueuePart(0, 0, 0, 0),
             jobs={},
-            backups={},
+            backups=dict(self.saved),
             alerts=self._problems,
         )
 
