@@ -78,8 +78,7 @@ class BackupPage(ConsoleScreen):
 
     def at(self) -> datetime:
         """Return the node's time, as far as it is known."""
-        view = self.console_app.view
-        return view.at if view is not None else self.console_app.now()
+        return work.node_time(self.console_app)
 
     # which target, snapshot and run the keys mean
 

@@ -206,6 +206,8 @@ def loss(row: Loss, targets: Sequence[TargetRow], now: datetime, width: int) -> 
         lines = [Line("lost: ", "dim").add(f"x {all_of_it}, {size(row.bytes)}", "fail").cut(width)]
         if targets:
             lines.append(Line("no target has a good snapshot: ", "text").add("b", "key").add(" makes one"))
+        else:
+            lines.append(Line("there would be no way back", "text"))
         return lines
     here = row.since.astimezone()
     since = f"{here:%H:%M}" if here.date() == now.astimezone().date() else f"{here:%-d %b %H:%M}"

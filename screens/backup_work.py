@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -42,6 +43,11 @@ def start(app: ConsoleApp, call: Callable[[], Awaitable[Any]], said: str, done: 
 async def _given(call: Callable[[], Awaitable[Any]]) -> Any:
     answer = await call()
     return True if answer is None else answer
+
+
+def node_time(app: ConsoleApp) -> datetime:
+    """Return the node's time, as far as it is known."""
+    return app.view.at if app.view is not None else app.now()
 
 
 def ask(app: ConsoleApp, title: str, text: Sequence[str], no: str, yes: str, do: Callable[[], None]) -> None:
@@ -182,7 +188,7 @@ class PrunePage(Page):
         self._plan, self._done = plan, done
 
     def sections(self, width: int) -> Sequence[Section]:
-        plan, now = self._plan, self.console_app.now()
+        plan, now = self._plan, node_time(self.console_app)
         title = Line("Prune ", "focus-title").add(safe(plan.target, 64), "strong")
         lines = []
         if plan.remove:
@@ -198,7 +204,7 @@ class PrunePage(Page):
                 sections.append(Section(Line(f"{heading}  ", "title").add(count(len(rows)), role), items))
         return sections
 
-    def _line(self, row: SnapshotRow, now: Any, width: int) -> Line:
+    def _line(self, row: SnapshotRow, now: datetime, width: int) -> Line:
         line = Line(fit(backup_words.stamp(row.at, now), 14)).add(f"{count(row.instances):>11} instances", "dim")
         line.add(f"{size(row.bytes):>9}  ", "dim").add(fit(safe(row.by, 32), 9), "dim").add("  ")
         return line.add(backup_words.keeps(row) or "no rule", "text" if row.keeps else "warn-text").cut(width)
@@ -236,7 +242,7 @@ def prune(app: ConsoleApp, row: TargetRow, done: Done) -> None:
 # lock
 
 
-def lock_lines(lock: LockRow, now: Any, width: int) -> list[Line]:
+def lock_lines(lock: LockRow, now: datetime, width: int) -> list[Line]:
     """Return who holds a target, since when, and whether that one is taken for gone."""
     lines: list[Line] = []
 
@@ -264,7 +270,7 @@ class LockPage(Page):
 
     def sections(self, width: int) -> Sequence[Section]:
         lock = self._lock
-        lines = lock_lines(lock, self.console_app.now(), width)
+        lines = lock_lines(lock, node_time(self.console_app), width)
         told = (
             "If you know that nothing works there any more, u removes the lock." if lock.stale
             else "It is at work: let it finish. Its lock is not to be removed."

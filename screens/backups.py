@@ -104,9 +104,12 @@ class BackupsScreen(BackupPage):
         need = self.query_one(TargetsPanel).needs(width)
         if self.has_class("-wide"):
             inside = max(20, width * 2 // 5 - 4)
-            most = max((len(detail(row, self.at(), inside)) for row in self.known.targets), default=0)
-            need = max(need, min(most + 2, 18 if self.has_class("-tall") else 9))
-        for widget, lines in ((top, min(need, max(5, height - 10))), (now, now.needs)):
+            longest = max((len(detail(row, self.at(), inside)) for row in self.known.targets), default=0)
+            need = max(need, min(longest + 2, 18 if self.has_class("-tall") else 9))
+        below = now.needs
+        most = height - 2 - below
+        need = most if not self.known.targets else min(need, max(5, most))
+        for widget, lines in ((top, need), (now, below)):
             if widget.styles.height is None or widget.styles.height.value != lines:
                 widget.styles.height = lines
 

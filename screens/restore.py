@@ -15,6 +15,7 @@ from pacstui.contract.jobs import RunRow
 from pacstui.errors import PacsError
 from pacstui.text import ago, count, plural, safe, size
 from screens import backup_words
+from screens import backup_work as work
 from screens.modals.choose import Choose, Way
 from screens.modals.form import Form, Values, type_the_name
 from screens.modals.page import Page
@@ -91,7 +92,7 @@ async def _other_snapshot(app: ConsoleApp, wish: Wish) -> None:
     ways = []
     for row in rows:
         lacks = f", ! {count(row.missing)} missing" if row.missing else ""
-        holds = f"{count(row.studies)} studies, {count(row.instances)} instances{lacks}"
+        holds = f"{plural(row.studies, 'study', 'studies')}, {size(row.bytes)}{lacks}"
         ways.append(Way(row.id, f"{row.at.astimezone():%Y-%m-%d %H:%M}  {holds}"))
 
     def chosen(ident: str) -> None:
@@ -184,7 +185,7 @@ class PlanPage(Page):
         def fact(label: str, text: str, role: str = "text") -> None:
             lines.extend(words(text, width, role, 11, Line(fit(label, 11), "dim")))
 
-        now = app.view.at if app.view is not None else app.now()
+        now = work.node_time(app)
         key = app.privacy.ident(wish.key)
         fact("what", f"{NAMES.get(plan.what, safe(plan.what, 20))}{f': {key}' if key else ''}", "strong")
         fact("from", f"{safe(plan.target, 64)}, {plan.at.astimezone():%Y-%m-%d %H:%M} ({ago(plan.at, now)})")

@@ -13,6 +13,8 @@ from pacstui.contract.backups import Change, Changes, SavedPage, SavedStudy, Sna
 from pacstui.contract.overview import View
 from pacstui.text import count, plural, safe, size
 from screens import keymap
+from screens.backup_words import stamp
+from screens.backup_work import node_time
 from screens.base import ConsoleScreen
 from screens.studies import day
 from screens.widgets import columns as cols
@@ -219,7 +221,8 @@ class ChangesScreen(ConsoleScreen):
 
     @property
     def _span(self) -> str:
-        return f"{self._before.at.astimezone():%Y-%m-%d %H:%M} to {self._after.at.astimezone():%Y-%m-%d %H:%M}"
+        now = node_time(self.console_app)
+        return f"{stamp(self._before.at, now)} to {stamp(self._after.at, now)}"
 
     def _words(self, row: Change) -> str:
         hidden = self.console_app.privacy.on or self.console_app.door.lacks(privacy.PERMISSION)

@@ -185,12 +185,15 @@ class NowPanel(BackupPanel):
         """How many lines the runs have."""
         known = self.page.known
         number = len(known.running) if known is not None else 0
-        return max(4, min(2 * number, 6)) if self.page.has_class("-tall") else max(2, min(number, 3))
+        if self.page.has_class("-tall"):
+            return max(4, min(2 * number, 6))
+        return max(1 if self.page.size.height < 20 else 2, min(number, 3))
 
     @property
     def needs(self) -> int:
         """Lines that it takes, frame included."""
-        return self.room + 5
+        known = self.page.known
+        return self.room + 5 if known is None or known.targets else 4
 
     @property
     def chosen(self) -> RunRow | None:
@@ -219,7 +222,7 @@ class NowPanel(BackupPanel):
     def _runs(self, runs: Sequence[RunRow], width: int, room: int) -> list[Item]:
         privacy = self.console_app.privacy
         if len(runs) == 1:
-            lines = [backup_words.progress(runs[0], width), backup_words.facts(runs[0], width, privacy)]
+            lines = [backup_words.progress(runs[0], width), backup_words.facts(runs[0], width, privacy)][:room]
             return [Item(lines, ("run", runs[0].id))]
         items = []
         each = 2 if room >= 2 * len(runs) else 1

@@ -29,13 +29,13 @@ def backup(view: View, width: int) -> Line | None:
     if age < 0:
         return Line(f"{mark}! no good snapshot: 7" if width >= 24 else f"{mark}! never: 7", "warn")
     old = ago(view.at - timedelta(seconds=age), view.at)
-    if failed:
-        return Line(f"x {count(failed)} failed: 7", "fail").add(f"  {old}").cut(width)
-    if known.get("late"):
-        mark, role = "! ", "warn"
     since = f"{count(unsaved)} since" if unsaved else "all saved"
-    line = Line(mark, role).add(f"{old}, {since}", role if role == "warn" else "text")
-    return line if line.width <= width else Line(mark, role).add(f"{old.removesuffix(' ago')}, {since}", role).cut(width)
+    if failed or known.get("late"):
+        wrong = f"x {count(failed)} failed" if failed else f"! {count(known['late'])} late"
+        roomy = f", {since}" if width >= 40 else ""
+        return Line(f"{wrong}, {old}{roomy}: 7", "fail" if failed else "warn").cut(width)
+    line = Line(mark, role).add(f"{old}, {since}")
+    return line if line.width <= width else Line(mark, role).add(f"{old.removesuffix(' ago')}, {since}").cut(width)
 
 
 class StoragePanel(LivePanel):
