@@ -20,6 +20,8 @@ from screens.panels.backups import GrowthPanel, NowPanel, SnapshotTable, Targets
 from screens.widgets.panel import Panel
 from screens.widgets.row_table import RowTable
 
+FEW = 5
+"""Lines that the snapshots keep where there are many targets: frame, head and two of them."""
 AGAIN_S = 10.0
 """After so long a list of snapshots that could not be had is asked for again."""
 
@@ -108,7 +110,10 @@ class BackupsScreen(BackupPage):
             need = max(need, min(longest + 2, 18 if self.has_class("-tall") else 9))
         below = now.needs
         most = height - 2 - below
-        need = most if not self.known.targets else min(need, max(5, most))
+        if self.known.targets:
+            need = min(need, max(5, most - FEW if height >= 24 else most))
+        else:
+            need = most
         for widget, lines in ((top, need), (now, below)):
             if widget.styles.height is None or widget.styles.height.value != lines:
                 widget.styles.height = lines

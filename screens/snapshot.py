@@ -263,7 +263,7 @@ class ChangesScreen(ConsoleScreen):
             (found.added, "+", "good"), (found.removed, "-", "warn"), (found.changed, "~", "accent"),
         ):  # fmt: skip
             table.title.add(f"{word}{count(number)} ", role if number else "dim")
-        table.title.add("instances")
-        table.note = Line("! only the first of them", "warn") if found.more else None
+        table.title.add("images")
+        table.title.add(f"  ! first {count(len(found.studies))}" if found.more else "", "warn")
         table.empty = ["= The same in both."]
         table.show(found.studies)

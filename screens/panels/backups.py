@@ -34,7 +34,7 @@ TARGETS = (
     C("growth", 9, align=">", rank=1),
     C("drill", 7),
     C("next", 9),
-    C("kept", 5, align=">", rank=2),
+    C("snaps", 5, align=">", rank=2),
     C("holds", 8, align=">", rank=3),
     C("free", 8, align=">", rank=4),
 )
@@ -74,6 +74,7 @@ class TargetsPanel(BackupPanel):
         super().__init__(id="targets")
         self._told: object = None
         self._pointed = False
+        self._first = 0
 
     @property
     def chosen(self) -> TargetRow | None:
@@ -125,14 +126,35 @@ class TargetsPanel(BackupPanel):
         widths = cols.share(TARGETS, inside)
         items = [Item([Line("  ").extend(cols.heads(TARGETS, widths))])]
         chosen = self.chosen
-        for row in known.targets:
+        below = min(self._reserved(width), max(0, height - 2))
+        in_sight = self._in_sight(known.targets, max(1, height - 1 - below))
+        if note is None and len(in_sight) < len(known.targets):
+            note = Line(f"{self._first + 1}\u2013{self._first + len(in_sight)} of {len(known.targets)}", "dim")
+        for row in in_sight:
             here = chosen is not None and row.name == chosen.name
             line = Line("\u25b8 " if here else "  ", "key").extend(cols.row(TARGETS, widths, self._cells(row, now)))
             items.append(Item([line], ("target", row.name)))
         if chosen is not None and not self.page.has_class("-wide"):
-            room = max(self._reserved(width), height - len(items))
+            room = max(1, height - len(items))
             items.append(Item(self._detail(chosen, width, room)[:room]))
         return [Section(title, items, note)]
+
+    def _in_sight(self, rows: Sequence[TargetRow], room: int) -> Sequence[TargetRow]:
+        """Return the rows that have place, the chosen one among them."""
+        chosen = self.chosen
+        at = rows.index(chosen) if chosen is not None else 0
+        self._first = max(0, min(max(self._first, at - room + 1), at, len(rows) - room))
+        return rows[self._first : self._first + room]
+
+    def action_move(self, by: int) -> None:
+        """Choose another target."""
+        known, chosen = self.page.known, self.chosen
+        if known is None or chosen is None:
+            super().action_move(by)
+            return
+        at = known.targets.index(chosen) + by
+        self.cursor = ("target", known.targets[max(0, min(at, len(known.targets) - 1))].name)
+        self.redraw()
 
     def _cells(self, row: TargetRow, now: datetime) -> Sequence[cols.Cell]:
         return (

@@ -14,7 +14,7 @@ from screens.panels.backups import NowPanel, SnapshotTable, TargetsPanel
 from screens.panels.storage import backup
 from screens.widgets.row_table import RowTable
 from tests.screens.conftest import Driven, driven
-from tests.screens.fake_backups import START, snapshot_row
+from tests.screens.fake_backups import START, snapshot_row, target_row
 from tests.screens.fake_client import SteppedClient
 
 
@@ -83,6 +83,35 @@ async def test_a_wide_screen_has_more_columns_the_target_and_a_plot():
         for _ in range(2):
             await console.press("down")
             assert screen.query_one(NowPanel).region.y == top
+
+
+async def test_with_many_targets_the_chosen_one_and_its_problem_stay_in_sight():
+    client = SteppedClient()
+    client.backups.targets += [target_row(f"extra{n}") for n in range(7)]
+    client.backups.targets.append(target_row("last", state="failed", problem="disk full [/]", hint="prune it: p"))
+    async with driven(client) as console:
+        screen = await opened(console)
+        await console.press("end")
+        text = await console.shows("Snapshots of last")
+        for words in ("\u25b8 last", "x disk full [/]", "> prune it: p", "8\u201311 of 11", "lost: 1,204"):
+            assert words in text
+        await console.press("home")
+        text = await console.shows("Snapshots of nas")
+        assert "\u25b8 nas" in text
+        assert screen.target().name == "nas"
+        await console.press("up", "up")
+        assert screen.target().name == "nas"
+
+
+async def test_a_filter_looks_in_the_snapshots():
+    client = SteppedClient()
+    async with driven(client) as console:
+        screen = await opened(console)
+        await console.press("slash", *"differ", "enter")
+        table = screen.query_one(SnapshotTable)
+        await console.until(lambda: 0 < table.shown < 34, "some of them")
+        await console.press("escape")
+        await console.until(lambda: table.shown == 34, "all of them")
 
 
 async def test_nothing_jumps_as_targets_are_chosen_and_runs_end():
@@ -420,9 +449,9 @@ async def test_m_on_two_snapshots_compares_the_older_with_the_newer():
         assert table.marked is None
         assert console.app.screen is screen
         await console.press("m", "down", "down", "m")
-        text = await console.shows("+42 -12 ~3 instances")
+        text = await console.shows("+42 -12 ~3 images")
         assert asked(client, "backups.compare") == [("nas", "nas-2", "nas-0")]
-        for words in ("+ added", "- removed", "~ changed", "DOE, JANE", "\u5c71\u7530", "! only the first of them"):
+        for words in ("+ added", "- removed", "~ changed", "DOE, JANE", "\u5c71\u7530", "! first 3"):
             assert words in text
         await console.press("P")
         await console.until(lambda: "DOE" not in console.text and "\u5c71" not in console.text, "the names hidden")
