@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
@@ -15,6 +16,9 @@ from screens import backup_work as work
 from screens.base import ConsoleScreen
 from screens.widgets.line import Line
 from screens.widgets.panel import Item, Panel, Section, words
+
+if TYPE_CHECKING:
+    from screens.app import ConsoleApp
 
 EVERY_S = 0.95
 AT_ONCE = 500
@@ -42,7 +46,7 @@ class RunPanel(Panel):
         end = run.ended or self.console_app.now()
         took = f", took {duration((end - run.started).total_seconds())}" if run.ended else ""
         again = f", attempt {run.attempt}" if run.attempt > 1 else ""
-        lines = [Line(f"{backup_words.begun(run)}{again}{took}", "dim").cut(width)]
+        lines = [Line(f"{backup_words.begun(run, work.node_time(self.console_app))}{again}{took}", "dim").cut(width)]
         if run.ended is None:
             lines.append(backup_words.progress(run, width))
         lines.append(backup_words.facts(run, width, self.console_app.privacy))
@@ -184,8 +188,7 @@ class RunScreen(ConsoleScreen):
             work.cancel(app, run, self._named or safe(run.job, 64), self.renew)
 
 
-def show_run(screen: ConsoleScreen, run: RunRow, name: str) -> None:
+def show_run(app: ConsoleApp, run: RunRow, name: str) -> None:
     """Open a run's page, if its log may be seen."""
-    app = screen.console_app
     if not app.lacks("jobs.view", "the log of a run"):
         app.go(RunScreen(run.id, name))

@@ -96,7 +96,7 @@ class TargetPagePanel(BackupPanel):
             if run.id == row.run:
                 lines = [backup_words.progress(run, width), backup_words.facts(run, width, self.console_app.privacy)]
                 name = backup_words.name_of(run, page.known)
-                head = Line("Running: ", "title").add(name, "strong").add(f", {backup_words.begun(run)}", "dim")
+                head = Line("Running: ", "title").add(name, "strong").add(f", {backup_words.begun(run, now)}", "dim")
                 sections.append(Section(head, [Item(lines, ("run", run.id))], Line("Enter: its log", "dim")))
         if self.held is not None:
             stale = bool(self.held.stale)
@@ -156,4 +156,4 @@ class TargetScreen(BackupPage):
         runs: Sequence[RunRow] = self.known.running if self.known is not None else ()
         for run in runs:
             if event.id == ("run", run.id):
-                show_run(self, run, backup_words.name_of(run, self.known))
+                show_run(self.console_app, run, backup_words.name_of(run, self.known))

@@ -142,9 +142,11 @@ def name_of(run: RunRow, view: BackupsView | None) -> str:
     return f"{safe(run.kind, 32)} of {safe(row.name, 64)}" if row is not None else safe(run.job or run.kind, 64)
 
 
-def begun(run: RunRow) -> str:
+def begun(run: RunRow, now: datetime) -> str:
     """Return when a run began and by whom."""
-    return f"started {run.started.astimezone():%H:%M} by {safe(run.started_by, 64)}"
+    here = run.started.astimezone()
+    at = f"{here:%H:%M}" if here.date() == now.astimezone().date() else f"{here:%-d %b %H:%M}"
+    return f"started {at} by {safe(run.started_by, 64)}"
 
 
 def part_done(run: RunRow) -> float | None:

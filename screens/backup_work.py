@@ -78,7 +78,9 @@ def back_up(app: ConsoleApp, row: TargetRow, view: BackupsView | None, done: Don
     name = safe(row.name, 64)
     if row.run:
         run = next((each for each in view.running if each.id == row.run), None) if view is not None else None
-        what = f"{backup_words.name_of(run, view)} runs, {backup_words.begun(run)}" if run else "something runs there"
+        what = "something runs there"
+        if run is not None:
+            what = f"{backup_words.name_of(run, view)} runs, {backup_words.begun(run, node_time(app))}"
         app.say(f"{name} is busy: {what}; c cancels it", "warn")
         return
     start(app, lambda: app.client.backups.run(target=row.name), f"the backup to {name} has begun: see Running", done)
@@ -168,7 +170,8 @@ def cancel(app: ConsoleApp, run: RunRow, name: str, done: Done) -> None:
         "backup": "There will be no snapshot of it; the target stays as late as it is.",
         "restore": "What was brought back so far stays where it is.",
     }.get(run.kind, "")
-    text = [f"{backup_words.begun(run)}{far}.".capitalize(), "It ends at the next safe point.", consequence]
+    since = backup_words.begun(run, node_time(app))
+    text = [f"{since[:1].upper()}{since[1:]}{far}.", "It ends at the next safe point.", consequence]
     said = f"{name} is told to end; it does so at the next safe point"
     call = lambda: app.client.jobs.cancel(id=run.id)  # noqa: E731
     ask(app, f"Cancel {name}?", text, "let it run", "cancel it", lambda: start(app, call, said, done))

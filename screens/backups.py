@@ -199,10 +199,10 @@ class BackupsScreen(BackupPage):
     def _open_run(self, event: Panel.Chosen) -> None:
         run = self._now.chosen
         if run is not None:
-            show_run(self, run, backup_words.name_of(run, self.known))
+            show_run(self.console_app, run, backup_words.name_of(run, self.known))
         elif self._now.last is not None:
             name, last = self._now.last
-            show_run(self, last, name)
+            show_run(self.console_app, last, name)
 
     @on(RowTable.Chosen, "#snapshots")
     def _open_snapshot(self, event: RowTable.Chosen) -> None:

@@ -232,10 +232,10 @@ def _confirm(app: ConsoleApp, wish: Wish, plan: RestorePlan) -> None:
 
     def done(yes: bool | None) -> None:
         if yes and begun:
-            from screens.backup_run import RunScreen
+            from screens.backup_run import show_run
 
             app.say("the restore has begun")
-            app.go(RunScreen(begun[0].id, f"restore from {safe(wish.target, 64)}"))
+            show_run(app, begun[0], f"restore from {safe(wish.target, 64)}")
 
     fresh = plural(max(0, plan.instances - plan.there), "instance")
     where = f"the folder {safe(plan.to, 200)}" if plan.to else "the running archive"

@@ -212,9 +212,7 @@ class ChangesScreen(ConsoleScreen):
         self._begun = False
 
     def body(self) -> Iterable[Widget]:
-        table: RowTable[Change] = RowTable(
-            CHANGES, self._cells, lambda r: (r.what, r.study), self._words, id="changes"
-        )
+        table: RowTable[Change] = RowTable(CHANGES, self._cells, lambda r: (r.what, r.study), self._words, id="changes")
         table.title = Line(f"{safe(self._target, 64)}: {self._span}", "title")
         table.empty = ["comparing"]
         yield table

@@ -230,7 +230,8 @@ class NowPanel(BackupPanel):
         runs = known.running
         if len(runs) == 1:
             name = backup_words.name_of(runs[0], known)
-            title = Line("Running: ", "title").add(name, "strong").add(f", {backup_words.begun(runs[0])}", "dim")
+            since = backup_words.begun(runs[0], self.page.at())
+            title = Line("Running: ", "title").add(name, "strong").add(f", {since}", "dim")
         else:
             title = Line("Running", "title").add(f"  {count(len(runs))}" if runs else "", "strong")
         room = self.room if height >= self.room + 3 else max(1, height - 3)

@@ -680,6 +680,19 @@ async def test_who_may_restore_but_not_see_patients_can_name_none():
         assert not asked(client, "backups.plan")
 
 
+async def test_who_may_not_see_jobs_is_told_so_and_sees_the_run_end_all_the_same():
+    client = SteppedClient()
+    client.roles["administrator"] = tuple(p for p in client.roles["administrator"] if p != "jobs.view")
+    async with driven(client) as console:
+        await opened(console)
+        await console.press("tab", "enter")
+        await console.shows("the log of a run takes the permission jobs.view; op1 lacks it")
+        client.backups.end(31)
+        await look_again(console)
+        await console.shows("Nothing runs.")
+        assert not asked(client, "jobs.run")
+
+
 async def test_read_only_holds_back_what_changes_something():
     client = SteppedClient()
     async with driven(client) as console:
