@@ -194,15 +194,15 @@ def _plan(
         "instances": 0, "bytes": 0, "there": 0, "free_bytes": 0, "problems": [],
     }  # fmt: skip
     try:
-        if what in ("all", "index"):
-            if not to:
-                raise BadRequest("the whole archive goes into a new folder", "name one")
+        if what == "index" and not to:
+            raise BadRequest("the index goes into a new folder", "name one")
+        if what == "index" or (what == "all" and to):
             see_place(Path(to), target, manifest, what == "index")
             plan["bytes"] = needed_bytes(manifest, what == "index")
             plan["instances"] = 0 if what == "index" else manifest.instances
             plan["studies"] = manifest.studies
         else:
-            wanted = selection.select(target, manifest, what, key, watch)
+            wanted = selection.select(target, manifest, what, key, request.archive, watch)
             plan["instances"] = len(wanted)
             plan["bytes"] = sum(each.source.size for each in wanted)
             plan["studies"] = len({each.study for each in wanted})
@@ -248,7 +248,7 @@ def _extract(
 ) -> dict[str, Any]:
     folder = Path(to)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    wanted = selection.select(target, target.find(snapshot), what, key, watch)
+    wanted = selection.select(target, target.find(snapshot), what, key, request.archive, watch)
     files, failed = selection.extract(target, wanted, folder, watch)
     return {"files": files, "failed": failed, "wanted": len(wanted)}
 

@@ -192,8 +192,9 @@ class BackupsRoom:
             Kind("drill", "restore drill", "Rehearses a restore: index, some objects, a node, C-GET", self._drill,
                  (target, snapshot, Parameter("instances", "at least so many", "200", check=int)), lane=lane),
             Kind("restore", "restore", "Brings a snapshot back, or a part of it", self._restore,
-                 (target, snapshot, Parameter("what", "all, index, patient, study or instance", "all"),
-                  Parameter("key", "which patient, study or instance"), Parameter("to", "a new folder")), lane=lane),
+                 (target, snapshot,
+                  Parameter("what", "how much of it", "all", ("all", "index", "patient", "study", "instance")),
+                  Parameter("key", "which patient, study or instance"), Parameter("to", "a new folder; empty: the archive")), lane=lane),
         )  # fmt: skip
 
     def _check_target(self, name: str) -> None:
@@ -261,7 +262,7 @@ class BackupsRoom:
 
     async def _restore(self, run: Run) -> Outcome:
         given = run.parameters
-        if given["what"] in ("all", "index"):
+        if given["to"]:
             return await self._done(
                 "restore", run, snapshot=given["snapshot"], to=given["to"], index_only=given["what"] == "index"
             )

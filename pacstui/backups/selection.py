@@ -35,8 +35,11 @@ class Wanted:
     study: str
 
 
-def select(target: Target, manifest: Manifest, what: str, key: str, watch: Watch) -> list[Wanted]:
-    """Return the instances of a patient (by Patient ID), a study or one instance, in a snapshot.
+def select(
+    target: Target, manifest: Manifest, what: str, key: str, data_dir: Path | None, watch: Watch
+) -> list[Wanted]:
+    """Return the instances of a patient (by Patient ID), a study or one instance, in a snapshot; or all that the
+    snapshot has and the archive has not, or only with a damaged file.
 
     Raises
     ------
@@ -58,6 +61,19 @@ def select(target: Target, manifest: Manifest, what: str, key: str, watch: Watch
         )
         for path, digest, meta, offset, length, received, uid, calling, study in rows
     ]  # fmt: skip
+
+
+def _lacking(db: sqlite3.Connection, data_dir: Path | None) -> list[tuple[Any, ...]]:
+    if data_dir is None or not (data_dir / paths.DATABASE).is_file():
+        raise BadRequest("there is no archive here to bring anything back to", "restore into a folder: --to DIR")
+    db.execute("ATTACH DATABASE ? AS live", (f"file:{data_dir / paths.DATABASE}?mode=ro",))
+    try:
+        return db.execute(
+            _ROWS + " LEFT JOIN live.instances l ON l.sop_instance = i.sop_instance"
+            " WHERE l.id IS NULL OR l.missing != 0 ORDER BY i.id"
+        ).fetchall()
+    finally:
+        db.execute("DETACH DATABASE live")
 
 
 def here(data_dir: Path, wanted: list[Wanted]) -> int:

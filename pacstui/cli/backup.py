@@ -273,7 +273,7 @@ To = Annotated[str, typer.Option(metavar="DIR", help="A new folder for the whole
 
 
 def _plan_lines(plan: dict[str, Any]) -> list[str]:
-    what = {"all": "the whole archive", "index": "the index"}.get(plan["what"], f"one {plan['what']}")
+    what = {"all": "the whole archive" if plan["to"] else "all that is lacking", "index": "the index"}.get(plan["what"], f"one {plan['what']}")
     place = f"into {plan['to']}" if plan["to"] else "into the running archive"
     lines = [
         f"snapshot {plan['snapshot']} of {moment(plan['at'])}: {what} {place}",
@@ -313,6 +313,9 @@ def restore(
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Put it in place of the archive of a stopped node; the old one stays.")
     ] = False,
+    lacking: Annotated[
+        bool, typer.Option("--lacking", help="All that the running archive lacks, or has damaged, back into it.")
+    ] = False,
     patient: Patient = "", study: Study = "", instance: Instance = "", index_only: IndexOnly = False, url: Url = "",
     identity_file: Identity = "", passphrase_file: Passphrase = "", endpoint: Endpoint = "",
     no_wait: NoWait = False, json: Json = False, yes: Yes = False,
@@ -321,8 +324,12 @@ def restore(
     ways = Ways(door(context), Where(target, url, identity_file, passphrase_file, endpoint))
     what, key = _what(patient, study, instance, index_only)
     place = _absolute(to)
-    if what in ("all", "index") and not place and not in_place:
-        raise BadRequest("where to?", "--to DIR for a new folder; --in-place for the archive of a stopped node")
+    if lacking and (place or in_place or what != "all"):
+        raise BadRequest("--lacking brings back into the running archive what it lacks", "leave the others out")
+    if what in ("all", "index") and not place and not in_place and not lacking:
+        raise BadRequest(
+            "where to?", "--to DIR for a new folder; --in-place for the archive of a stopped node; --lacking"
+        )
     if place and what not in ("all", "index"):
         raise BadRequest("a patient, study or instance goes back into the running archive", "leave out --to")
     if in_place:
@@ -332,7 +339,7 @@ def restore(
             for line in _plan_lines(ways.ask("plan", "plan", snapshot=snapshot, what=what, key=key, to=place)):
                 say(line)
         confirm(_action("restore"), {"target": url or ways.name()})
-    if what in ("all", "index"):
+    if place:
         row = _whole(ways, snapshot, place, what, no_wait)
     else:
         from pacstui.api import plain

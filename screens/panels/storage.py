@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from datetime import timedelta
 
 from pacstui.contract.overview import View
-from pacstui.text import plural, safe, size
+from pacstui.text import ago, count, plural, safe, size
 from screens.panels.live import LivePanel
 from screens.widgets.line import Line
 from screens.widgets.panel import Item, Section, words
@@ -14,6 +15,27 @@ from screens.widgets.plot import bar, spark
 
 def _ms(value: float) -> str:
     return f"{value:.1f} ms" if value else "-"
+
+
+def backup(view: View, width: int) -> Line | None:
+    """Return how old the newest good snapshot is and what came since; none where nothing is known of backups."""
+    known = view.status.backups
+    if "targets" not in known:
+        return None
+    if not known["targets"]:
+        return Line("none: 7", "warn")
+    age, unsaved, failed = known.get("age_s", -1), known.get("unsaved", 0), known.get("failed", 0)
+    mark, role = ("> ", "good") if known.get("running") else ("", "text")
+    if age < 0:
+        return Line(f"{mark}! no good snapshot: 7" if width >= 24 else f"{mark}! never: 7", "warn")
+    old = ago(view.at - timedelta(seconds=age), view.at)
+    since = f"{count(unsaved)} since" if unsaved else "all saved"
+    if failed or known.get("late"):
+        wrong = f"x {count(failed)} failed" if failed else f"! {count(known['late'])} late"
+        roomy = f", {since}" if width >= 40 else ""
+        return Line(f"{wrong}, {old}{roomy}: 7", "fail" if failed else "warn").cut(width)
+    line = Line(mark, role).add(f"{old}, {since}")
+    return line if line.width <= width else Line(mark, role).add(f"{old.removesuffix(' ago')}, {since}").cut(width)
 
 
 class StoragePanel(LivePanel):
@@ -34,6 +56,7 @@ class StoragePanel(LivePanel):
         if not store.accepting:
             lines.extend(words(f"x refuses objects (A700): {safe(store.detail, 200)}", width, "fail", 2)[:2])
         narrow = width < 40
+        places: dict[int, Hashable] = {0: ("storage", 0)}
 
         def pair(label: str, text: str, role: str = "text") -> None:
             lines.append(Line(f"{label:<7}", "dim").add(text, role))
@@ -58,6 +81,10 @@ class StoragePanel(LivePanel):
         slow = store.sync_ms > 50 or store.commit_ms > 50
         sync = _ms(store.sync_ms) + ("" if narrow else " to disk")
         pair("sync", f"{sync}  commit {_ms(store.commit_ms)}{' ! slow' if slow else ''}", "warn" if slow else "text")
+        saved = backup(view, width - 7)
+        if saved is not None:
+            places[len(lines)] = ("mode", "backups")
+            lines.append(Line("backup ", "dim").extend(saved))
         pair(
             "holds",
             plural(view.status.archive.studies, "study", "studies")
@@ -86,7 +113,7 @@ class StoragePanel(LivePanel):
         return [
             Section(
                 Line("Storage", "title"),
-                [Item([line], ("storage", 0) if n == 0 else None) for n, line in enumerate(lines)],
+                [Item([line], places.get(n)) for n, line in enumerate(lines)],
             )
         ]
 

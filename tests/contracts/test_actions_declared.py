@@ -16,6 +16,9 @@ ELSEWHERE = {
     "feed.list": ("events", ()),
 }
 
+GROUPS = {"backups": "backup"}
+"""Nouns whose commands have another word."""
+
 
 OPEN = {f"accounts.{name}" for name in ("me", "sign_in", "sign_out", "confirm", "set_password", "recover")}
 """What takes no permission: it is about oneself, or judged by the OS user."""
@@ -44,7 +47,7 @@ def test_a_declaration_is_complete(action: Action) -> None:
 
 @pytest.mark.parametrize("action", [a for a in ACTIONS.values() if a.name not in ASKED], ids=lambda a: a.name)
 def test_each_action_has_its_command(action: Action) -> None:
-    group, verb = ELSEWHERE.get(action.name, (action.noun, action.verb))
+    group, verb = ELSEWHERE.get(action.name, (GROUPS.get(action.noun, action.noun), action.verb))
     command = root().get_command(None, group)
     assert command is not None
     if isinstance(verb, str):

@@ -50,6 +50,7 @@ from pacstui.contract.remote import Comparison, PullRow, RemotePage, RemoteStudy
 from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageView
 from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
 from pacstui.errors import BadRequest, Denied, NotFound, NotRunning, PacsError, Unconfirmed
+from tests.screens.fake_backups import FakeBackups, FakeRuns
 
 START = datetime(2026, 11, 25, 14, 3, 22, tzinfo=UTC)
 
@@ -191,6 +192,8 @@ class FakeClient:
         self.job_rows: list[JobRow] = job_rows()
         self.job_runs: list[RunRow] = job_runs()
         self.paused = ""
+        self.backups = FakeBackups(self)
+        self.saved: dict[str, int] = {}
         self.fetching: list[PullRow] = []
         self.missing: list[MissingRow] = []
         self._history()
@@ -395,7 +398,7 @@ class FakeClient:
             archive=ArchivePart(21_004, self.total, 120_400, 9_812_440, 2_130_000_000_000, 1_870_000_000_000, 3),
             queue=QueuePart(0, 0, 0, 0),
             jobs={},
-            backups={},
+            backups=dict(self.saved),
             alerts=self._problems,
         )
 
@@ -1125,10 +1128,19 @@ class _Jobs(_Noun):
         newest = [run for run in reversed(world.job_runs) if job in ("", run.job)]
         return tuple(run for run in newest if before is None or run.id < before)[:limit]
 
+    def _of_backups(self, id: int) -> FakeRuns | None:
+        return None if any(run.id == id for run in self._world.job_runs) else FakeRuns(self._world)
+
     async def run(self, id: int) -> RunRow:
+        other = self._of_backups(id)
+        if other is not None:
+            return await other.run(id)
         return next(run for run in self._call("jobs.run", id).job_runs if run.id == id)
 
     async def log(self, id: int, after: int = 0, limit: int = 500) -> tuple[RunLine, ...]:
+        other = self._of_backups(id)
+        if other is not None:
+            return await other.log(id, after, limit)
         world = self._call("jobs.log", (id, after))
         texts = (("info", "begins"), ("warn", "[/] \x1b[2Jslow"), ("fail", f"object 1.2.{id} differs"))
         lines = [RunLine(n, world.at, level, text) for n, (level, text) in enumerate(texts, 1)]
@@ -1162,6 +1174,10 @@ class _Jobs(_Noun):
         return run
 
     async def cancel(self, id: int) -> None:
+        other = self._of_backups(id)
+        if other is not None:
+            await other.cancel(id)
+            return
         world = self._call("jobs.cancel", id)
         at = next(at for at, run in enumerate(world.job_runs) if run.id == id)
         world.job_runs[at] = replace(world.job_runs[at], state="cancelled", ended=world.at, text="cancelled by op1")

@@ -194,12 +194,12 @@ def test_sections_of_later_versions_are_checked_and_remarked_on(here: Path) -> N
     file = written(
         here / "later.toml",
         '[hl7]\nport = 2576\n[[peers]]\nname = "WS"\nae_title = "WS"\nhost = "ws"\n'
-        '[[routes]]\nname = "all"\nto = ["WS"]\n[[backups.targets]]\nname = "b"\nurl = "s3://bucket/x"\n',
+        '[[routes]]\nname = "all"\nto = ["WS"]\n',
     )
     loaded = load(file)
     assert loaded.settings.hl7.port == 2576
     assert loaded.settings.routes[0].to == ("WS",)
-    assert [note.partition(" ")[0] for note in loaded.notes] == ["[hl7]", "[[routes]]", "[[backups.targets]]"]
+    assert [note.partition(" ")[0] for note in loaded.notes] == ["[hl7]", "[[routes]]"]
 
 
 def test_being_open_to_everybody_or_nobody_is_remarked_on(here: Path) -> None:
