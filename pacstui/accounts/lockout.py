@@ -63,8 +63,8 @@ class Lockout:
 
     def _forget(self, now: float) -> None:
         if len(self._tries) >= _REMEMBERED:
-            oldest = sorted(self._tries, key=lambda key: self._tries[key].last)[: _REMEMBERED // 4]
-            for key in oldest:
+            least = sorted(self._tries, key=lambda key: (self._tries[key].wrong, self._tries[key].last))
+            for key in least[: _REMEMBERED // 4]:  # so that a flood of names makes no other one forgotten
                 del self._tries[key]
         for key in [key for key, tries in self._tries.items() if now - tries.last > _FORGOTTEN_S]:
             del self._tries[key]
