@@ -14,14 +14,13 @@ from pacstui.accounts.caller import CURRENT, Caller, Session, require_session
 from pacstui.accounts.following import Following
 from pacstui.accounts.lockout import Lockout
 from pacstui.accounts.passwords import Passwords, check_choice, digest, same
-from pacstui.accounts.proof import PASSWORD, Proof
+from pacstui.accounts.proof import PASSWORD, Proof, key_of
 from pacstui.accounts.roles import MANAGE
 from pacstui.accounts.second import SecondFactors
 from pacstui.accounts.store import PERSON, SERVICE, Account, Store
 from pacstui.clock import Clock
 from pacstui.contract.accounts import Enrolment, Me, RecoveryCodes, SessionRow, SignedIn
 from pacstui.directory.directory import Directory
-from pacstui.directory.names import same_dn
 from pacstui.errors import BadRequest, Denied, NotFound, PacsError, Unconfirmed
 from pacstui.settings import AccountsSettings, DirectorySettings
 from pacstui.text import safe
@@ -433,12 +432,13 @@ class Gate:
     def unlock(self, account: Account) -> None:
         """Let everybody try again who gave wrong passwords or passcodes for an account."""
         self.lockout.unlock(account.name)
-        self.at_directory.unlock("directory " + repr(same_dn(account.directory_dn)))
+        self.at_directory.unlock(key_of(account.directory_dn))
         self.programs.unlock(account.name.casefold())
 
     def describe(self, account: Account) -> dict[str, Any]:
         """Return what of an account's state only the gate knows."""
-        left = max(self.lockout.longest(account.name), self.programs.longest(account.name.casefold()))
+        there = self.at_directory.longest(key_of(account.directory_dn)) if account.from_directory else 0.0
+        left = max(there, self.lockout.longest(account.name), self.programs.longest(account.name.casefold()))
         return {
             "locked_until": self.clock.now() + timedelta(seconds=left) if left else None,
             "sessions": sum(each.account == account.name for each in self.sessions()),

@@ -43,6 +43,11 @@ class Proved:
     text: str = ""
 
 
+def key_of(user: str) -> str:
+    """Return under what wrong passwords at the directory are counted: a DN however it is written, or a name."""
+    return "directory " + repr(same_dn(user) if "=" in user else user.casefold())
+
+
 class _Locked(Exception):
     """Too many wrong passwords for this person at the directory."""
 
@@ -151,13 +156,15 @@ class Proof:
 
         def may_try(user: str) -> None:
             nonlocal tried
-            tried = "directory " + repr(same_dn(user) if "=" in user else user.casefold())
+            tried = key_of(user)
             if self.at_directory.left(tried, 0):
                 raise _Locked
 
         await self.passwords.fits("", password)  # takes as long as for a local account
         if not NAME.fullmatch(name) or (account is not None and account.kind != PERSON):
-            await self._failed(caller, who, key, BY_DIRECTORY, "not a name that the directory is asked for")
+            left = await self._count(caller, who, key, BY_DIRECTORY, "not a name that the directory is asked for")
+            await self._probe(name)
+            raise self._denied(caller, left)
         try:
             person = await directory.verify(name, password, may_try)
         except _Locked:

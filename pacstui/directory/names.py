@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import string
 
-_PLAIN = frozenset((string.ascii_letters + string.digits + " ._-@").encode())
-_SPECIAL = frozenset('"+,;<>\\=')
+_PLAIN = frozenset((string.ascii_letters + string.digits + "._-@").encode())
+_SPECIAL = frozenset('"+,;<>\\=#')
 _HEX = frozenset(string.hexdigits)
 
 
@@ -19,7 +19,7 @@ def dn_value(text: str) -> str:
     """Return ``text`` as the value of an attribute in a DN (RFC 4514 2.4)."""
     out = []
     for at, char in enumerate(text):
-        edge = (char == " " and at in (0, len(text) - 1)) or (char == "#" and at == 0)
+        edge = char == " " and at in (0, len(text) - 1)
         if char == "\0":
             out.append("\\00")
         elif char in _SPECIAL or edge:
