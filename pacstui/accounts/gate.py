@@ -14,14 +14,14 @@ from pacstui.accounts.caller import CURRENT, Caller, Session, require_session
 from pacstui.accounts.following import Following
 from pacstui.accounts.lockout import Lockout
 from pacstui.accounts.passwords import Passwords, check_choice, digest, same
-from pacstui.accounts.proof import PASSWORD, Proof, key_of
+from pacstui.accounts.proof import PASSWORD, Proof
 from pacstui.accounts.roles import MANAGE
 from pacstui.accounts.second import SecondFactors
 from pacstui.accounts.store import PERSON, SERVICE, Account, Store
 from pacstui.clock import Clock
-from pacstui.contract.accounts import Enrolment, Me, RecoveryCodes, SessionRow, SignedIn
+from pacstui.contract.accounts import Me, SessionRow, SignedIn
 from pacstui.directory.directory import Directory
-from pacstui.errors import BadRequest, Denied, NotFound, PacsError, Unconfirmed
+from pacstui.errors import BadRequest, Denied, NotFound, PacsError
 from pacstui.settings import AccountsSettings, DirectorySettings
 from pacstui.text import safe
 
@@ -32,7 +32,6 @@ _QUIET_S = 900.0
 _WRONG_PASSCODES, _PASSCODE_LOCK_S = 5, 30.0
 _SESSIONS = 2000
 _COMMAND_S = 120.0
-_RECOVERY_TEXT = "each of these stands for a code of the device, once; they are told only now"
 
 
 class Trail(Protocol):
@@ -367,37 +366,6 @@ class Gate:
         name = account.name
         self.end(lambda each: each.account == name and each.how == PASSWORD and each is not session, caller.name)
 
-    # one's own second factor
-
-    def _grave(self) -> Account:
-        """Return the caller's account, after password and code were said a short while ago."""
-        caller = CURRENT.get()
-        session = require_session(caller)
-        if self.unconfirmed(caller):
-            raise Unconfirmed("to change your second factor takes your password once more", "")
-        return self.store.get(session.account)
-
-    async def begin_totp(self) -> Enrolment:
-        return self.factors.begin(self._grave())
-
-    async def finish_totp(self, code: str) -> RecoveryCodes:
-        account = self.store.get(require_session(CURRENT.get()).account)
-        return RecoveryCodes(account.name, await self.factors.finish(account, code), _RECOVERY_TEXT)
-
-    async def stop_totp(self) -> None:
-        account = self._grave()
-        if not account.totp:
-            raise BadRequest("you have no second factor")
-        if self.must_have_code(account):
-            raise BadRequest("this node asks you for a second factor", "totp set-up makes another one")
-        await self.factors.remove(account)
-
-    async def renew_recovery(self) -> RecoveryCodes:
-        account = self._grave()
-        if not account.totp:
-            raise BadRequest("you have no second factor", "pacstui accounts totp set-up")
-        return RecoveryCodes(account.name, await self.factors.renew(account), _RECOVERY_TEXT)
-
     # services
 
     def service(self, name: str, passcode: str) -> Account:
@@ -432,13 +400,14 @@ class Gate:
     def unlock(self, account: Account) -> None:
         """Let everybody try again who gave wrong passwords or passcodes for an account."""
         self.lockout.unlock(account.name)
-        self.at_directory.unlock(key_of(account.directory_dn))
+        for key in self.proof.keys(account):
+            self.at_directory.unlock(key)
         self.programs.unlock(account.name.casefold())
 
     def describe(self, account: Account) -> dict[str, Any]:
         """Return what of an account's state only the gate knows."""
-        there = self.at_directory.longest(key_of(account.directory_dn)) if account.from_directory else 0.0
-        left = max(there, self.lockout.longest(account.name), self.programs.longest(account.name.casefold()))
+        there = [self.at_directory.longest(key) for key in self.proof.keys(account)]
+        left = max(*there, 0.0, self.lockout.longest(account.name), self.programs.longest(account.name.casefold()))
         return {
             "locked_until": self.clock.now() + timedelta(seconds=left) if left else None,
             "sessions": sum(each.account == account.name for each in self.sessions()),

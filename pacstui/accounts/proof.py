@@ -19,7 +19,7 @@ from pacstui.accounts.second import SecondFactors
 from pacstui.accounts.store import NAME, PERSON, Account, Store
 from pacstui.directory.directory import Directory
 from pacstui.directory.faults import Away, Wrong
-from pacstui.directory.names import same_dn
+from pacstui.directory.names import same_dn, user_of
 from pacstui.errors import CodeNeeded, Denied, NotFound, PacsError, Unavailable
 from pacstui.text import duration, safe
 
@@ -79,6 +79,14 @@ class Proof:
         """Sign people in by a directory too. Wrong passwords there are counted in ``lockout``, for all OS users
         together, so that the directory itself locks nobody because of what was tried from here."""
         self.directory, self.following, self.at_directory = directory, following, lockout
+
+    def keys(self, account: Account) -> tuple[str, ...]:
+        """Return under what an account's wrong passwords at the directory are counted."""
+        if not account.from_directory or self.directory is None:
+            return ()
+        template = self.directory.settings.user_dn
+        users = (account.directory_dn, user_of(template, account.name) if template else "")
+        return tuple(key_of(user) for user in users if user)
 
     async def checked(self, caller: Caller, name: str, password: str, code: str, *, coded: bool = True) -> Proved:
         """Return the account, if password and code are right.

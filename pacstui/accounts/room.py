@@ -11,6 +11,7 @@ from pacstui.accounts import drafts
 from pacstui.accounts.bulk import Bulk
 from pacstui.accounts.caller import CURRENT
 from pacstui.accounts.gate import Gate, from_micro
+from pacstui.accounts.own_factor import OwnFactor
 from pacstui.accounts.roles import ADMINISTRATOR, BUILT_IN, Role, expand
 from pacstui.accounts.rules import Rules
 from pacstui.accounts.store import PERSON, difference
@@ -50,6 +51,7 @@ class AccountsRoom:
         self._gate = gate
         self._rules = Rules(gate)
         self._bulk = Bulk(self._rules)
+        self._own = OwnFactor(gate)
         self._store = gate.store
         self.changed: Callable[[], None] = lambda: None
 
@@ -97,16 +99,16 @@ class AccountsRoom:
         self.changed()
 
     async def begin_totp(self) -> Enrolment:
-        return await self._gate.begin_totp()
+        return await self._own.begin()
 
     async def finish_totp(self, code: str) -> RecoveryCodes:
-        return await self._gate.finish_totp(code)
+        return await self._own.finish(code)
 
     async def stop_totp(self) -> None:
-        await self._gate.stop_totp()
+        await self._own.stop()
 
     async def renew_recovery(self) -> RecoveryCodes:
-        return await self._gate.renew_recovery()
+        return await self._own.renew()
 
     # looking
 
@@ -309,7 +311,7 @@ class AccountsRoom:
             raise BadRequest(f"{account.name} is a service")
         if account.from_directory:
             raise BadRequest(f"{account.name} is from the directory", "recover a local account, or one of a new name")
-        back = replace(account, role=ADMINISTRATOR, disabled=0, expires=0)
+        back = replace(account, role=ADMINISTRATOR, disabled=0, expires=0, totp="", totp_step=0, recovery="")
         bind = not back.os_user and self._store.bound_to(caller.os_user) is None
         if bind:
             back = replace(back, os_user=caller.os_user)

@@ -20,7 +20,7 @@ from pacstui.api import plain
 from pacstui.cli.doors import door, new_app
 from pacstui.cli.out import anything, say, say_json
 from pacstui.contract import NOUNS, Action, Danger, actions_of
-from pacstui.errors import BadRequest, Unconfirmed
+from pacstui.errors import BadRequest, CodeNeeded, Unconfirmed
 
 View = Callable[[Any], Iterable[str]]
 
@@ -58,8 +58,21 @@ def group(
     for method, action in actions_of(protocol).items():
         if method not in leave_out:
             command = _command(action, getattr(protocol, method), views.get(method, anything), words, failed)
-            app.command(action.verb, help=f"{action.label}.")(command)
+            below(app, action.verb).command(action.verb.split()[-1], help=f"{action.label}.")(command)
     return app
+
+
+def below(app: typer.Typer, verb: str, help_text: str = "") -> typer.Typer:
+    """Return the group that a command belongs to: ``app``, or for a verb of two words the group of the first."""
+    name, _, rest = verb.partition(" ")
+    if not rest:
+        return app
+    for known in app.registered_groups:
+        if known.name == name and known.typer_instance is not None:
+            return known.typer_instance
+    inner = new_app(help=help_text or f"Commands about {name}.", no_args_is_help=True)
+    app.add_typer(inner, name=name)
+    return inner
 
 
 def _parameter(parameter: inspect.Parameter, hint: Any, words: Mapping[str, str]) -> inspect.Parameter:
@@ -114,14 +127,31 @@ def _command(
 
 
 def _call(data_dir: Path, action: Action, arguments: Mapping[str, Any]) -> Any:
+    return call_confirmed(data_dir, action.method, action.noun, **arguments)
+
+
+def call_confirmed(data_dir: Path, method: str, noun: str = "accounts", **arguments: Any) -> Any:
     """Call an action; where it takes the password once more, ask for it."""
     try:
-        return plain.call(data_dir, action.noun, action.method, **arguments)
+        return plain.call(data_dir, noun, method, **arguments)
     except Unconfirmed:
         if not sys.stdin.isatty():
             raise
-        plain.call(data_dir, "accounts", "confirm", password=getpass.getpass("Your password: "))
-        return plain.call(data_dir, action.noun, action.method, **arguments)
+        with_code(data_dir, "confirm", password=getpass.getpass("Your password: "))
+        return plain.call(data_dir, noun, method, **arguments)
+
+
+def with_code(data_dir: Path, method: str, **arguments: Any) -> Any:
+    """Call an action of accounts that takes a password; where a code of the second factor is needed, ask for it."""
+    try:
+        return plain.call(data_dir, "accounts", method, **arguments)
+    except CodeNeeded:
+        if not sys.stdin.isatty():
+            line = sys.stdin.readline().strip()
+            if not line:
+                raise
+            return plain.call(data_dir, "accounts", method, code=line, **arguments)
+        return plain.call(data_dir, "accounts", method, code=getpass.getpass("Code: "), **arguments)
 
 
 def _flag(name: str, text: str) -> inspect.Parameter:
