@@ -31,6 +31,7 @@ _WINDOW = 1
 _RECOVERY = 10
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _PENDING_S = 900.0
+_LONGEST_URI = 106  # what a QR code of 37 modules holds, which fits a terminal of 24 lines
 _SECRET_BYTES = 20  # RFC 4226 4, R6: 160 bits are recommended
 
 
@@ -111,6 +112,8 @@ class SecondFactors:
         secret = base64.b32encode(self._secret(stored)).decode()
         self._pending[account.id] = (stored, self._clock.monotonic() + _PENDING_S)
         uri = pyotp.TOTP(secret).provisioning_uri(name=account.name, issuer_name=ISSUER)
+        if len(uri) > _LONGEST_URI:  # the name says it too
+            uri = uri.replace(f"&issuer={ISSUER}", "")
         return Enrolment(account.name, " ".join(secret[at : at + 4] for at in range(0, len(secret), 4)), uri)
 
     async def finish(self, account: Account, code: str) -> tuple[str, ...]:

@@ -399,7 +399,8 @@ def _reach(peer: PeerSettings) -> Finding:
 
 
 CHECKS: tuple[Check, ...] = (
-    node, data_directory, disk, port, association, control_socket, certificates, directory, clock, limits, database, peers,
+    node, data_directory, disk, port, association, control_socket, certificates, directory, clock, limits, database,
+    peers,
 )  # fmt: skip
 
 

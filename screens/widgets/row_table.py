@@ -50,6 +50,9 @@ class RowTable(Lines, Generic[T]):
         Binding("enter", "choose", show=False),
     ]
 
+    class Moved(Message):
+        """Another row is chosen."""
+
     class Chosen(Message):
         """Enter was pressed on the row with ``id``."""
 
@@ -324,6 +327,7 @@ class RowTable(Lines, Generic[T]):
     def _point(self, at: int) -> None:
         if self._rows:
             self.cursor = self._ident(self._rows[max(0, min(at, len(self._rows) - 1))])
+            self.post_message(self.Moved())
 
     def action_move(self, by: int) -> None:
         """Move the cursor by rows."""
