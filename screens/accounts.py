@@ -27,15 +27,15 @@ COLUMNS = (
     C("full name", 12, grow=3, rank=2, most=40),
     C("role", 13, grow=1, most=24),
     C("state", 10),
-    C("OS user", 8, grow=1, rank=5, most=20),
-    C("password", 9, rank=4),
-    C("2nd", 3, rank=5),
+    C("OS user", 8, grow=1, rank=6, most=20),
+    C("password", 9, rank=5),
+    C("2nd", 3, rank=4),
     C("last sign-in", 12, rank=1),
     C("sess", 4, align=">", rank=3),
-    C("expires", 10, rank=6),
-    C("kind", 7, rank=7, role="dim"),
-    C("e-mail", 16, grow=1, rank=8, most=40, role="dim"),
-    C("notes", 10, grow=2, rank=9, most=60, role="dim"),
+    C("expires", 10, rank=7),
+    C("kind", 7, rank=8, role="dim"),
+    C("e-mail", 16, grow=1, rank=9, most=40, role="dim"),
+    C("notes", 10, grow=2, rank=10, most=60, role="dim"),
 )
 
 

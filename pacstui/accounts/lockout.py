@@ -37,6 +37,11 @@ class Lockout:
         tries = self._tries.get((account, who))
         return max(0.0, tries.until - self._clock.monotonic()) if tries else 0.0
 
+    def wrong(self, account: str, who: int | str) -> int:
+        """Return how many wrong ones there were in a row."""
+        tries = self._tries.get((account, who))
+        return tries.wrong if tries else 0
+
     def longest(self, account: str) -> float:
         """Return for how many seconds it is locked for anybody."""
         return max((self.left(name, who) for name, who in self._tries if name == account), default=0.0)

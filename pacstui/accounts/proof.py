@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import NoReturn, Protocol
 
 from pacstui.accounts.caller import Caller
@@ -74,6 +75,8 @@ class Proof:
         self.directory: Directory | None = None
         self.following: Following | None = None
         self.at_directory = lockout
+        self._trying: dict[str, int] = {}
+        self._guard = Lock()
 
     def use(self, directory: Directory, following: Following, lockout: Lockout) -> None:
         """Sign people in by a directory too. Wrong passwords there are counted in ``lockout``, for all OS users
@@ -164,9 +167,8 @@ class Proof:
 
         def may_try(user: str) -> None:
             nonlocal tried
+            self._begin(key_of(user))
             tried = key_of(user)
-            if self.at_directory.left(tried, 0):
-                raise _Locked
 
         await self.passwords.fits("", password)  # takes as long as for a local account
         if not NAME.fullmatch(name) or (account is not None and account.kind != PERSON):
@@ -175,8 +177,8 @@ class Proof:
             raise self._denied(caller, left)
         try:
             person = await directory.verify(name, password, may_try)
-        except _Locked:
-            left = max(1.0, self.at_directory.left(tried, 0))
+        except _Locked as locked:
+            left = max(1.0, self.at_directory.left(str(locked), 0))
             await self.trail.record(
                 "sign-in", "failed", who, how=BY_DIRECTORY, origin=caller.origin,
                 detail=f"not tried: too many wrong passwords at the directory; locked for {duration(left)}",
@@ -192,6 +194,9 @@ class Proof:
         except Away as fault:
             await self._refused(caller, who, fault.message)
             raise self._away(fault) from None
+        finally:
+            self._end(tried)
+        self._see_that_it_is_open(key, caller.uid)  # others may have tried meanwhile
         self.at_directory.passed(tried, 0)
         assert self.following is not None
         try:
@@ -199,6 +204,23 @@ class Proof:
         except Denied as fault:
             await self._refused(caller, who, f"right password, but {fault.message}")
             raise
+
+    def _begin(self, key: str) -> None:
+        """See that one more password may be tried for somebody at the directory; those that are being tried count.
+        In a thread."""
+        with self._guard:
+            running = self._trying.get(key, 0)
+            full = running and running + self.at_directory.wrong(key, 0) >= self.at_directory.most
+            if full or self.at_directory.left(key, 0):
+                raise _Locked(key)
+            self._trying[key] = running + 1
+
+    def _end(self, key: str) -> None:
+        with self._guard:
+            if key and self._trying.get(key, 0) > 1:
+                self._trying[key] -= 1
+            else:
+                self._trying.pop(key, None)
 
     # codes
 
@@ -213,6 +235,7 @@ class Proof:
                 detail="asked for a code of the second factor",
             )
             raise CodeNeeded("a code of your second factor is needed too", "the six digits of your device")
+        self._see_that_it_is_open(key, caller.uid)  # others may have tried meanwhile
         try:
             answer = await self.factors.accept(account, code)
         except (Unavailable, NotFound) as fault:

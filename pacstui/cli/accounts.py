@@ -20,10 +20,11 @@ from pacstui.text import plural
 
 def _list(rows: list[dict[str, Any]]) -> list[str]:
     return table(
-        ["name", "full name", "role", "state", "OS user", "password", "last sign-in", "sessions", "kind"],
+        ["name", "full name", "role", "state", "OS user", "password", "2nd", "from", "last sign-in", "sessions",
+         "kind"],
         (
             [r["name"], r["full_name"], r["role"], r["state"], r["os_user"] or "-", r["password"],
-             moment(r["last_sign_in"]), r["sessions"], r["kind"]]
+             "yes" if r["second_factor"] else "-", r["origin"], moment(r["last_sign_in"]), r["sessions"], r["kind"]]
             for r in rows
         ),
         empty="no accounts",
@@ -137,6 +138,8 @@ app = group(
     },
     leave_out=("sign_in", "sign_out", "confirm", "set_password", "preview_import", "import_csv", "begin_totp",
                "finish_totp"),
+    positional=("check_directory.name",),
+    groups={"totp": "The second factor: codes of a device (TOTP).", "directory": "The directory (LDAP)."},
     failed=lambda method, answer: method == "check_directory" and any(s["level"] == "fail" for s in answer),
 )  # fmt: skip
 

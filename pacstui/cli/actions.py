@@ -33,6 +33,8 @@ def group(
     words: Mapping[str, str] = {},
     failed: Callable[[str, Any], bool] = lambda method, value: False,
     leave_out: Iterable[str] = (),
+    positional: Iterable[str] = (),
+    groups: Mapping[str, str] = {},
 ) -> typer.Typer:
     """Return the command group of a contract noun.
 
@@ -46,6 +48,10 @@ def group(
         Tells from method and answer whether the command failed (exit 1).
     leave_out
         Methods that have a command of another kind.
+    positional
+        ``method.parameter`` of parameters that are arguments though they have a default.
+    groups
+        By the first word of verbs of two, what such commands are about.
     """
     app = new_app(help=help_text, no_args_is_help=True)
 
@@ -57,8 +63,11 @@ def group(
     protocol = NOUNS[noun]
     for method, action in actions_of(protocol).items():
         if method not in leave_out:
-            command = _command(action, getattr(protocol, method), views.get(method, anything), words, failed)
-            below(app, action.verb).command(action.verb.split()[-1], help=f"{action.label}.")(command)
+            bare = frozenset(each.partition(".")[2] for each in positional if each.partition(".")[0] == method)
+            command = _command(action, getattr(protocol, method), views.get(method, anything), words, failed, bare)
+            names = action.verb.split()
+            told = below(app, action.verb, groups.get(names[0], ""))
+            told.command(names[-1], help=f"{action.label}.")(command)
     return app
 
 
@@ -75,11 +84,13 @@ def below(app: typer.Typer, verb: str, help_text: str = "") -> typer.Typer:
     return inner
 
 
-def _parameter(parameter: inspect.Parameter, hint: Any, words: Mapping[str, str]) -> inspect.Parameter:
+def _parameter(
+    parameter: inspect.Parameter, hint: Any, words: Mapping[str, str], bare: frozenset[str]
+) -> inspect.Parameter:
     text = words.get(parameter.name, "")
     if get_origin(hint) in (Union, UnionType):
         hint = next(part for part in get_args(hint) if part is not NoneType) | None
-    if parameter.default is inspect.Parameter.empty:
+    if parameter.default is inspect.Parameter.empty or parameter.name in bare:
         told: Any = typer.Argument(help=text, show_default=False)
     else:
         told = typer.Option(f"--{parameter.name.replace('_', '-')}", help=text)
@@ -92,10 +103,11 @@ def _command(
     view: View,
     words: Mapping[str, str],
     failed: Callable[[str, Any], bool],
+    bare: frozenset[str],
 ) -> Callable[..., None]:
     hints = get_type_hints(method)
     own = [
-        _parameter(parameter, hints[name], words)
+        _parameter(parameter, hints[name], words, bare)
         for name, parameter in inspect.signature(method).parameters.items()
         if name != "self"
     ]

@@ -228,7 +228,7 @@ class Accounts(Protocol):
     @action("password", "Change your own password", permission="", audited=True)
     async def set_password(self, old: SecretText, new: SecretText, code: SecretText = "") -> None: ...
 
-    @action("totp set-up", "Set up a second factor for your account", permission="", audited=True)
+    @action("totp set-up", "Set up a second factor for your account", permission="")
     async def begin_totp(self) -> Enrolment: ...
 
     @action("totp switch-on", "Switch your second factor on with a first code", permission="", audited=True)

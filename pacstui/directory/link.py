@@ -136,7 +136,7 @@ class Link:
             self._ldap.unbind()
 
     def _away(self, what: str, hint: str = "") -> Away:
-        return Away(f"the directory at {safe(self.host, 80)} {what}", hint or "pacstui accounts directory check")
+        return Away(f"the directory at {safe(self.host, 80)} {what}", hint or "does it run, is a firewall between?")
 
     @property
     def tls_words(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pacstui.contract.accounts import DirectoryStep
 from pacstui.directory.faults import Away
@@ -16,13 +17,18 @@ from pacstui.text import plural, safe
 
 
 def steps(settings: DirectorySettings, name: str = "") -> Iterator[DirectoryStep]:
-    """Yield what each step came to, for each server; with ``name`` what would become of that person."""
+    """Yield what each step came to, for each server; with ``name`` what would become of that person. A server that
+    does not answer is a failure only where no other one does."""
     if not settings.servers:
         yield DirectoryStep("directory", "ok", "none: accounts are local", "[directory] servers names one")
         return
     people = People(settings)
-    for url in settings.servers:
-        yield from _server(people, url, name)
+    found = [list(_server(people, url, name)) for url in settings.servers]
+    well = any(all(step.level != "fail" for step in server) for server in found)
+    for server in found:
+        for step in server:
+            spared = well and step.step == "connect" and step.level == "fail"
+            yield replace(step, level="warn") if spared else step
 
 
 def _server(people: People, url: str, name: str) -> Iterator[DirectoryStep]:

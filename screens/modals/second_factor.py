@@ -79,7 +79,8 @@ class SetUpPanel(FormPanel, inherit_bindings=False):
         secret = [" ".join(groups[at : at + each]) for at in range(0, len(groups), each)]
         head += [Line(), *(Line(f"  {part}", "strong") for part in secret), Line()]
         head += [*words("Then the code that it shows switches it on.", room), Line()]
-        items = [Item(head), *super()._items(room)]
+        form = super()._items(room)
+        items = [*form[:1], Item(head), *form[1:]] if self.intro else [Item(head), *form]
         return _beside(picture, items) if picture else items
 
     def _tall(self) -> bool:
@@ -216,12 +217,12 @@ def second_factor(app: ConsoleApp) -> None:
     if me is None or not me.account:
         return
     if not me.second_factor:
-        if app.allowed("accounts.begin_totp"):
+        if app.allowed("accounts.finish_totp"):
             app.push_screen(SetUpForm())
         return
 
     def answered(answer: str | None) -> None:
-        if answer == "anew" and app.allowed("accounts.begin_totp"):
+        if answer == "anew" and app.allowed("accounts.finish_totp"):
             app.push_screen(SetUpForm())
         elif answer == "codes" and app.allowed("accounts.renew_recovery"):
             app.keep(codes())

@@ -132,6 +132,15 @@ async def test_wrong_codes_lock_as_wrong_passwords_do(tmp_path: Path) -> None:
         await sign_in(doors, device.code())
 
 
+async def test_codes_that_are_guessed_at_once_are_counted_too(tmp_path: Path) -> None:
+    async with opened(tmp_path, AccountsSettings(wrong_passwords=3)) as doors:
+        await set_up(doors)
+        told = await asyncio.gather(
+            *(sign_in(doors, f"{number:06}") for number in range(12)), return_exceptions=True
+        )
+        assert [str(each).startswith("the code is wrong") for each in told].count(True) == 3
+
+
 async def test_a_recovery_code_is_good_once_and_new_ones_replace_all(tmp_path: Path) -> None:
     async with opened(tmp_path) as doors:
         device, codes = await set_up(doors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -155,6 +156,15 @@ async def test_guessing_here_locks_nobody_in_the_directory(tmp_path: Path, slapd
         doors.clock.advance(901)
         await sign_in(doors, "rita", RITA, uid=99)
         await refused(doors, "rita", "guess", uid=1)  # the right one made the others forgotten
+
+
+async def test_guesses_at_once_are_counted_too(tmp_path: Path, slapd: Slapd) -> None:
+    async with opened(tmp_path, directory=slapd.settings(wrong_passwords=2)) as doors:
+        dn = f'BIND dn="uid=rita,{PEOPLE}"'
+        before = slapd.log().count(dn)
+        await asyncio.gather(*(refused(doors, "rita", "guess", uid=uid) for uid in range(12)))
+        assert slapd.log().count(dn) - before == 2
+        assert doors.gate.proof._trying == {}
 
 
 async def test_an_administrator_unlocks_somebody_of_the_directory(tmp_path: Path, slapd: Slapd) -> None:
