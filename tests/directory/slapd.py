@@ -19,7 +19,10 @@ from pacstui.settings import DirectoryRoleSettings, DirectorySettings
 from tests.services.certificates import Authority, Pair
 
 SLAPD = next((p for p in ("/usr/sbin/slapd", shutil.which("slapd") or "") if p and Path(p).exists()), "")
-needed = pytest.mark.skipif(not SLAPD or not shutil.which("openssl"), reason="slapd or openssl is not installed")
+needed = pytest.mark.skipif(
+    not SLAPD or not all(map(shutil.which, ("openssl", "ldapadd", "ldapmodify"))),
+    reason="slapd, ldap-utils or openssl is not installed",
+)
 BASE = "dc=example,dc=org"
 PEOPLE, GROUPS = f"ou=people,{BASE}", f"ou=groups,{BASE}"
 MANAGER, MANAGER_PASSWORD = f"cn=manager,{BASE}", "manager's secret"
