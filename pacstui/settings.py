@@ -310,7 +310,7 @@ class AccountsSettings(Section):
 
     key: PemFile = ""
     """File of the key that the secrets of second factors are made from; empty for accounts.key in the data directory.
-    Without it the database tells no secret."""
+    Without it the database tells no secret. Read at the start."""
 
 
 class DirectoryRoleSettings(Section):

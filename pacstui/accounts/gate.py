@@ -68,7 +68,7 @@ class Gate:
     node_uid
         The user that the node runs as; it and root may recover an account.
     key
-        File of the key that the secrets of second factors are made from.
+        File of the key that the secrets of second factors are made from; without one there are none.
 
     ``alive`` tells whether a process is still there. ``programs`` holds who gave wrong passcodes, by the account's name
     without capitals and the address.
@@ -76,7 +76,7 @@ class Gate:
 
     def __init__(
         self, store: Store, passwords: Passwords, settings: AccountsSettings, clock: Clock, trail: Trail,
-        node_uid: int, key: Path = Path("accounts.key"),
+        node_uid: int, key: Path | None = None,
     ) -> None:
         self.store = store
         self.passwords = passwords

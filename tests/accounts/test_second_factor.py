@@ -10,7 +10,7 @@ import pytest
 
 from pacstui.accounts.second import STEP_S
 from pacstui.contract.accounts import RecoveryCodes
-from pacstui.errors import BadRequest, CodeNeeded, Denied, Unavailable, Unconfirmed
+from pacstui.errors import BadRequest, CodeNeeded, Denied, StorageFull, Unavailable, Unconfirmed
 from pacstui.settings import AccountsSettings
 from tests.accounts.making import ME, Doors, opened
 from tests.accounts.test_signing_in import NEW, person
@@ -130,6 +130,21 @@ async def test_wrong_codes_lock_as_wrong_passwords_do(tmp_path: Path) -> None:
         assert row.state == "locked"
         await doors.as_me("unlock", "eva")
         await sign_in(doors, device.code())
+
+
+async def test_a_code_that_cannot_be_written_down_is_not_taken(tmp_path: Path) -> None:
+    async with opened(tmp_path) as doors:
+        device, _ = await set_up(doors)
+
+        async def full(_: object) -> None:
+            raise StorageFull("the disk is full")
+
+        swap, doors.gate.store._db.write = doors.gate.store._db.write, full  # type: ignore[method-assign, assignment]
+        code = device.code()
+        with pytest.raises(StorageFull):
+            await doors.gate.factors.accept(doors.gate.store.get("eva"), code)
+        doors.gate.store._db.write = swap  # type: ignore[method-assign]
+        assert (await doors.gate.factors.accept(doors.gate.store.get("eva"), code)).right
 
 
 async def test_codes_that_are_guessed_at_once_are_counted_too(tmp_path: Path) -> None:
