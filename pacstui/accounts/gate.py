@@ -174,9 +174,10 @@ class Gate:
         must = self.must_have_code(account)
         if session.how == OS_USER:
             if self.settings.second_factor_os_users and (must or account.totp):
+                first = "" if account.password or account.from_directory else "pacstui accounts password, then "
                 return (
                     "the machine's word for your OS user is not enough: you need a second factor",
-                    f"pacstui accounts sign-in {account.name}",
+                    f"{first}pacstui accounts sign-in {account.name}",
                 )
         elif account.must_change:
             return "your password has to be changed first", "pacstui accounts password"

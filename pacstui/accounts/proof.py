@@ -176,7 +176,7 @@ class Proof:
             await self._probe(name)
             raise self._denied(caller, left)
         try:
-            person = await directory.verify(name, password, may_try)
+            person = await directory.verify(name, password, may_try, lambda: self._end(tried))
         except _Locked as locked:
             left = max(1.0, self.at_directory.left(str(locked), 0))
             await self.trail.record(
@@ -194,8 +194,6 @@ class Proof:
         except Away as fault:
             await self._refused(caller, who, fault.message)
             raise self._away(fault) from None
-        finally:
-            self._end(tried)
         self._see_that_it_is_open(key, caller.uid)  # others may have tried meanwhile
         self.at_directory.passed(tried, 0)
         assert self.following is not None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _AT_ONCE = 4
 _WAITING = 32
+_PATIENCE_S = 25.0  # less than a command waits for the node
 
 
 class Directory:
@@ -54,9 +55,18 @@ class Directory:
             self._people = People(self.settings)
         return self._people
 
-    async def verify(self, name: str, password: str, may_try: Callable[[str], None]) -> Person:
-        """Return who this is; see `People.verify`."""
-        return await self._run(lambda: self._asked().verify(name, password, may_try))
+    async def verify(
+        self, name: str, password: str, may_try: Callable[[str], None], ended: Callable[[], None]
+    ) -> Person:
+        """Return who this is; see `People.verify`. ``ended`` is called in the thread when nothing is tried any more."""
+
+        def work() -> Person:
+            try:
+                return self._asked().verify(name, password, may_try)
+            finally:
+                ended()
+
+        return await self._run(work)
 
     async def probe(self, name: str) -> None:
         """See whether the directory can be asked; see `People.probe`."""
@@ -65,7 +75,7 @@ class Directory:
     async def look(self, names: Iterable[str]) -> dict[str, Person | None]:
         """Return who people are now; see `People.look`."""
         wanted = tuple(names)
-        return await self._run(lambda: self._asked().look(wanted))
+        return await self._run(lambda: self._asked().look(wanted), _PATIENCE_S * 10)
 
     async def steps(self, name: str) -> tuple[DirectoryStep, ...]:
         """Look at it step by step."""
@@ -77,12 +87,16 @@ class Directory:
 
         return await self._run(work)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, work: Callable[[], T], patience: float = _PATIENCE_S) -> T:
         if self._waiting >= _WAITING:
             raise Unavailable("too many sign-ins at once", "wait some seconds, then try again")
         self._waiting += 1
         try:
-            answer = await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            asked = asyncio.get_running_loop().run_in_executor(self._pool, work)
+            answer = await asyncio.wait_for(asked, patience)
+        except TimeoutError:
+            self.fault = Away("the directory does not come to an end with its answers", "is it overloaded?")
+            raise self.fault from None
         except Away as fault:
             self.fault = fault
             raise
