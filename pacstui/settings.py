@@ -279,7 +279,8 @@ class AccountsSettings(Section):
 
     reach: Literal["auto", "owner", "all"] = "auto"
     """Which OS users of this machine reach the control socket: only the node's own (and root), all, or (auto) all as
-    soon as an account is bound to another OS user or has a password. Who has no account may only sign in."""
+    soon as an account is bound to another OS user or has a password, or there is a directory. Who has no account may
+    only sign in."""
 
     wrong_passwords: Annotated[int, Field(ge=1, le=100)] = 5
     """Wrong passwords in a row after which an OS user may not try at that account for a while."""

@@ -149,7 +149,9 @@ def call_confirmed(data_dir: Path, method: str, noun: str = "accounts", **argume
     except Unconfirmed:
         if not sys.stdin.isatty():
             raise
-        with_code(data_dir, "confirm", password=getpass.getpass("Your password: "))
+        me = plain.call(data_dir, "accounts", "me")
+        only_code = me["second_factor"] and not me["lockable"]
+        with_code(data_dir, "confirm", password="" if only_code else getpass.getpass("Your password: "))
         return plain.call(data_dir, noun, method, **arguments)
 
 

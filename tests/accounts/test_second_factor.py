@@ -8,7 +8,9 @@ from pathlib import Path
 import pyotp
 import pytest
 
+from pacstui.accounts.lockout import Lockout
 from pacstui.accounts.second import STEP_S
+from pacstui.clock import FakeClock
 from pacstui.contract.accounts import RecoveryCodes
 from pacstui.errors import BadRequest, CodeNeeded, Denied, StorageFull, Unavailable, Unconfirmed
 from pacstui.settings import AccountsSettings
@@ -154,6 +156,16 @@ async def test_codes_that_are_guessed_at_once_are_counted_too(tmp_path: Path) ->
             *(sign_in(doors, f"{number:06}") for number in range(12)), return_exceptions=True
         )
         assert [str(each).startswith("the code is wrong") for each in told].count(True) == 3
+
+
+def test_a_flood_of_names_makes_no_other_one_forgotten() -> None:
+    lockout = Lockout(FakeClock(), 5, 60.0)
+    for _ in range(4):
+        lockout.failed("eva", 666)
+    for number in range(6_000):
+        lockout.failed(f"nobody {number}", 666)
+    assert lockout.failed("eva", 666) > 0
+    assert len(lockout._tries) <= 4096
 
 
 async def test_a_recovery_code_is_good_once_and_new_ones_replace_all(tmp_path: Path) -> None:
