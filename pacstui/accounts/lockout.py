@@ -44,7 +44,7 @@ class Lockout:
 
     def longest(self, account: str) -> float:
         """Return for how many seconds it is locked for anybody."""
-        return max((self.left(name, who) for name, who in self._tries if name == account), default=0.0)
+        return max((self.left(name, who) for name, who in list(self._tries) if name == account), default=0.0)
 
     def failed(self, account: str, who: int | str) -> float:
         """Count a wrong password; return for how many seconds the door is locked now."""
@@ -63,13 +63,13 @@ class Lockout:
 
     def unlock(self, account: str) -> None:
         """Forget all wrong passwords of an account."""
-        for key in [key for key in self._tries if key[0] == account]:
-            del self._tries[key]
+        for key in [key for key in list(self._tries) if key[0] == account]:
+            self._tries.pop(key, None)
 
     def _forget(self, now: float) -> None:
         if len(self._tries) >= _REMEMBERED:
-            least = sorted(self._tries, key=lambda key: (self._tries[key].wrong, self._tries[key].last))
-            for key in least[: _REMEMBERED // 4]:  # so that a flood of names makes no other one forgotten
-                del self._tries[key]
-        for key in [key for key, tries in self._tries.items() if now - tries.last > _FORGOTTEN_S]:
-            del self._tries[key]
+            least = sorted(self._tries.items(), key=lambda each: (each[1].wrong, each[1].last))
+            for key, _ in least[: _REMEMBERED // 4]:  # so that a flood of names makes no other one forgotten
+                self._tries.pop(key, None)
+        for key in [key for key, tries in list(self._tries.items()) if now - tries.last > _FORGOTTEN_S]:
+            self._tries.pop(key, None)

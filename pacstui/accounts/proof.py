@@ -176,7 +176,7 @@ class Proof:
             await self._probe(name)
             raise self._denied(caller, left)
         try:
-            person = await directory.verify(name, password, may_try, lambda: self._end(tried))
+            person = await directory.verify(name, password, may_try, lambda wrong: self._end(tried, wrong))
         except _Locked as locked:
             left = max(1.0, self.at_directory.left(str(locked), 0))
             await self.trail.record(
@@ -185,8 +185,6 @@ class Proof:
             )
             raise _too_many(left) from None
         except Wrong as fault:
-            if tried and not fault.told:
-                self.at_directory.failed(tried, 0)
             if fault.told:
                 await self._refused(caller, who, f"right password, but {fault.told}")
                 raise Denied(f"the directory does not let {who} in: {fault.told}", "ask those who keep it") from None
@@ -213,8 +211,11 @@ class Proof:
                 raise _Locked(key)
             self._trying[key] = running + 1
 
-    def _end(self, key: str) -> None:
+    def _end(self, key: str, wrong: bool) -> None:
+        """Count what `_begin` let try. In a thread."""
         with self._guard:
+            if key and wrong:
+                self.at_directory.failed(key, 0)
             if key and self._trying.get(key, 0) > 1:
                 self._trying[key] -= 1
             else:

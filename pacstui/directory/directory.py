@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from pacstui.contract.accounts import DirectoryStep
-from pacstui.directory.faults import Away
+from pacstui.directory.faults import Away, Wrong
 from pacstui.directory.persons import Person
 from pacstui.errors import Unavailable
 from pacstui.settings import DirectorySettings
@@ -56,15 +56,20 @@ class Directory:
         return self._people
 
     async def verify(
-        self, name: str, password: str, may_try: Callable[[str], None], ended: Callable[[], None]
+        self, name: str, password: str, may_try: Callable[[str], None], ended: Callable[[bool], None]
     ) -> Person:
-        """Return who this is; see `People.verify`. ``ended`` is called in the thread when nothing is tried any more."""
+        """Return who this is; see `People.verify`. ``ended`` is told in the thread, when nothing is tried any more,
+        whether the password was wrong."""
 
         def work() -> Person:
+            wrong = False
             try:
                 return self._asked().verify(name, password, may_try)
+            except Wrong as fault:
+                wrong = not fault.told
+                raise
             finally:
-                ended()
+                ended(wrong)
 
         return await self._run(work)
 
