@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pacstui.errors import SettingsError
 from pacstui.places import SYSTEM_CONFIGURATION, default_data_dir, user_configuration
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from pacstui.configuration_words import Lines, Mistake
-    from pacstui.settings import Settings
+    from pacstui.settings import DirectorySettings, Settings
 
 PREFIX = "PACSTUI_"
 CONFIG_VARIABLE = "PACSTUI_CONFIG"
@@ -195,6 +196,8 @@ class _Reading:
         except RecursionError:
             raise _fail(str(self.file), "is nested too deeply") from None
         self._names()
+        if settings is not None:
+            self._directory(settings.directory)
         if self.mistakes or settings is None:
             self.mistakes.sort(key=lambda mistake: (mistake.file, mistake.line))
             raise ConfigurationError(self.mistakes)
@@ -303,12 +306,44 @@ class _Reading:
                     offer = did_you_mean(name, peers)
                     self._add(("routes", index, "to"), f"{shown(name)} is not the name of a peer{offer}")
 
+    def _directory(self, directory: DirectorySettings) -> None:
+        """Check what of [directory] only makes sense together, or would send passwords in the clear."""
+        from pacstui.settings import is_loopback
+
+        def wrong(key: str, text: str) -> None:
+            self._add(("directory", key), text)
+
+        if not directory.servers:
+            return
+        for url in directory.servers:
+            parts = urlsplit(url)
+            secure = parts.scheme == "ldaps" or directory.start_tls
+            if not secure and not directory.plain and not is_loopback(parts.hostname or ""):
+                wrong("servers", f"{safe(url, 100)} would be told passwords in the clear: write ldaps://, or set"
+                                 " start_tls = true; plain = true allows it")  # fmt: skip
+            if parts.scheme == "ldaps" and directory.start_tls:
+                wrong("start_tls", f"{safe(url, 100)} speaks TLS from the beginning; StartTLS is for ldap://")
+        given = bool(directory.bind_password.get_secret_value())
+        if given and directory.password_file:
+            wrong("password_file", "bind_password is there too; one of them is enough")
+        if directory.bind_dn and not given and not directory.password_file:
+            wrong("bind_dn", "needs password_file: without a password the directory would take it for nobody")
+        if not directory.base and "=" not in directory.user_dn:
+            wrong("base", "is missing; expected the DN below which people are searched for")
+
     def _remarks(self, settings: Settings) -> None:
         from pacstui.settings import is_loopback
 
         for section, written in _LATER.items():
             if getattr(settings, section) != self.schema.model_fields[section].default:
                 self.notes.append(f"{written} is read and checked, not yet acted on by this version")
+        directory = settings.directory
+        if directory.servers and not directory.roles:
+            self.notes.append("the directory lets nobody in: there are no [[directory.roles]]")
+        if directory.servers and directory.user_dn and not directory.bind_dn:
+            self.notes.append("[directory] has no bind_dn: who is signed in is not looked up again")
+        if directory.plain and directory.servers:
+            self.notes.append("[directory] plain: passwords can be read on the network")
         dicom = settings.dicom
         if not is_loopback(dicom.host):
             if dicom.unknown_callers == "all":
@@ -351,7 +386,9 @@ def _environment_value(text: str, annotation: Any) -> Any:
     import json
     from typing import Literal, get_origin
 
-    if annotation in (str, Path) or get_origin(annotation) is Literal:
+    from pydantic import SecretStr
+
+    if annotation in (str, Path, SecretStr) or get_origin(annotation) is Literal:
         return text
     if annotation is bool:
         lower = text.strip().lower()

@@ -34,6 +34,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "allow": ["echo", "store", "find", "move", "get", "worklist", "commitment"],
         "notes": "room 2.14, service: extension 4711",
     },
+    "directory.roles": {"group": "cn=pacs-admins,ou=groups,dc=example,dc=org", "role": "administrator"},
     "routes": {"name": "everything to the workstation", "to": ["WS1"]},
     "backups.targets": {
         "name": "nas", "url": "/mnt/nas/pacs", "schedule": "daily 02:00", "objective_h": 26.0, "mounted": True,

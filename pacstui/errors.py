@@ -65,6 +65,12 @@ class Unconfirmed(Denied):
     code = "unconfirmed"
 
 
+class CodeNeeded(Denied):
+    """The password was right, and a code of the second factor is missing."""
+
+    code = "code-needed"
+
+
 class BadRequest(PacsError):
     """The call's arguments do not fit the action."""
 

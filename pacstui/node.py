@@ -20,6 +20,7 @@ from pacstui.accounts.caller import CURRENT, Caller
 from pacstui.accounts.gate import Gate
 from pacstui.accounts.passwords import Passwords
 from pacstui.accounts.room import AccountsRoom, pwd_name
+from pacstui.accounts.second import KEY
 from pacstui.accounts.store import Store
 from pacstui.api.server import ControlServer
 from pacstui.archive import Archive
@@ -38,6 +39,7 @@ from pacstui.dicom.net.listener import Listener
 from pacstui.dicom.net.service import Timeouts
 from pacstui.dicom.net.tls import client_context, server_context
 from pacstui.dicom.ul.effects import Limits
+from pacstui.directory.directory import Directory
 from pacstui.equipment.book import PeerBook, address_of
 from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
@@ -208,6 +210,7 @@ class Node:
         await archive_room.refresh()
         gate = await self._open_accounts(archive.db)
         problems.watch(self._audit.problems)
+        problems.watch(self._directory.problems)
 
         self._admission = admission = Admission(settings.dicom, book, settings.query)
         admission.not_allowed = lambda told: bus.publish(ServiceRefused(clock.now(), *told))
@@ -275,6 +278,7 @@ class Node:
             asyncio.create_task(self._every(1.0, jobs.tick), name="jobs"),
             asyncio.create_task(self._every(2.0, backups.tick), name="backups"),
             asyncio.create_task(self._every(30.0, gate.tick), name="sessions"),
+            asyncio.create_task(self._look_at_directory(), name="directory"),
         ]
         for note in self._loaded.notes:
             log.warning("%s", note)
@@ -330,7 +334,10 @@ class Node:
         if settings.audit.server:
             self._undo.append((await self._open_syslog(database, trail)).close)
         self._audit = AuditRoom(trail, database, self._bus, clock, settings.audit.days, settings.audit.seen_s)
-        self._gate = gate = Gate(Store(database), Passwords(), settings.accounts, clock, trail, os.getuid())
+        second = Path(settings.accounts.key or settings.node.data_dir / KEY)
+        self._gate = gate = Gate(Store(database), Passwords(), settings.accounts, clock, trail, os.getuid(), second)
+        self._directory = Directory(settings.directory)
+        self._following = gate.use_directory(self._directory)
         if self._syslog is not None:
             sender = self._syslog
             self._audit.server, self._audit.sent = lambda: sender.state, lambda: sender.sent
@@ -391,6 +398,21 @@ class Node:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), seconds)
 
+    async def _look_at_directory(self) -> None:
+        """Look up now and then who is signed in by the directory."""
+        assert self._gate is not None
+        gate = self._gate
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), self._settings.directory.recheck_s)
+                return
+            try:
+                await self._following.look_again(frozenset(each.account for each in gate.sessions()))
+            except PacsError as fault:
+                log.warning("%s", fault)
+            except Exception:  # a fault of ours in one round; the next one is tried all the same
+                log.exception("who is signed in could not be looked up")
+
     async def _look_up_hosts(self) -> None:
         for host in self._book.hosts():
             self._book.learn(host, await asyncio.to_thread(address_of, host))
@@ -420,7 +442,7 @@ class Node:
         self._retrieve.replace(new.dicom.ae_title, new.retrieve.parallel)
         self._query.replace(new.dicom.ae_title, new.query.max_answers, new.query.fuzzy_names)
         if self._gate is not None:
-            self._gate.replace(new.accounts)
+            self._gate.replace(new.accounts, new.directory)
         self._audit.days, self._audit.seen_s = new.audit.days, new.audit.seen_s
         self._accounts.changed()
         self._audit.trail.note("configuration", "ok", "node", action="node.reload", target=str(loaded.source or ""))
@@ -452,6 +474,7 @@ class Node:
             with contextlib.suppress(PacsError):
                 await self._gate.store.flush()
             self._gate.passwords.close()
+            self._directory.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         listener_first = self._order_of_end()
         for undo in listener_first:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from textual.widget import Widget
 
+from pacstui.contract import Action
 from pacstui.contract.accounts import AccountDetail
 from pacstui.contract.overview import View
 from pacstui.errors import PacsError
@@ -57,8 +58,15 @@ class AccountPanel(Panel):
         until = f" until {row.locked_until.astimezone():%H:%M:%S}, or u" if row.locked_until else ""
         fact("state", f"{word}{until}", role)
         fact("OS user", safe(row.os_user, 32) or "none: the machine recognises nobody as this account")
-        factor = ", with a second factor" if row.second_factor else ""
-        how = {"set": "set", "one-time": "one-time: to be changed at the next sign-in", "none": "none"}
+        if row.origin == "directory":
+            fact("from", "the directory: name, role and e-mail follow it")
+            fact("", row.origin_text and f"it {safe(row.origin_text, 200)}", "warn-text")
+        left = plural(row.recovery_left, "recovery code")
+        factor = f", with a second factor ({left} left)" if row.second_factor else ", no second factor"
+        how = {
+            "directory": "the directory's", "set": "set", "one-time": "one-time: to be changed at the next sign-in",
+            "none": "none",
+        }  # fmt: skip
         fact("password", f"{how.get(row.password, safe(row.password, 32))}{factor}")
         fact("e-mail", safe(row.email, 254))
         fact("last sign-in", ago(row.last_sign_in, now) if row.last_sign_in else "never")
@@ -153,6 +161,14 @@ class AccountScreen(ConsoleScreen):
     def action_reset(self) -> None:
         """Give it a one-time password."""
         self._do(work.reset)
+
+    def action_reset_totp(self) -> None:
+        """Take its second factor off."""
+        self._do(work.reset_totp)
+
+    def unfit(self, action: Action) -> str:
+        detail = self._page.detail
+        return work.unfit(detail.row if detail is not None else None, action.name)
 
     def action_disable(self) -> None:
         """Disable it, or enable it again."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Done = Callable[[], None]
 STATES = {
     "active": ("active", "good"), "disabled": ("- disabled", "dim"), "expired": ("x expired", "warn"),
-    "locked": ("! locked", "warn"),
+    "locked": ("! locked", "warn"), "refused": ("x refused", "warn"),
 }  # fmt: skip
 KINDS = (("person", "signs in here"), ("service", "a program, with a passcode"))
 KEYS = (
@@ -30,6 +30,7 @@ KEYS = (
     keymap.acts("accounts.disable", "disable"),
     keymap.acts("accounts.enable", "enable", key="d"),
     keymap.acts("accounts.unlock", "unlock", weight=2),
+    keymap.acts("accounts.reset_totp", "reset_totp", weight=2),
     keymap.acts("accounts.delete", "delete", weight=2),
 )
 
@@ -64,11 +65,12 @@ def _fields(roles: tuple[RoleRow, ...], row: AccountRow | None) -> list[Field]:
     if role not in known:
         choices = ((role, "this role is gone"), *choices) if row is not None else choices
     os_user = "of this machine, who is recognised without password; empty: signs in with one"
+    kept = "follows the directory: it is changed there" if row is not None and row.origin == "directory" else ""
     fields = [
-        Field("full_name", "full name", row.full_name if row else ""),
-        Field("role", "role", role if row is not None or role in known else known[0], choices=choices),
+        Field("full_name", "full name", row.full_name if row else "", fixed=kept),
+        Field("role", "role", role if row is not None or role in known else known[0], choices=choices, fixed=kept),
         Field("os_user", "OS user", row.os_user if row else "", note=os_user),
-        Field("email", "e-mail", row.email if row else ""),
+        Field("email", "e-mail", row.email if row else "", fixed=kept),
         Field("expires", "last day", expiry(row.expires) if row else "", note="as 2026-12-31; empty: never expires"),
         Field("notes", "notes", row.notes if row else ""),
     ]
@@ -81,6 +83,17 @@ def _fields(roles: tuple[RoleRow, ...], row: AccountRow | None) -> list[Field]:
 async def _roles(app: ConsoleApp) -> tuple[RoleRow, ...]:
     view = await app.fetch(app.client.accounts.roles())
     return tuple(view.roles) if view is not None else ()
+
+
+def unfit(row: AccountRow | None, action: str) -> str:
+    """Return in words why an action is none for this account, empty if it is one."""
+    if row is None:
+        return ""
+    if action == "accounts.reset_password" and row.origin == "directory":
+        return f"the password of {safe(row.name, 64)} is the directory's: it is reset there"
+    if action == "accounts.reset_totp" and not row.second_factor:
+        return f"{safe(row.name, 64)} has no second factor"
+    return ""
 
 
 def create(app: ConsoleApp, done: Done) -> None:
@@ -168,6 +181,9 @@ def reset(app: ConsoleApp, row: AccountRow, done: Done) -> None:
     """Give a one-time password or a new passcode, after a question."""
     if not app.allowed("accounts.reset_password"):
         return
+    if why := unfit(row, "accounts.reset_password"):
+        app.say(why, "warn")
+        return
     name, service = safe(row.name, 64), row.kind == "service"
     what = "passcode" if service else "one-time password"
     text = (
@@ -176,6 +192,23 @@ def reset(app: ConsoleApp, row: AccountRow, done: Done) -> None:
     )  # fmt: skip
     call = lambda: app.client.accounts.reset_password(row.name)  # noqa: E731
     _ask(app, f"A new {what} for {name}?", f"{text} The new one is told once.", "make it", call, "", done)
+
+
+def reset_totp(app: ConsoleApp, row: AccountRow, done: Done) -> None:
+    """Take a second factor off after a question."""
+    if not app.allowed("accounts.reset_totp"):
+        return
+    if why := unfit(row, "accounts.reset_totp"):
+        app.say(why, "warn")
+        return
+    name = safe(row.name, 64)
+    text = (
+        "Its codes and recovery codes are good no longer, and its sessions end. It signs in with the password alone "
+        "then, and sets up another one where the settings ask for it."
+    )
+    call = lambda: app.client.accounts.reset_totp(row.name)  # noqa: E731
+    said = f"{name} has no second factor any more"
+    _ask(app, f"Take the second factor off {name}?", text, "take it off", call, said, done)
 
 
 def disable(app: ConsoleApp, row: AccountRow, done: Done) -> None:
@@ -209,9 +242,10 @@ def delete(app: ConsoleApp, row: AccountRow, done: Done) -> None:
     """Delete an account after its name was typed."""
     if not app.allowed("accounts.delete"):
         return
+    back = " The directory lets it come back." if row.origin == "directory" else ""
     text = (
         f"{_yours(app, row)}It is gone then, and so are its sessions ({count(row.sessions)} open). What it did stays "
-        f"in the audit trail. Disabling it is enough in most cases. To delete it, type {safe(row.name, 64)}"
+        f"in the audit trail.{back} Disabling it is enough in most cases. To delete it, type {safe(row.name, 64)}"
     )
     call = lambda: app.client.accounts.delete(row.name)  # noqa: E731
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from textual import on
 from textual.widget import Widget
 
+from pacstui.contract import Action
 from pacstui.contract.accounts import AccountRow
 from pacstui.contract.overview import View
 from pacstui.text import ago, count, safe
@@ -26,14 +27,15 @@ COLUMNS = (
     C("full name", 12, grow=3, rank=2, most=40),
     C("role", 13, grow=1, most=24),
     C("state", 10),
-    C("OS user", 8, grow=1, rank=5, most=20),
-    C("password", 8, rank=4),
+    C("OS user", 8, grow=1, rank=6, most=20),
+    C("password", 9, rank=5),
+    C("2nd", 3, rank=4),
     C("last sign-in", 12, rank=1),
     C("sess", 4, align=">", rank=3),
-    C("expires", 10, rank=6),
-    C("kind", 7, rank=7, role="dim"),
-    C("e-mail", 16, grow=1, rank=8, most=40, role="dim"),
-    C("notes", 10, grow=2, rank=9, most=60, role="dim"),
+    C("expires", 10, rank=7),
+    C("kind", 7, rank=8, role="dim"),
+    C("e-mail", 16, grow=1, rank=9, most=40, role="dim"),
+    C("notes", 10, grow=2, rank=10, most=60, role="dim"),
 )
 
 
@@ -45,8 +47,9 @@ class AccountsScreen(ConsoleScreen):
     ABOUT = (
         "Who may sign in, and as what. Enter shows an account's sessions, what it may do and when it last did. An "
         "account is bound to an OS user of this machine, who is recognised without password, or has a password; a new "
-        "one gets a one-time password, which is told once. p gives another one. d disables, and enables again. After "
-        "wrong passwords an account is locked for a while: u unlocks it. m shows what each role permits, v the access "
+        "one gets a one-time password, which is told once. p gives another one. t takes a second factor off, where the "
+        "device is lost. What follows the directory is changed there. d disables, and enables again. After wrong "
+        "passwords an account is locked for a while: u unlocks it. m shows what each role permits, v the access "
         "review: who may do what and does not use it. i takes a CSV file after showing what it would do, x writes one."
     )
     KEYS = (
@@ -68,7 +71,7 @@ class AccountsScreen(ConsoleScreen):
             COLUMNS,
             self._cells,
             lambda r: r.name,
-            lambda r: f"{r.name} {r.full_name} {r.email} {r.kind} {r.role} {r.os_user} {r.state} {r.notes}",
+            lambda r: f"{r.name} {r.full_name} {r.email} {r.kind} {r.role} {r.os_user} {r.state} {r.origin} {r.notes}",
             id="accounts-list",
         )
         table.title = Line("Accounts", "title")
@@ -84,6 +87,7 @@ class AccountsScreen(ConsoleScreen):
             work.state(row),
             safe(row.os_user, 32) or ("-", "dim"),
             (row.password, "warn-text" if row.password == "one-time" else "text"),  # noqa: S105
+            ("yes", "good") if row.second_factor else ("-", "dim"),
             ago(row.last_sign_in, now) if row.last_sign_in else ("never", "dim"),
             (count(row.sessions), "good") if row.sessions else ("-", "dim"),
             work.expiry(row.expires)[:10] or ("never", "dim"),
@@ -151,6 +155,17 @@ class AccountsScreen(ConsoleScreen):
     def action_reset(self) -> None:
         """Give the chosen account a one-time password."""
         self._chosen(work.reset)
+
+    def action_reset_totp(self) -> None:
+        """Take the second factor off the chosen account."""
+        self._chosen(work.reset_totp)
+
+    def unfit(self, action: Action) -> str:
+        return work.unfit(self._table.selected, action.name)
+
+    @on(RowTable.Moved)
+    def _moved(self) -> None:
+        self.chrome()
 
     def action_disable(self) -> None:
         """Disable the chosen account, or enable it again."""

@@ -481,7 +481,10 @@ class ConsoleApp(App[int]):
         """Return in words why an action is not to be had now, empty if it is."""
         if action is not None and self.door.lacks(action.permission):
             return f"takes {action.permission}"
-        return "held back: read-only" if self.read_only and keymap.changes_something(action) else ""
+        if self.read_only and keymap.changes_something(action):
+            return "held back: read-only"
+        page = next((each for each in reversed(self.screen_stack) if isinstance(each, ConsoleScreen)), None)
+        return page.unfit(action) if page is not None and action is not None else ""
 
     def lacks(self, permission: str, what: str) -> bool:
         """Return whether the account lacks a permission that ``what`` takes; say so if it does."""

@@ -23,6 +23,7 @@ from screens.widgets.row_table import RowTable
 if TYPE_CHECKING:
     from textual import events
 
+    from pacstui.contract import Action
     from pacstui.contract.overview import View
     from screens.app import ConsoleApp
 
@@ -71,6 +72,10 @@ class ConsoleScreen(Screen[None]):
     def body(self) -> Iterable[Widget]:
         """Yield the widgets between head and foot."""
         raise NotImplementedError
+
+    def unfit(self, action: Action) -> str:
+        """Return in words why an action is none for what is chosen here, empty if it is one."""
+        return ""
 
     def show(self, view: View) -> None:
         """Bring everything up to ``view``; called whenever a new one is there and this screen is in sight."""

@@ -10,7 +10,7 @@ from pacstui.errors import Denied, Unconfirmed
 if TYPE_CHECKING:
     from screens.door import Door
 
-_OWN = ("me", "sign_in", "sign_out", "confirm", "set_password")
+_OWN = ("me", "sign_in", "sign_out", "confirm", "set_password", "begin_totp", "finish_totp")
 
 
 class _Noun:

@@ -13,7 +13,8 @@ from pacstui.errors import Denied, PacsError
 from pacstui.text import duration, safe
 from screens.modals.barrier import Barrier, Closed, Locked, NewPassword, known_as
 from screens.modals.form import Form, Values
-from screens.widgets.form import Field
+from screens.modals.second_factor import SetUp
+from screens.widgets.form import CODE, Field
 
 if TYPE_CHECKING:
     from pacstui.contract.accounts import Me
@@ -124,6 +125,8 @@ class Door:
     def _settle(self, me: Me, *, through: bool = False) -> None:
         """Open or close; ``through`` when a lock is passed now."""
         self.me = me
+        if self.barrier is not None and self.barrier.holds:
+            return
         if isinstance(self.barrier, Locked) and not through:
             if not me.account:
                 self.barrier.say(f"Locked, and {safe(me.text, 300)}. Who has a password signs in here.")
@@ -135,6 +138,8 @@ class Door:
             self._bar(Closed, lambda: self._closed(me.text, "", os_user))
         elif me.must_change:
             self._bar(NewPassword, lambda: NewPassword(self, me, self._one_time))
+        elif me.must_set_up:
+            self._bar(SetUp, lambda: SetUp(self, me))
         elif self._shut is not None:
             shut = self._shut
             self._bar(Closed, lambda: self._closed(f"{known_as(me)}: {shut.message}", shut.hint, os_user))
@@ -176,13 +181,15 @@ class Door:
 
     # signing in and out
 
-    async def sign_in(self, name: str, password: str) -> None:
+    async def sign_in(self, name: str, password: str, code: str = "") -> None:
         """Become somebody; whoever was signed in here before is signed out."""
-        signed = await self._client.accounts.sign_in(name.strip(), password)
+        signed = await self._client.accounts.sign_in(name.strip(), password, code)
         await self._end_session()
         self._client.token = signed.token
         self._one_time = password if signed.me.must_change else ""
         self._became(signed.me)
+        if signed.me.text and not self.barred:
+            self._app.say(signed.me.text, "warn")
 
     def _became(self, me: Me) -> None:
         self._shut, self._signed_out, self._begun = None, False, True
@@ -209,6 +216,15 @@ class Door:
         self._app.forget_view()
         await self.ask()
 
+    async def set_up(self) -> None:
+        """Go on, after a second factor was set up."""
+        self._became(await self._client.accounts.me())
+
+    @property
+    def accounts(self) -> Any:
+        """The noun, without what the screens have before it."""
+        return self._client.accounts
+
     async def as_os_user(self) -> None:
         """Go on without a sign-in, as who the machine says we are."""
         self._client.token = ""
@@ -216,16 +232,16 @@ class Door:
         if me is not None:
             self._became(me)
 
-    async def set_password(self, old: str, new: str) -> None:
+    async def set_password(self, old: str, new: str, code: str = "") -> None:
         """Choose another password, and be let in with it."""
-        await self._client.accounts.set_password(old, new)
+        await self._client.accounts.set_password(old, new, code)
         self._became(await self._client.accounts.me())
 
     def switch(self) -> None:
         """Let somebody else sign in here."""
 
         async def send(values: Values) -> bool:
-            await self.sign_in(values["name"], values["password"])
+            await self.sign_in(values["name"], values["password"], values.get(CODE, ""))
             return True
 
         fields = [Field("name", "name"), Field("password", "password", secret=True)]
@@ -238,12 +254,16 @@ class Door:
         """Ask for the password; return whether it was said."""
 
         async def send(values: Values) -> bool:
-            await self._client.accounts.confirm(values["password"])
+            await self._client.accounts.confirm(values.get("password", ""), values.get(CODE, ""))
             return True
 
         answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if self.me is not None and self.me.second_factor and not self.me.lockable:
+            title, fields = "A code of your second factor", [Field(CODE, "code")]
+        else:
+            title, fields = "Your password once more", [Field("password", "password", secret=True)]
         form = Form(
-            "Your password once more", [Field("password", "password", secret=True)], send,
+            title, fields, send,
             intro=f"{safe(why, 200)}. It is good for the next minutes.", foot="Enter confirms, esc does nothing",
         )  # fmt: skip
 
@@ -285,18 +305,18 @@ class Door:
     def _now(self) -> datetime:
         return self._app.now()
 
-    async def unlock(self, name: str, password: str) -> None:
+    async def unlock(self, name: str, password: str, code: str = "") -> None:
         """Open again for the same account, or let another one in."""
         me = self.me
         if me is None or name.casefold() != me.account.casefold():
-            await self.sign_in(name, password)
+            await self.sign_in(name, password, code)
             return
         try:
-            await self._client.accounts.confirm(password)
+            await self._client.accounts.confirm(password, code)
         except Denied:
             self.me = me = await self._client.accounts.me()
             if me.account:
                 raise
-            await self.sign_in(name, password)  # the session has ended meanwhile
+            await self.sign_in(name, password, code)  # the session has ended meanwhile
             return
         self._settle(await self._client.accounts.me(), through=True)

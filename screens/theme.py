@@ -37,6 +37,7 @@ _TERMINAL = {
     "track": "dim",
     "mode": "reverse",
     "safe": "reverse",
+    "qr": "black on bright_white",
 }
 
 GROUND = "#11161e"
@@ -65,6 +66,7 @@ _FULL = {
     "track": "#2a3342",
     "mode": "bold #f0f3f8 on #2b3b55",
     "safe": "bold #11161e on #a9cbf5",
+    "qr": "#000000 on #ffffff",
 }
 
 TERMINAL_THEME = Theme(

@@ -114,12 +114,14 @@ class Bulk:
         at = self._rules.gate.clock.now()
         if row.state in ("disabled", "expired"):
             yield row.state
+        elif row.state == "refused":
+            yield account.directory_state
         elif row.kind == PERSON:
             if row.last_sign_in is None:
                 yield "never signed in"
             elif at - row.last_sign_in > timedelta(days=days):
                 yield f"has not signed in for {(at - row.last_sign_in).days} days"
-            if not account.password and not row.os_user:
+            if not account.password and not row.os_user and not account.from_directory:
                 yield "cannot sign in: neither password nor OS user"
         if row.expires is not None and timedelta() < row.expires - at < _SOON:
             yield f"expires {row.expires:%Y-%m-%d}"
@@ -127,5 +129,7 @@ class Bulk:
             yield f"its role {account.role} is gone"
         elif MANAGE in role.permissions:
             yield "can manage accounts"
+        if row.kind == PERSON and not account.totp and self._rules.gate.must_have_code(account):
+            yield "has no second factor yet"
         if row.state == "locked":
             yield "locked after wrong passwords"

@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pacstui.accounts.gate import from_micro, micro
-from pacstui.accounts.store import PERSON, SERVICE, Account, Store
+from pacstui.accounts.store import NAME, PERSON, SERVICE, Account, Store
 from pacstui.errors import BadRequest
 from pacstui.text import safe
 
 COLUMNS = ("name", "role", "full_name", "email", "os_user", "kind", "expires", "disabled", "notes")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
 _LINES = 5000
 
@@ -29,6 +28,12 @@ def drafted(account: Account, given: Mapping[str, str | None], store: Store, now
     BadRequest
         For a role that there is not, an OS user that there is not or who has an account, a date that is none.
     """
+    if account.from_directory:
+        for field in ("role", "full_name", "email"):
+            if given.get(field) not in (None, getattr(account, field)):
+                raise BadRequest(
+                    f"{field.replace('_', ' ')} of {account.name} follows the directory", "change it there"
+                )
     changed = account
     for field, longest in (("full_name", 128), ("email", 254), ("notes", 500)):
         value = given.get(field)
@@ -60,7 +65,7 @@ def fresh(name: str, kind: str, store: Store, now: datetime) -> Account:
     BadRequest
         For a name that is taken or cannot be one, and an unknown kind.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise BadRequest(
             f'"{safe(name, 64)}" cannot be the name of an account',
             "letters, digits and . _ @ - , beginning with a letter or digit, 64 at most",

@@ -7,19 +7,25 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 from pacstui.accounts.caller import CURRENT, Caller, Session, require_session
+from pacstui.accounts.following import Following
 from pacstui.accounts.lockout import Lockout
 from pacstui.accounts.passwords import Passwords, check_choice, digest, same
+from pacstui.accounts.proof import PASSWORD, Proof
+from pacstui.accounts.roles import MANAGE
+from pacstui.accounts.second import SecondFactors
 from pacstui.accounts.store import PERSON, SERVICE, Account, Store
 from pacstui.clock import Clock
 from pacstui.contract.accounts import Me, SessionRow, SignedIn
+from pacstui.directory.directory import Directory
 from pacstui.errors import BadRequest, Denied, NotFound, PacsError
-from pacstui.settings import AccountsSettings
-from pacstui.text import duration, safe
+from pacstui.settings import AccountsSettings, DirectorySettings
+from pacstui.text import safe
 
-OS_USER, PASSWORD = "OS user", "password"
+OS_USER = "OS user"
 CONFIRMED_S = 300.0
 """How long a password that was said again is good for grave actions."""
 _QUIET_S = 900.0
@@ -61,6 +67,8 @@ class Gate:
     ----------
     node_uid
         The user that the node runs as; it and root may recover an account.
+    key
+        File of the key that the secrets of second factors are made from; without one there are none.
 
     ``alive`` tells whether a process is still there. ``programs`` holds who gave wrong passcodes, by the account's name
     without capitals and the address.
@@ -68,7 +76,7 @@ class Gate:
 
     def __init__(
         self, store: Store, passwords: Passwords, settings: AccountsSettings, clock: Clock, trail: Trail,
-        node_uid: int,
+        node_uid: int, key: Path | None = None,
     ) -> None:
         self.store = store
         self.passwords = passwords
@@ -76,6 +84,9 @@ class Gate:
         self.clock = clock
         self.trail = trail
         self.lockout = Lockout(clock, settings.wrong_passwords, settings.lock_s)
+        self.at_directory = Lockout(clock, 3, 900.0)
+        self.factors = SecondFactors(store, clock, key)
+        self.proof = Proof(store, passwords, trail, self.lockout, self.factors, self.now)
         self.programs = Lockout(clock, _WRONG_PASSCODES, _PASSCODE_LOCK_S)
         self.node_uid = node_uid
         self.alive: Callable[[int], bool] = lambda pid: True
@@ -90,10 +101,34 @@ class Gate:
         """Return the time in microseconds since 1970."""
         return micro(self.clock.now())
 
-    def replace(self, settings: AccountsSettings) -> None:
-        """Take other settings from now on."""
+    def replace(self, settings: AccountsSettings, directory: DirectorySettings | None = None) -> None:
+        """Take other settings from now on. With a directory the stricter ones count for all names alike: so nothing
+        tells where an account comes from."""
         self.settings = settings
         self.lockout.most, self.lockout.first_s = settings.wrong_passwords, settings.lock_s
+        known = self.proof.directory
+        if directory is not None and known is not None:
+            known.replace(directory)
+            self.at_directory.most, self.at_directory.first_s = directory.wrong_passwords, directory.lock_s
+        if known is not None and known.on:
+            self.lockout.most = min(self.lockout.most, self.at_directory.most)
+            self.lockout.first_s = max(self.lockout.first_s, self.at_directory.first_s)
+
+    def use_directory(self, directory: Directory) -> Following:
+        """Let people sign in by a directory too; return what keeps their accounts as it has them."""
+        following = Following(
+            self.store, directory, self.trail, self.now, lambda name: self.end(lambda each: each.account == name)
+        )
+        self.proof.use(directory, following, self.at_directory)
+        self.replace(self.settings, directory.settings)
+        return following
+
+    def must_have_code(self, account: Account) -> bool:
+        """Return whether the settings ask this account for a second factor."""
+        wanted = self.settings.second_factor
+        return wanted == "everybody" or (
+            wanted == "administrators" and MANAGE in self.store.role_of(account).permissions
+        )
 
     # who calls
 
@@ -121,13 +156,34 @@ class Gate:
         if account is None or not account.in_force(self.now()):
             state = "is gone" if account is None else "is disabled" if account.disabled else "has expired"
             return replace(nobody, why=f"the account {session.account} {state}", hint="ask an administrator")
+        directory = self.proof.directory
+        if account.from_directory and (account.directory_state or directory is None or not directory.on):
+            state = account.directory_state or "is from a directory, and there is none any more"
+            return replace(nobody, why=f"the account {session.account} {state}", hint="ask an administrator")
         session.seen = self.clock.monotonic()
         if session.how == OS_USER:
             await self._note_os_user(account, session)
         caller = replace(nobody, account=account.name, session=session)
-        if account.must_change and session.how == PASSWORD:
-            return replace(caller, why="your password has to be changed first", hint="pacstui accounts password")
+        why, hint = self._lacks(account, session)
+        if why:
+            return replace(caller, why=why, hint=hint)
         return replace(caller, permissions=self.store.role_of(account).permissions)
+
+    def _lacks(self, account: Account, session: Session) -> tuple[str, str]:
+        """Return what has to be done before a session may do anything, and how."""
+        must = self.must_have_code(account)
+        if session.how == OS_USER:
+            if self.settings.second_factor_os_users and (must or account.totp):
+                first = "" if account.password or account.from_directory else "pacstui accounts password, then "
+                return (
+                    "the machine's word for your OS user is not enough: you need a second factor",
+                    f"{first}pacstui accounts sign-in {account.name}",
+                )
+        elif account.must_change:
+            return "your password has to be changed first", "pacstui accounts password"
+        elif must and not account.totp:
+            return "a second factor has to be set up first", "pacstui accounts totp set-up"
+        return "", ""
 
     def _process(self, account: Account, uid: int, pid: int, os_user: str, started: str) -> Session | None:
         key = (uid, pid, started)
@@ -210,20 +266,25 @@ class Gate:
         account = self.store.find(caller.account) if caller.account else None
         if account is None:
             return Me("", "", "", (), caller.os_user, "", False, False, 0.0, f"{caller.why}: {caller.hint}")
-        must = bool(account.must_change) and caller.how == PASSWORD
+        assert caller.session is not None
+        why, hint = self._lacks(account, caller.session)
+        signed = caller.how != OS_USER
+        must_change = signed and bool(account.must_change)
         return Me(
             account.name, account.full_name, account.role, tuple(sorted(caller.permissions)), caller.os_user,
-            caller.how, must, bool(account.password), self.settings.console_lock_s,
-            "your password has to be changed first" if must else "",
+            caller.how, must_change, bool(account.password) or account.from_directory, self.settings.console_lock_s,
+            f"{why}: {hint}" if why else "", bool(account.totp), signed and bool(why) and not must_change,
+            account.from_directory,
         )  # fmt: skip
 
     async def sign_in(self, name: str, password: str, code: str = "") -> SignedIn:
         caller = CURRENT.get()
-        account = await self._checked(caller, name, password)
+        proved = await self.proof.checked(caller, name, password, code)
+        account = proved.account
         now = self.clock.monotonic()
         self._numbers += 1
         session = Session(
-            self._numbers, account.name, PASSWORD, caller.uid, caller.os_user, caller.pid, "", now, now, confirmed=now
+            self._numbers, account.name, proved.how, caller.uid, caller.os_user, caller.pid, "", now, now, confirmed=now
         )
         token = secrets.token_urlsafe(32)
         if len(self._by_token) >= _SESSIONS:
@@ -231,43 +292,12 @@ class Gate:
         self._by_token[digest(token)] = session
         with contextlib.suppress(PacsError):
             await self.store.update(account, last_sign_in=self.now())
-        await self.trail.record("sign-in", "ok", account.name, how=PASSWORD, origin=caller.origin)
+        await self.trail.record("sign-in", "ok", account.name, how=proved.how, origin=caller.origin)
         known = replace(caller, account=account.name, session=session)
-        if not account.must_change:
+        if not self._lacks(account, session)[0]:
             known = replace(known, permissions=self.store.role_of(account).permissions)
-        return SignedIn(token, self._me(known))
-
-    async def _checked(self, caller: Caller, name: str, password: str) -> Account:
-        """Return the account if the password is right."""
-        account = self.store.find(name)
-        key = account.name if account is not None else ""
-        who = account.name if account is not None else safe(name, 64) or "(no name)"
-        stored = account.password if account is not None and account.kind == PERSON else ""
-        if account is not None and account.until and account.until <= self.now():
-            stored = ""
-        self._see_that_it_is_open(key, caller.uid)
-        right = await self.passwords.fits(stored, password)
-        self._see_that_it_is_open(key, caller.uid)  # others may have tried meanwhile
-        account = self.store.find(name)  # and an administrator may have changed it
-        right = right and account is not None and account.password == stored
-        if not right or account is None or not account.in_force(self.now()):
-            left = self.lockout.failed(key, caller.uid)
-            detail = "wrong name or password" if not right else "disabled or expired"
-            await self.trail.record(
-                "sign-in", "failed", who, how=PASSWORD, origin=caller.origin,
-                detail=detail + (f"; locked for {duration(left)}" if left else ""),
-            )
-            hint = f"{caller.os_user} may try again in {duration(left)}" if left else "capitals matter in passwords"
-            raise Denied("name or password is wrong", hint)
-        self.lockout.passed(key, caller.uid)
-        return account
-
-    def _see_that_it_is_open(self, key: str, uid: int) -> None:
-        left = self.lockout.left(key, uid)
-        if left:
-            raise Denied(
-                "too many wrong passwords", f"try again in {duration(left)}, or ask an administrator to unlock it"
-            )
+        me = self._me(known)
+        return SignedIn(token, replace(me, text=me.text or proved.text))
 
     async def sign_out(self) -> None:
         caller = CURRENT.get()
@@ -280,7 +310,11 @@ class Gate:
     async def confirm(self, password: str, code: str = "") -> None:
         caller = CURRENT.get()
         session = require_session(caller)
-        await self._checked(caller, session.account, password)
+        account = self.store.get(session.account)
+        if account.totp and not account.password and not account.from_directory:
+            await self.proof.code_only(caller, account, code)
+        else:
+            await self.proof.checked(caller, account.name, password, code)
         session.confirmed = self.clock.monotonic()
 
     def used(self, caller: Caller, permission: str) -> None:
@@ -306,16 +340,25 @@ class Gate:
         if session is None:
             return False
         account = self.store.find(session.account)
-        if account is None or not account.password:
+        if account is None or not (account.password or account.totp or account.from_directory):
             return False
-        return not session.confirmed or self.clock.monotonic() - session.confirmed > CONFIRMED_S
+        return not self._fresh(session)
 
-    async def set_password(self, old: str, new: str) -> None:
+    def _fresh(self, session: Session) -> bool:
+        """Return whether password and code were said a short while ago."""
+        return bool(session.confirmed) and self.clock.monotonic() - session.confirmed <= CONFIRMED_S
+
+    async def set_password(self, old: str, new: str, code: str = "") -> None:
         caller = CURRENT.get()
         session = require_session(caller)
         account = self.store.get(session.account)
+        if account.from_directory:
+            raise BadRequest("your password is the directory's", "change it there")
+        coded = not self._fresh(session)
         if account.password:
-            account = await self._checked(caller, account.name, old)
+            account = (await self.proof.checked(caller, account.name, old, code, coded=coded)).account
+        elif account.totp and coded:
+            await self.proof.code_only(caller, account, code)
         check_choice(new, account.name, self.settings.password_min)
         if account.password and new == old:
             raise BadRequest("the new password is the old one")
@@ -358,11 +401,14 @@ class Gate:
     def unlock(self, account: Account) -> None:
         """Let everybody try again who gave wrong passwords or passcodes for an account."""
         self.lockout.unlock(account.name)
+        for key in self.proof.keys(account):
+            self.at_directory.unlock(key)
         self.programs.unlock(account.name.casefold())
 
     def describe(self, account: Account) -> dict[str, Any]:
         """Return what of an account's state only the gate knows."""
-        left = max(self.lockout.longest(account.name), self.programs.longest(account.name.casefold()))
+        there = [self.at_directory.longest(key) for key in self.proof.keys(account)]
+        left = max(*there, 0.0, self.lockout.longest(account.name), self.programs.longest(account.name.casefold()))
         return {
             "locked_until": self.clock.now() + timedelta(seconds=left) if left else None,
             "sessions": sum(each.account == account.name for each in self.sessions()),

@@ -37,9 +37,14 @@ class Lockout:
         tries = self._tries.get((account, who))
         return max(0.0, tries.until - self._clock.monotonic()) if tries else 0.0
 
+    def wrong(self, account: str, who: int | str) -> int:
+        """Return how many wrong ones there were in a row."""
+        tries = self._tries.get((account, who))
+        return tries.wrong if tries else 0
+
     def longest(self, account: str) -> float:
         """Return for how many seconds it is locked for anybody."""
-        return max((self.left(name, who) for name, who in self._tries if name == account), default=0.0)
+        return max((self.left(name, who) for name, who in list(self._tries) if name == account), default=0.0)
 
     def failed(self, account: str, who: int | str) -> float:
         """Count a wrong password; return for how many seconds the door is locked now."""
@@ -58,13 +63,13 @@ class Lockout:
 
     def unlock(self, account: str) -> None:
         """Forget all wrong passwords of an account."""
-        for key in [key for key in self._tries if key[0] == account]:
-            del self._tries[key]
+        for key in [key for key in list(self._tries) if key[0] == account]:
+            self._tries.pop(key, None)
 
     def _forget(self, now: float) -> None:
         if len(self._tries) >= _REMEMBERED:
-            oldest = sorted(self._tries, key=lambda key: self._tries[key].last)[: _REMEMBERED // 4]
-            for key in oldest:
-                del self._tries[key]
-        for key in [key for key, tries in self._tries.items() if now - tries.last > _FORGOTTEN_S]:
-            del self._tries[key]
+            least = sorted(self._tries.items(), key=lambda each: (each[1].wrong, each[1].last))
+            for key, _ in least[: _REMEMBERED // 4]:  # so that a flood of names makes no other one forgotten
+                self._tries.pop(key, None)
+        for key in [key for key, tries in list(self._tries.items()) if now - tries.last > _FORGOTTEN_S]:
+            self._tries.pop(key, None)

@@ -11,6 +11,7 @@ from pacstui.accounts import drafts
 from pacstui.accounts.bulk import Bulk
 from pacstui.accounts.caller import CURRENT
 from pacstui.accounts.gate import Gate, from_micro
+from pacstui.accounts.own_factor import OwnFactor
 from pacstui.accounts.roles import ADMINISTRATOR, BUILT_IN, Role, expand
 from pacstui.accounts.rules import Rules
 from pacstui.accounts.store import PERSON, difference
@@ -18,9 +19,12 @@ from pacstui.contract import IMPORT, all_actions, permissions
 from pacstui.contract.accounts import (
     AccountDetail,
     AccountRow,
+    DirectoryStep,
+    Enrolment,
     ImportPlan,
     Me,
     PermissionRow,
+    RecoveryCodes,
     Review,
     RoleRow,
     RolesView,
@@ -47,12 +51,14 @@ class AccountsRoom:
         self._gate = gate
         self._rules = Rules(gate)
         self._bulk = Bulk(self._rules)
+        self._own = OwnFactor(gate)
         self._store = gate.store
         self.changed: Callable[[], None] = lambda: None
 
     async def open(self, os_user: str) -> None:
         """Read the accounts; the first start binds the user who starts the node as administrator."""
         await self._store.load()
+        self._gate.factors.open()
         if not self._store.accounts:
             now = self._gate.clock.now()
             first = drafts.fresh(os_user, PERSON, self._store, now)
@@ -68,7 +74,8 @@ class AccountsRoom:
         if reach != "auto":
             return reach == "all"
         own = pwd_name(self._gate.node_uid)
-        return any(
+        directory = self._gate.proof.directory
+        return (directory is not None and directory.on) or any(
             (each.os_user not in ("", own, "root")) or each.password
             for each in self._store.accounts.values() if each.kind == PERSON
         )  # fmt: skip
@@ -87,9 +94,21 @@ class AccountsRoom:
     async def confirm(self, password: str, code: str = "") -> None:
         await self._gate.confirm(password, code)
 
-    async def set_password(self, old: str, new: str) -> None:
-        await self._gate.set_password(old, new)
+    async def set_password(self, old: str, new: str, code: str = "") -> None:
+        await self._gate.set_password(old, new, code)
         self.changed()
+
+    async def begin_totp(self) -> Enrolment:
+        return await self._own.begin()
+
+    async def finish_totp(self, code: str) -> RecoveryCodes:
+        return await self._own.finish(code)
+
+    async def stop_totp(self) -> None:
+        await self._own.stop()
+
+    async def renew_recovery(self) -> RecoveryCodes:
+        return await self._own.renew()
 
     # looking
 
@@ -100,7 +119,7 @@ class AccountsRoom:
         return tuple(
             row for row in rows
             if all(word in " ".join((row.name, row.full_name, row.email, row.role, row.os_user, row.state, row.kind,
-                                     row.notes)).casefold() for word in words)
+                                     row.origin, row.notes)).casefold() for word in words)
         )  # fmt: skip
 
     async def show(self, name: str) -> AccountDetail:
@@ -170,12 +189,29 @@ class AccountsRoom:
     async def reset_password(self, name: str) -> Secret:
         account = self._store.get(name)
         self._rules.may_touch(account)
+        if account.from_directory:
+            raise BadRequest(f"the password of {account.name} is the directory's", "it is reset there")
         after, secret = await self._rules.with_secret(account)
         await self._store.update(account, **difference(account, after))
         self._gate.unlock(account)
         self._gate.end(lambda each: each.account == account.name and each.how == "password")
         self.changed()
         return secret
+
+    async def reset_totp(self, name: str) -> None:
+        account = self._store.get(name)
+        self._rules.may_touch(account)
+        if not account.totp:
+            raise BadRequest(f"{account.name} has no second factor")
+        await self._gate.factors.remove(account)
+        self._gate.unlock(account)
+        self._gate.end(lambda each: each.account == account.name and each.how != "OS user")
+
+    async def check_directory(self, name: str = "") -> tuple[DirectoryStep, ...]:
+        directory = self._gate.proof.directory
+        if directory is None:
+            raise BadRequest("this node asks no directory", "[directory] servers names one")
+        return await directory.steps(name.strip())
 
     async def disable(self, name: str) -> None:
         account = self._store.get(name)
@@ -273,7 +309,9 @@ class AccountsRoom:
         account = self._store.find(name) or drafts.fresh(name.strip(), PERSON, self._store, now)
         if account.kind != PERSON:
             raise BadRequest(f"{account.name} is a service")
-        back = replace(account, role=ADMINISTRATOR, disabled=0, expires=0)
+        if account.from_directory:
+            raise BadRequest(f"{account.name} is from the directory", "recover a local account, or one of a new name")
+        back = replace(account, role=ADMINISTRATOR, disabled=0, expires=0, totp="", totp_step=0, recovery="")
         bind = not back.os_user and self._store.bound_to(caller.os_user) is None
         if bind:
             back = replace(back, os_user=caller.os_user)

@@ -10,6 +10,7 @@ from pacstui.accounts.caller import CURRENT
 from pacstui.accounts.gate import Gate, from_micro
 from pacstui.accounts.passwords import digest, one_time, passcode
 from pacstui.accounts.roles import ADMINISTRATOR, MANAGE, Role
+from pacstui.accounts.second import recovery_left
 from pacstui.accounts.store import PERSON, SERVICE, Account
 from pacstui.contract.accounts import AccountRow, Secret
 from pacstui.errors import BadRequest, Denied
@@ -51,10 +52,12 @@ class Rules:
         for each in accounts.values():
             role = known.get(each.role)
             usable = each.os_user or (each.password and not (each.until and each.until <= now))
+            if each.from_directory:  # it may be away, or say something else tomorrow
+                continue
             if each.kind == PERSON and each.in_force(now) and usable and role and MANAGE in role.permissions:
                 return
         raise BadRequest(
-            "nobody would be left who can manage accounts", f"give another account the role {ADMINISTRATOR} first"
+            "nobody would be left who can manage accounts", f"give another local account the role {ADMINISTRATOR} first"
         )
 
     async def with_secret(self, account: Account) -> tuple[Account, Secret]:
@@ -79,15 +82,19 @@ class Rules:
             state = "disabled"
         elif not account.in_force(now):
             state = "expired"
+        elif account.directory_state:
+            state = "refused"
         else:
             state = "locked" if more["locked_until"] else "active"
         if account.kind == SERVICE:
             password = "passcode" if account.secret else "none"
+        elif account.from_directory:
+            password = account.origin
         else:
             password = "none" if not account.password else "one-time" if account.must_change else "set"
         return AccountRow(
             account.name, account.full_name, account.email, account.kind, account.role, account.os_user, state,
             password, bool(account.totp), from_micro(account.expires), more["locked_until"],
             from_micro(account.created) or self.gate.clock.now(), from_micro(account.last_sign_in), more["sessions"],
-            account.notes,
+            account.notes, account.origin or "local", account.directory_state, recovery_left(account),
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
@@ -14,6 +15,9 @@ from pacstui.errors import NotFound
 from pacstui.text import safe
 
 PERSON, SERVICE = "person", "service"
+DIRECTORY = "directory"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+"""What can be the name of an account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,11 @@ class Account:
     """One account. Times are microseconds since 1970, 0 for never.
 
     ``password`` is an argon2id hash, ``until`` when a one-time password stops being good; ``secret`` the SHA-256 of a
-    service's passcode; ``totp`` the second factor's key.
+    service's passcode. ``totp`` is what the second factor's secret is made from, ``totp_step`` the time step of the
+    last code that was taken, ``recovery`` a JSON list of SHA-256 of the recovery codes that are left.
+
+    ``origin`` is empty for a local account, or directory: then ``directory_id`` and ``directory_dn`` are those of its
+    entry, and ``directory_state`` says why the directory lets it in no more.
     """
 
     id: int
@@ -41,6 +49,17 @@ class Account:
     created: int = 0
     last_sign_in: int = 0
     notes: str = ""
+    totp_step: int = 0
+    recovery: str = ""
+    origin: str = ""
+    directory_id: str = ""
+    directory_dn: str = ""
+    directory_state: str = ""
+
+    @property
+    def from_directory(self) -> bool:
+        """Whether the directory keeps its password and role."""
+        return self.origin == DIRECTORY
 
     def in_force(self, now: int) -> bool:
         """Return whether it is neither disabled nor expired."""
@@ -147,6 +166,26 @@ class Store:
             current = self.accounts.get(account.name.casefold())
             if current is not None and current.id == account.id:
                 self.accounts[account.name.casefold()] = replace(current, **fields_of)
+
+    async def swap(self, account: Account, changes: Mapping[str, Any]) -> bool:
+        """Write some fields if they are still as in ``account``; return whether they were. Of two who do it at once
+        one gets it."""
+        names = [name for name in _FIELDS if name in changes and name not in ("id", "name")]
+        text, same = ", ".join(f"{name}=?" for name in names), " AND ".join(f"{name}=?" for name in names)
+        values = [*(changes[name] for name in names), account.id, *(getattr(account, name) for name in names)]
+
+        def body(connection: sqlite3.Connection) -> bool:
+            return connection.execute(f"UPDATE accounts SET {text} WHERE id=? AND {same}", values).rowcount == 1  # noqa: S608
+
+        done: bool = await self._db.write(body)
+        current = self.find(account.name)
+        if done and current is not None and current.id == account.id:
+            self.accounts[account.name.casefold()] = replace(current, **changes)
+        return done
+
+    def known_as(self, directory_id: str) -> Account | None:
+        """Return the account of a directory's entry, under whatever name it came first."""
+        return next((a for a in self.accounts.values() if directory_id and a.directory_id == directory_id), None)
 
     async def remove(self, account: Account) -> None:
         """Delete an account; what it did stays in the audit trail."""

@@ -89,7 +89,8 @@ def methods(noun: str) -> dict[str, Method]:
 
 
 _HTTP_STATUS = {
-    "not-found": 404, "denied": 403, "unconfirmed": 403, "bad-request": 400, "unavailable": 503, "storage-full": 507,
+    "not-found": 404, "denied": 403, "unconfirmed": 403, "code-needed": 403,
+    "bad-request": 400, "unavailable": 503, "storage-full": 507,
 }  # fmt: skip
 
 

@@ -194,7 +194,8 @@ class BackupsRoom:
             Kind("restore", "restore", "Brings a snapshot back, or a part of it", self._restore,
                  (target, snapshot,
                   Parameter("what", "how much of it", "all", ("all", "index", "patient", "study", "instance")),
-                  Parameter("key", "which patient, study or instance"), Parameter("to", "a new folder; empty: the archive")), lane=lane),
+                  Parameter("key", "which patient, study or instance"),
+                  Parameter("to", "a new folder; empty: the archive")), lane=lane),
         )  # fmt: skip
 
     def _check_target(self, name: str) -> None:

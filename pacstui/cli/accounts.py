@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from pacstui.api import plain
-from pacstui.cli.actions import group
+from pacstui.cli.actions import below, call_confirmed, group, with_code
 from pacstui.cli.doors import door
 from pacstui.cli.out import fields, moment, say, say_json, table
 from pacstui.errors import BadRequest
@@ -20,10 +20,11 @@ from pacstui.text import plural
 
 def _list(rows: list[dict[str, Any]]) -> list[str]:
     return table(
-        ["name", "full name", "role", "state", "OS user", "password", "last sign-in", "sessions", "kind"],
+        ["name", "full name", "role", "state", "OS user", "password", "2nd", "from", "last sign-in", "sessions",
+         "kind"],
         (
             [r["name"], r["full_name"], r["role"], r["state"], r["os_user"] or "-", r["password"],
-             moment(r["last_sign_in"]), r["sessions"], r["kind"]]
+             "yes" if r["second_factor"] else "-", r["origin"], moment(r["last_sign_in"]), r["sessions"], r["kind"]]
             for r in rows
         ),
         empty="no accounts",
@@ -100,13 +101,25 @@ def _me(me: dict[str, Any]) -> Iterator[str]:
         yield me["text"]
 
 
+def _codes(told: dict[str, Any]) -> Iterator[str]:
+    yield f"recovery codes of {told['account']}: {told['text']}"
+    yield from (f"  {code}" for code in told["codes"])
+
+
+def _steps(rows: list[dict[str, Any]]) -> Iterator[str]:
+    for row in rows:
+        yield f"{row['level']:<4}  {row['step']}: {row['text']}"
+        if row["hint"] and row["level"] != "ok":
+            yield f"      {row['hint']}"
+
+
 app = group(
     "accounts",
     "Who may do what, and signing in.",
     {
         "list": _list, "sessions": _sessions, "show": _show, "create": _secret, "reset_password": _secret,
         "recover": _secret, "roles": _roles, "review": _review, "me": _me, "edit": fields,
-        "export_csv": lambda text: text.rstrip().split("\n"),
+        "renew_recovery": _codes, "check_directory": _steps, "export_csv": lambda text: text.rstrip().split("\n"),
     },
     words={
         "name": "The account's (or role's) name.",
@@ -123,7 +136,11 @@ app = group(
         "permissions": "Permissions; * stands for anything, a leading ! takes away.",
         "label": "What the role is for.",
     },
-    leave_out=("sign_in", "sign_out", "confirm", "set_password", "preview_import", "import_csv"),
+    leave_out=("sign_in", "sign_out", "confirm", "set_password", "preview_import", "import_csv", "begin_totp",
+               "finish_totp"),
+    positional=("check_directory.name",),
+    groups={"totp": "The second factor: codes of a device (TOTP).", "directory": "The directory (LDAP)."},
+    failed=lambda method, answer: method == "check_directory" and any(s["level"] == "fail" for s in answer),
 )  # fmt: skip
 
 
@@ -153,7 +170,7 @@ def sign_in(
 ) -> None:
     """Sign in with a password: commands of this user are this account's then, until sign-out."""
     data_dir = door(context).data_dir()
-    told = plain.call(data_dir, "accounts", "sign_in", name=name, password=ask("Password"))
+    told = with_code(data_dir, "sign_in", name=name, password=ask("Password"))
     if print_token:
         say(told["token"])
         return
@@ -161,6 +178,25 @@ def sign_in(
     say(f"signed in as {told['me']['account']} ({told['me']['role']})")
     if told["me"]["must_change"]:
         say("now choose a password: pacstui accounts password")
+    elif told["me"]["text"]:
+        say(told["me"]["text"])
+
+
+@below(app, "totp set-up").command("set-up")
+def set_up(context: typer.Context) -> None:
+    """Set up a second factor for your account: shows the secret, takes a first code, tells recovery codes."""
+    data_dir = door(context).data_dir()
+    begun = call_confirmed(data_dir, "begin_totp")
+    if sys.stdout.isatty():
+        from pacstui.qr import ansi
+
+        for line in ansi(begun["uri"]):
+            typer.echo(line)
+    say(f"account {begun['account']}, secret {begun['secret']}")
+    say(begun["uri"])
+    say("enter it in an app for one-time codes (TOTP), or scan it, then say the code that the app shows")
+    for line in _codes(plain.call(data_dir, "accounts", "finish_totp", code=ask("Code"))):
+        say(line)
 
 
 @app.command("sign-out")
@@ -182,7 +218,7 @@ def password(context: typer.Context) -> None:
     new = ask("New password")
     if sys.stdin.isatty() and ask("New password once more") != new:
         raise BadRequest("these were two different passwords", "nothing was changed")
-    plain.call(data_dir, "accounts", "set_password", old=old, new=new)
+    with_code(data_dir, "set_password", old=old, new=new)
     say("the password is changed")
 
 

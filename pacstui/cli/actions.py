@@ -20,7 +20,7 @@ from pacstui.api import plain
 from pacstui.cli.doors import door, new_app
 from pacstui.cli.out import anything, say, say_json
 from pacstui.contract import NOUNS, Action, Danger, actions_of
-from pacstui.errors import BadRequest, Unconfirmed
+from pacstui.errors import BadRequest, CodeNeeded, Unconfirmed
 
 View = Callable[[Any], Iterable[str]]
 
@@ -33,6 +33,8 @@ def group(
     words: Mapping[str, str] = {},
     failed: Callable[[str, Any], bool] = lambda method, value: False,
     leave_out: Iterable[str] = (),
+    positional: Iterable[str] = (),
+    groups: Mapping[str, str] = {},
 ) -> typer.Typer:
     """Return the command group of a contract noun.
 
@@ -46,6 +48,10 @@ def group(
         Tells from method and answer whether the command failed (exit 1).
     leave_out
         Methods that have a command of another kind.
+    positional
+        ``method.parameter`` of parameters that are arguments though they have a default.
+    groups
+        By the first word of verbs of two, what such commands are about.
     """
     app = new_app(help=help_text, no_args_is_help=True)
 
@@ -57,16 +63,34 @@ def group(
     protocol = NOUNS[noun]
     for method, action in actions_of(protocol).items():
         if method not in leave_out:
-            command = _command(action, getattr(protocol, method), views.get(method, anything), words, failed)
-            app.command(action.verb, help=f"{action.label}.")(command)
+            bare = frozenset(each.partition(".")[2] for each in positional if each.partition(".")[0] == method)
+            command = _command(action, getattr(protocol, method), views.get(method, anything), words, failed, bare)
+            names = action.verb.split()
+            told = below(app, action.verb, groups.get(names[0], ""))
+            told.command(names[-1], help=f"{action.label}.")(command)
     return app
 
 
-def _parameter(parameter: inspect.Parameter, hint: Any, words: Mapping[str, str]) -> inspect.Parameter:
+def below(app: typer.Typer, verb: str, help_text: str = "") -> typer.Typer:
+    """Return the group that a command belongs to: ``app``, or for a verb of two words the group of the first."""
+    name, _, rest = verb.partition(" ")
+    if not rest:
+        return app
+    for known in app.registered_groups:
+        if known.name == name and known.typer_instance is not None:
+            return known.typer_instance
+    inner = new_app(help=help_text or f"Commands about {name}.", no_args_is_help=True)
+    app.add_typer(inner, name=name)
+    return inner
+
+
+def _parameter(
+    parameter: inspect.Parameter, hint: Any, words: Mapping[str, str], bare: frozenset[str]
+) -> inspect.Parameter:
     text = words.get(parameter.name, "")
     if get_origin(hint) in (Union, UnionType):
         hint = next(part for part in get_args(hint) if part is not NoneType) | None
-    if parameter.default is inspect.Parameter.empty:
+    if parameter.default is inspect.Parameter.empty or parameter.name in bare:
         told: Any = typer.Argument(help=text, show_default=False)
     else:
         told = typer.Option(f"--{parameter.name.replace('_', '-')}", help=text)
@@ -79,10 +103,11 @@ def _command(
     view: View,
     words: Mapping[str, str],
     failed: Callable[[str, Any], bool],
+    bare: frozenset[str],
 ) -> Callable[..., None]:
     hints = get_type_hints(method)
     own = [
-        _parameter(parameter, hints[name], words)
+        _parameter(parameter, hints[name], words, bare)
         for name, parameter in inspect.signature(method).parameters.items()
         if name != "self"
     ]
@@ -114,14 +139,33 @@ def _command(
 
 
 def _call(data_dir: Path, action: Action, arguments: Mapping[str, Any]) -> Any:
+    return call_confirmed(data_dir, action.method, action.noun, **arguments)
+
+
+def call_confirmed(data_dir: Path, method: str, noun: str = "accounts", **arguments: Any) -> Any:
     """Call an action; where it takes the password once more, ask for it."""
     try:
-        return plain.call(data_dir, action.noun, action.method, **arguments)
+        return plain.call(data_dir, noun, method, **arguments)
     except Unconfirmed:
         if not sys.stdin.isatty():
             raise
-        plain.call(data_dir, "accounts", "confirm", password=getpass.getpass("Your password: "))
-        return plain.call(data_dir, action.noun, action.method, **arguments)
+        me = plain.call(data_dir, "accounts", "me")
+        only_code = me["second_factor"] and not me["lockable"]
+        with_code(data_dir, "confirm", password="" if only_code else getpass.getpass("Your password: "))
+        return plain.call(data_dir, noun, method, **arguments)
+
+
+def with_code(data_dir: Path, method: str, **arguments: Any) -> Any:
+    """Call an action of accounts that takes a password; where a code of the second factor is needed, ask for it."""
+    try:
+        return plain.call(data_dir, "accounts", method, **arguments)
+    except CodeNeeded:
+        if not sys.stdin.isatty():
+            line = sys.stdin.readline().strip()
+            if not line:
+                raise
+            return plain.call(data_dir, "accounts", method, code=line, **arguments)
+        return plain.call(data_dir, "accounts", method, code=getpass.getpass("Code: "), **arguments)
 
 
 def _flag(name: str, text: str) -> inspect.Parameter:

@@ -273,7 +273,8 @@ To = Annotated[str, typer.Option(metavar="DIR", help="A new folder for the whole
 
 
 def _plan_lines(plan: dict[str, Any]) -> list[str]:
-    what = {"all": "the whole archive" if plan["to"] else "all that is lacking", "index": "the index"}.get(plan["what"], f"one {plan['what']}")
+    whole = "the whole archive" if plan["to"] else "all that is lacking"
+    what = {"all": whole, "index": "the index"}.get(plan["what"], f"one {plan['what']}")
     place = f"into {plan['to']}" if plan["to"] else "into the running archive"
     lines = [
         f"snapshot {plan['snapshot']} of {moment(plan['at'])}: {what} {place}",

@@ -294,6 +294,25 @@ def certificates(patient: Patient) -> Iterator[Finding]:
         yield Finding("key", "warn", f"{tls.key} is open to other users", f"chmod 600 {tls.key}")
 
 
+def directory(patient: Patient) -> Iterator[Finding]:
+    """Can the directory be asked?"""
+    settings = patient.settings.directory
+    if not settings.servers:
+        return
+    from pacstui.directory.steps import steps
+
+    for step in steps(settings):
+        yield Finding(f"directory, {step.step}", step.level, step.text, step.hint)
+    if settings.password_file:
+        try:
+            mode = Path(settings.password_file).stat().st_mode
+        except OSError:
+            return  # the step before says so
+        if mode & 0o077:
+            yield Finding("directory", "warn", f"{settings.password_file} is open to other users",
+                          f"chmod 600 {settings.password_file}")  # fmt: skip
+
+
 def clock(patient: Patient) -> Iterator[Finding]:
     """Can the machine's time be true?"""
     now = time.time()
@@ -380,7 +399,8 @@ def _reach(peer: PeerSettings) -> Finding:
 
 
 CHECKS: tuple[Check, ...] = (
-    node, data_directory, disk, port, association, control_socket, certificates, clock, limits, database, peers,
+    node, data_directory, disk, port, association, control_socket, certificates, directory, clock, limits, database,
+    peers,
 )  # fmt: skip
 
 

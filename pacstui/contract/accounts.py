@@ -16,7 +16,9 @@ class Me:
 
     ``account`` is empty for somebody without one: ``text`` then says what to do. ``how`` is OS user, password or
     directory. ``lock_s`` is how long a console may lie idle before it locks, 0 for ever; ``lockable`` tells whether the
-    account has a password to unlock it. ``must_change`` asks for a new password before anything else.
+    account has a password to unlock it. ``must_change`` asks for a new password before anything else, ``must_set_up``
+    for a second factor. With ``second_factor`` a sign-in takes a code too; ``directory`` tells that the password is the
+    directory's.
     """
 
     account: str
@@ -29,6 +31,9 @@ class Me:
     lockable: bool
     lock_s: float
     text: str = ""
+    second_factor: bool = False
+    must_set_up: bool = False
+    directory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,9 @@ class AccountRow:
     """One account. ``kind`` is person or service.
 
     ``state`` is active, disabled, expired or locked (after wrong passwords, until ``locked_until``). ``password`` is
-    set, one-time (to be changed at the next sign-in), none, or passcode (services). ``sessions`` are open now.
+    set, one-time (to be changed at the next sign-in), none, directory, or passcode (services). ``sessions`` are open
+    now. ``origin`` is local or directory; an account of the directory that this lets in no more is refused, and
+    ``origin_text`` says why.
     """
 
     name: str
@@ -62,6 +69,9 @@ class AccountRow:
     last_sign_in: datetime | None
     sessions: int
     notes: str
+    origin: str = "local"
+    origin_text: str = ""
+    recovery_left: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +113,34 @@ class Secret:
     secret: str
     until: datetime | None
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A second factor that is being set up: the secret in groups, and as an address that apps read (otpauth:)."""
+
+    account: str
+    secret: str
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryCodes:
+    """Codes that stand for a lost device, each good once; told once, and stored only as digests."""
+
+    account: str
+    codes: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryStep:
+    """One step of a look at the directory. ``level`` is ok, warn or fail; ``hint`` what to do."""
+
+    step: str
+    level: str
+    text: str
+    hint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +226,28 @@ class Accounts(Protocol):
     async def confirm(self, password: SecretText, code: SecretText = "") -> None: ...
 
     @action("password", "Change your own password", permission="", audited=True)
-    async def set_password(self, old: SecretText, new: SecretText) -> None: ...
+    async def set_password(self, old: SecretText, new: SecretText, code: SecretText = "") -> None: ...
+
+    @action("totp set-up", "Set up a second factor for your account", permission="")
+    async def begin_totp(self) -> Enrolment: ...
+
+    @action("totp switch-on", "Switch your second factor on with a first code", permission="", audited=True)
+    async def finish_totp(self, code: SecretText) -> RecoveryCodes: ...
+
+    @action("totp off", "Switch your second factor off", permission="", danger=Danger.CONFIRM, audited=True)
+    async def stop_totp(self) -> None: ...
+
+    @action("totp recovery-codes", "Make new recovery codes for your account", permission="", danger=Danger.CONFIRM,
+            audited=True)  # fmt: skip
+    async def renew_recovery(self) -> RecoveryCodes: ...
+
+    @action("totp reset", "Take the second factor off an account whose device is lost", permission="accounts.manage",
+            danger=Danger.CONFIRM, audited=True, key="t")  # fmt: skip
+    async def reset_totp(self, name: str) -> None: ...
+
+    @action("directory check", "Look at the directory step by step, and at what it gives somebody",
+            permission="accounts.manage")  # fmt: skip
+    async def check_directory(self, name: str = "") -> tuple[DirectoryStep, ...]: ...
 
     @action("list", "List accounts", permission="accounts.view")
     async def list(self, search: str = "") -> tuple[AccountRow, ...]: ...

@@ -177,6 +177,12 @@ CREATE TABLE accounts (
     created INTEGER DEFAULT '0' NOT NULL,
     last_sign_in INTEGER DEFAULT '0' NOT NULL,
     notes TEXT DEFAULT '' NOT NULL,
+    totp_step INTEGER DEFAULT '0' NOT NULL,
+    recovery TEXT DEFAULT '' NOT NULL,
+    origin TEXT DEFAULT '' NOT NULL,
+    directory_id TEXT DEFAULT '' NOT NULL,
+    directory_dn TEXT DEFAULT '' NOT NULL,
+    directory_state TEXT DEFAULT '' NOT NULL,
     PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX accounts_name ON accounts (name);

@@ -13,13 +13,15 @@ from screens.door import HOW
 from screens.modals.barrier import same
 from screens.modals.form import Form, Values
 from screens.modals.page import Page
-from screens.widgets.form import Field
+from screens.modals.second_factor import second_factor
+from screens.widgets.form import CODE, Field
 from screens.widgets.line import Line
 from screens.widgets.panel import Item, Panel, Section, words
 
 CHOICES = (
     ("s", "switch", "Sign in as somebody else"),
     ("p", "password", "Change my password"),
+    ("t", "second_factor", "My second factor: codes of a device"),
     ("l", "lock", "Lock this console"),
     ("o", "sign_out", "Sign out"),
 )
@@ -41,6 +43,7 @@ class AccountMenu(Page):
             name = f"{safe(me.full_name, 128)}, " if me.full_name else ""
             known = f"known {HOW.get(me.how, safe(me.how, 20))}; OS user {safe(me.os_user, 32)}"
             lines = [*words(f"{name}{app.door.name}", width, "strong"), *words(known, width, "dim")]
+            lines += words("with a second factor" if me.second_factor else "without second factor", width, "dim")
             if me.lockable and me.lock_s > 0:
                 lines += words(f"locks after {duration(me.lock_s)} without a key", width, "dim")
             may = ", ".join(safe(name, 64) for name in me.permissions) or "nothing"
@@ -63,6 +66,10 @@ class AccountMenu(Page):
             app.action_lock()
         elif what == "sign_out":
             app.keep(app.door.sign_out())
+        elif what == "second_factor":
+            second_factor(app)
+        elif what == "password" and app.me is not None and app.me.directory:
+            app.say("your password is the directory's: change it there", "warn")
         elif what == "password" and app.allowed("accounts.set_password"):
             self._change()
 
@@ -72,7 +79,7 @@ class AccountMenu(Page):
 
         async def send(values: Values) -> bool:
             same(values)
-            await app.client.accounts.set_password(values.get("old", ""), values["new"])
+            await app.client.accounts.set_password(values.get("old", ""), values["new"], values.get(CODE, ""))
             await app.door.ask()
             return True
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from pacstui.errors import PacsError
+from pacstui.errors import CodeNeeded, PacsError
 from pacstui.text import safe
 from screens.modals.form import FormPage, Send, Values
-from screens.widgets.form import Field
+from screens.widgets.form import CODE, Field
 
 if TYPE_CHECKING:
     from pacstui.contract.accounts import Me
@@ -26,7 +26,9 @@ def known_as(me: Me) -> str:
 
 
 class Barrier(FormPage):
-    """Base of these pages. They are left by what the door does, not by themselves."""
+    """Base of these pages. They are left by what the door does, not by themselves; while one ``holds``, not even so."""
+
+    holds = False
 
     def __init__(self, door: Door, title: str, intro: str, fields: list[Field], foot: str, send: Send) -> None:
         super().__init__(title, intro, fields, foot, send)
@@ -65,13 +67,15 @@ class Closed(Barrier):
 
     async def _enter(self, values: Values) -> None:
         try:
-            await self.door.sign_in(values["name"], values["password"])
+            await self.door.sign_in(values["name"], values["password"], values.get(CODE, ""))
+        except CodeNeeded:
+            raise
         except PacsError:
             self._forget()
             raise
 
     def _forget(self) -> None:
-        """A password is typed anew, a name is not."""
+        """A password, or where one is asked for a code, is typed anew; a name is not."""
         self.panel.fields[-1].value = ""
         self.panel.caret = len(self.panel.fields[self.panel.at].value)
 
@@ -110,7 +114,7 @@ class NewPassword(Barrier):
 
     async def _change(self, values: Values) -> None:
         same(values)
-        await self.door.set_password(values.get("old", self._old), values["new"])
+        await self.door.set_password(values.get("old", self._old), values["new"], values.get(CODE, ""))
 
     def action_sign_out(self) -> None:
         """Be nobody again."""
@@ -133,8 +137,13 @@ class Locked(Barrier):
 
     async def _unlock(self, values: Values) -> None:
         password, self.panel.fields[1].value = values["password"], ""
+        code, self.panel.fields[-1].value = values.get(CODE, ""), ""
         self.panel.caret = len(self.panel.fields[self.panel.at].value)
-        await self.door.unlock(values["name"].strip(), password)
+        try:
+            await self.door.unlock(values["name"].strip(), password, code)
+        except CodeNeeded:
+            self.panel.fields[1].value = password
+            raise
 
 
 def same(values: Values) -> None:

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
-from pacstui.errors import PacsError
+from pacstui.errors import CodeNeeded, PacsError
 from pacstui.text import safe
 from screens.widgets.form import Field, FormPanel
 
@@ -58,6 +58,10 @@ class FormPage(ModalScreen[Any]):
         fault: object = ""
         try:
             answer = await self._send(self.panel.values)
+        except CodeNeeded:
+            self.panel.busy = ""
+            self.panel.ask_code()
+            return
         except PacsError as error:
             fault = f"{error.message}{': ' if error.hint else ''}{error.hint}"
         except (OSError, TimeoutError) as error:

@@ -17,6 +17,7 @@ from screens.widgets.panel import Item, Panel, Section, words
 LONGEST = 4096
 DOT = "\u2022"
 FAULT = "\0fault"
+CODE = "code"
 
 
 @dataclass(slots=True)
@@ -24,7 +25,7 @@ class Field:
     """One field.
 
     ``choices`` are value and explanation; with them the value is one of these. ``secret`` ones are drawn as dots.
-    ``note`` stands below while the cursor is there.
+    ``note`` stands below while the cursor is there. A ``fixed`` one is shown, cannot be changed, and says why.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Field:
     secret: bool = False
     choices: tuple[tuple[str, str], ...] = ()
     note: str = ""
+    fixed: str = ""
 
 
 def _shown(char: str) -> str:
@@ -87,6 +89,11 @@ class FormPanel(Panel, inherit_bindings=False):
             here = number == self.at and self.lit
             line = Line("\u25b8 " if here else "  ", "key").add(fit(field.label, label), "strong" if here else "dim")
             room = max(4, width - line.width)
+            if field.fixed:
+                lines = [line.add(fit(safe(field.value, 128) or "-", room), "dim")]
+                lines.extend(words(field.fixed, width, "dim", 2, Line("  ")) if here else ())
+                items.append(Item(lines, field.name))
+                continue
             lines = [line.extend(self._choice(field, here) if field.choices else self._text(field, here, room))]
             note = field.note or next((told for value, told in field.choices if value == field.value and told), "")
             if note and (here or field.choices):
@@ -123,6 +130,13 @@ class FormPanel(Panel, inherit_bindings=False):
         self.cursor = self.fields[self.at].name
         self.renew()
 
+    def ask_code(self) -> None:
+        """Ask for a code of the second factor too."""
+        if all(field.name != CODE for field in self.fields):
+            self.fields.append(Field(CODE, "code", note="six digits of your device, or a recovery code"))
+        self.at = next(number for number, field in enumerate(self.fields) if field.name == CODE)
+        self._go(0)
+
     def tell(self, fault: str) -> None:
         """Show what was wrong."""
         self.fault = fault
@@ -157,6 +171,8 @@ class FormPanel(Panel, inherit_bindings=False):
             self._go(1)
         elif event.key in ("shift+tab", "up"):
             self._go(-1)
+        elif self.fields[self.at].fixed:
+            return
         elif self.fields[self.at].choices:
             if event.key in ("right", "space", "left"):
                 self._choose(-1 if event.key == "left" else 1)
@@ -181,7 +197,8 @@ class FormPanel(Panel, inherit_bindings=False):
         """Take the first line of what is pasted."""
         event.stop()
         lines = event.text.splitlines()
-        if lines and self.fields and not self.busy and not self.fields[self.at].choices:
+        field = self.fields[self.at] if self.fields else None
+        if lines and field is not None and not (self.busy or field.choices or field.fixed):
             self.type(lines[0])
 
     def on_click(self, event: events.Click) -> None:

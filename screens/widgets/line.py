@@ -59,7 +59,7 @@ def wrap(text: str, width: int) -> list[str]:
     return lines or [""]
 
 
-_OWN = frozenset(("mode", "safe"))
+_OWN = frozenset(("mode", "safe", "qr"))
 """Roles that keep their background whatever is laid over the line."""
 
 

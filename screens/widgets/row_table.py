@@ -336,13 +336,13 @@ class RowTable(Lines, Generic[T]):
     def _point(self, at: int) -> None:
         if self._rows:
             self.cursor = self._ident(self._rows[max(0, min(at, len(self._rows) - 1))])
+            self.post_message(self.Moved(self))
 
     def action_move(self, by: int) -> None:
         """Move the cursor by rows."""
         self._to_end = False
         self._point(self._places.get(self.cursor, 0) + by)
         self.redraw()
-        self.post_message(self.Moved(self))
 
     def action_page(self, by: int) -> None:
         """Move by a screen."""
@@ -357,7 +357,6 @@ class RowTable(Lines, Generic[T]):
             self.post_message(self.EdgeWanted(self, last=way > 0))
         self._point(0 if way < 0 else len(self._rows) - 1)
         self.redraw()
-        self.post_message(self.Moved(self))
 
     def go_on_to_the_end(self) -> None:
         """Load page after page until the last, and go there, unless another key says otherwise."""
@@ -385,7 +384,6 @@ class RowTable(Lines, Generic[T]):
             again = self._ident(self._rows[at]) == self.cursor
             self._point(at)
             self.redraw()
-            self.post_message(self.Moved(self))
             if again and event.chain > 1:
                 self.action_choose()
 

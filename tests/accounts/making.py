@@ -16,6 +16,7 @@ from pacstui.accounts.caller import CURRENT, Caller
 from pacstui.accounts.gate import Gate
 from pacstui.accounts.passwords import Passwords
 from pacstui.accounts.room import AccountsRoom, pwd_name
+from pacstui.accounts.second import KEY
 from pacstui.accounts.store import Store
 from pacstui.audit.room import AuditRoom
 from pacstui.audit.trail import Trail
@@ -23,7 +24,8 @@ from pacstui.bus import Bus
 from pacstui.clock import FakeClock
 from pacstui.contract.audit import AuditRow
 from pacstui.db import Database
-from pacstui.settings import AccountsSettings
+from pacstui.directory.directory import Directory
+from pacstui.settings import AccountsSettings, DirectorySettings
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 ME = pwd_name(os.getuid())
@@ -40,6 +42,7 @@ class Doors:
     room: AccountsRoom
     clock: FakeClock
     bus: Bus = field(default_factory=Bus)
+    following: Any = None
 
     @contextmanager
     def calling(self, caller: Caller) -> Iterator[Caller]:
@@ -63,6 +66,12 @@ class Doors:
             told = await self.room.sign_in(name, password)
         return await self.caller(os_user, uid, token=told.token)
 
+    async def signed_in_with_code(self, name: str, password: str, code: str, uid: int = 4711) -> Caller:
+        """The same with a second factor."""
+        with self.calling(await self.caller("somebody", uid)):
+            told = await self.room.sign_in(name, password, code)
+        return await self.caller("somebody", uid, token=told.token)
+
     async def entries(self) -> list[AuditRow]:
         """Return the audit entries, oldest first."""
         waiting = [done for _, done in self.trail._waiting]
@@ -73,18 +82,25 @@ class Doors:
 
 
 @asynccontextmanager
-async def opened(folder: Path, settings: AccountsSettings | None = None, days: int = 0) -> AsyncIterator[Doors]:
+async def opened(
+    folder: Path, settings: AccountsSettings | None = None, days: int = 0, directory: DirectorySettings | None = None
+) -> AsyncIterator[Doors]:
     clock, bus = FakeClock(), Bus()
     database = await Database.open(folder / "index.db")
     trail = Trail(database, folder, None, clock)
     await trail.open()
     audit = AuditRoom(trail, database, bus, clock, days, 900.0)
-    gate = Gate(Store(database), Passwords(QUICK), settings or AccountsSettings(), clock, trail, os.getuid())
+    gate = Gate(
+        Store(database), Passwords(QUICK), settings or AccountsSettings(), clock, trail, os.getuid(), folder / KEY
+    )
+    asked = Directory(directory or DirectorySettings())
+    following = gate.use_directory(asked)
     room = AccountsRoom(gate)
     await room.open(ME)
     try:
-        yield Doors(database, trail, audit, gate, room, clock, bus)
+        yield Doors(database, trail, audit, gate, room, clock, bus, following)
     finally:
+        asked.close()
         gate.passwords.close()
         await trail.close()
         await database.close()

@@ -20,9 +20,14 @@ GROUPS = {"backups": "backup"}
 """Nouns whose commands have another word."""
 
 
-OPEN = {f"accounts.{name}" for name in ("me", "sign_in", "sign_out", "confirm", "set_password", "recover")}
+OPEN = {
+    f"accounts.{name}" for name in (
+        "me", "sign_in", "sign_out", "confirm", "set_password", "recover", "begin_totp", "finish_totp", "stop_totp",
+        "renew_recovery",
+    )
+}  # fmt: skip
 """What takes no permission: it is about oneself, or judged by the OS user."""
-ASKED = {"accounts.confirm"}
+ASKED = {"accounts.confirm", "accounts.finish_totp"}
 """No commands: the command line asks where it is needed."""
 
 
@@ -51,7 +56,9 @@ def test_each_action_has_its_command(action: Action) -> None:
     command = root().get_command(None, group)
     assert command is not None
     if isinstance(verb, str):
-        below = command.commands[verb]
+        below = command
+        for word in verb.split():
+            below = below.commands[word]
         assert action.label in below.help
         options = {option for parameter in below.params for option in parameter.opts}
         assert ("--yes" in options) == (action.danger is not Danger.NONE)

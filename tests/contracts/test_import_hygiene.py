@@ -41,5 +41,9 @@ def test_the_contract_needs_the_standard_library_only() -> None:
     assert imported("import pacstui.contract").isdisjoint((*HEAVY, "pydantic", "typer"))
 
 
+def test_a_node_without_directory_does_without_ldap() -> None:
+    assert imported("import pacstui.node").isdisjoint(("ldap3", "pyasn1", "segno"))
+
+
 def test_the_node_needs_no_screen() -> None:
     assert imported("import pacstui.node").isdisjoint(("textual", "screens", "typer"))

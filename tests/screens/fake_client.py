@@ -15,10 +15,13 @@ from pacstui.contract import Danger, all_actions, permissions, privacy
 from pacstui.contract.accounts import (
     AccountDetail,
     AccountRow,
+    DirectoryStep,
+    Enrolment,
     ImportLine,
     ImportPlan,
     Me,
     PermissionRow,
+    RecoveryCodes,
     Review,
     ReviewRow,
     RoleRow,
@@ -49,7 +52,7 @@ from pacstui.contract.queue import DestinationRow, QueueView, ReceivingRow
 from pacstui.contract.remote import Comparison, PullRow, RemotePage, RemoteStudy
 from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageView
 from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
-from pacstui.errors import BadRequest, Denied, NotFound, NotRunning, PacsError, Unconfirmed
+from pacstui.errors import BadRequest, CodeNeeded, Denied, NotFound, NotRunning, PacsError, Unconfirmed
 from tests.screens.fake_backups import FakeBackups, FakeRuns
 
 START = datetime(2026, 11, 25, 14, 3, 22, tzinfo=UTC)
@@ -162,6 +165,9 @@ class FakeClient:
         self.people = account_rows()
         self.passwords = {"op1": "right password", "view1": "view1 password"}
         self.must_change: set[str] = set()
+        self.must_set_up: set[str] = set()
+        self.codes: dict[str, str] = {}
+        self.setting_up: set[str] = set()
         self.sign_ins: dict[str, str] = {}
         self.roles = dict(ROLES)
         self.patterns = {name: ("*.view", "!patients.view") if name == "viewer" else ("*",) for name in ROLES}
@@ -487,10 +493,21 @@ class FakeClient:
             why = "this sign-in has ended" if self.token else f"{self.os_user} has no account on this node"
             return Me("", "", "", (), self.os_user, "", False, False, 0.0, why)
         must = bool(self.token) and row.name in self.must_change
-        may = () if must else tuple(sorted(self.roles.get(row.role, ())))
+        set_up = bool(self.token) and row.name in self.must_set_up and row.name not in self.codes
+        may = () if must or set_up else tuple(sorted(self.roles.get(row.role, ())))
         how = "password" if self.token else "OS user"
         lockable = row.name in self.passwords
-        return Me(row.name, row.full_name, row.role, may, self.os_user, how, must, lockable, self.lock_s)
+        return Me(
+            row.name, row.full_name, row.role, may, self.os_user, how, must, lockable, self.lock_s, "",
+            row.name in self.codes, set_up and not must, row.origin == "directory",
+        )  # fmt: skip
+
+    def see_code(self, name: str, code: str) -> None:
+        """Raise as the node does when a code is missing or wrong."""
+        if name in self.codes and not code:
+            raise CodeNeeded("a code of your second factor is needed too", "the six digits of your device")
+        if name in self.codes and code != self.codes[name]:
+            raise Denied("the code is wrong", "a recovery code does it too")
 
     def require(self, permission: str) -> None:
         """Raise as the node does when the caller lacks a permission."""
@@ -848,6 +865,7 @@ class _Accounts(_Noun):
         row = next((row for row in world.people if row.name == name), None)
         if row is None or world.passwords.get(name) != password or row.state == "disabled":
             raise Denied("name or password is wrong", "capitals matter in passwords")
+        world.see_code(name, code)
         token = f"token {len(world.sign_ins)}"
         world.sign_ins[token] = name
         before, world.token = world.token, token
@@ -866,9 +884,52 @@ class _Accounts(_Noun):
         row = world.account
         if row is None or world.passwords.get(row.name) != password:
             raise Denied("name or password is wrong", "capitals matter in passwords")
+        world.see_code(row.name, code)
         world.unconfirmed = False
 
-    async def set_password(self, old: str, new: str) -> None:
+    async def begin_totp(self) -> Enrolment:
+        world = self._call("accounts.begin_totp")
+        row = world.account
+        assert row is not None
+        if world.unconfirmed:
+            raise Unconfirmed("to change your second factor takes your password once more", "")
+        world.setting_up.add(row.name)
+        secret = "ABCD EFGH IJKL MNOP QRST UVWX YZ23 4567"
+        uri = f"otpauth://totp/PACSTUI:{row.name}?secret={secret.replace(' ', '')}&issuer=PACSTUI"
+        return Enrolment(row.name, secret, uri)
+
+    async def finish_totp(self, code: str) -> RecoveryCodes:
+        world = self._call("accounts.finish_totp")
+        row = world.account
+        assert row is not None
+        if row.name not in world.setting_up:
+            raise BadRequest("no second factor is being set up, or that was too long ago", "begin again")
+        if code != "123456":
+            raise Denied("this code is wrong", "is the clock of the device right? The next code may do")
+        world.codes[row.name] = code
+        return await self.renew_recovery()
+
+    async def renew_recovery(self) -> RecoveryCodes:
+        row = self._world.account
+        assert row is not None
+        codes = tuple(f"aaaa-bbbb-cccc-ddd{number}" for number in range(10))
+        return RecoveryCodes(row.name, codes, "each of these stands for a code of the device, once")
+
+    async def stop_totp(self) -> None:
+        world = self._call("accounts.stop_totp")
+        row = world.account
+        assert row is not None
+        world.codes.pop(row.name, None)
+
+    async def reset_totp(self, name: str) -> None:
+        world = self._call("accounts.reset_totp", name)
+        at = self._at(name)
+        world.people[at] = replace(world.people[at], second_factor=False)
+
+    async def check_directory(self, name: str = "") -> tuple[DirectoryStep, ...]:
+        return (DirectoryStep("connect", "ok", "it answers", ""),)
+
+    async def set_password(self, old: str, new: str, code: str = "") -> None:
         world = self._call("accounts.set_password")
         row = world.account
         if row is None:

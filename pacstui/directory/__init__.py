@@ -1,0 +1,1 @@
+"""The directory (LDAP, Active Directory): who somebody is, whether the password is right, and in which groups."""
