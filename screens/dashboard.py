@@ -33,7 +33,7 @@ class Dashboard(ConsoleScreen):
     KEYS = (
         keymap.Key("t", "plots", "Show throughput in pictures, now and over the last hours", "throughput", weight=2),
         keymap.Key(
-            "slash", "find", "Find a study by name, ID, accession number or description", "find", shown="/", weight=1
+            "slash", "find", "Find a study by name, ID, accession number or description", "find", shown="/", weight=2
         ),
     )
 

@@ -185,7 +185,7 @@ class _Demo:
         self._begin_node()
         command = [sys.executable, "-m", "pacstui.practice.hospital", "--leash"]
         command += ["--port", str(ports[0]), "--called", AE_TITLE, "--pace", str(self._pace)]
-        command += ["--report", str(self._ledger), "--budget", str(min(BUDGET_BYTES, free // 4))]
+        command += ["--report", str(self._ledger), "--budget", str(min(BUDGET_BYTES, free // 6))]
         if closes_after is not None:
             command += ["--seconds", str(closes_after)]
         if self._seed is not None:
@@ -369,6 +369,12 @@ def _configuration(data_dir: Path, port: int, ports: dict[str, int]) -> str:
         f"port = {port}",
         "[archive]",
         "reserve_bytes = 67108864",
+        "[[backups.targets]]",
+        'name = "usb"',
+        f"url = {text(data_dir.parent / 'usb')}",
+        'schedule = "every 2 min"',
+        "objective_h = 0.1",
+        'drill = ""',
     ]
     for peer in PEERS:
         lines += [
