@@ -221,6 +221,11 @@ class RunsScreen(ConsoleScreen):
         if self._table.held and not event.before:
             self.console_app.keep(self._load_more(self._table.held[-1].id))
 
+    @on(RowTable.EdgeWanted)
+    def _edge(self, event: RowTable.EdgeWanted) -> None:
+        if event.last:
+            self._table.go_on_to_the_end()
+
     async def _load_more(self, before: int) -> None:
         app, table = self.console_app, self._table
         rows = await app.fetch(app.client.jobs.history(job=self.job, limit=PAGE, before=before))
