@@ -30,12 +30,12 @@ _LEVELS = {"warn": ("! ", "warn-text"), "fail": ("x ", "fail-text")}
 RUNS = (
     C("started", 12),
     C("state", 11),
-    C("by", 9, grow=1, most=20, role="dim"),
+    C("by", 9, grow=1, rank=2, most=20, role="dim"),
     C("took", 7, align=">"),
     C("late", 7, align=">", rank=4),
     C("what it came to", 16, grow=5, most=120),
     C("errors", 6, align=">", rank=3),
-    C("run", 6, align=">", rank=2, role="dim"),
+    C("run", 6, align=">", rank=5, role="dim"),
 )
 
 
@@ -70,7 +70,8 @@ class RunLog(Panel):
             start = Line(f"{line.at.astimezone():%H:%M:%S} ", "dim").add(mark, role)
             items.append(Item(words(safe(line.text, 500), width, role, 11, start)))
         if not self._of.lines:
-            items.append(Item([Line("nothing was written down", "dim")]))
+            told = "nothing was written down" if run.ended else "nothing is written down yet"
+            items.append(Item([Line(told, "dim")]))
         return [Section(title, items)]
 
 
@@ -220,6 +221,11 @@ class RunsScreen(ConsoleScreen):
     def _more(self, event: RowTable.Wanted) -> None:
         if self._table.held and not event.before:
             self.console_app.keep(self._load_more(self._table.held[-1].id))
+
+    @on(RowTable.EdgeWanted)
+    def _edge(self, event: RowTable.EdgeWanted) -> None:
+        if event.last:
+            self._table.go_on_to_the_end()
 
     async def _load_more(self, before: int) -> None:
         app, table = self.console_app, self._table

@@ -19,7 +19,7 @@ STATES = {
 }  # fmt: skip
 MARKS = {state: word[0] for state, (word, _) in STATES.items()}
 _GRAVITY = ("failed", "running", "interrupted", "warning", "cancelled", "waiting", "done")
-BEHIND = AHEAD = timedelta(hours=12)
+BEHIND, AHEAD = timedelta(hours=10), timedelta(hours=14)
 
 
 def state(text: str) -> cols.Cell:

@@ -195,8 +195,8 @@ def _fields(kind: KindRow | None, row: JobRow | None, others: Sequence[str]) -> 
         Field("after", "follows", row.after if row else "", choices=follows),
         Field("overlap", "if still running", row.overlap if row else "skip", choices=OVERLAPS),
         Field("retries", "more tries", str(row.retries) if row else "0", note="how often a failed run is tried again"),
-        Field("retry_s", "tried again in", f"{row.retry_s:g}" if row else "300", note="seconds"),
-        Field("timeout_s", "time limit", f"{row.timeout_s:g}" if row else "0", note="seconds until a run is ended; 0: never"),
+        Field("retry_s", "tried again in", f"{row.retry_s:g}" if row else "300", note="so many seconds"),
+        Field("timeout_s", "time limit", f"{row.timeout_s:g}" if row else "0", note="seconds; 0: none"),
     ]
     return fields
 

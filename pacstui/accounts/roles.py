@@ -48,7 +48,7 @@ BUILT_IN: dict[str, Role] = {
         Role("viewer", "Sees how the node does; no patients", _WATCH, True),
         Role(
             "operator", "Keeps the node going: echoes, aborts, jobs, backups; no patients",
-            (*_WATCH, "peers.*", "associations.*", "commitments.*", "queue.*", "jobs.*", "backups.*", "storage.*",
+            (*_WATCH, "peers.*", "associations.*", "commitments.*", "queue.*", "jobs.run", "backups.*", "storage.*",
              *_GRAVE),
             True,
         ),

@@ -421,6 +421,11 @@ class BackupsRoom:
 
     def problems(self) -> Iterator[tuple[str, str, str, str, str]]:
         """Yield what is wrong, for the list of problems."""
+        if not self._targets:
+            yield (
+                "backup none", "note", "nothing is backed up: there is no target",
+                "write [[backups.targets]] with name and url into the configuration", "backups",
+            )  # fmt: skip
         for name, known in self._targets.items():
             state, problem, hint = self._state(known)
             if state in ("away", "failed", "late"):

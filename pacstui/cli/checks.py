@@ -398,9 +398,29 @@ def _reach(peer: PeerSettings) -> Finding:
         return Finding(label, "warn", text, "is its DICOM service running on that port?")
 
 
+def backups(patient: Patient) -> Iterator[Finding]:
+    """Is anything backed up? How it goes, the node's own problems tell."""
+    targets = patient.settings.backups.targets
+    if not targets:
+        yield Finding(
+            "backups", "warn", "nothing is backed up: there is no target",
+            "write [[backups.targets]] with name and url; docs/backup-restore.md",
+        )  # fmt: skip
+        return
+    told = (patient.status or {}).get("backups") or {}
+    age = told.get("age_s", -1)
+    what = f"{plural(len(targets), 'target')}: {', '.join(target.name for target in targets)}"
+    if not told:
+        yield Finding("backups", "ok", what)
+    elif age < 0:
+        yield Finding("backups", "warn", f"{what}; no snapshot yet", "make the first: pacstui backup run")
+    else:
+        yield Finding("backups", "ok", f"{what}; {told['unsaved']:,} instances since the newest snapshot")
+
+
 CHECKS: tuple[Check, ...] = (
     node, data_directory, disk, port, association, control_socket, certificates, directory, clock, limits, database,
-    peers,
+    peers, backups,
 )  # fmt: skip
 
 

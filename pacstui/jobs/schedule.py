@@ -1,8 +1,8 @@
 """When a job runs: the schedule that people write, the hours in which it may begin, and both said back in words.
 
 APScheduler's triggers know which days and hours are meant; they are asked about plain wall time only, which has no
-zone. What a wall time is in the job's zone is decided here, because the triggers' own arithmetic does not get past the
-autumn night (see docs/decisions.md):
+zone. What a wall time is in the job's zone is decided here, because the triggers' own arithmetic runs an autumn job
+twice and leaves spring days out (see docs/decisions.md):
 
 - fixed hours (``daily 02:30``): once for each local day. Of an hour that comes twice the first counts, and a time that
   a change to summer time leaves out comes as far after the change as it was meant: 02:30 is 03:30 then.

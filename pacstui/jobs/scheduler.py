@@ -143,6 +143,7 @@ class Scheduler:
         if goes_on and entry is not None:
             entry.turns.append(Turn("restart", moment(record.planned), record.attempt, record.restarts + 1))
             record.hint = "it goes on by itself"
+            self.tell(record.job, "info", f"goes on: {record.text or 'the node ended in the middle of it'}")
         elif killed and not record.hint:
             record.hint = "start it again, or wait for its schedule"
         if entry is not None:

@@ -200,7 +200,7 @@ class _Reading:
             )  # fmt: skip
         told += ": all as they were stored"
         if self._again:
-            told += f", {self._again:,} that were missing are there again"
+            told += f", {self._again:,} of them marked as missing or damaged before"
         runs = plural(math.ceil(100 / self._percent), "run")
         return Outcome(told if whole else f"{told}; the whole archive in {runs}")
 

@@ -90,7 +90,7 @@ def test_others_by_setting_and_for_what_is_stored_already(tmp_path: Path) -> Non
     with asking(node.port) as caller:
         assert caller.find(identifier)[0] == []
         node.call("storage", "reindex")
-        until(lambda: any("read into the index: 1 object" in row["text"] for row in node.call("feed", "list")))
+        until(lambda: any("1 object read into the index" in row["text"] for row in node.call("feed", "list")))
         (answer,), statuses, _ = caller.find(identifier)
         assert (answer.PatientReligiousPreference, statuses) == ("NONE", [0xFF00])
         late = RICH.beside()
