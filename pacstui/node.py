@@ -315,7 +315,7 @@ class Node:
     def _secrets(self) -> tuple[str, ...]:
         """Return the files of keys that lie outside of the data directory."""
         settings = self._settings
-        named = (settings.audit.key, settings.tls.key or settings.tls.certificate)
+        named = (settings.audit.key, settings.accounts.key, settings.tls.key or settings.tls.certificate)
         return tuple(str(Path(each).absolute()) for each in named if each)
 
     async def _want_jobs(self) -> None:

@@ -40,6 +40,8 @@ from pacstui.text import count, plural, size
 
 PARALLEL: Final = 2
 AUDIT_KEY: Final = "audit.key"
+OWN_KEYS: Final = (AUDIT_KEY, "accounts.key")
+"""Keys in the data directory that the index is not complete without: of the audit trail, of second factors."""
 _TOLD: Final = 1000
 _PIECE: Final = 1 << 20
 _WANTED = """
@@ -352,7 +354,7 @@ class Taking:
     def _put_extra(self, snapshot: str, index: Path) -> FileRef | None:
         """Write configuration and secrets, as far as the target is to have them, and which files are set aside."""
         target = self._target
-        files = [(f"archive/{AUDIT_KEY}", self._data_dir / AUDIT_KEY)]  # a part of the archive like its index
+        files = [(f"archive/{name}", self._data_dir / name) for name in OWN_KEYS]
         if "configuration" in target.spec.include and self._configuration is not None:
             files.append((f"configuration/{self._configuration.name}", self._configuration))
         if "secrets" in target.spec.include:

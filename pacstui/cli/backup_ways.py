@@ -148,7 +148,7 @@ class Ways:
         if self._where.url:
             return ()
         settings = self.settings
-        named = (settings.audit.key, settings.tls.key or settings.tls.certificate)
+        named = (settings.audit.key, settings.accounts.key, settings.tls.key or settings.tls.certificate)
         return tuple(str(Path(each).absolute()) for each in named if each)
 
     def begin(self, method: str, op: str, *, wait: bool, **arguments: Any) -> dict[str, Any]:

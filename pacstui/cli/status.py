@@ -15,7 +15,7 @@ from pacstui.api import plain
 from pacstui.cli.doors import door, new_app
 from pacstui.cli.out import say, say_json
 from pacstui.errors import PacsError
-from pacstui.text import count, duration, size
+from pacstui.text import count, duration, plural, size
 
 app = new_app()
 EXITS = {"ok": 0, "degraded": 1, "down": 2}
@@ -26,6 +26,8 @@ _PARTS = {  # as in the contract, whose import would take as long as the rest of
     "associations": ("active", "accepted_total", "rejected_total", "limit"),
     "archive": ("patients", "studies", "series", "instances", "bytes", "free_bytes", "quarantined"),
     "queue": ("pending", "sending", "failed", "sent_total"),
+    "jobs": ("total", "running", "failed", "late", "paused"),
+    "backups": ("targets", "late", "failed", "unsaved", "age_s", "running"),
 }
 
 
@@ -60,6 +62,10 @@ def page(value: dict[str, Any]) -> Iterator[str]:
     if jobs:
         told = [f"{count(jobs[name])} {name}" for name in ("running", "failed", "late") if jobs[name] or name != "late"]
         yield f"jobs          {count(jobs['total'])}, {', '.join(told)}{', PAUSED' if jobs['paused'] else ''}"
+    saved = value["backups"]
+    if saved.get("targets"):
+        age = "none yet" if saved["age_s"] < 0 else f"newest {duration(saved['age_s'])} old"
+        yield f"backups       {plural(saved['targets'], 'target')}, {age}, {count(saved['unsaved'])} instances unsaved"
     for alert in value["alerts"]:
         yield f"{_MARKS.get(alert['level'], '!')} {alert['text']}"
         if alert["hint"]:
@@ -72,7 +78,7 @@ def down(data_dir: Path, fault: PacsError) -> dict[str, Any]:
     value["node"]["data_dir"] = str(data_dir)
     now = datetime.now(UTC).isoformat()
     alert = {"name": fault.code, "text": fault.message, "hint": fault.hint, "since": now, "screen": "", "level": "fail"}
-    return value | {"jobs": {}, "backups": {}, "alerts": [alert]}
+    return value | {"alerts": [alert]}
 
 
 def ask(data_dir: Path) -> dict[str, Any]:

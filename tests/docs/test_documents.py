@@ -57,7 +57,8 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
 def test_there_are_no_outside_addresses(document: Path) -> None:
-    assert not re.findall(r"\bhttps?://\S+|\bwww\.\S+", document.read_text(encoding="utf-8"))
+    found = re.findall(r"\bhttps?://\S+|\bwww\.\S+", document.read_text(encoding="utf-8"))
+    assert not [each for each in found if ".example.org" not in each]  # of which there is none (RFC 2606)
 
 
 def _quoted(text: str) -> Iterator[str]:

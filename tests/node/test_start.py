@@ -106,7 +106,9 @@ def test_the_status_has_its_keys_and_counts(tmp_path: Path) -> None:
         for name, keys in KEYS.items():
             assert keys <= set(told[name]), name
             assert all(isinstance(told[name][key], int | float | str) for key in keys)
-        assert (told["jobs"], told["backups"], told["alerts"]) == ({}, {}, [])
+        assert told["jobs"]["running"] == told["jobs"]["failed"] == told["jobs"]["paused"] == 0
+        assert (told["backups"]["targets"], told["backups"]["age_s"]) == (0, -1)
+        assert [(alert["name"], alert["level"]) for alert in told["alerts"]] == [("backup none", "note")]
         assert told["node"]["pid"] == node.process.pid if node.process else False
         assert (told["associations"]["accepted_total"], told["associations"]["rejected_total"]) == (1, 1)
         archive = told["archive"]
