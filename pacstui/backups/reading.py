@@ -104,9 +104,25 @@ class Packs:
         self._scratch = scratch
         self._watch = watch
         self._held: tuple[str, bytes] = ("", b"")
+        self._raw: tuple[str, bytes] = ("", b"")
 
     def _name(self, pack: str) -> str:
         return layout.pack_name(pack, self._target.encrypted)
+
+    def digest(self, pack: str, size: int) -> str:
+        """Return the SHA-256 of a pack as it lies there; one that is not large is kept for `objects`."""
+        name = self._name(pack)
+        if size <= _IN_MEMORY:
+            self._watch.pace(size)
+            data = self._target.store.get(name)
+            self._raw = (pack, data)
+            return sha256(data).hexdigest()
+        seen = sha256()
+        for piece in self._target.store.pieces(name):
+            self._watch.pace(len(piece))
+            self._watch.check()
+            seen.update(piece)
+        return seen.hexdigest()
 
     def objects(
         self, pack: str, size: int, wanted: Iterable[Member], each: Callable[[Member, Iterator[bytes]], None]
@@ -139,11 +155,15 @@ class Packs:
     def _whole(self, pack: str, size: int, members: list[Member]) -> Callable[[Member], bytes | memoryview]:
         store, name = self._target.store, self._name(pack)
         needed = sum(member.size for member in members)
-        if not self._target.encrypted and needed * 2 < size:
+        if not self._target.encrypted and needed * 2 < size and self._raw[0] != pack:
             return lambda member: store.part(name, member.offset, member.size)
         if self._held[0] != pack:
-            self._watch.pace(size)
-            data = store.get(name)
+            if self._raw[0] == pack:
+                data = self._raw[1]
+            else:
+                self._watch.pace(size)
+                data = store.get(name)
+            self._raw = ("", b"")
             self._held = (pack, self._target.keys.unseal(data, name) if self._target.encrypted else data)
         view = memoryview(self._held[1])
         return lambda member: view[member.offset : member.offset + member.size]

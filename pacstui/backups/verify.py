@@ -189,12 +189,7 @@ class Verification:
             if sha256(data).hexdigest() != pack.list:
                 raise Corrupt(f"{listing} differs from what was written", "")
             members = list(layout.decode_list(data, listing))
-            seen = sha256()
-            for piece in target.store.pieces(name):
-                self._watch.pace(len(piece))
-                self._watch.check()
-                seen.update(piece)
-            if seen.hexdigest() != pack.name:
+            if reader.digest(pack.name, pack.size) != pack.name:
                 raise Corrupt(f"{name} differs from what was written", "")
         except (Corrupt, NotFound) as error:
             self._bad(pack.name, name, error.message)
