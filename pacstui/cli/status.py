@@ -26,6 +26,7 @@ _PARTS = {  # as in the contract, whose import would take as long as the rest of
     "associations": ("active", "accepted_total", "rejected_total", "limit"),
     "archive": ("patients", "studies", "series", "instances", "bytes", "free_bytes", "quarantined"),
     "queue": ("pending", "sending", "failed", "sent_total"),
+    "jobs": ("total", "running", "failed", "late", "paused"),
 }
 
 
@@ -72,7 +73,7 @@ def down(data_dir: Path, fault: PacsError) -> dict[str, Any]:
     value["node"]["data_dir"] = str(data_dir)
     now = datetime.now(UTC).isoformat()
     alert = {"name": fault.code, "text": fault.message, "hint": fault.hint, "since": now, "screen": "", "level": "fail"}
-    return value | {"jobs": {}, "backups": {}, "alerts": [alert]}
+    return value | {"backups": {}, "alerts": [alert]}
 
 
 def ask(data_dir: Path) -> dict[str, Any]:
