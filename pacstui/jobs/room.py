@@ -278,7 +278,7 @@ class JobsRoom:
 
     async def resume(self) -> None:
         await self._scheduler.store.pause("")
-        self._scheduler.paused = ""
+        self._scheduler.paused, self._scheduler.resumed = "", self._clock.now()
 
     async def create(
         self, name: str, kind: str, schedule: str = "", parameters: dict[str, str] | None = None, window: str = "",

@@ -91,6 +91,7 @@ class Runner:
         self.waiting: list[Working] = []
         self.recent: deque[RunRecord] = deque(maxlen=RECENT)
         self.paused = ""
+        self.resumed: datetime | None = None
         self.closing = False
         self.dress: Callable[[], None] = lambda: None
         self._bus = bus

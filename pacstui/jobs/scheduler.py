@@ -160,8 +160,9 @@ class Scheduler(Runner):
             told = f"late by {_length(late)}" if late > ON_TIME else "late"
             if missed > 1:
                 told += f": one run for {plural(missed, 'time')} that passed without"
-            hint = "was the node down, the machine asleep, or its clock set?"
-            self.tell(job.name, "info" if entry.quiet else "warn", told, hint)
+            held = self.resumed is not None and planned <= self.resumed
+            hint = "jobs were paused" if held else "was the node down, the machine asleep, or its clock set?"
+            self.tell(job.name, "info" if entry.quiet or held else "warn", told, hint)
         await self._begin(entry, Turn("schedule", planned), job)
 
     async def start(self, entry: Entry, by: str) -> Working:

@@ -152,6 +152,8 @@ async def test_pause_holds_all_and_survives_a_restart(tmp_path: Path) -> None:
         await it.room.resume()
         await it.tick()
         assert await it.states() == ["done", "done"]
+        (late,) = [row for row in it.feed.after(0, 100) if "late by" in row.text]
+        assert (late.level, late.hint) == ("info", "jobs were paused")
 
 
 async def test_a_disabled_job_drops_its_times(tmp_path: Path) -> None:
