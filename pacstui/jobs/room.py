@@ -21,8 +21,9 @@ from pacstui.db import Database
 from pacstui.errors import BadRequest, NotFound
 from pacstui.jobs.checks import check_following, check_name, check_numbers, checked
 from pacstui.jobs.kinds import Kind, Wanted
+from pacstui.jobs.runner import Entry
 from pacstui.jobs.schedule import plan_of
-from pacstui.jobs.scheduler import Entry, Scheduler
+from pacstui.jobs.scheduler import Scheduler
 from pacstui.jobs.store import FAILED, RUNNING, Job, micro, moment
 from pacstui.jobs.work import Working, row_of
 from pacstui.text import safe
@@ -291,7 +292,7 @@ class JobsRoom:
 
     async def resume(self) -> None:
         await self._scheduler.store.pause("")
-        self._scheduler.paused = ""
+        self._scheduler.paused, self._scheduler.resumed = "", self._clock.now()
 
     async def create(
         self, name: str, kind: str, schedule: str = "", parameters: dict[str, str] | None = None, window: str = "",

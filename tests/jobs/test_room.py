@@ -152,6 +152,8 @@ async def test_pause_holds_all_and_survives_a_restart(tmp_path: Path) -> None:
         await it.room.resume()
         await it.tick()
         assert await it.states() == ["done", "done"]
+        (late,) = [row for row in it.feed.after(0, 100) if "late by" in row.text]
+        assert (late.level, late.hint) == ("info", "jobs were paused")
 
 
 async def test_a_disabled_job_drops_its_times(tmp_path: Path) -> None:
@@ -347,6 +349,25 @@ async def test_what_becomes_of_a_run_that_meets_the_one_before(tmp_path: Path, o
             assert await it.states() == states  # one waits, not a row of them
 
 
+async def test_two_people_who_start_the_same_at_once_start_one(tmp_path: Path) -> None:
+    async with room(tmp_path) as it:
+        await it.room.create("big", "long")
+        both = await asyncio.gather(it.room.start("big"), it.room.start("big"), return_exceptions=True)
+        assert sorted(type(each).__name__ for each in both) == ["RunRow", "Unavailable"]
+        assert await it.states() == ["running"]
+
+
+async def test_a_change_while_a_run_begins_does_not_begin_it_twice(tmp_path: Path) -> None:
+    async with room(tmp_path) as it:
+        await it.room.create("nightly", "short", "daily 14:00", zone="UTC")
+        it.clock.advance(2 * 3600)
+        await asyncio.gather(it.room.tick(), it.room.edit("nightly", retries=3))
+        await it.settle()
+        await it.tick()
+        assert await it.states() == ["done"]
+        assert (await it.job("nightly")).retries == 3
+
+
 async def test_a_job_that_follows_another(tmp_path: Path) -> None:
     works = Works()
     async with room(tmp_path, works) as it:
@@ -404,7 +425,7 @@ async def test_a_run_that_kills_the_node_again_and_again_is_left_alone(tmp_path:
 
 
 async def test_a_stop_ends_runs_soon_and_they_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pacstui.jobs.scheduler._STOP_S", 0.05)
+    monkeypatch.setattr("pacstui.jobs.runner._STOP_S", 0.05)
     async with room(tmp_path) as it:
         await it.room.create("big", "long")
         await it.room.create("deaf", "deaf")

@@ -197,6 +197,22 @@ def test_any_text_is_a_schedule_or_a_mistake(text: str) -> None:
     assert schedule.words or not schedule.rules
 
 
+WINDOWS = st.from_regex(r"(sat,sun|weekdays|mon-fri)? ?[0-9:]{0,5}-[0-9:]{0,5}", fullmatch=True)
+
+
+@given(st.one_of(st.text(max_size=30), WINDOWS), ZONES, TIMES)
+@settings(max_examples=120, deadline=None)
+def test_any_text_is_a_window_or_a_mistake(text: str, zone: str, at: datetime) -> None:
+    try:
+        window = window_of(text)
+    except BadRequest as told:
+        assert told.hint
+        return
+    begins = window.begin(at, ZoneInfo(zone))
+    assert at <= begins <= at + timedelta(days=9)
+    assert window.begin(begins, ZoneInfo(zone)) == begins
+
+
 @given(st.sampled_from(GOOD), ZONES, TIMES, st.sampled_from(("", "20:00-06:00", "sat,sun")))
 @settings(max_examples=120, deadline=None)
 def test_the_next_time_is_always_later(text: str, zone: str, at: datetime, window: str) -> None:
