@@ -226,7 +226,8 @@ async def test_database_audit_trail_index_and_files(node: Node) -> None:
     for check in ("quick", "full"):
         run = await node.run("database", check=check)
         assert (run.state, run.text[:7]) == ("done", "sound; ")
-    node.trail.note("action", "ok", "op1", action="x")
+    await node.trail.note("action", "ok", "op1", action="x")
+    await node.trail.seal()
     run = await node.run("audit-verify")
     assert run.text.endswith("as they were written")
     run = await node.run("reindex")
@@ -239,8 +240,8 @@ async def test_database_audit_trail_index_and_files(node: Node) -> None:
 
 
 async def test_a_broken_audit_trail_is_a_failed_job(node: Node) -> None:
-    node.trail.note("action", "ok", "op1", action="x")
-    await asyncio.sleep(0.05)
+    await node.trail.note("action", "ok", "op1", action="x")
+    await node.trail.seal()
     with sqlite3.connect(node.archive.data_dir / "index.db") as index:
         index.execute("DROP TRIGGER audit_stays")
         index.execute("UPDATE audit SET who='somebody'")
