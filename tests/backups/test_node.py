@@ -70,13 +70,14 @@ def settled(node: NodeProcess) -> None:
 
 
 def test_what_is_not_safe_is_counted_and_a_backup_makes_it_safe(node: NodeProcess) -> None:
+    before = node.call("node", "status")["archive"]["instances"]
     store(node, 12, seed=1)
-    until(lambda: target(node)["unsaved"] == 12)
+    until(lambda: target(node)["unsaved"] >= 12)
     told = json.loads(command(node, "backup", "run", "--target", "disk", "--json"))
     assert (told["state"], told["kind"]) == ("done", "backup")
-    assert "12 instances" in told["text"]
+    assert f"{before + 12} instances" in told["text"]
     row = target(node)
-    assert (row["state"], row["unsaved"], row["snapshots"]) == ("good", 0, 1)
+    assert (row["state"], row["unsaved"]) == ("good", 0)
     assert node.call("node", "status")["backups"]["unsaved"] == 0
     store(node, 3, seed=2)
     until(lambda: target(node)["unsaved"] == 3)
@@ -97,8 +98,10 @@ def test_a_target_that_is_away_is_a_problem_with_its_remedy(node: NodeProcess) -
 
 
 def test_the_commands_tell_what_there_is(node: NodeProcess) -> None:
-    command(node, "backup", "run", "--target", "disk")
-    settled(node)
+    for seed in (11, 12):
+        store(node, 2, seed)
+        command(node, "backup", "run", "--target", "disk")
+        settled(node)
     assert "disk" in command(node, "backup", "targets", code=1)  # the other one is away
     assert "kept as" in command(node, "backup", "list", "--target", "disk")
     assert "0 differences" in command(node, "backup", "verify", "--target", "disk", "--full")
