@@ -90,7 +90,7 @@ class Archive:
         self.space = Space(data_dir, disk, settings.reserve_bytes, clock, self._pressure)
         self.journal = Journal(data_dir, disk, settings.journal_bytes, self._sync_index)
         self.lane = IngestLane(db, self._folders, disk, self.journal, clock, settings.duplicates, self._finished)
-        self.trash = Trash(data_dir, db, disk, self._folders, self.journal, self.lane, clock)
+        self.trash = Trash(data_dir, db, disk, self._folders, self.journal, self.lane, self._bus, clock)
         self._session = Session(data_dir, db)
         self._tending: asyncio.TimerHandle | None = None
         self._probing: asyncio.Future[None] | None = None

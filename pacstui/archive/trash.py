@@ -31,10 +31,13 @@ from pacstui.archive.lane import IngestLane
 from pacstui.archive.refusal import refusal_of
 from pacstui.archive.trash_moves import Deletion, Ground, Return
 from pacstui.archive.trash_rows import EMPTYING, MOVING, RETURNING, Entry, Which
+from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.db import Database, Writer
 from pacstui.db.faults import translate
 from pacstui.errors import NotFound, PacsError, StorageFull, Unavailable
+from pacstui.events import TrashChanged
+from pacstui.text import plural
 
 T = TypeVar("T")
 log = logging.getLogger("pacstui.archive")
@@ -58,8 +61,10 @@ class Trash:
 
     def __init__(
         self, data_dir: Path, db: Database, disk: Disk, folders: Folders, journal: Journal, lane: IngestLane,
-        clock: Clock,
+        bus: Bus, clock: Clock,
     ) -> None:  # fmt: skip
+        self._bus = bus
+        self._clock = clock
         self._root = data_dir
         self._db = db
         self._journal = journal
@@ -81,23 +86,36 @@ class Trash:
         """Return entries, instances and bytes in the trash, and when the oldest came (microseconds, 0 without)."""
         return await self._db.read(rows.totals)
 
-    async def delete(self, which: Which, *, why: str = "", by: str = "", rule: str = "") -> Entry:
+    async def delete(
+        self, which: Which, *, why: str = "", by: str = "", rule: str = "", only: frozenset[bytes] | None = None
+    ) -> Entry:
         """Move a study, series or instance to the trash; it is durable when this returns.
+
+        Parameters
+        ----------
+        which
+            What.
+        why, by, rule
+            What the entry says of it: words of a person, who it was, and the rule that asked for it.
+        only
+            Digests: with other content than this nothing is deleted.
 
         Raises
         ------
         NotFound
             When the archive has no such thing.
         Unavailable, StorageFull
-            When its files cannot be moved; nothing has changed then.
+            When its files cannot be moved, or there is more than ``only``; nothing has changed then.
         """
         async with self._one:
             await self._journal.prepared()
-            deletion = Deletion(self._ground, which, why, by, rule)
+            deletion = Deletion(self._ground, which, why, by, rule, only)
             for _ in range(_ROUNDS):
                 number = await self._round(deletion)
                 if number:
-                    return await self.entry(number)
+                    entry = await self.entry(number)
+                    self._tell("deleted", entry, entry.instances, rule or by)
+                    return entry
                 await asyncio.sleep(_ROUND_S)
         raise Unavailable(f"{which.key} cannot be moved to the trash: {deletion.waits}", "try again later")
 
@@ -116,7 +134,7 @@ class Trash:
             if not deletion.done:
                 await _in_thread(deletion.withdraw)
 
-    async def undo(self, number: int) -> Returned:
+    async def undo(self, number: int, *, by: str = "") -> Returned:
         """Bring an entry back into the archive; it is durable when this returns.
 
         What arrived again meanwhile stays as it is; where that is other content, the deleted one stays in the trash.
@@ -140,9 +158,11 @@ class Trash:
                 await self._on_the_lane(back.do_return)
             except OSError as error:
                 raise _told(error, f"{number} cannot be brought back") from error
+            problem = f"{plural(len(back.refused), 'instance')} could not come back" if back.refused else ""
+            self._tell("returned", entry, len(back.places), by, problem)
             return Returned(entry, len(back.places), back.there, tuple(back.refused))
 
-    async def empty(self, number: int) -> Entry:
+    async def empty(self, number: int, *, by: str = "") -> Entry:
         """Remove an entry for good.
 
         Raises
@@ -162,7 +182,15 @@ class Trash:
                 raise Unavailable(entry.problem or "its files are not all in the trash yet", "look at the disk")
             await self._db.write(lambda c: rows.mark(c, number, EMPTYING))
             await self._remove(entry)
+            self._tell("emptied", entry, entry.instances, by)
             return entry
+
+    def _tell(self, what: str, entry: Entry, instances: int, by: str, problem: str = "") -> None:
+        self._bus.publish(
+            TrashChanged(
+                self._clock.now(), what, entry.level, entry.study, instances, entry.bytes, by, problem or entry.problem
+            )
+        )
 
     def _see(self, number: int) -> None:
         if number in self._ground.doubtful:

@@ -21,7 +21,7 @@ from pacstui.archive.trash_rows import MOVING, Entry, File, Trashed, Which
 from pacstui.clock import Clock
 from pacstui.db import Database, Writer
 from pacstui.db.faults import primary_code
-from pacstui.errors import NotFound
+from pacstui.errors import NotFound, Unavailable
 from pacstui.text import plural
 
 log = logging.getLogger("pacstui.archive")
@@ -122,7 +122,10 @@ class Ground:
 class Deletion:
     """One deletion on its way."""
 
-    def __init__(self, trash: Ground, which: Which, why: str, by: str, rule: str) -> None:
+    def __init__(
+        self, trash: Ground, which: Which, why: str, by: str, rule: str, only: frozenset[bytes] | None
+    ) -> None:
+        self._only = only
         self.which = which
         self.done = False
         self.waits = "objects of it keep arriving"
@@ -182,6 +185,8 @@ class Deletion:
         files = rows.files(connection, self.which)
         if not files:
             raise NotFound(f"there is no {self.which.level} {self.which.key}", "somebody else deleted it just now")
+        if self._only is not None and any(each.digest not in self._only for each in files):
+            raise Unavailable(f"{self.which.key} has changed meanwhile", "it is looked at again next time")
         paths_now = {each.path for each in files}
         if self._named - paths_now:
             return 0

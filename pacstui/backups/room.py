@@ -19,6 +19,7 @@ from pacstui.archive import Archive
 from pacstui.archive.importer import import_file
 from pacstui.backups.calling import Calls
 from pacstui.backups.ops import SURVEY, Request
+from pacstui.backups.protection import Protection
 from pacstui.backups.prune import rules_told
 from pacstui.backups.target import Spec, local_path, work_folder
 from pacstui.clock import Clock
@@ -132,6 +133,7 @@ class BackupsRoom:
         self._targets: dict[str, _Known] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._studies: tuple[float, int, int] = (float("-inf"), -1, 0)
+        self.protection = Protection(lambda: tuple(self._targets), self._ask)
         self.replace(targets)
 
     def replace(self, targets: Sequence[TargetSettings]) -> None:
@@ -342,6 +344,17 @@ class BackupsRoom:
                 known.unsaved += more
                 known.unsaved_bytes += more_bytes
                 known.upto = max(known.upto, last)
+
+    def safe_upto(self, copies: int = 1) -> int:
+        """Return the highest instance row that the newest snapshots of so many targets may have, 0 for none; only
+        `protection` tells for sure."""
+        rows = sorted((int(known.newest["last_row"]) for known in self._targets.values() if known.newest), reverse=True)
+        return rows[copies - 1] if 0 < copies <= len(rows) else 0
+
+    def recount(self) -> None:
+        """Count anew what is not safe: something was deleted."""
+        for known in self._targets.values():
+            known.base = -1
 
     def _best(self) -> _Known | None:
         """Return the target with the newest snapshot."""

@@ -75,7 +75,8 @@ class ArchiveRoom:
         self._counted = -_RECOUNT_S
         self.start_reindex: Callable[[], Awaitable[object]] = _nobody
         problems.watch(self._check)
-        for kind in (events.InstanceStored, events.InstanceQuarantined, events.ReconciliationDone):
+        for kind in (events.InstanceStored, events.InstanceQuarantined, events.ReconciliationDone,
+                     events.TrashChanged):  # fmt: skip
             bus.subscribe(kind, self._note)
 
     def _note(self, event: events.Event) -> None:

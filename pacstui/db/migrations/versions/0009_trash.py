@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -27,7 +29,7 @@ def _count(name: str) -> sa.Column[int]:
     return sa.Column(name, sa.Integer(), server_default="0", nullable=False)
 
 
-def _instance() -> tuple[sa.Column[object], ...]:
+def _instance() -> tuple[sa.Column[Any], ...]:
     return (
         sa.Column("sop_instance", sa.Text(), nullable=False),
         *(_text(name) for name in _DESCRIBED),
