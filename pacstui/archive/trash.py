@@ -125,7 +125,7 @@ class Trash:
             raise NotFound(f"there is no {deletion.which.level} {deletion.which.key}")
         try:
             await _in_thread(deletion.name, found)
-            return await self._on_the_lane(deletion.do_take)
+            return await self.on_the_lane(deletion.do_take)
         except BaseException as error:
             if isinstance(error, OSError):
                 raise _told(error, f"{deletion.which.key} cannot be moved to the trash") from error
@@ -155,7 +155,7 @@ class Trash:
             instances = await self._db.read(lambda c: rows.objects(c, number))
             back = Return(self._ground, entry, instances)
             try:
-                await self._on_the_lane(back.do_return)
+                await self.on_the_lane(back.do_return)
             except OSError as error:
                 raise _told(error, f"{number} cannot be brought back") from error
             problem = f"{plural(len(back.refused), 'instance')} could not come back" if back.refused else ""
@@ -247,7 +247,7 @@ class Trash:
             state = MOVING if problem else ""
             writer.transaction(lambda c: rows.mark(c, entry.id, state, problem))
 
-        await self._on_the_lane(work)
+        await self.on_the_lane(work)
 
     def _withdraw_unknown(self, known: set[str], sizes: dict[str, int]) -> None:
         """Remove second names that no entry followed; what has no other name stays."""
@@ -291,7 +291,7 @@ class Trash:
         strangers = await asyncio.to_thread(names)
         return await self._db.read(sizes) if strangers else {}
 
-    async def _on_the_lane(self, work: Callable[[Writer], T]) -> T:
+    async def on_the_lane(self, work: Callable[[Writer], T]) -> T:
         """Run work that owns its transactions on the database's writer thread; raises OSError or PacsError."""
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 

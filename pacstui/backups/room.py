@@ -43,6 +43,7 @@ from pacstui.settings import TargetSettings
 from pacstui.text import ago, count, plural, safe
 
 _SURVEY_S: Final = 900.0
+_LONG_S: Final = 6 * 3600.0
 _GROWTH_DAYS: Final = 14
 _STUDIES_S: Final = 20.0
 _UNSAVED: Final = (
@@ -133,7 +134,8 @@ class BackupsRoom:
         self._targets: dict[str, _Known] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._studies: tuple[float, int, int] = (float("-inf"), -1, 0)
-        self.protection = Protection(lambda: tuple(self._targets), self._ask)
+        self._slow = Calls(answer_s=_LONG_S)
+        self.protection = Protection(lambda: tuple(self._targets), self._ask_long)
         self.replace(targets)
 
     def replace(self, targets: Sequence[TargetSettings]) -> None:
@@ -175,6 +177,7 @@ class BackupsRoom:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._calls.close()
+        await self._slow.close()
 
     # jobs
 
@@ -540,6 +543,10 @@ class BackupsRoom:
 
     async def _ask(self, target: str, op: str, **arguments: Any) -> dict[str, Any]:
         return await self._calls.ask(self._request(self._target(target), op, **arguments))
+
+    async def _ask_long(self, target: str, op: str, **arguments: Any) -> dict[str, Any]:
+        """Ask what may take its time: jobs do."""
+        return await self._slow.ask(self._request(self._target(target), op, **arguments))
 
     async def run(self, target: str) -> RunRow:
         self._target(target)

@@ -157,6 +157,10 @@ class ArchiveRoom:
         """How many received objects wait for the disk."""
         return self._archive.stats().writing
 
+    def full_on(self) -> date | None:
+        """Return the day on which the volume is full at the present growth, none where that is not in sight."""
+        return self._view().full_on
+
     def _view(self) -> StorageView:
         stats = self._archive.stats()
         today = self._today()

@@ -298,6 +298,11 @@ async def test_a_return_that_fails_changes_nothing(
 # kill -9 at every step.
 
 
+def copy(root: Path, target: Path) -> None:
+    """Copy a data directory with its hard links."""
+    subprocess.run(["cp", "-a", str(root), str(target)], check=True)
+
+
 class Pictures(Disk):
     """Copies the data directory before every call that changes it, as the kill at that moment would leave it."""
 
@@ -309,7 +314,7 @@ class Pictures(Disk):
     def take(self) -> None:
         if self.root is not None:
             target = self._to / f"{len(self.taken)}"
-            subprocess.run(["cp", "-a", str(self.root), str(target)], check=True)
+            copy(self.root, target)
             self.taken.append(target)
 
 
@@ -403,7 +408,7 @@ async def test_a_kill_after_emptying_brings_nothing_back(tmp_path: Path) -> None
         await archive.trash.empty(entry.id)
         again = things[0].copy(description="AGAIN")
         await send(archive, again)
-        subprocess.run(["cp", "-a", str(archive.data_dir), str(tmp_path / "killed")], check=True)
+        copy(archive.data_dir, tmp_path / "killed")
     finally:
         await archive.close()
     archive = await _opened(tmp_path / "killed", JOURNALED)
