@@ -16,7 +16,7 @@ def _show(value: dict[str, Any]) -> Iterator[str]:
         f"{value['warn_percent']:g}%, makes room from {value['purge_above_percent']:g}% until "
         f"{value['purge_until_percent']:g}%"
     )
-    yield f"next     {value['forecast']}"
+    yield f"next     {'; '.join(each for each in (value['forecast'], value['next_step']) if each)}"
     told = f"{plural(value['trash_entries'], 'entry', 'entries')}, {size(value['trash_bytes'])}"
     yield f"trash    {told}; the oldest goes on {value['trash_until']}" if value["trash_entries"] else "trash    empty"
     if value["broken"]:

@@ -25,7 +25,8 @@ class SpaceView:
     """Room on the volume, as percentages of it in use.
 
     ``trash_until`` is the day on which the oldest entry of the trash goes for good, none while it is empty.
-    ``forecast`` says in words what happens next if nothing changes. ``broken`` counts objects that are missing or
+    ``forecast`` says in words when the volume is full at the present growth, empty where that is not in sight, and
+    ``next_step`` what happens then, or now. ``broken`` counts objects that are missing or
     damaged (beyond some thousand not counted further). ``purge_next`` is when rules are applied next, ``purge_last``
     how that went last; ``run`` is the run of a purge or repair that is under way, 0 without.
     """
@@ -42,6 +43,7 @@ class SpaceView:
     trash_days: int
     trash_until: date | None
     forecast: str
+    next_step: str
     rules: tuple[RuleRow, ...]
     broken: int
     purge_next: datetime | None
@@ -161,5 +163,5 @@ class Space(Protocol):
     async def purge(self, rule: str) -> RunRow: ...
 
     @action("repair", "Get missing and damaged objects again from backups", permission="storage.repair", audited=True,
-            key="g")  # fmt: skip
+            key="m")  # fmt: skip
     async def repair(self) -> RunRow: ...

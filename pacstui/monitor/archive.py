@@ -116,7 +116,7 @@ class ArchiveRoom:
             yield (
                 "objects-missing", "fail",
                 f"{_some(self._missing, 'object')} of the index without file, or with a damaged one",
-                "which: pacstui storage missing; restore them from a backup, send or import them again",
+                "Storage, m (pacstui space repair) gets them from a backup; or send or import them again",
                 "studies:missing",
             )
         if self._counts.quarantined:

@@ -172,10 +172,7 @@ class SpaceRoom:
         missing, _ = await self._archive.index.doubts(_BROKEN)
         purge, repair = self._jobs.row("purge"), self._jobs.row("repair")
         full_on = self._full_on()
-        forecast = self._next_step(used)
-        if full_on is not None:
-            days = (full_on - self._clock.now().astimezone().date()).days
-            forecast = f"full in {plural(days, 'day')} at the present growth; {forecast}"
+        days = (full_on - self._clock.now().astimezone().date()).days if full_on is not None else -1
         until = (moment(oldest) + timedelta(days=settings.trash_days)).astimezone().date() if entries else None
         return SpaceView(
             used_percent=round(used, 1),
@@ -189,7 +186,8 @@ class SpaceRoom:
             trash_bytes=amount,
             trash_days=settings.trash_days,
             trash_until=until,
-            forecast=forecast,
+            forecast=f"full in {plural(days, 'day')} at the present growth" if days >= 0 else "",
+            next_step=self._next_step(used),
             rules=tuple(RuleRow(each.name, Rule(each).told(), each.when) for each in settings.rules),
             broken=missing,
             purge_next=purge.next_run if purge is not None else None,

@@ -49,6 +49,7 @@ from pacstui.contract.remote import Comparison, PullRow, RemotePage, RemoteStudy
 from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageView
 from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
 from pacstui.errors import BadRequest, Denied, NotFound, NotRunning, PacsError, Unconfirmed
+from tests.screens.fake_space import FakeSpace
 
 START = datetime(2026, 11, 25, 14, 3, 22, tzinfo=UTC)
 
@@ -180,6 +181,7 @@ class FakeClient:
         self.node = _Node(self)
         self.queue = _Queue(self)
         self.storage = _Storage(self)
+        self.space = FakeSpace(self, self.storage._call)
         self.peers = _Peers(self)
         self.studies = _Studies(self)
         self.feed = _Feed(self)
