@@ -286,7 +286,7 @@ class _Reading:
         """Check what holds between rows: names are unique, and routes lead to peers."""
         from pacstui.configuration_words import did_you_mean, shown
 
-        for keys in (("peers",), ("routes",), ("backups", "targets")):
+        for keys in (("peers",), ("routes",), ("backups", "targets"), ("space", "rules")):
             first: dict[str, int] = {}
             for index, row in self._rows(*keys):
                 name = row.get("name")

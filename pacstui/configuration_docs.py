@@ -44,6 +44,10 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "passphrase_file": "", "include": ["configuration"], "endpoint": "", "region": "", "access_key": "",
         "secret_key_file": "",
     },
+    "space.rules": {
+        "name": "ultrasound after five years", "days": 1826, "by": "received", "modalities": ["US"],
+        "calling": [], "description": "", "only_if_backed_up": True, "copies": 2, "when": "always",
+    },
 }
 
 _INTRODUCTION = """

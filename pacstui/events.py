@@ -208,6 +208,20 @@ class ReconciliationDone(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TrashChanged(Event):
+    """Something went to the trash (``deleted``), came back (``returned``) or is gone for good (``emptied``). ``by`` is
+    an account, or the rule that purged it; ``instances`` and ``bytes`` are those that moved."""
+
+    what: str
+    level: str
+    study: str
+    instances: int
+    bytes: int
+    by: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerEchoed(Event):
     """A C-ECHO to a peer ended; ``detail`` names the step that failed, empty on success. Of ``quiet`` ones somebody
     else tells the outcome."""

@@ -43,7 +43,7 @@ from pacstui.directory.directory import Directory
 from pacstui.equipment.book import PeerBook, address_of
 from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
-from pacstui.events import NodeStarted, NodeStopping, ServiceRefused
+from pacstui.events import NodeStarted, NodeStopping, ServiceRefused, TrashChanged
 from pacstui.index import attributes, more
 from pacstui.jobs.room import JobsRoom
 from pacstui.monitor.archive import ArchiveRoom, StudiesRoom
@@ -65,6 +65,7 @@ from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
 from pacstui.services.table import ServiceTable
 from pacstui.settings import DicomSettings, QuerySettings, Settings, TlsSettings
+from pacstui.space import room as space
 from pacstui.upkeep import kinds as upkeep
 
 log = logging.getLogger("pacstui.node")
@@ -167,6 +168,7 @@ class Node:
         self._syslog: SyslogSender | None = None
         self._jobs: JobsRoom | None = None
         self._backups: BackupsRoom | None = None
+        self._space: space.SpaceRoom | None = None
         self._server_context: ssl.SSLContext | None = None
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self.address = ""
@@ -264,6 +266,7 @@ class Node:
             "audit": self._audit,
             "jobs": jobs,
             "backups": backups,
+            "space": self._space,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
         self._accounts.changed = lambda: server.reach(self._accounts.wide())
@@ -277,6 +280,7 @@ class Node:
             asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
             asyncio.create_task(self._every(1.0, jobs.tick), name="jobs"),
             asyncio.create_task(self._every(2.0, backups.tick), name="backups"),
+            asyncio.create_task(self._every(5.0, self._tend_space), name="space"),
             asyncio.create_task(self._every(30.0, gate.tick), name="sessions"),
             asyncio.create_task(self._look_at_directory(), name="directory"),
         ]
@@ -300,6 +304,7 @@ class Node:
             lambda: self._loaded.source, self._secrets, self._clock,
         )  # fmt: skip
         await backups.open()
+        self._open_space(archive, jobs, backups, problems)
         for kind in (*upkeep.kinds(archive, peers, self._audit, self._bus, self._clock), *backups.kinds()):
             jobs.register(kind)
         if not self._settings.node.jobs:
@@ -312,6 +317,26 @@ class Node:
         self._archive_room.start_reindex = lambda: jobs.start("reindex")
         return jobs, backups
 
+    def _open_space(self, archive: Archive, jobs: JobsRoom, backups: BackupsRoom, problems: Problems) -> None:
+        """Open the room that watches over space, and let it have its kinds of jobs."""
+        assert self._archive_room is not None
+        self._space = room = space.SpaceRoom(
+            archive, jobs, self._settings.space, backups.protection, backups.safe_upto, self._archive_room.full_on,
+            lambda: CURRENT.get().name, self._audit_purge, self._clock,
+        )  # fmt: skip
+        for kind in room.kinds():
+            jobs.register(kind)
+        problems.watch(room.problems)
+        self._bus.subscribe(TrashChanged, lambda _: backups.recount())
+
+    def _audit_purge(self, action: str, study: str, patient: str, why: str) -> None:
+        self._audit.trail.note("action", "ok", "purge", action=action, target=study, patient=patient, detail=why)
+
+    async def _tend_space(self) -> None:
+        if self._space is not None:
+            CURRENT.set(Caller(os.getuid(), 0, "full volume", "schedule", None, frozenset(permissions()), True))
+            await self._space.tick()
+
     def _secrets(self) -> tuple[str, ...]:
         """Return the files of keys that lie outside of the data directory."""
         settings = self._settings
@@ -320,9 +345,10 @@ class Node:
 
     async def _want_jobs(self) -> None:
         """Let the jobs be there that the settings ask for."""
-        if self._jobs is not None and self._backups is not None:
-            wanted = (*upkeep.wanted(bool(self._settings.peers)), *self._backups.wanted())
-            await self._jobs.want(wanted, of={*upkeep.KINDS, *(kind.name for kind in self._backups.kinds())})
+        if self._jobs is not None and self._backups is not None and self._space is not None:
+            wanted = (*upkeep.wanted(bool(self._settings.peers)), *self._backups.wanted(), *self._space.wanted())
+            kinds = {*upkeep.KINDS, *space.KINDS, *(kind.name for kind in self._backups.kinds())}
+            await self._jobs.want(wanted, of=kinds)
 
     async def _open_accounts(self, database: Database) -> Gate:
         """Open the audit trail, then the accounts, whose changes it keeps."""
@@ -451,6 +477,8 @@ class Node:
         logging.getLogger().setLevel(new.node.log_level.upper())
         if self._backups is not None:
             self._backups.replace(new.backups.targets)
+        if self._space is not None:
+            self._space.settings = new.space
         await self._want_jobs()
         later = [f"[{section}] {key}" for section, key in _changed(old, new) if (section, key) not in _AT_ONCE]
         log.info("configuration reloaded%s", f"; only at the next start: {', '.join(later)}" if later else "")

@@ -12,7 +12,7 @@ from pacstui.contract import privacy
 from pacstui.contract.overview import View
 from pacstui.contract.studies import StudyPage, StudyRow
 from pacstui.text import count, safe, size
-from screens import keymap
+from screens import keymap, space_work
 from screens.base import ConsoleScreen
 from screens.widgets import columns as cols
 from screens.widgets.line import Line
@@ -56,7 +56,8 @@ class StudiesScreen(ConsoleScreen):
         "/ looks in name, ID, accession number and description, over the whole archive. Enter shows a study's series. "
         "~ behind a name: some of its text could not be decoded; ! before it: objects of another patient came under "
         "this study. r fetches the list anew; the upper edge says when there is something new. d shows only the "
-        "studies of which something has to be found out."
+        "studies of which something has to be found out. D moves the chosen study to the trash, from which Storage "
+        "brings it back."
     )
     KEYS = (
         keymap.Key("r", "refresh", "Fetch the list anew, all studies, newest first", "refresh"),
@@ -64,6 +65,7 @@ class StudiesScreen(ConsoleScreen):
             "d", "doubtful", "Only studies of two patients; again: only those with files gone; again: all", "doubtful",
             weight=2,
         ),
+        space_work.DELETE,
     )
 
     def __init__(self) -> None:
@@ -262,6 +264,12 @@ class StudiesScreen(ConsoleScreen):
         self._table.cursor = None
         self._table.top = 0
         self._anew()
+
+    def action_delete(self) -> None:
+        """Move the chosen study to the trash."""
+        row = self._table.selected
+        if row is not None:
+            space_work.delete_study(self.console_app, row, self._begin)
 
     @on(RowTable.Chosen)
     def _open(self, event: RowTable.Chosen) -> None:

@@ -12,7 +12,7 @@ from pacstui.contract.storage import MissingRow
 from pacstui.contract.studies import StudyDetail
 from pacstui.errors import PacsError
 from pacstui.text import count, plural, safe, size
-from screens import keymap
+from screens import keymap, space_work
 from screens.base import ConsoleScreen
 from screens.studies import day
 from screens.widgets import columns as cols
@@ -83,7 +83,7 @@ class StudyPagePanel(Panel):
             why = "objects of another patient came under this study" if privacy.on else safe(row.conflict, 300)
             fact("doubtful", f"! {why}", "warn")
         if self.detail.missing:
-            told = "restore them from a backup, or send or import them again"
+            told = "Storage, m gets them from a backup; or send them again"
             fact("missing", f"x {plural(self.detail.missing, 'object')} without file: {told}", "fail")
         if row.marked:
             fact("mark", "~ some text could not be decoded with its declared character set; the bytes are kept", "warn")
@@ -126,8 +126,11 @@ class StudyScreen(ConsoleScreen):
     """One study."""
 
     TITLE_WORDS = "Study"
-    ABOUT = "What the index knows of this study and its series. It is fetched again while images arrive, or with r."
-    KEYS = (keymap.Key("r", "refresh", "Fetch the study anew", "refresh"),)
+    ABOUT = (
+        "What the index knows of this study and its series. It is fetched again while images arrive, or with r. D "
+        "moves the study, or the chosen series, to the trash."
+    )
+    KEYS = (keymap.Key("r", "refresh", "Fetch the study anew", "refresh"), space_work.DELETE)
 
     def __init__(self, study: str) -> None:
         super().__init__()
@@ -149,6 +152,15 @@ class StudyScreen(ConsoleScreen):
         if not self._busy:
             self._busy = True
             self.console_app.keep(self._load())
+
+    def action_delete(self) -> None:
+        """Move the study, or the chosen series of it, to the trash."""
+        page = self.query_one(StudyPagePanel)
+        if page.detail is None:
+            return
+        row = page.detail.row
+        chosen = next((each for each in page.detail.series if each.series == page.cursor), None)
+        space_work.delete_part(self.console_app, row, chosen, self.action_refresh)
 
     async def _load(self) -> None:
         page = self.query_one(StudyPagePanel)

@@ -105,6 +105,14 @@ class Disk:
     def unlink(self, name: str, folder: int) -> None:
         os.unlink(name, dir_fd=folder)
 
+    def unlink_path(self, path: Path) -> None:
+        os.unlink(path)
+
+    def see_writable(self, folder: Path) -> None:
+        """Raise OSError where names in a folder cannot be removed."""
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
     def mkdir(self, name: str, folder: int) -> None:
         os.mkdir(name, 0o700, dir_fd=folder)
 

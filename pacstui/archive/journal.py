@@ -11,6 +11,7 @@ file without a row.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import mmap
@@ -40,6 +41,10 @@ _BESIDE: Final = 1 << 17  # the sync of so much takes longer than handing it to 
 _IDLE_S: Final = 5.0
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(slots=True)
 class _Segment:
     path: Path
@@ -51,6 +56,8 @@ class _Segment:
     objects: list[str] = field(default_factory=list)
     folders: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
+    # What stands in it, also after its files were synced: until it is written over, a crash would bring it back.
+    names: set[str] = field(default_factory=set)
 
 
 class Journal:
@@ -72,6 +79,8 @@ class Journal:
         self._ready = threading.Event()
         self._serial = 0
         self._used_at = 0.0
+        # Whether the segments may hold objects of an earlier session.
+        self._old = True
         self.trouble = ""
 
     @property
@@ -140,6 +149,12 @@ class Journal:
         for segment in self._segments:  # of a time when there was one; it was replayed if need be
             with suppress(OSError):
                 os.unlink(segment.path)
+        self._old = any(segment.path.exists() for segment in self._segments)
+
+    async def prepared(self) -> None:
+        """Return when it is known whether objects can be journaled."""
+        with suppress(RuntimeError):  # it is being closed
+            await asyncio.wrap_future(self._thread.submit(_nothing))
 
     def append(self, records: Sequence[Record], folders: set[str]) -> Callable[[], bool] | None:
         """Write objects. ``folders`` are those that their files are named in.
@@ -177,6 +192,7 @@ class Journal:
         segment.at += total
         segment.objects += [record.path for record in records]
         segment.folders |= folders
+        segment.names.update(record.path for record in records)
         self._used_at = time.monotonic()
         return partial(self._synced, syncing)
 
@@ -202,6 +218,45 @@ class Journal:
             self._give_up(error)
             return
         self._active.at += length
+
+    def let_go(self, objects: Sequence[tuple[str, bytes]]) -> bool:
+        """Note, durably, that objects are no longer where the journal says, so that no replay brings them back.
+
+        Their files are durable by themselves. By the lane's thread.
+
+        Parameters
+        ----------
+        objects
+            Path and digest of each.
+
+        Returns
+        -------
+        bool
+            False when that cannot be noted at this moment; they have to stay then.
+        """
+        if self._old or any(path in segment.failed for path, _ in objects for segment in self._segments):
+            return False
+        held = [each for each in objects if any(each[0] in segment.names for segment in self._segments)]
+        if not held:
+            return True
+        for path, digest in held:
+            _, length = encode(Record(path, digest, None), 0)
+            if not self._ready.is_set() or (self._active.at + length > self._size and not self.turn()):
+                return False
+            parts, length = encode(Record(path, digest, None), self._active.generation)
+            try:
+                self._disk.write_at(self._active.fd, parts, self._active.at)
+            except OSError as error:
+                self._give_up(error)
+                return False
+            self._active.at += length
+        try:
+            for segment in self._segments:
+                self._disk.sync_data(segment.fd)
+        except OSError as error:
+            self._give_up(error)
+            return False
+        return True
 
     def turn(self) -> bool:
         """Go on in the other segment, if it is free, and let the files of this one be synced."""
@@ -259,6 +314,7 @@ class Journal:
         segment.at = BLOCK
         segment.objects = []
         segment.folders = set()
+        segment.names = set()
 
     def _give_up(self, error: OSError) -> None:
         """Journal no more; what is in the journal stays there and is replayed by the next start if need be."""
@@ -274,6 +330,7 @@ class Journal:
             missing = [each for each in self._segments if not self._fits(each.path)]
             if missing and self._disk.statvfs(self._root)[0] < 16 * self._size * len(missing):
                 log.info("objects are synced one by one: too little is free for a journal")
+                self._remove_old()
                 return
             for segment in missing:
                 self._allocate(segment.path)
@@ -287,8 +344,17 @@ class Journal:
             self._sync_folders({FOLDER, ""})
         except OSError as error:
             log.warning("objects are synced one by one: no journal can be made: %s", error)
+            self._remove_old()
             return
+        self._old = False
         self._ready.set()
+
+    def _remove_old(self) -> None:
+        """Remove what an earlier session journaled; it was replayed if need be."""
+        for segment in self._segments:
+            with suppress(OSError):
+                os.unlink(segment.path)
+        self._old = any(segment.path.exists() for segment in self._segments)
 
     def _generation(self, path: Path) -> int:
         """Return the generation of a segment, 0 if it has none."""

@@ -10,6 +10,7 @@ from typing import Final
 OBJECTS: Final = "objects"
 INCOMING: Final = "incoming"
 QUARANTINE: Final = "quarantine"
+TRASH: Final = "trash"
 DATABASE: Final = "index.db"
 
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")

@@ -23,6 +23,7 @@ from pacstui.archive import part10, paths
 from pacstui.archive.disk import Disk
 from pacstui.archive.lane import microseconds
 from pacstui.archive.session import Past
+from pacstui.archive.trash_rows import leaving
 from pacstui.clock import Clock
 from pacstui.db import Database
 from pacstui.dicom import header
@@ -187,11 +188,14 @@ class Reconciliation:
         return [each for each in rows if self._length(each[1]) is None]
 
     def _files(self, folder: str) -> dict[str, int]:
-        return {
-            f"{folder}/{entry.name}": entry.stat(follow_symlinks=False).st_size
-            for entry in os.scandir(self._root / folder)
-            if entry.is_file(follow_symlinks=False)
-        }
+        try:
+            return {
+                f"{folder}/{entry.name}": entry.stat(follow_symlinks=False).st_size
+                for entry in os.scandir(self._root / folder)
+                if entry.is_file(follow_symlinks=False)
+            }
+        except FileNotFoundError:
+            return {}  # the study, or an object of it, was deleted meanwhile; its rows tell what is there
 
     def _read(self, path: str) -> _Leftover | None:
         """Read a file that no row names: its header, its digest, and whether it is unharmed."""
@@ -224,6 +228,7 @@ class Reconciliation:
 
     def _settle(self, leftovers: list[_Leftover], connection: sqlite3.Connection) -> None:
         """Give each leftover its row; on the lane, in one transaction."""
+        self._index.forget()  # somebody may have deleted a study since
         try:
             for leftover in leftovers:
                 self._settle_one(connection, leftover)
@@ -238,6 +243,8 @@ class Reconciliation:
         known = self._index.find(connection, sop) if sop else None
         if known is not None and known.path == leftover.path:
             return  # its commit came while the folder was read
+        if self._length(leftover.path) is None or leaving(connection, leftover.path):
+            return  # it was deleted meanwhile
         if leftover.problem:
             self.report.unreadable += 1
             log.warning("%s is set aside: %s", leftover.path, leftover.problem)

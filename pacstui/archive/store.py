@@ -27,6 +27,7 @@ from pacstui.archive.reconcile import Reconciliation, Report, clear_incoming
 from pacstui.archive.refusal import PROCESSING_FAILURE, Refused, is_pressure, refusal_of
 from pacstui.archive.session import UNKNOWN, Past, Session
 from pacstui.archive.space import Space
+from pacstui.archive.trash import Trash
 from pacstui.archive.work import Job, Stored
 from pacstui.bus import Bus
 from pacstui.clock import SYSTEM, Clock
@@ -89,6 +90,7 @@ class Archive:
         self.space = Space(data_dir, disk, settings.reserve_bytes, clock, self._pressure)
         self.journal = Journal(data_dir, disk, settings.journal_bytes, self._sync_index)
         self.lane = IngestLane(db, self._folders, disk, self.journal, clock, settings.duplicates, self._finished)
+        self.trash = Trash(data_dir, db, disk, self._folders, self.journal, self.lane, self._bus, clock)
         self._session = Session(data_dir, db)
         self._tending: asyncio.TimerHandle | None = None
         self._probing: asyncio.Future[None] | None = None
@@ -150,6 +152,10 @@ class Archive:
         past = await self._session.past()
         # Before this point a start that fails has found out nothing, and the last session's mark stays as it is.
         self._begun = True
+        try:
+            await self.trash.settle()
+        except (OSError, PacsError) as error:
+            log.error("what was being deleted or brought back could not be finished: %s", error)
         if past.clean:
             await self._mark_open()
             self.journal.start()

@@ -253,6 +253,28 @@ def _extract(
     return {"files": files, "failed": failed, "wanted": len(wanted)}
 
 
+def _extract_list(
+    request: Request, target: Target, watch: Watch, wanted: list[list[str]], to: str
+) -> dict[str, Any]:
+    """Write objects by the digests of their data sets; each is digest, SOP Instance UID, calling AE title."""
+    folder = Path(to)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    asked = [(bytes.fromhex(digest), uid, calling) for digest, uid, calling in wanted]
+    found, lacking = selection.by_digest(target, asked, watch)
+    files, failed = selection.extract(target, found, folder, watch)
+    return {"files": files, "failed": {**failed, **dict.fromkeys(lacking, "the target does not have it")}}
+
+
+def _held(request: Request, target: Target, watch: Watch, keys: list[str]) -> dict[str, Any]:
+    """Tell of which objects, by key, the newest snapshot has a copy."""
+    manifest = target.find("latest")
+    found = selection.held(target, manifest, [bytes.fromhex(key) for key in keys], watch)
+    return {
+        "snapshot": manifest.id, "at": manifest.at, "last_row": manifest.last_row,
+        "held": "".join(str(int(each)) for each in found),
+    }  # fmt: skip
+
+
 def _lock(request: Request, target: Target, watch: Watch) -> dict[str, Any]:
     holder = holder_of(target.store)
     if holder is None:
@@ -282,5 +304,5 @@ Operation = Callable[..., dict[str, Any]]
 OPERATIONS: Final[dict[str, Operation]] = {
     "backup": _backup, "verify": _verify, "prune": _prune, "prune_plan": _prune_plan, "drill": _drill,
     "survey": _survey, "studies": _studies, "compare": _compare, "plan": _plan, "restore": _restore, "swap": _swap,
-    "extract": _extract, "lock": _lock, "unlock": _unlock,
+    "extract": _extract, "extract_list": _extract_list, "held": _held, "lock": _lock, "unlock": _unlock,
 }  # fmt: skip

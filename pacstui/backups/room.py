@@ -19,6 +19,7 @@ from pacstui.archive import Archive
 from pacstui.archive.importer import import_file
 from pacstui.backups.calling import Calls
 from pacstui.backups.ops import SURVEY, Request
+from pacstui.backups.protection import Protection
 from pacstui.backups.prune import rules_told
 from pacstui.backups.target import Spec, local_path, work_folder
 from pacstui.clock import Clock
@@ -42,6 +43,7 @@ from pacstui.settings import TargetSettings
 from pacstui.text import ago, count, plural, safe
 
 _SURVEY_S: Final = 900.0
+_LONG_S: Final = 6 * 3600.0
 _GROWTH_DAYS: Final = 14
 _STUDIES_S: Final = 20.0
 _UNSAVED: Final = (
@@ -133,6 +135,8 @@ class BackupsRoom:
         self._targets: dict[str, _Known] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._studies: tuple[float, int, int] = (float("-inf"), -1, 0)
+        self._slow = Calls(answer_s=_LONG_S)
+        self.protection = Protection(lambda: tuple(self._targets), self._ask_long)
         self.replace(targets)
 
     def replace(self, targets: Sequence[TargetSettings]) -> None:
@@ -174,6 +178,7 @@ class BackupsRoom:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._calls.close()
+        await self._slow.close()
 
     # jobs
 
@@ -346,6 +351,17 @@ class BackupsRoom:
                 known.unsaved += more
                 known.unsaved_bytes += more_bytes
                 known.upto = max(known.upto, last)
+
+    def safe_upto(self, copies: int = 1) -> int:
+        """Return the highest instance row that the newest snapshots of so many targets may have, 0 for none; only
+        `protection` tells for sure."""
+        rows = sorted((int(known.newest["last_row"]) for known in self._targets.values() if known.newest), reverse=True)
+        return rows[copies - 1] if 0 < copies <= len(rows) else 0
+
+    def recount(self) -> None:
+        """Count anew what is not safe: something was deleted."""
+        for known in self._targets.values():
+            known.base = -1
 
     def _best(self) -> _Known | None:
         """Return the target with the newest snapshot."""
@@ -538,6 +554,10 @@ class BackupsRoom:
 
     async def _ask(self, target: str, op: str, **arguments: Any) -> dict[str, Any]:
         return await self._calls.ask(self._request(self._target(target), op, **arguments))
+
+    async def _ask_long(self, target: str, op: str, **arguments: Any) -> dict[str, Any]:
+        """Ask what may take its time: jobs do."""
+        return await self._slow.ask(self._request(self._target(target), op, **arguments))
 
     async def run(self, target: str) -> RunRow:
         self._target(target)

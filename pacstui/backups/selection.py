@@ -76,6 +76,50 @@ def _lacking(db: sqlite3.Connection, data_dir: Path | None) -> list[tuple[Any, .
         db.execute("DETACH DATABASE live")
 
 
+def held(target: Target, manifest: Manifest, keys: list[bytes], watch: Watch) -> list[bool]:
+    """Return for each key whether a snapshot has that object, whole as far as is known: in a pack of its, whose list
+    names it and that no verification found damaged."""
+    known = target.known
+    known.learn(target.store, watch)
+    packs = {pack.name for pack in manifest.packs}
+    found = []
+    for key in keys:
+        row = known.db.execute(
+            "SELECT p.name FROM members m JOIN packs p ON p.id = m.pack WHERE m.key = ?", (key,)
+        ).fetchone()
+        found.append(row is not None and row[0] in packs)
+    return found
+
+
+def by_digest(target: Target, wanted: list[tuple[bytes, str, str]], watch: Watch) -> tuple[list[Wanted], list[str]]:
+    """Return objects that the target has, of whatever snapshot, by the SHA-256 of their data sets.
+
+    Parameters
+    ----------
+    wanted
+        Digest, SOP Instance UID and calling AE title of each.
+
+    Returns
+    -------
+    tuple
+        Those that it has, and the SOP Instance UIDs of those that it has not.
+    """
+    known = target.known
+    known.learn(target.store, watch)
+    found: list[Wanted] = []
+    lacking: list[str] = []
+    for digest, uid, calling in wanted:
+        row = known.db.execute(
+            "SELECT key, size, head FROM members WHERE key BETWEEN ? AND ? AND head > 0 LIMIT 1",
+            (digest + bytes(32), digest + b"\xff" * 32),
+        ).fetchone()
+        if row is None:
+            lacking.append(uid)
+        else:
+            found.append(Wanted(Source("", bytes(row[0]), int(row[1]), int(row[2]), 0), uid, calling, ""))
+    return found, lacking
+
+
 def here(data_dir: Path, wanted: list[Wanted]) -> int:
     """Return how many of these instances the archive has, with this very content."""
     index = data_dir / paths.DATABASE

@@ -178,13 +178,14 @@ def confirm(action: Action, arguments: Mapping[str, Any]) -> None:
 
     An action that wants the name typed is given the first argument's value as the name.
     """
-    target = " ".join(str(value) for value in arguments.values())
+    target = " ".join(str(value) for value in arguments.values() if value not in ("", None))
     if not sys.stdin.isatty():
         text = f"{action.noun} {action.verb} asks before it acts, and nobody is there to answer"
         raise BadRequest(text, "give --yes")
     say(f"{action.label}{': ' + target if target else ''}")
     if action.danger is Danger.TYPE_NAME:
-        if typer.prompt(f"Type {target} to go on") != target:
+        name = str(next(iter(arguments.values()), action.verb))
+        if typer.prompt(f"Type {name} to go on") != name:
             raise typer.Exit(1)
     elif not typer.confirm("Go on?", default=False):
         raise typer.Exit(1)

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "associations": ("associations", "Who is connected, and who was refused"),
     "queue": ("queue", "What is arriving and what waits to go out"),
     "storage": ("storage", "Space, growth and speed of the archive"),
+    "space": ("space", "The trash, what rules purge, and repair of objects"),
     "peers": ("peers", "The equipment around us"),
     "remote": ("remote", "Studies at other archives: find, compare, fetch"),
     "backup": ("backup", "Copies of the archive elsewhere: taking, verifying, restoring"),

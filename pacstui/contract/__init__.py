@@ -21,6 +21,7 @@ from pacstui.contract.overview import Overview
 from pacstui.contract.peers import Peers
 from pacstui.contract.queue import Queue
 from pacstui.contract.remote import Remote
+from pacstui.contract.space import Space
 from pacstui.contract.storage import Storage
 from pacstui.contract.studies import Studies
 
@@ -39,6 +40,7 @@ NOUNS: dict[str, type] = {
     "audit": Audit,
     "jobs": Jobs,
     "backups": Backups,
+    "space": Space,
 }
 
 
@@ -60,4 +62,4 @@ def permissions() -> tuple[str, ...]:
 
 __all__ = ["IMPORT", "NOUNS", "Action", "Danger", "all_actions", "actions_of", "permissions", "Node", "Overview",
            "Associations", "Queue", "Storage", "Peers", "Studies", "Feed", "Commitments", "Remote", "Accounts", "Audit",
-           "Jobs", "Backups"]
+           "Jobs", "Backups", "Space"]

@@ -132,7 +132,7 @@ CREATE TABLE series (
     FOREIGN KEY(study) REFERENCES studies (id)
 );
 CREATE TABLE instances (
-    id INTEGER NOT NULL,
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     series INTEGER NOT NULL,
     sop_instance TEXT NOT NULL,
     sop_class TEXT DEFAULT '' NOT NULL,
@@ -153,7 +153,6 @@ CREATE TABLE instances (
     received INTEGER DEFAULT '0' NOT NULL,
     missing INTEGER DEFAULT '0' NOT NULL,
     more TEXT DEFAULT '' NOT NULL,
-    PRIMARY KEY (id),
     FOREIGN KEY(series) REFERENCES series (id),
     UNIQUE (sop_instance)
 );
@@ -286,3 +285,54 @@ CREATE TABLE jobs_state (
     value TEXT DEFAULT '' NOT NULL,
     PRIMARY KEY (name)
 );
+CREATE TABLE trash (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at INTEGER DEFAULT '0' NOT NULL,
+    folder TEXT DEFAULT '' NOT NULL,
+    state TEXT DEFAULT '' NOT NULL,
+    level TEXT DEFAULT '' NOT NULL,
+    "key" TEXT DEFAULT '' NOT NULL,
+    study TEXT DEFAULT '' NOT NULL,
+    why TEXT DEFAULT '' NOT NULL,
+    rule TEXT DEFAULT '' NOT NULL,
+    by TEXT DEFAULT '' NOT NULL,
+    patient_name TEXT DEFAULT '' NOT NULL,
+    patient_id TEXT DEFAULT '' NOT NULL,
+    date TEXT DEFAULT '' NOT NULL,
+    accession TEXT DEFAULT '' NOT NULL,
+    modalities TEXT DEFAULT '' NOT NULL,
+    description TEXT DEFAULT '' NOT NULL,
+    instances INTEGER DEFAULT '0' NOT NULL,
+    bytes INTEGER DEFAULT '0' NOT NULL,
+    rows TEXT DEFAULT '' NOT NULL,
+    problem TEXT DEFAULT '' NOT NULL
+);
+CREATE INDEX trash_open ON trash (id) WHERE state != '';
+CREATE TABLE trashed (
+    id INTEGER NOT NULL,
+    trash INTEGER NOT NULL,
+    series_uid TEXT DEFAULT '' NOT NULL,
+    sop_instance TEXT NOT NULL,
+    sop_class TEXT DEFAULT '' NOT NULL,
+    transfer_syntax TEXT DEFAULT '' NOT NULL,
+    number TEXT DEFAULT '' NOT NULL,
+    date TEXT DEFAULT '' NOT NULL,
+    time TEXT DEFAULT '' NOT NULL,
+    image_type TEXT DEFAULT '' NOT NULL,
+    frames TEXT DEFAULT '' NOT NULL,
+    rows TEXT DEFAULT '' NOT NULL,
+    columns TEXT DEFAULT '' NOT NULL,
+    digest BLOB NOT NULL,
+    meta_digest BLOB NOT NULL,
+    data_offset INTEGER DEFAULT '0' NOT NULL,
+    size INTEGER DEFAULT '0' NOT NULL,
+    path TEXT DEFAULT '' NOT NULL,
+    calling TEXT DEFAULT '' NOT NULL,
+    received INTEGER DEFAULT '0' NOT NULL,
+    missing INTEGER DEFAULT '0' NOT NULL,
+    more TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY(trash) REFERENCES trash (id)
+);
+CREATE INDEX trashed_sop_instance ON trashed (sop_instance);
+CREATE INDEX trashed_trash ON trashed (trash);

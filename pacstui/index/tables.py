@@ -105,6 +105,7 @@ series = sa.Table(
 instances = sa.Table(
     "instances",
     metadata,
+    # Never used twice, so that what a backup says of rows holds when some were deleted.
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("series", sa.Integer, sa.ForeignKey("series.id"), nullable=False),
     sa.Column("sop_instance", sa.Text, nullable=False, unique=True),
@@ -129,6 +130,7 @@ instances = sa.Table(
     _text("calling"),
     _count("received"),
     _count("missing"),
+    sqlite_autoincrement=True,
 )
 sa.Index("instances_series", instances.c.series)
 sa.Index("instances_missing", instances.c.series, sqlite_where=instances.c.missing != 0)

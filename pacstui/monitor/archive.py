@@ -75,7 +75,8 @@ class ArchiveRoom:
         self._counted = -_RECOUNT_S
         self.start_reindex: Callable[[], Awaitable[object]] = _nobody
         problems.watch(self._check)
-        for kind in (events.InstanceStored, events.InstanceQuarantined, events.ReconciliationDone):
+        for kind in (events.InstanceStored, events.InstanceQuarantined, events.ReconciliationDone,
+                     events.TrashChanged):  # fmt: skip
             bus.subscribe(kind, self._note)
 
     def _note(self, event: events.Event) -> None:
@@ -115,7 +116,7 @@ class ArchiveRoom:
             yield (
                 "objects-missing", "fail",
                 f"{_some(self._missing, 'object')} of the index without file, or with a damaged one",
-                "which: pacstui storage missing; restore them from a backup, send or import them again",
+                "Storage, m (pacstui space repair) gets them from a backup; or send or import them again",
                 "studies:missing",
             )
         if self._counts.quarantined:
@@ -155,6 +156,10 @@ class ArchiveRoom:
     def writing(self) -> int:
         """How many received objects wait for the disk."""
         return self._archive.stats().writing
+
+    def full_on(self) -> date | None:
+        """Return the day on which the volume is full at the present growth, none where that is not in sight."""
+        return self._view().full_on
 
     def _view(self) -> StorageView:
         stats = self._archive.stats()

@@ -140,6 +140,8 @@ def describe(event: events.Event) -> _Line | None:
             return _Line("info", "storage", event.detail or "objects are accepted again")
         case events.ReconciliationDone():
             return _reconciled(event)
+        case events.TrashChanged():
+            return _trash(event)
         case events.PeerEchoed() if not event.quiet:
             told = f"echo answered in {event.milliseconds:.0f} ms" if event.ok else f"echo failed: {event.detail}"
             return _Line("info" if event.ok else "warn", event.peer, told)
@@ -176,6 +178,16 @@ def _imported(event: events.InstanceStored) -> _Line:
     told = "instance imported" if event.new else "instance imported again, it was there already"
     gather = f"import {event.calling} {event.new}"
     return _Line("info", event.calling or "import", told, "", 0, gather, event.sop_instance)
+
+
+def _trash(event: events.TrashChanged) -> _Line:
+    """Tell of the trash; many of one kind, as a purge has them, are one line."""
+    how = {"deleted": "moved to the trash", "returned": "brought back from the trash"}.get(event.what, "gone for good")
+    told = f"{event.level} of {plural(event.instances, 'instance')} ({size(event.bytes)}) {how}"
+    told += f", but {event.problem}" if event.problem else ""
+    hint = "pacstui space undo brings it back" if event.what == "deleted" else ""
+    level, gather = "warn" if event.problem else "info", f"trash {event.what} {event.by}"
+    return _Line(level, event.by or "trash", told, hint, 0, gather)
 
 
 def _reconciled(event: events.ReconciliationDone) -> _Line | None:

@@ -54,6 +54,7 @@ from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageV
 from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
 from pacstui.errors import BadRequest, CodeNeeded, Denied, NotFound, NotRunning, PacsError, Unconfirmed
 from tests.screens.fake_backups import FakeBackups, FakeRuns
+from tests.screens.fake_space import FakeSpace
 
 START = datetime(2026, 11, 25, 14, 3, 22, tzinfo=UTC)
 
@@ -188,6 +189,7 @@ class FakeClient:
         self.node = _Node(self)
         self.queue = _Queue(self)
         self.storage = _Storage(self)
+        self.space = FakeSpace(self, self.storage._call)
         self.peers = _Peers(self)
         self.studies = _Studies(self)
         self.feed = _Feed(self)

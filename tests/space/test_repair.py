@@ -1,0 +1,183 @@
+"""Objects whose file is damaged or gone come back from a backup; and what a backup has of the archive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pacstui.archive import Archive
+from pacstui.archive.reconcile import DAMAGED
+from pacstui.archive.trash_rows import Which
+from pacstui.backups.ops import Request, perform
+from pacstui.backups.protection import Protection
+from pacstui.backups.target import Spec
+from pacstui.clock import SYSTEM
+from pacstui.errors import Unavailable
+from pacstui.jobs.kinds import Outcome
+from pacstui.space.repair import Repair
+from pacstui.space.studies import instances
+from tests.archive.conftest import OPTIONS, files, send
+from tests.archive.objects import Object
+from tests.backups.conftest import Place, fill, mark
+from tests.space.conftest import OneRun
+
+
+@pytest.fixture
+async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
+    opened = await Archive.open(tmp_path / "data", OPTIONS, busy_s=0.3)
+    await mark(opened)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+class Targets:
+    """Targets in folders, asked without a process of their own."""
+
+    def __init__(self, archive: Archive, tmp_path: Path) -> None:
+        self.archive = archive
+        self.places = {
+            name: Place(Spec(name, str(tmp_path / name)), archive.data_dir) for name in ("disk", "nas")
+        }
+        self.protection = Protection(lambda: list(self.places), self.ask)
+
+    async def ask(self, name: str, op: str, **arguments: Any) -> dict[str, Any]:
+        place = self.places[name]
+        request = Request(op, place.spec, str(self.archive.data_dir), arguments=arguments)
+        return await asyncio.to_thread(perform, request, place.watch())
+
+    async def held(self, study: Object, copies: int = 1) -> list[bool]:
+        key = await self.archive.db.read(
+            lambda c: c.execute("SELECT id FROM studies WHERE study = ?", (study.study,)).fetchone()[0]
+        )
+        return await self.protection.held(await instances(self.archive.db, key), copies)
+
+    async def repair(self, run: OneRun | None = None) -> Outcome:
+        scratch = self.archive.data_dir / "repair" / "7"
+        return await Repair(self.archive, self.protection, SYSTEM, run or OneRun(), scratch).work()  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def targets(archive: Archive, tmp_path: Path) -> Targets:
+    return Targets(archive, tmp_path)
+
+
+async def test_only_what_the_newest_snapshot_has_is_safe(archive: Archive, targets: Targets) -> None:
+    things = await fill(archive, 2)
+    await asyncio.to_thread(targets.places["disk"].take)
+    with pytest.raises(Unavailable, match="2 copies"):
+        await targets.held(things[0], 2)
+    assert await targets.held(things[0]) == [True, True]
+    await send(archive, things[0].beside())
+    assert await targets.held(things[0]) == [True, True, False]
+    await asyncio.to_thread(targets.places["nas"].take)
+    assert await targets.held(things[0], 2) == [True, True, False]
+
+
+async def test_what_was_in_the_trash_while_the_snapshot_was_taken_is_not_safe(
+    archive: Archive, targets: Targets
+) -> None:
+    things = await fill(archive, 2)
+    await fill(archive, 1)
+    entry = await archive.trash.delete(Which(things[0].study))
+    await asyncio.to_thread(targets.places["disk"].take)
+    await archive.trash.undo(entry.id)
+    with pytest.raises(Unavailable):
+        await targets.held(things[0], 2)
+    assert await targets.held(things[0]) == [False, False]
+
+
+async def test_an_older_copy_in_a_pack_of_no_snapshot_does_not_count(archive: Archive, targets: Targets) -> None:
+    things = await fill(archive, 2)
+    other = await fill(archive, 1)
+    await asyncio.to_thread(targets.places["disk"].take)
+    entry = await archive.trash.delete(Which(things[0].study))
+    await asyncio.to_thread(targets.places["disk"].take)
+    await archive.trash.undo(entry.id)
+    assert await targets.held(things[0]) == [False, False]
+    assert await targets.held(other[0]) == [True]
+
+
+def damage(path: Path) -> bytes:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    return bytes(data)
+
+
+def cut(path: Path) -> bytes:
+    data = path.read_bytes()[:-20]
+    path.write_bytes(data)
+    return data
+
+
+def remove(path: Path) -> bytes:
+    path.unlink()
+    return b""
+
+
+@pytest.mark.parametrize("harm", [damage, cut, remove])
+async def test_a_harmed_object_comes_back_as_it_was(
+    archive: Archive, targets: Targets, harm: Callable[[Path], bytes]
+) -> None:
+    things = await fill(archive, 3)
+    await asyncio.to_thread(targets.places["nas"].take)
+    before = {path: path.read_bytes() for path in files(archive)}
+    path = archive.data_dir / (await archive.index.instance(things[1].sop)).path  # type: ignore[union-attr]
+    left = harm(path)
+    await archive.db.write(
+        lambda c: c.execute("UPDATE instances SET missing=? WHERE sop_instance=?", (DAMAGED, things[1].sop))
+    )
+    await asyncio.to_thread(targets.places["disk"].take)  # a target that does not have it is asked first
+    outcome = await targets.repair()
+    assert outcome.text.startswith("1 object repaired")
+    assert not outcome.warning
+    found = await archive.index.instance(things[1].sop)
+    assert found is not None
+    assert not found.missing
+    assert (archive.data_dir / found.path).read_bytes() == before[path]
+    aside = files(archive, "quarantine")
+    assert [each.read_bytes() for each in aside] == ([left] if left else [])
+    if left:
+        assert "1 damaged file set aside" in outcome.text
+        (row,) = await archive.index.quarantine()
+        assert row.sop_instance == things[1].sop
+        assert "damaged" in row.reason
+    report = await archive.reconcile()
+    assert (report.adopted, report.missing, report.unreadable, report.duplicates) == (0, 0, 0, 0)
+    assert not list((archive.data_dir / "repair").glob("*"))
+
+
+async def test_what_no_backup_has_is_named_and_its_damaged_file_stays(archive: Archive, targets: Targets) -> None:
+    things = await fill(archive, 2)
+    for place in targets.places.values():
+        await asyncio.to_thread(place.take)
+    late = things[0].beside()
+    await send(archive, late)
+    path = archive.data_dir / (await archive.index.instance(late.sop)).path  # type: ignore[union-attr]
+    left = damage(path)
+    await archive.db.write(
+        lambda c: c.execute("UPDATE instances SET missing=? WHERE sop_instance=?", (DAMAGED, late.sop))
+    )
+    run = OneRun()
+    outcome = await targets.repair(run)
+    assert outcome.warning
+    assert f"1 not: {late.sop}: disk: the target does not have it; nas: the target does not have it" in outcome.text
+    assert "modality" in outcome.hint
+    assert path.read_bytes() == left
+    assert any(late.sop in note for note in run.notes)
+
+
+async def test_a_file_that_is_whole_again_needs_no_backup(archive: Archive, targets: Targets) -> None:
+    things = await fill(archive, 2)
+    await archive.db.write(
+        lambda c: c.execute("UPDATE instances SET missing=? WHERE sop_instance=?", (DAMAGED, things[0].sop))
+    )
+    outcome = await targets.repair()
+    assert outcome.text == "0 objects repaired, 1 found to be as stored"
+    assert (await targets.repair()).text == "no object is known to be missing or damaged"
