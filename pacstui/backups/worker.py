@@ -11,7 +11,10 @@ import json
 import os
 import sys
 import threading
+from contextlib import suppress
 from typing import Any, Final
+
+import psutil
 
 from pacstui.backups.ops import Request, perform
 from pacstui.backups.watch import Watch
@@ -22,6 +25,7 @@ _GRACE_S: Final = 20.0
 
 def main() -> int:
     """Do one request; return the exit code: 0 done, 1 told why not."""
+    _stand_back()
     out = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is no answer
     lock = threading.Lock()
@@ -44,6 +48,14 @@ def main() -> int:
         return 1
     say({"result": found})
     return 0
+
+
+def _stand_back() -> None:
+    """Let the node have processor and disk first."""
+    with suppress(OSError):
+        os.nice(10)
+    with suppress(OSError, psutil.Error, AttributeError):
+        psutil.Process().ionice(psutil.IOPRIO_CLASS_BE, 7)
 
 
 def _listen(watch: Watch) -> None:
