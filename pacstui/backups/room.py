@@ -1,27 +1,24 @@
-"""The noun ``backups``: targets as they are known, what would be lost, and the jobs that work on them."""
+"""The noun ``backups``, and what the rest of the node sees of it."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from pacstui.archive import Archive
-from pacstui.archive.importer import import_file
 from pacstui.backups.calling import Calls
-from pacstui.backups.ops import SURVEY, Request
+from pacstui.backups.errands import Errands
+from pacstui.backups.ops import Request
 from pacstui.backups.protection import Protection
-from pacstui.backups.prune import rules_told
-from pacstui.backups.target import Spec, local_path, work_folder
+from pacstui.backups.standing import Jobs, Standing, Standings, moment
 from pacstui.clock import Clock
 from pacstui.contract.backups import (
     BackupsView,
@@ -34,76 +31,18 @@ from pacstui.contract.backups import (
     SavedPage,
     SavedStudy,
     SnapshotRow,
-    TargetRow,
 )
-from pacstui.contract.jobs import JobRow, RunRow
+from pacstui.contract.jobs import RunRow
 from pacstui.errors import BadRequest, NotFound, PacsError, Unavailable
-from pacstui.jobs.kinds import Kind, Outcome, Parameter, Run, Wanted
+from pacstui.jobs.kinds import Kind, Wanted
 from pacstui.settings import TargetSettings
-from pacstui.text import ago, count, plural, safe
 
 _SURVEY_S: Final = 900.0
 _LONG_S: Final = 6 * 3600.0
-_GROWTH_DAYS: Final = 14
 _STUDIES_S: Final = 20.0
-_UNSAVED: Final = (
-    "SELECT count(*), coalesce(sum(data_offset + size), 0), coalesce(max(id), 0) FROM instances WHERE id > ?"
-)
 _STUDIES: Final = (
     "SELECT count(*) FROM (SELECT DISTINCT e.study FROM instances i JOIN series e ON e.id = i.series WHERE i.id > ?)"
 )
-
-
-class Jobs(Protocol):
-    """What of the jobs room is used here."""
-
-    def row(self, name: str) -> JobRow | None:
-        """Return a job as lists show it, none if there is none of that name."""
-        ...
-
-    async def begin(self, job: str, parameters: dict[str, str]) -> RunRow:
-        """Start a job now, by the present caller, with these parameters instead of its own."""
-        ...
-
-    async def run(self, id: int) -> RunRow:
-        """Return a run."""
-        ...
-
-
-@dataclass(slots=True)
-class _Known:
-    """What is known of a target: the last survey, why there is none, and what came since its newest snapshot."""
-
-    spec: Spec
-    settings: TargetSettings
-    survey: dict[str, Any] | None = None
-    problem: PacsError | None = None
-    asked: float = float("-inf")
-    asking: bool = False
-    told: bool = False
-    upto: int = 0
-    base: int = -1
-    unsaved: int = 0
-    unsaved_bytes: int = 0
-    snapshots: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def newest(self) -> dict[str, Any] | None:
-        """The newest snapshot."""
-        return self.snapshots[0] if self.snapshots else None
-
-
-def spec_of(target: TargetSettings) -> Spec:
-    """Return a target's settings as the worker takes them."""
-    return Spec(
-        target.name, target.url, target.encrypt_to, target.identity_file, target.passphrase_file, target.mounted,
-        target.endpoint, target.region, target.access_key, target.secret_key_file, target.max_mb_per_s,
-        {
-            "last": target.keep_last, "daily": target.keep_daily, "weekly": target.keep_weekly,
-            "monthly": target.keep_monthly, "yearly": target.keep_yearly,
-        },
-        target.include,
-    )  # fmt: skip
 
 
 class BackupsRoom:
@@ -132,37 +71,12 @@ class BackupsRoom:
         self._configuration = configuration
         self._clock = clock
         self._calls = Calls()
-        self._targets: dict[str, _Known] = {}
+        self._standings = Standings(archive, jobs, clock, targets)
+        self._errands = Errands(archive, self._calls, self._standings, self._request, self._survey)
         self._tasks: set[asyncio.Task[None]] = set()
         self._studies: tuple[float, int, int] = (float("-inf"), -1, 0)
         self._slow = Calls(answer_s=_LONG_S)
-        self.protection = Protection(lambda: tuple(self._targets), self._ask_long)
-        self.replace(targets)
-
-    def replace(self, targets: Sequence[TargetSettings]) -> None:
-        """Take other targets; what is known of one that stays is kept."""
-        fresh: dict[str, _Known] = {}
-        for target in targets:
-            spec = spec_of(target)
-            old = self._targets.get(target.name)
-            if old is not None and old.spec == spec:
-                old.settings = target
-                fresh[target.name] = old
-            else:
-                fresh[target.name] = known = _Known(spec, target)
-                self._remember(known)
-        self._targets = fresh
-
-    def _remember(self, known: _Known) -> None:
-        """Take up what the last survey found, also one of an earlier session: the target may be away now."""
-        path = work_folder(self._archive.data_dir, known.spec.name) / SURVEY
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            self._learn(known, json.loads(path.read_text("utf-8")))
-
-    @staticmethod
-    def _learn(known: _Known, survey: dict[str, Any]) -> None:
-        known.survey = survey
-        known.snapshots = list(survey["snapshots"])
+        self.protection = Protection(lambda: tuple(self._standings.targets), self._ask_long)
 
     async def open(self) -> None:
         """Give the archive its identity, by which targets know it."""
@@ -180,140 +94,55 @@ class BackupsRoom:
         await self._calls.close()
         await self._slow.close()
 
-    # jobs
+    def replace(self, targets: Sequence[TargetSettings]) -> None:
+        """Take other targets; what is known of one that stays is kept."""
+        self._standings.replace(targets)
+
+    # what the rest of the node asks
 
     def kinds(self) -> tuple[Kind, ...]:
         """Return the kinds of jobs that work on targets."""
-        target = Parameter("target", "the target's name", check=self._check_target)
-        snapshot = Parameter("snapshot", "which snapshot: its id, or latest", "latest")
-        lane = "target {target}"
-        return (
-            Kind("backup", "backup", "Takes a snapshot: index, objects that are new, configuration", self._backup,
-                 (target,), resumes=True, lane=lane),
-            Kind("verify", "verify", "Reads a target back and compares", self._verify,
-                 (target, Parameter("depth", "quick, sample or full", "sample", ("quick", "sample", "full")),
-                  Parameter("percent", "share of a sample", "3", check=float)), lane=lane),
-            Kind("prune", "prune", "Removes snapshots that no rule keeps", self._prune, (target,), lane=lane),
-            Kind("drill", "restore drill", "Rehearses a restore: index, some objects, a node, C-GET", self._drill,
-                 (target, snapshot, Parameter("instances", "at least so many", "200", check=int)), lane=lane),
-            Kind("restore", "restore", "Brings a snapshot back, or a part of it", self._restore,
-                 (target, snapshot,
-                  Parameter("what", "how much of it", "all", ("all", "index", "patient", "study", "instance")),
-                  Parameter("key", "which patient, study or instance"),
-                  Parameter("to", "a new folder; empty: the archive")), lane=lane),
-        )  # fmt: skip
-
-    def _check_target(self, name: str) -> None:
-        if name not in self._targets:
-            raise ValueError(f"there is no target {name} in the settings")
+        return self._errands.kinds()
 
     def wanted(self) -> tuple[Wanted, ...]:
         """Return the jobs that each target needs."""
-        jobs: list[Wanted] = []
-        for name, known in self._targets.items():
-            settings, mine = known.settings, {"target": name}
-            percent = settings.verify_percent
-            jobs += (
-                Wanted(f"backup {name}", "backup", mine, settings.schedule, retries=3),
-                Wanted(f"verify {name}", "verify", {**mine, "percent": f"{percent or 3:g}"}, "",
-                       after=f"backup {name}" if percent else ""),
-                Wanted(f"prune {name}", "prune", mine, "", after=f"{'verify' if percent else 'backup'} {name}"),
-                Wanted(f"drill {name}", "drill", mine, settings.drill),
-                Wanted(f"restore {name}", "restore", mine, ""),
-            )  # fmt: skip
-        return tuple(jobs)
+        return self._errands.wanted()
 
-    def _request(self, known: _Known, op: str, by: str = "", **arguments: Any) -> Request:
+    def part(self) -> dict[str, int]:
+        """Return the counts for the status; ages in seconds, -1 for never."""
+        return self._standings.part()
+
+    def problems(self) -> Iterator[tuple[str, str, str, str, str]]:
+        """Yield what is wrong, for the list of problems."""
+        return self._standings.problems()
+
+    def safe_upto(self, copies: int = 1) -> int:
+        """Return the highest instance row that the newest snapshots of so many targets may have, 0 for none; only
+        `protection` tells for sure."""
+        return self._standings.safe_upto(copies)
+
+    def recount(self) -> None:
+        """Count anew what is not safe: something was deleted."""
+        self._standings.recount()
+
+    def _request(self, known: Standing, op: str, by: str = "", **arguments: Any) -> Request:
         configuration = self._configuration()
         return Request(
             op, known.spec, str(self._archive.data_dir.absolute()), self._node(), by,
             str(configuration.absolute()) if configuration is not None else "", "", tuple(self._secrets()), arguments,
         )  # fmt: skip
 
-    def _target(self, name: str) -> _Known:
-        known = self._targets.get(name)
-        if known is None:
-            names = ", ".join(self._targets) or "none: write [[backups.targets]] with name and url into the settings"
-            raise NotFound(f"there is no target {safe(name, 64)}", f"targets are: {names}")
-        return known
-
-    async def _done(self, op: str, run: Run, **arguments: Any) -> Outcome:
-        known = self._target(run.parameters["target"])
-        try:
-            found = await self._calls.work(self._request(known, op, run.started_by, **arguments), run)
-        finally:
-            await self._survey(known)
-        return Outcome(str(found["text"]), bool(found.get("warning")), str(found.get("hint", "")))
-
-    async def _backup(self, run: Run) -> Outcome:
-        return await self._done("backup", run)
-
-    async def _verify(self, run: Run) -> Outcome:
-        given = run.parameters
-        return await self._done("verify", run, depth=given["depth"], percent=float(given["percent"] or 3))
-
-    async def _prune(self, run: Run) -> Outcome:
-        known = self._target(run.parameters["target"])
-        check = (known.survey or {}).get("check")
-        if run.started_by.partition(" ")[0] in ("schedule", "verify", "backup") and check and not check["ok"]:
-            return Outcome(
-                f"nothing was removed: the last verification found faults ({check['text']})", True,
-                "back up and verify again; then prune by hand",
-            )  # fmt: skip
-        return await self._done("prune", run)
-
-    async def _drill(self, run: Run) -> Outcome:
-        given = run.parameters
-        return await self._done("drill", run, snapshot=given["snapshot"], instances=int(given["instances"] or 200))
-
-    async def _restore(self, run: Run) -> Outcome:
-        given = run.parameters
-        if given["to"]:
-            return await self._done(
-                "restore", run, snapshot=given["snapshot"], to=given["to"], index_only=given["what"] == "index"
-            )
-        known = self._target(given["target"])
-        scratch = work_folder(self._archive.data_dir, known.spec.name) / f"restore-{run.id}"
-        try:
-            found = await self._calls.work(
-                self._request(known, "extract", run.started_by, snapshot=given["snapshot"], what=given["what"],
-                              key=given["key"], to=str(scratch)), run,
-            )  # fmt: skip
-            return await self._take_back(run, found)
-        finally:
-            await asyncio.to_thread(shutil.rmtree, scratch, True)
-
-    async def _take_back(self, run: Run, found: dict[str, Any]) -> Outcome:
-        """Give the archive what was fetched, as it takes any object."""
-        counts: dict[str, int] = {}
-        run.tell(done=0, total=len(found["files"]), done_bytes=0, total_bytes=0, now="into the archive")
-        for number, each in enumerate(found["files"], 1):
-            run.check()
-            result = await import_file(self._archive, Path(each["path"]), str(each["calling"]) or "RESTORE")
-            counts[result.outcome] = counts.get(result.outcome, 0) + 1
-            if result.outcome not in ("stored", "duplicate"):
-                run.note(f"{each['sop_instance']}: {result.outcome}: {result.reason}", "fail")
-            run.tell(done=number)
-        for uid, why in found["failed"].items():
-            run.note(f"{uid}: {why}", "fail")
-        stored, there = counts.get("stored", 0), counts.get("duplicate", 0)
-        wrong = int(found["wanted"]) - stored - there
-        text = f"{plural(stored, 'instance')} brought back, {count(there)} were there"
-        if wrong:
-            return Outcome(f"{count(wrong)} could not be brought back; {text}", True, "which, and why: the run's log")
-        return Outcome(text)
-
     # what is known
 
     async def tick(self) -> None:
         """Ask targets now and then, and count what is not safe yet."""
         now = self._clock.monotonic()
-        for known in self._targets.values():
+        for known in self._standings.targets.values():
             if now - known.asked >= _SURVEY_S:
                 self._survey_soon(known)
-            await self._count(known)
+            await self._standings.count(known)
 
-    def _survey_soon(self, known: _Known) -> None:
+    def _survey_soon(self, known: Standing) -> None:
         if known.asking:
             known.asked = float("-inf")
             return
@@ -322,10 +151,10 @@ class BackupsRoom:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _survey(self, known: _Known) -> None:
+    async def _survey(self, known: Standing) -> None:
         known.asking, known.asked = True, self._clock.monotonic()
         try:
-            self._learn(known, await self._calls.ask(self._request(known, "survey")))
+            self._standings.learn(known, await self._calls.ask(self._request(known, "survey")))
             known.problem = None
         except NotFound as error:
             known.problem = None if not known.snapshots else error
@@ -336,126 +165,12 @@ class BackupsRoom:
         finally:
             known.asking = False
             known.told = True
-        await self._count(known)
-
-    async def _count(self, known: _Known) -> None:
-        """Count the instances that the newest snapshot does not have: only those that came since the last look."""
-        newest = known.newest
-        base = int(newest["last_row"]) if newest is not None else 0
-        if known.base != base:
-            known.base = known.upto = base
-            known.unsaved = known.unsaved_bytes = 0
-        with suppress(PacsError):
-            more, more_bytes, last = await self._archive.db.read(partial(_unsaved, known.upto))
-            if known.base == base:
-                known.unsaved += more
-                known.unsaved_bytes += more_bytes
-                known.upto = max(known.upto, last)
-
-    def safe_upto(self, copies: int = 1) -> int:
-        """Return the highest instance row that the newest snapshots of so many targets may have, 0 for none; only
-        `protection` tells for sure."""
-        rows = sorted((int(known.newest["last_row"]) for known in self._targets.values() if known.newest), reverse=True)
-        return rows[copies - 1] if 0 < copies <= len(rows) else 0
-
-    def recount(self) -> None:
-        """Count anew what is not safe: something was deleted."""
-        for known in self._targets.values():
-            known.base = -1
-
-    def _best(self) -> _Known | None:
-        """Return the target with the newest snapshot."""
-        having = [known for known in self._targets.values() if known.snapshots]
-        return max(having, key=lambda known: str(known.snapshots[0]["at"]), default=None)
-
-    def part(self) -> dict[str, int]:
-        """Return the counts for the status; ages in seconds, -1 for never."""
-        best = self._best()
-        states = [self._state(known)[0] for known in self._targets.values()]
-        now = self._clock.now()
-        return {
-            "targets": len(self._targets),
-            "late": states.count("late") + states.count("never"),
-            "failed": states.count("failed") + states.count("away"),
-            "unsaved": best.unsaved if best is not None else self._total[0],
-            "age_s": int((now - _moment(best.snapshots[0]["at"])).total_seconds()) if best is not None else -1,
-            "running": int(any(self._running(name) for name in self._targets)),
-        }
-
-    @property
-    def _total(self) -> tuple[int, int]:
-        """Instances and bytes of the archive, as far as they were counted for a target without snapshot."""
-        for known in self._targets.values():
-            if known.base == 0:
-                return known.unsaved, known.unsaved_bytes
-        return 0, 0
-
-    def _running(self, name: str) -> int:
-        for kind in ("backup", "restore", "drill", "verify", "prune"):
-            row = self._jobs.row(f"{kind} {name}")
-            if row is not None and row.running:
-                return row.running
-        return 0
-
-    def _state(self, known: _Known) -> tuple[str, str, str]:
-        """Return state, problem and hint of a target."""
-        if known.problem is not None:
-            return "away", known.problem.message, known.problem.hint
-        row = self._jobs.row(f"backup {known.spec.name}")
-        last = row.last if row is not None else None
-        if last is not None and last.state == "failed":
-            return "failed", f"the last backup failed: {last.text}", last.hint
-        newest = known.newest
-        if newest is None and not known.told:
-            return "asking", "", ""
-        if newest is None:
-            return "never", "nothing was backed up to it yet", "b backs up now"
-        check = (known.survey or {}).get("check")
-        if check and not check["ok"] and str(check["at"]) >= str(newest["at"])[:19]:
-            return "failed", f"verification: {check['text']}", "b backs up now, then v verifies again"
-        now = self._clock.now()
-        if now - _moment(newest["at"]) > timedelta(hours=known.settings.objective_h):
-            hint = "b backs up now; is its job enabled, and are jobs paused? see Jobs"
-            return "late", f"the newest snapshot is from {ago(_moment(newest['at']), now)}", hint
-        if newest["missing"]:
-            return (
-                "good", f"{plural(int(newest['missing']), 'instance')} could not be saved",
-                "they cannot be read in the archive: pacstui storage missing",
-            )  # fmt: skip
-        return "good", *self._doubt(known)
-
-    def _doubt(self, known: _Known) -> tuple[str, str]:
-        """Return what is unwise about a target that works."""
-        path = local_path(known.spec.url)
-        with suppress(OSError):
-            if path is not None and path.stat().st_dev == self._archive.data_dir.stat().st_dev:
-                return "it is on the archive's own volume", "a dead disk takes both: use another disk or machine"
-        drill = (known.survey or {}).get("drill")
-        if drill and not drill["ok"]:
-            return f"the last restore drill failed: {drill['text']}", "t rehearses again; verify the target in full"
-        return "", ""
-
-    def problems(self) -> Iterator[tuple[str, str, str, str, str]]:
-        """Yield what is wrong, for the list of problems."""
-        if not self._targets:
-            yield (
-                "backup none", "note", "nothing is backed up: there is no target",
-                "write [[backups.targets]] with name and url into the configuration", "backups",
-            )  # fmt: skip
-        for name, known in self._targets.items():
-            state, problem, hint = self._state(known)
-            if state in ("away", "failed", "late"):
-                level = "fail" if state == "failed" else "warn"
-                yield f"backup {name}", level, f"backup {safe(name, 64)}: {safe(problem, 300)}", hint, "backups"
-            elif state == "never":
-                yield f"backup {name}", "note", f"backup {safe(name, 64)}: {problem}", hint, "backups"
-            elif problem:
-                yield f"backup {name}", "note", f"backup {safe(name, 64)}: {safe(problem, 300)}", hint, "backups"
+        await self._standings.count(known)
 
     # the noun
 
     async def show(self) -> BackupsView:
-        rows = tuple(self._row(name, known) for name, known in self._targets.items())
+        rows = tuple(self._standings.row(name, known) for name, known in self._standings.targets.items())
         running = []
         for row in rows:
             if row.run:
@@ -463,52 +178,11 @@ class BackupsRoom:
                     running.append(await self._jobs.run(row.run))
         return BackupsView(rows, await self._loss(), tuple(running))
 
-    def _row(self, name: str, known: _Known) -> TargetRow:
-        state, problem, hint = self._state(known)
-        survey = known.survey or {}
-        check, drill, newest = survey.get("check"), survey.get("drill"), known.newest
-        job = self._jobs.row(f"backup {name}")
-        return TargetRow(
-            name=name,
-            url=known.spec.url,
-            kind="folder" if local_path(known.spec.url) is not None else "bucket",
-            state=state,
-            problem=problem,
-            hint=hint,
-            last_good=_moment(newest["at"]) if newest is not None else None,
-            objective_h=known.settings.objective_h,
-            unsaved=known.unsaved,
-            unsaved_bytes=known.unsaved_bytes,
-            growth_bytes_per_day=self._growth(known),
-            snapshots=len(known.snapshots),
-            kept=rules_told(known.spec.keep),
-            bytes=int(survey.get("bytes", 0)),
-            free_bytes=survey.get("free"),
-            encrypted=bool(survey.get("encrypted", known.spec.encrypt_to or known.spec.passphrase_file)),
-            checked=f"{check['depth']}: {check['text']}" if check else "",
-            checked_at=_moment(check["at"]) if check else None,
-            checked_ok=bool(check["ok"]) if check else None,
-            drill=str(drill["text"]) if drill else "",
-            drill_at=_moment(drill["at"]) if drill else None,
-            drill_ok=bool(drill["ok"]) if drill else None,
-            next_run=job.next_run if job is not None else None,
-            run=self._running(name),
-        )
-
-    def _growth(self, known: _Known) -> float:
-        since = self._clock.now() - timedelta(days=_GROWTH_DAYS)
-        recent = [each for each in known.snapshots if _moment(each["at"]) >= since]
-        if len(recent) < 2:
-            return 0.0
-        span = (_moment(recent[0]["at"]) - _moment(recent[-1]["at"])).total_seconds() / 86400
-        return sum(int(each["new_bytes"]) for each in recent[:-1]) / max(span, 1.0)
-
     async def _loss(self) -> Loss:
-        best = self._best()
-        drill = max(
-            (known.survey["drill"] for known in self._targets.values() if known.survey and known.survey.get("drill")),
-            key=lambda each: str(each["at"]), default=None,
-        )  # fmt: skip
+        best = self._standings.best()
+        surveys = (known.survey for known in self._standings.targets.values() if known.survey)
+        drills = (survey["drill"] for survey in surveys if survey.get("drill"))
+        drill = max(drills, key=lambda each: str(each["at"]), default=None)
         rate = float(drill["rate_bytes_per_s"]) if drill else 0.0
         base = best.base if best is not None and best.base > 0 else 0
         instances, lost = (best.unsaved, best.unsaved_bytes) if best is not None else await self._all()
@@ -517,11 +191,11 @@ class BackupsRoom:
             instances,
             await self._studies_since(base),
             lost,
-            _moment(newest["at"]) if newest is not None else None,
+            moment(newest["at"]) if newest is not None else None,
             best.spec.name if best is not None else "",
             int(newest["bytes"]) / rate if newest is not None and rate else None,
             rate,
-            _moment(drill["at"]) if drill else None,
+            moment(drill["at"]) if drill else None,
         )
 
     async def _all(self) -> tuple[int, int]:
@@ -536,7 +210,7 @@ class BackupsRoom:
         return self._studies[2]
 
     async def snapshots(self, target: str, limit: int = 500) -> tuple[SnapshotRow, ...]:
-        known = self._target(target)
+        known = self._standings.get(target)
         return tuple(_snapshot(target, each) for each in known.snapshots[: max(1, limit)])
 
     async def studies(
@@ -553,24 +227,24 @@ class BackupsRoom:
         return Changes(**{**found, "studies": tuple(Change(**each) for each in found["studies"])})
 
     async def _ask(self, target: str, op: str, **arguments: Any) -> dict[str, Any]:
-        return await self._calls.ask(self._request(self._target(target), op, **arguments))
+        return await self._calls.ask(self._request(self._standings.get(target), op, **arguments))
 
     async def _ask_long(self, target: str, op: str, **arguments: Any) -> dict[str, Any]:
         """Ask what may take its time: jobs do."""
-        return await self._slow.ask(self._request(self._target(target), op, **arguments))
+        return await self._slow.ask(self._request(self._standings.get(target), op, **arguments))
 
     async def run(self, target: str) -> RunRow:
-        self._target(target)
+        self._standings.get(target)
         return await self._jobs.begin(f"backup {target}", {})
 
     async def verify(self, target: str, depth: str = "full", percent: float = 5.0) -> RunRow:
-        self._target(target)
+        self._standings.get(target)
         if depth not in ("quick", "sample", "full") or not 0 < percent <= 100:
             raise BadRequest("a verification is quick, sample or full, of 0 to 100 percent")
         return await self._jobs.begin(f"verify {target}", {"depth": depth, "percent": f"{percent:g}"})
 
     async def drill(self, target: str, snapshot: str = "latest", instances: int = 200) -> RunRow:
-        self._target(target)
+        self._standings.get(target)
         given = {"snapshot": snapshot, "instances": str(max(1, min(instances, 100_000)))}
         return await self._jobs.begin(f"drill {target}", given)
 
@@ -581,7 +255,7 @@ class BackupsRoom:
         place = Path(to) if to else self._archive.data_dir
         free = await asyncio.to_thread(_free, place)
         return RestorePlan(**{
-            **found, "at": _moment(found["at"]), "problems": tuple(found["problems"]), "free_bytes": free,
+            **found, "at": moment(found["at"]), "problems": tuple(found["problems"]), "free_bytes": free,
         })  # fmt: skip
 
     async def restore(
@@ -601,35 +275,26 @@ class BackupsRoom:
         return PrunePlan(target, keep, remove, found["bytes"], found["rules"])
 
     async def prune(self, target: str) -> RunRow:
-        self._target(target)
+        self._standings.get(target)
         return await self._jobs.begin(f"prune {target}", {})
 
     async def lock(self, target: str) -> LockRow | None:
         found = (await self._ask(target, "lock"))["lock"]
         if found is None:
             return None
-        return LockRow(**{**found, "since": _moment(found["since"]), "seen": _moment(found["seen"])})
+        return LockRow(**{**found, "since": moment(found["since"]), "seen": moment(found["seen"])})
 
     async def unlock(self, target: str) -> None:
         await self._ask(target, "unlock")
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
 
 
 def _snapshot(target: str, found: dict[str, Any]) -> SnapshotRow:
     rest = {key: value for key, value in found.items() if key != "last_row"}
     row = SnapshotRow(target=target, **rest)
     return replace(
-        row, at=_moment(found["at"]), keeps=tuple(found["keeps"]),
-        checked_at=_moment(found["checked_at"]) if found["checked_at"] else None,
+        row, at=moment(found["at"]), keeps=tuple(found["keeps"]),
+        checked_at=moment(found["checked_at"]) if found["checked_at"] else None,
     )  # fmt: skip
-
-
-def _unsaved(after: int, db: sqlite3.Connection) -> tuple[int, int, int]:
-    found = db.execute(_UNSAVED, (after,)).fetchone()
-    return int(found[0]), int(found[1]), int(found[2])
 
 
 def _studies_since(after: int, db: sqlite3.Connection) -> int:

@@ -75,7 +75,7 @@ class Ways:
 
     def spec(self) -> Spec:
         """Return the target as the work takes it."""
-        from pacstui.backups.room import spec_of
+        from pacstui.backups.standing import spec_of
         from pacstui.backups.target import Spec
 
         where = self._where

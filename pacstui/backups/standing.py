@@ -1,0 +1,286 @@
+"""What is known of each target, how it stands against its goal, and what is not safe yet."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final, Protocol
+
+from pacstui.archive import Archive
+from pacstui.backups.ops import SURVEY
+from pacstui.backups.prune import rules_told
+from pacstui.backups.target import Spec, local_path, work_folder
+from pacstui.clock import Clock
+from pacstui.contract.backups import TargetRow
+from pacstui.contract.jobs import JobRow, RunRow
+from pacstui.errors import NotFound, PacsError
+from pacstui.settings import TargetSettings
+from pacstui.text import ago, plural, safe
+
+_GROWTH_DAYS: Final = 14
+_UNSAVED: Final = (
+    "SELECT count(*), coalesce(sum(data_offset + size), 0), coalesce(max(id), 0) FROM instances WHERE id > ?"
+)
+
+
+class Jobs(Protocol):
+    """What of the jobs room is used here."""
+
+    def row(self, name: str) -> JobRow | None:
+        """Return a job as lists show it, none if there is none of that name."""
+        ...
+
+    async def begin(self, job: str, parameters: dict[str, str]) -> RunRow:
+        """Start a job now, by the present caller, with these parameters instead of its own."""
+        ...
+
+    async def run(self, id: int) -> RunRow:
+        """Return a run."""
+        ...
+
+
+@dataclass(slots=True)
+class Standing:
+    """What is known of a target: the last survey, why there is none, and what came since its newest snapshot."""
+
+    spec: Spec
+    settings: TargetSettings
+    survey: dict[str, Any] | None = None
+    problem: PacsError | None = None
+    asked: float = float("-inf")
+    asking: bool = False
+    told: bool = False
+    upto: int = 0
+    base: int = -1
+    unsaved: int = 0
+    unsaved_bytes: int = 0
+    snapshots: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def newest(self) -> dict[str, Any] | None:
+        """The newest snapshot."""
+        return self.snapshots[0] if self.snapshots else None
+
+
+def spec_of(target: TargetSettings) -> Spec:
+    """Return a target's settings as the worker takes them."""
+    return Spec(
+        target.name, target.url, target.encrypt_to, target.identity_file, target.passphrase_file, target.mounted,
+        target.endpoint, target.region, target.access_key, target.secret_key_file, target.max_mb_per_s,
+        {
+            "last": target.keep_last, "daily": target.keep_daily, "weekly": target.keep_weekly,
+            "monthly": target.keep_monthly, "yearly": target.keep_yearly,
+        },
+        target.include,
+    )  # fmt: skip
+
+
+class Standings:
+    """All targets of the settings, by name."""
+
+    def __init__(self, archive: Archive, jobs: Jobs, clock: Clock, targets: Sequence[TargetSettings]) -> None:
+        self._archive = archive
+        self._jobs = jobs
+        self._clock = clock
+        self.targets: dict[str, Standing] = {}
+        self.replace(targets)
+
+    def replace(self, targets: Sequence[TargetSettings]) -> None:
+        """Take other targets; what is known of one that stays is kept."""
+        fresh: dict[str, Standing] = {}
+        for target in targets:
+            spec = spec_of(target)
+            old = self.targets.get(target.name)
+            if old is not None and old.spec == spec:
+                old.settings = target
+                fresh[target.name] = old
+            else:
+                fresh[target.name] = known = Standing(spec, target)
+                self._remember(known)
+        self.targets = fresh
+
+    def _remember(self, known: Standing) -> None:
+        """Take up what the last survey found, also one of an earlier session: the target may be away now."""
+        path = work_folder(self._archive.data_dir, known.spec.name) / SURVEY
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            self.learn(known, json.loads(path.read_text("utf-8")))
+
+    @staticmethod
+    def learn(known: Standing, survey: dict[str, Any]) -> None:
+        known.survey = survey
+        known.snapshots = list(survey["snapshots"])
+
+    def get(self, name: str) -> Standing:
+        known = self.targets.get(name)
+        if known is None:
+            names = ", ".join(self.targets) or "none: write [[backups.targets]] with name and url into the settings"
+            raise NotFound(f"there is no target {safe(name, 64)}", f"targets are: {names}")
+        return known
+
+    async def count(self, known: Standing) -> None:
+        """Count the instances that the newest snapshot does not have: only those that came since the last look."""
+        newest = known.newest
+        base = int(newest["last_row"]) if newest is not None else 0
+        if known.base != base:
+            known.base = known.upto = base
+            known.unsaved = known.unsaved_bytes = 0
+        with suppress(PacsError):
+            more, more_bytes, last = await self._archive.db.read(partial(_unsaved, known.upto))
+            if known.base == base:
+                known.unsaved += more
+                known.unsaved_bytes += more_bytes
+                known.upto = max(known.upto, last)
+
+    def safe_upto(self, copies: int = 1) -> int:
+        """Return the highest instance row that the newest snapshots of so many targets may have, 0 for none; only
+        `protection` tells for sure."""
+        rows = sorted((int(known.newest["last_row"]) for known in self.targets.values() if known.newest), reverse=True)
+        return rows[copies - 1] if 0 < copies <= len(rows) else 0
+
+    def recount(self) -> None:
+        """Count anew what is not safe: something was deleted."""
+        for known in self.targets.values():
+            known.base = -1
+
+    def best(self) -> Standing | None:
+        """Return the target with the newest snapshot."""
+        having = [known for known in self.targets.values() if known.snapshots]
+        return max(having, key=lambda known: str(known.snapshots[0]["at"]), default=None)
+
+    def part(self) -> dict[str, int]:
+        """Return the counts for the status; ages in seconds, -1 for never."""
+        best = self.best()
+        states = [self.state(known)[0] for known in self.targets.values()]
+        now = self._clock.now()
+        return {
+            "targets": len(self.targets),
+            "late": states.count("late") + states.count("never"),
+            "failed": states.count("failed") + states.count("away"),
+            "unsaved": best.unsaved if best is not None else self.total[0],
+            "age_s": int((now - moment(best.snapshots[0]["at"])).total_seconds()) if best is not None else -1,
+            "running": int(any(self.running(name) for name in self.targets)),
+        }
+
+    @property
+    def total(self) -> tuple[int, int]:
+        """Instances and bytes of the archive, as far as they were counted for a target without snapshot."""
+        for known in self.targets.values():
+            if known.base == 0:
+                return known.unsaved, known.unsaved_bytes
+        return 0, 0
+
+    def running(self, name: str) -> int:
+        for kind in ("backup", "restore", "drill", "verify", "prune"):
+            row = self._jobs.row(f"{kind} {name}")
+            if row is not None and row.running:
+                return row.running
+        return 0
+
+    def state(self, known: Standing) -> tuple[str, str, str]:
+        """Return state, problem and hint of a target."""
+        if known.problem is not None:
+            return "away", known.problem.message, known.problem.hint
+        row = self._jobs.row(f"backup {known.spec.name}")
+        last = row.last if row is not None else None
+        if last is not None and last.state == "failed":
+            return "failed", f"the last backup failed: {last.text}", last.hint
+        newest = known.newest
+        if newest is None and not known.told:
+            return "asking", "", ""
+        if newest is None:
+            return "never", "nothing was backed up to it yet", "b backs up now"
+        check = (known.survey or {}).get("check")
+        if check and not check["ok"] and str(check["at"]) >= str(newest["at"])[:19]:
+            return "failed", f"verification: {check['text']}", "b backs up now, then v verifies again"
+        now = self._clock.now()
+        if now - moment(newest["at"]) > timedelta(hours=known.settings.objective_h):
+            hint = "b backs up now; is its job enabled, and are jobs paused? see Jobs"
+            return "late", f"the newest snapshot is from {ago(moment(newest['at']), now)}", hint
+        if newest["missing"]:
+            return (
+                "good", f"{plural(int(newest['missing']), 'instance')} could not be saved",
+                "they cannot be read in the archive: pacstui storage missing",
+            )  # fmt: skip
+        return "good", *self._doubt(known)
+
+    def _doubt(self, known: Standing) -> tuple[str, str]:
+        """Return what is unwise about a target that works."""
+        path = local_path(known.spec.url)
+        with suppress(OSError):
+            if path is not None and path.stat().st_dev == self._archive.data_dir.stat().st_dev:
+                return "it is on the archive's own volume", "a dead disk takes both: use another disk or machine"
+        drill = (known.survey or {}).get("drill")
+        if drill and not drill["ok"]:
+            return f"the last restore drill failed: {drill['text']}", "t rehearses again; verify the target in full"
+        return "", ""
+
+    def problems(self) -> Iterator[tuple[str, str, str, str, str]]:
+        """Yield what is wrong, for the list of problems."""
+        if not self.targets:
+            yield (
+                "backup none", "note", "nothing is backed up: there is no target",
+                "write [[backups.targets]] with name and url into the configuration", "backups",
+            )  # fmt: skip
+        for name, known in self.targets.items():
+            state, problem, hint = self.state(known)
+            if state in ("away", "failed", "late"):
+                level = "fail" if state == "failed" else "warn"
+                yield f"backup {name}", level, f"backup {safe(name, 64)}: {safe(problem, 300)}", hint, "backups"
+            elif state == "never":
+                yield f"backup {name}", "note", f"backup {safe(name, 64)}: {problem}", hint, "backups"
+            elif problem:
+                yield f"backup {name}", "note", f"backup {safe(name, 64)}: {safe(problem, 300)}", hint, "backups"
+
+    def row(self, name: str, known: Standing) -> TargetRow:
+        state, problem, hint = self.state(known)
+        survey = known.survey or {}
+        check, drill, newest = survey.get("check"), survey.get("drill"), known.newest
+        job = self._jobs.row(f"backup {name}")
+        return TargetRow(
+            name=name,
+            url=known.spec.url,
+            kind="folder" if local_path(known.spec.url) is not None else "bucket",
+            state=state,
+            problem=problem,
+            hint=hint,
+            last_good=moment(newest["at"]) if newest is not None else None,
+            objective_h=known.settings.objective_h,
+            unsaved=known.unsaved,
+            unsaved_bytes=known.unsaved_bytes,
+            growth_bytes_per_day=self._growth(known),
+            snapshots=len(known.snapshots),
+            kept=rules_told(known.spec.keep),
+            bytes=int(survey.get("bytes", 0)),
+            free_bytes=survey.get("free"),
+            encrypted=bool(survey.get("encrypted", known.spec.encrypt_to or known.spec.passphrase_file)),
+            checked=f"{check['depth']}: {check['text']}" if check else "",
+            checked_at=moment(check["at"]) if check else None,
+            checked_ok=bool(check["ok"]) if check else None,
+            drill=str(drill["text"]) if drill else "",
+            drill_at=moment(drill["at"]) if drill else None,
+            drill_ok=bool(drill["ok"]) if drill else None,
+            next_run=job.next_run if job is not None else None,
+            run=self.running(name),
+        )
+
+    def _growth(self, known: Standing) -> float:
+        since = self._clock.now() - timedelta(days=_GROWTH_DAYS)
+        recent = [each for each in known.snapshots if moment(each["at"]) >= since]
+        if len(recent) < 2:
+            return 0.0
+        span = (moment(recent[0]["at"]) - moment(recent[-1]["at"])).total_seconds() / 86400
+        return sum(int(each["new_bytes"]) for each in recent[:-1]) / max(span, 1.0)
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _unsaved(after: int, db: sqlite3.Connection) -> tuple[int, int, int]:
+    found = db.execute(_UNSAVED, (after,)).fetchone()
+    return int(found[0]), int(found[1]), int(found[2])
