@@ -447,6 +447,11 @@ async def test_what_the_index_does_not_know_in_the_trash_is_not_removed(tmp_path
     archive = await _opened(tmp_path / "data", OPTIONS)
     try:
         assert len(files(archive, "trash")) == 3
+        await send(archive, things[0])  # what the archive has again surely needs no second place
+        await archive.close()
+        archive = await _opened(tmp_path / "data", OPTIONS)
+        assert len(files(archive, "trash")) == 2
+        assert await archive.index.instance(things[0].sop) is not None
     finally:
         await archive.close()
 
