@@ -323,6 +323,7 @@ class Node:
         self._space = room = space.SpaceRoom(
             archive, jobs, self._settings.space, backups.protection, backups.safe_upto, self._archive_room.full_on,
             lambda: CURRENT.get().name, self._audit_purge, self._clock,
+            lambda: self._settings.node.jobs and not jobs.part()["paused"],
         )  # fmt: skip
         for kind in room.kinds():
             jobs.register(kind)

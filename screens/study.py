@@ -160,7 +160,13 @@ class StudyScreen(ConsoleScreen):
             return
         row = page.detail.row
         chosen = next((each for each in page.detail.series if each.series == page.cursor), None)
-        space_work.delete_part(self.console_app, row, chosen, self.action_refresh)
+        space_work.delete_part(self.console_app, row, chosen, self._deleted)
+
+    def _deleted(self) -> None:
+        """Show what is left of it, which may be nothing."""
+        page = self.query_one(StudyPagePanel)
+        page.detail, page.missing = None, ()
+        self.action_refresh()
 
     async def _load(self) -> None:
         page = self.query_one(StudyPagePanel)

@@ -69,6 +69,7 @@ class ApiClient:
         self.audit = cast(contract.Audit, _Noun(self, "audit"))
         self.jobs = cast(contract.Jobs, _Noun(self, "jobs"))
         self.backups = cast(contract.Backups, _Noun(self, "backups"))
+        self.space = cast(contract.Space, _Noun(self, "space"))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:

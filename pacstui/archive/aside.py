@@ -14,6 +14,9 @@ from pacstui.clock import Clock
 from pacstui.db import Writer
 from pacstui.index.ingest import IndexWriter
 
+REPLACED = "its file was damaged, and was replaced"
+"""Why such a file is in the quarantine."""
+
 
 def do_set_damaged_aside(root: Path, disk: Disk, clock: Clock, sop_instance: str, writer: Writer) -> str:
     """Move the file of an instance into the quarantine; its row waits for another. On the lane.
@@ -49,18 +52,15 @@ def do_set_damaged_aside(root: Path, disk: Disk, clock: Clock, sop_instance: str
             disk.link_path(old, root / path)
         with (root / path).open("rb") as file:
             disk.fsync(file.fileno())
-        for each in (folder, paths.QUARANTINE):
+        for each in (folder, paths.QUARANTINE, ""):
             _sync(disk, root / each)
 
     def commit(connection: object) -> None:
-        writer.connection.execute(
-            "UPDATE instances SET missing = ? WHERE sop_instance = ?", (DAMAGED, sop_instance)
-        )
+        writer.connection.execute("UPDATE instances SET missing = ? WHERE sop_instance = ?", (DAMAGED, sop_instance))
         if not known:
             index.set_aside(
-                writer.connection, microseconds(now), sop_instance, row[1], "its file was damaged, and was replaced",
-                path, size, digest,
-            )  # fmt: skip
+                writer.connection, microseconds(now), sop_instance, row[1], REPLACED, path, size, digest
+            )
 
     writer.transaction(commit)
     disk.unlink_path(old)

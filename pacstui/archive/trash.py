@@ -15,6 +15,7 @@ back is the same the other way round. Emptying notes first that it has begun, an
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 import sqlite3
@@ -30,7 +31,7 @@ from pacstui.archive.journal import Journal
 from pacstui.archive.lane import IngestLane
 from pacstui.archive.refusal import refusal_of
 from pacstui.archive.trash_moves import Deletion, Ground, Return
-from pacstui.archive.trash_rows import EMPTYING, MOVING, RETURNING, Entry, Which
+from pacstui.archive.trash_rows import EMPTYING, MOVING, RETURNING, Entry, Trashed, Which
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.db import Database, Writer
@@ -226,8 +227,11 @@ class Trash:
                     await self._remove(entry)
                 except PacsError as error:
                     log.warning("%s", error)
-        known = {entry.folder for entry in found}
-        await asyncio.to_thread(self._withdraw_unknown, known, await self._sizes(known))
+        strangers = await asyncio.to_thread(self._strangers, {entry.folder for entry in found})
+        if strangers:
+            names = [path.name for files in strangers.values() for path in files]
+            known = await self._db.read(partial(rows.known_files, names=names))
+            await asyncio.to_thread(self._withdraw, strangers, known)
 
     async def tend(self) -> None:
         """Try again what could not be finished."""
@@ -249,47 +253,26 @@ class Trash:
 
         await self.on_the_lane(work)
 
-    def _withdraw_unknown(self, known: set[str], sizes: dict[str, int]) -> None:
-        """Remove second names that no entry followed; what has no other name stays."""
+    def _strangers(self, known: set[str]) -> dict[Path, list[Path]]:
+        """Return folders of the trash that no entry names, and their files."""
         root = self._ground.place("")
-        for folder in os.scandir(root) if root.is_dir() else ():
-            if folder.name in known or not folder.is_dir(follow_symlinks=False):
-                continue
-            for each in os.scandir(folder.path):
-                found = each.stat(follow_symlinks=False)
-                if found.st_nlink > 1 or sizes.get(f"{folder.name}/{each.name}") == found.st_size:
-                    os.unlink(each.path)
+        return {
+            Path(folder.path): [Path(each.path) for each in os.scandir(folder.path)]
+            for folder in (os.scandir(root) if root.is_dir() else ())
+            if folder.name not in known and folder.is_dir(follow_symlinks=False)
+        }
+
+    def _withdraw(self, strangers: dict[Path, list[Path]], known: dict[str, Trashed]) -> None:
+        """Remove names in the trash that no entry followed, or that an undo left: what the archive has, surely."""
+        for folder, files in strangers.items():
+            for path in files:
+                row = known.get(path.name)
+                if row is not None and _is_in_archive(path, self._root / row.path, row):
+                    path.unlink()
             try:
-                os.rmdir(folder.path)
+                folder.rmdir()
             except OSError:
                 log.warning("trash/%s belongs to nothing that the index knows and stays: look at it", folder.name)
-
-    async def _sizes(self, known: set[str]) -> dict[str, int]:
-        """Return the originals' sizes of files in unknown folders that are copies, as there are no hard links."""
-
-        def names() -> list[tuple[str, str]]:
-            root = self._ground.place("")
-            return [
-                (folder.name, each.name)
-                for folder in (os.scandir(root) if root.is_dir() else ())
-                if folder.name not in known and folder.is_dir(follow_symlinks=False)
-                for each in os.scandir(folder.path)
-                if each.stat(follow_symlinks=False).st_nlink == 1
-            ]
-
-        def sizes(connection: sqlite3.Connection) -> dict[str, int]:
-            found: dict[str, int] = {}
-            for folder, name in strangers:
-                whole = name.removesuffix(".dcm")
-                for path, in connection.execute(
-                    "SELECT path FROM instances WHERE sop_instance IN (?, ?)", (whole, whole.rpartition(".")[0])
-                ):
-                    if path.endswith(f"/{name}") and (self._root / path).is_file():
-                        found[f"{folder}/{name}"] = (self._root / path).stat().st_size
-            return found
-
-        strangers = await asyncio.to_thread(names)
-        return await self._db.read(sizes) if strangers else {}
 
     async def on_the_lane(self, work: Callable[[Writer], T]) -> T:
         """Run work that owns its transactions on the database's writer thread; raises OSError or PacsError."""
@@ -322,6 +305,23 @@ async def _wholly(future: asyncio.Future[T]) -> T:
 
 async def _in_thread(function: Callable[..., T], *arguments: object) -> T:
     return await _wholly(asyncio.ensure_future(asyncio.to_thread(function, *arguments)))
+
+
+def _is_in_archive(path: Path, stored: Path, row: Trashed) -> bool:
+    """Return whether a file in the trash is one that the archive has: the same file, or the same bytes."""
+    try:
+        if path.samefile(stored):
+            return True
+        if not path.stat().st_size == stored.stat().st_size == row.data_offset + row.size:
+            return False
+        for each in (path, stored):
+            with each.open("rb") as file:
+                file.seek(row.data_offset)
+                if hashlib.file_digest(file, "sha256").digest() != row.digest:
+                    return False
+    except OSError:
+        return False
+    return True
 
 
 def _forget(entry: int, connection: sqlite3.Connection) -> None:

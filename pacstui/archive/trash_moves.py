@@ -196,7 +196,7 @@ class Deletion:
         if fresh:
             self.name(fresh)
         if not trash.do_let_go(files):
-            self.waits = "the journal cannot let go of it"
+            self.waits = "the journal cannot let go of it (if that stays so: check the disk, start the node again)"
             return 0
         absent = paths_now - self._named
 

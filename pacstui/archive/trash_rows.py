@@ -131,6 +131,20 @@ def objects(connection: sqlite3.Connection, entry: int) -> list[Trashed]:
     return [Trashed(*row) for row in rows]
 
 
+def known_files(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, Trashed]:
+    """Return, for names of files in the trash, the instances of the index that have their SOP Instance UIDs."""
+    found: dict[str, Trashed] = {}
+    for name in names:
+        whole = name.removesuffix(".dcm")
+        row = connection.execute(
+            "SELECT id, sop_instance, path, digest, meta_digest, data_offset, size, missing FROM instances"
+            " WHERE sop_instance IN (?, ?) ORDER BY sop_instance = ? DESC", (whole, whole.rpartition(".")[0], whole),
+        ).fetchone()  # fmt: skip
+        if row is not None:
+            found[name] = Trashed(*row)
+    return found
+
+
 def day_of(received: int) -> str:
     """Return the node's local date of a moment of the index."""
     return datetime.fromtimestamp(received / 1e6, UTC).astimezone().strftime("%Y-%m-%d")

@@ -116,7 +116,8 @@ class ArchiveRoom:
             yield (
                 "objects-missing", "fail",
                 f"{_some(self._missing, 'object')} of the index without file, or with a damaged one",
-                "Storage, m (pacstui space repair) gets them from a backup; or send or import them again",
+                "which: pacstui storage missing; Storage, m (pacstui space repair) gets them from backups; or send "
+                "them again",
                 "studies:missing",
             )
         if self._counts.quarantined:

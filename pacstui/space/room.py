@@ -68,13 +68,16 @@ class SpaceRoom:
         Who makes the present call.
     told
         Writes purged studies into the audit trail.
+    automatic
+        Whether jobs may begin by themselves now.
     """
 
     def __init__(
         self, archive: Archive, jobs: Jobs, settings: SpaceSettings, protection: Protection,
         safe_upto: Callable[[int], int], full_on: Callable[[], date | None], caller: Callable[[], str], told: Told,
-        clock: Clock,
+        clock: Clock, automatic: Callable[[], bool] = lambda: True,
     ) -> None:  # fmt: skip
+        self._automatic = automatic
         self.settings = settings
         self._archive = archive
         self._jobs = jobs
@@ -127,6 +130,8 @@ class SpaceRoom:
             await self._archive.trash.tend()
         settings = self.settings
         if self._used() <= settings.purge_above_percent or not (settings.rules or self._totals[0]):
+            return
+        if not self._automatic():
             return
         row = self._jobs.row("purge")
         if row is None or not row.enabled or row.running or now - self._tried < _AGAIN_S:

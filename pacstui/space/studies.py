@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
+from pacstui.archive.aside import REPLACED
 from pacstui.backups.protection import Kept
 from pacstui.db import Database
 from pacstui.space.rules import Candidate, Rule
@@ -24,7 +25,7 @@ _DOUBTFUL: Final = (
 )
 _ASIDE: Final = (
     "SELECT e.study, count(*) FROM quarantine q JOIN instances i ON i.sop_instance = q.sop_instance"
-    " JOIN series e ON e.id = i.series GROUP BY e.study"
+    " JOIN series e ON e.id = i.series WHERE q.reason != ? GROUP BY e.study"
 )
 _INSTANCES: Final = (
     "SELECT i.id, i.received, i.digest, i.meta_digest FROM instances i JOIN series e ON e.id = i.series"
@@ -87,7 +88,7 @@ async def instances(db: Database, study: int) -> list[Kept]:
 
 
 def _doubts(connection: sqlite3.Connection) -> tuple[dict[int, int], dict[int, int]]:
-    return dict(connection.execute(_DOUBTFUL)), dict(connection.execute(_ASIDE))
+    return dict(connection.execute(_DOUBTFUL)), dict(connection.execute(_ASIDE, (REPLACED,)))
 
 
 def _page(after: int, connection: sqlite3.Connection) -> list[tuple[Any, ...]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pacstui.archive import Archive
+from pacstui.archive import Archive, trash
 from pacstui.archive import trash_rows as rows
 from pacstui.archive.disk import Disk
 from pacstui.archive.trash_rows import Which
@@ -447,6 +447,11 @@ async def test_what_the_index_does_not_know_in_the_trash_is_not_removed(tmp_path
     archive = await _opened(tmp_path / "data", OPTIONS)
     try:
         assert len(files(archive, "trash")) == 3
+        await send(archive, things[0])  # what the archive has again surely needs no second place
+        await archive.close()
+        archive = await _opened(tmp_path / "data", OPTIONS)
+        assert len(files(archive, "trash")) == 2
+        assert await archive.index.instance(things[0].sop) is not None
     finally:
         await archive.close()
 
@@ -493,3 +498,20 @@ async def test_a_failing_commit_leaves_all_as_it_was(archive: Archive, monkeypat
     monkeypatch.undo()
     assert content(archive.data_dir) == before
     assert (await send(archive, things[0].beside())).new
+
+
+async def test_what_the_journal_cannot_let_go_of_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = await _opened(tmp_path / "data", JOURNALED)
+    try:
+        await archive.journal.prepared()
+        things = await fill(archive)
+        before = content(archive.data_dir)
+        monkeypatch.setattr(trash, "_ROUNDS", 2)
+        monkeypatch.setattr(trash, "_ROUND_S", 0.0)
+        archive.journal._give_up(OSError(errno.EIO, "broken"))
+        with pytest.raises(Unavailable, match="journal"):
+            await archive.trash.delete(Which(things[0].study))
+        assert content(archive.data_dir) == before
+        assert files(archive, "trash") == []
+    finally:
+        await archive.close()

@@ -74,3 +74,12 @@ def test_the_documented_commands_are_there() -> None:
         command = root().get_command(None, name)
         assert command.name == name
         assert command.help or COMMANDS[name][1]
+
+
+def test_the_client_has_every_noun() -> None:
+    from pathlib import Path
+
+    from pacstui.api.client import ApiClient
+
+    client = ApiClient(Path("nowhere.sock"))
+    assert [name for name in NOUNS if not hasattr(client, name)] == []

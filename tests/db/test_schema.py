@@ -127,3 +127,26 @@ def test_a_node_needs_no_alembic_numpy_or_pydicom(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_instances_keep_their_numbers_and_none_is_given_twice_from_then_on(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    upgrade(path, "0007")
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("INSERT INTO patients (patient_id) VALUES ('P1')")
+    connection.execute("INSERT INTO studies (patient, study) VALUES (1, '1.2')")
+    connection.execute("INSERT INTO series (study, series) VALUES (1, '1.2.3')")
+    insert = "INSERT INTO instances (series, sop_instance, digest, meta_digest, more, path) VALUES (1, ?, ?, ?, ?, ?)"
+    for number in (4, 5, 6):
+        connection.execute(insert, (f"1.2.3.{number}", b"d", b"m", f"m{number}", f"p{number}"))
+    connection.execute("DELETE FROM instances WHERE sop_instance = '1.2.3.4'")
+    before = connection.execute("SELECT id, sop_instance, digest, more, path FROM instances").fetchall()
+    connection.close()
+    upgrade(path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    assert connection.execute("SELECT id, sop_instance, digest, more, path FROM instances").fetchall() == before
+    connection.execute("DELETE FROM instances WHERE sop_instance = '1.2.3.6'")
+    connection.execute(insert, ("1.2.3.7", b"d", b"m", "", "p7"))
+    assert connection.execute("SELECT max(id) FROM instances").fetchone() == (4,)
+    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    connection.close()

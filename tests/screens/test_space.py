@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pacstui.errors import NotFound
 from screens.widgets.row_table import RowTable
 from tests.screens.conftest import Driven, driven
 from tests.screens.fake_client import SteppedClient
@@ -167,3 +168,23 @@ async def test_the_pages_stand_any_window():
 
             console.app.go(StorageScreen())
             await console.press("down", "down", "v", "down", "escape", "E", "escape")
+
+
+async def test_the_page_of_a_deleted_study_says_that_it_is_gone():
+    client = SteppedClient(studies=40)
+    async with driven(client) as console:
+        await console.press("4")
+        await console.until(lambda: bool(console.app.screen.query_one(RowTable).held), "the list")
+        await console.press("enter")
+        await console.shows("Series  ")
+
+        async def show(study: str) -> None:
+            raise NotFound(f"there is no study {study}", "it may be in the trash")
+
+        await console.press("D")
+        await console.shows("What goes to the trash?")
+        await console.press("right", "right", "enter")
+        await console.shows("type A00040")
+        client.studies.show = show  # type: ignore[method-assign]
+        await console.press(*"A00040", "enter")
+        await console.shows("it may be in the trash")

@@ -92,6 +92,7 @@ class House:
     def fill(self, percent: float) -> None:
         """Let the volume be so full, of 1000 units that a study of two objects takes 100 of."""
         self.disk.free = (round(100 - percent) * 10, 1000)
+        self.clock.advance(1)  # it is not asked more often
 
     async def purge(self, settings: SpaceSettings, run: OneRun | None = None) -> Outcome:
         run = run or OneRun()
