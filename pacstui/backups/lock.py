@@ -18,7 +18,7 @@ from typing import Final
 
 from pacstui.backups import layout
 from pacstui.backups.store import Store
-from pacstui.errors import NotFound, PacsError, Unavailable
+from pacstui.errors import Corrupt, NotFound, PacsError, Unavailable
 from pacstui.text import ago, safe
 
 REFRESH_S: Final = 20.0
@@ -78,11 +78,14 @@ def _boot(place: str) -> str:
 def holder_of(store: Store) -> Holder | None:
     """Return who holds the lock, none if nobody does."""
     try:
-        value = json.loads(store.get(layout.LOCK))
-        return Holder(**value)
+        holder = Holder(**json.loads(store.get(layout.LOCK)))
+        layout.typed(holder)
+        layout.zoned(holder.since)
+        layout.zoned(holder.seen)
+        return holder
     except NotFound:
         return None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError, OverflowError, Corrupt):
         return Holder("?", "", 0, "", "a lock that cannot be read", "?", "1970-01-01T00:00:00+00:00",
                       "1970-01-01T00:00:00+00:00", "")  # fmt: skip
 
@@ -142,7 +145,13 @@ class Lock:
                 return self
             holder = holder_of(self._store)
             if holder is None:
+                if time.monotonic() > until:
+                    raise Unavailable(f"{self._store.url} cannot be locked", "look at lock.json there")
+                time.sleep(0.01)
                 continue
+            if holder.token == self.mine.token:  # it was written, and only the answer lost
+                self._thread.start()
+                return self
             if not gone(holder):
                 if holder.place == self.mine.place and time.monotonic() < until and not self._hurried():
                     time.sleep(_LOOK_S)  # one of ours, of a node that just ended: it is at its end soon

@@ -34,6 +34,7 @@ MARK: Final = "restore.json"
 CONFIGURATION: Final = "restored-configuration"
 SET_ASIDE: Final = "set-aside.json"
 _TOLD: Final = 100
+_OBJECTS: Final = (paths.OBJECTS, paths.QUARANTINE)
 _SPARE: Final = 64 << 20
 
 
@@ -97,6 +98,7 @@ def see_place(to: Path, target: Target, manifest: Manifest, index_only: bool) ->
             mark = json.loads((to / MARK).read_text("utf-8"))
         except (OSError, ValueError):
             mark = {}
+        mark = mark if isinstance(mark, dict) else {}
         goes_on = mark.get("snapshot") == manifest.id and mark.get("target") == target.marker.get("id")
         if not goes_on:
             raise BadRequest(
@@ -247,12 +249,12 @@ class Restore:
         """Return the place of a file, its folder made; nothing outside of the folder that is restored to."""
         folder = path.rpartition("/")[0]
         if folder not in self._folders:
-            if path.startswith("/") or ".." in path.split("/"):
-                raise Corrupt(f"the index names a place outside of the archive: {path}", "do not trust this snapshot")
+            if folder.partition("/")[0] not in _OBJECTS or ".." in folder.split("/"):
+                raise Corrupt(f"the index names a place that objects never have: {path}", "do not trust this snapshot")
             os.makedirs(self._to / folder, mode=0o700, exist_ok=True)
             self._folders.add(folder)
-        if path.endswith("/.."):
-            raise Corrupt(f"the index names a place outside of the archive: {path}", "do not trust this snapshot")
+        if path.endswith("/..") or "\0" in path:
+            raise Corrupt(f"the index names a place that objects never have: {path}", "do not trust this snapshot")
         return f"{self._to}/{path}"
 
     def _put(self, path: str, pieces: Iterator[bytes]) -> None:
@@ -307,13 +309,16 @@ def set_aside_in(extra: bytes) -> list[tuple[str, bytes]]:
     """Return path and key of each file in quarantine that a snapshot has, from its further files."""
     if not extra:
         return []
-    with tarfile.open(fileobj=io.BytesIO(extra)) as tar:
-        try:
-            content = tar.extractfile(SET_ASIDE)
-        except KeyError:
-            return []
-        pairs = json.loads(content.read()) if content is not None else []
-    return [(str(path), bytes.fromhex(key)) for path, key in pairs]
+    try:
+        with tarfile.open(fileobj=io.BytesIO(extra)) as tar:
+            try:
+                content = tar.extractfile(SET_ASIDE)
+            except KeyError:
+                return []
+            pairs = json.loads(content.read()) if content is not None else []
+        return [(str(path), bytes.fromhex(key)) for path, key in pairs]
+    except (tarfile.TarError, ValueError, TypeError, RecursionError):
+        raise Corrupt("the list of what was set aside cannot be read", "restore another snapshot") from None
 
 
 def _digest(path: Path) -> str:

@@ -188,7 +188,7 @@ class Verification:
             data = target.store.get(listing)
             if sha256(data).hexdigest() != pack.list:
                 raise Corrupt(f"{listing} differs from what was written", "")
-            members = list(layout.decode_list(data, listing))
+            members = list(layout.decode_list(data, listing, pack.size))
             if reader.digest(pack.name, pack.size) != pack.name:
                 raise Corrupt(f"{name} differs from what was written", "")
         except (Corrupt, NotFound) as error:
@@ -227,7 +227,7 @@ class Verification:
         path = scratch / "index.db"
         if manifest.encrypted and not self._target.keys.opens:
             name = f"{layout.SNAPSHOTS}{manifest.id}/{manifest.index.name}"
-            fetch(self._target, name, path, self._watch, manifest.index.sha256)
+            fetch(self._target, name, path, self._watch, manifest.index.size, manifest.index.sha256)
             return
         fetch_index(self._target, manifest, path, self._watch)
         problem = check_index(path)
