@@ -56,11 +56,17 @@ class Holder:
         return f"{safe(self.what, 40)} of {safe(self.by, 40)} on {safe(self.host, 60)} (process {self.pid})"
 
 
-def _started(pid: int) -> str:
+def started_at(pid: int) -> str:
+    """Return when a process of this machine began, in its clock's ticks; empty when there is none."""
     try:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19].decode()
     except (OSError, IndexError):
         return ""
+
+
+def alive(pid: int, started: str) -> bool:
+    """Return whether a process that began then is still there."""
+    return bool(started) and started_at(pid) == started
 
 
 def _place() -> str:
@@ -93,7 +99,7 @@ def holder_of(store: Store) -> Holder | None:
 def gone(holder: Holder) -> str:
     """Return why the holder is known to be gone, empty if it may be alive."""
     if holder.place == _place() and holder.place:
-        if _started(holder.pid) != holder.started or not holder.started:
+        if not alive(holder.pid, holder.started):
             return f"process {holder.pid} of this machine, which held it, has ended"
     elif holder.host == socket.gethostname() and holder.place and _boot(holder.place) != _boot(_place()):
         return "this machine was started anew since"
@@ -125,7 +131,7 @@ class Lock:
         self._now = now
         at = now().isoformat(timespec="seconds")
         self.mine = Holder(
-            socket.gethostname(), _place(), os.getpid(), _started(os.getpid()), what, by, at, at, token_hex(8)
+            socket.gethostname(), _place(), os.getpid(), started_at(os.getpid()), what, by, at, at, token_hex(8)
         )
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._refresh, name="pacstui-backup-lock", daemon=True)

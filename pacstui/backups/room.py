@@ -20,7 +20,7 @@ from pacstui.archive.importer import import_file
 from pacstui.backups.calling import Calls
 from pacstui.backups.ops import SURVEY, Request
 from pacstui.backups.prune import rules_told
-from pacstui.backups.target import Spec, local_path, work_folder
+from pacstui.backups.target import WORK, Spec, local_path, work_folder
 from pacstui.clock import Clock
 from pacstui.contract.backups import (
     BackupsView,
@@ -161,7 +161,9 @@ class BackupsRoom:
         known.snapshots = list(survey["snapshots"])
 
     async def open(self) -> None:
-        """Give the archive its identity, by which targets know it."""
+        """Give the archive its identity, by which targets know it; remove what restores left that were cut off."""
+        for old in (self._archive.data_dir / WORK).glob("*/restore-*"):
+            await asyncio.to_thread(shutil.rmtree, old, True)
         await self._archive.db.write(
             lambda db: db.execute(
                 "INSERT OR IGNORE INTO state (name, value) VALUES ('archive_id', ?)", (token_hex(16),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from pacstui.backups.folder import FolderStore
 from pacstui.backups.keys import Keys
 from pacstui.backups.known import Known, remove
 from pacstui.backups.layout import Manifest
-from pacstui.backups.lock import Lock
+from pacstui.backups.lock import Lock, alive, started_at
 from pacstui.backups.store import Store
 from pacstui.backups.watch import Watch
 from pacstui.errors import Corrupt, NotFound, PacsError, SettingsError, Unavailable
@@ -246,6 +247,20 @@ class Target:
         folder = self.folder / "plain"
         folder.mkdir(exist_ok=True, mode=0o700)
         return folder
+
+    @contextmanager
+    def scratch(self, what: str) -> Iterator[Path]:
+        """Yield a new folder of this run's own; those of runs that were cut off are removed."""
+        for old in self.folder.glob(f"{what}-*-*-*"):
+            pid, started = old.name.split("-")[1:3]
+            if not (pid.isdigit() and alive(int(pid), started)):
+                shutil.rmtree(old, ignore_errors=True)
+        path = self.folder / f"{what}-{os.getpid()}-{started_at(os.getpid())}-{token_hex(4)}"
+        path.mkdir(parents=True, mode=0o700)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
     def writing(self, what: str, by: str, watch: Watch) -> Iterator[None]:
