@@ -24,11 +24,11 @@ from pacstui.backups.folder import translate
 from pacstui.backups.layout import Manifest, Member
 from pacstui.backups.reading import Packs, check_index, fetch_index, read_extra
 from pacstui.backups.source import NO_HEAD, Source
-from pacstui.backups.target import Target
+from pacstui.backups.target import Target, local_path
 from pacstui.backups.watch import Watch
 from pacstui.db import schema
 from pacstui.errors import BadRequest, Corrupt, PacsError, StorageFull, Unavailable
-from pacstui.text import plural, size
+from pacstui.text import plural, safe, size
 
 MARK: Final = "restore.json"
 CONFIGURATION: Final = "restored-configuration"
@@ -86,6 +86,13 @@ def see_place(to: Path, target: Target, manifest: Manifest, index_only: bool) ->
         When it cannot; says why and what to do.
     """
     fits(manifest)
+    told = str(to)
+    if not to.is_absolute() or "\0" in told or len(told) > 3000:
+        raise BadRequest(f"{safe(told, 200)} cannot be restored to", "name a folder from the root: /srv/pacs-restored")
+    there = local_path(target.spec.url)
+    for above in to.resolve().parents:
+        if (above / paths.DATABASE).exists() or (there is not None and above == there.resolve()):
+            raise BadRequest(f"{to} lies in {above}, which is in use", "choose a folder elsewhere")
     try:
         entries = set(os.listdir(to)) if to.is_dir() else set()
         if to.exists() and not to.is_dir():

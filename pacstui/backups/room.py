@@ -36,7 +36,7 @@ from pacstui.contract.backups import (
     TargetRow,
 )
 from pacstui.contract.jobs import JobRow, RunRow
-from pacstui.errors import BadRequest, NotFound, PacsError, Unavailable
+from pacstui.errors import BadRequest, Denied, NotFound, PacsError, Unavailable
 from pacstui.jobs.kinds import Kind, Outcome, Parameter, Run, Wanted
 from pacstui.settings import TargetSettings
 from pacstui.text import ago, count, plural, safe
@@ -129,6 +129,7 @@ class BackupsRoom:
         self._node = node
         self._configuration = configuration
         self._clock = clock
+        self.may: Callable[[str], bool] = lambda permission: True
         self._calls = Calls()
         self._targets: dict[str, _Known] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -186,18 +187,22 @@ class BackupsRoom:
         lane = "target {target}"
         return (
             Kind("backup", "backup", "Takes a snapshot: index, objects that are new, configuration", self._backup,
-                 (target,), resumes=True, lane=lane),
+                 (target,), resumes=True, lane=lane, permission="backups.run"),
             Kind("verify", "verify", "Reads a target back and compares", self._verify,
                  (target, Parameter("depth", "quick, sample or full", "sample", ("quick", "sample", "full")),
-                  Parameter("percent", "share of a sample", "3", check=float)), lane=lane),
-            Kind("prune", "prune", "Removes snapshots that no rule keeps", self._prune, (target,), lane=lane),
+                  Parameter("percent", "share of a sample", "3", check=_percent)), lane=lane,
+                 permission="backups.run"),
+            Kind("prune", "prune", "Removes snapshots that no rule keeps", self._prune, (target,), lane=lane,
+                 permission="backups.prune"),
             Kind("drill", "restore drill", "Rehearses a restore: index, some objects, a node, C-GET", self._drill,
-                 (target, snapshot, Parameter("instances", "at least so many", "200", check=int)), lane=lane),
+                 (target, snapshot, Parameter("instances", "at least so many", "200", check=int)), lane=lane,
+                 permission="backups.run"),
             Kind("restore", "restore", "Brings a snapshot back, or a part of it", self._restore,
                  (target, snapshot,
                   Parameter("what", "how much of it", "all", ("all", "index", "patient", "study", "instance")),
                   Parameter("key", "which patient, study or instance"),
-                  Parameter("to", "a new folder; empty: the archive")), lane=lane),
+                  Parameter("to", "a new folder; empty: the archive")), lane=lane,
+                 permission="backups.restore"),
         )  # fmt: skip
 
     def _check_target(self, name: str) -> None:
@@ -559,6 +564,9 @@ class BackupsRoom:
     async def plan(
         self, target: str, snapshot: str = "latest", what: str = "all", key: str = "", to: str = ""
     ) -> RestorePlan:
+        if to and not self.may("backups.restore"):
+            raise Denied("to plan a restore into a folder takes the permission backups.restore",
+                         "an administrator can give it: pacstui accounts edit")  # fmt: skip
         found = await self._ask(target, "plan", snapshot=snapshot, what=what, key=key, to=to)
         place = Path(to) if to else self._archive.data_dir
         free = await asyncio.to_thread(_free, place)
@@ -594,6 +602,13 @@ class BackupsRoom:
 
     async def unlock(self, target: str) -> None:
         await self._ask(target, "unlock")
+
+
+def _percent(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 100:
+        raise ValueError("more than 0, at most 100")
+    return value
 
 
 def _moment(text: str) -> datetime:

@@ -144,3 +144,13 @@ async def test_a_drill_leaves_no_node_when_it_is_killed(archive: Archive, place:
     assert await asyncio.to_thread(cut_off, place) == []
     assert ask(place, "drill", snapshot="latest", instances=5)["ok"]
     assert not list(place.data_dir.glob("backups/*/drill*"))
+
+
+async def test_nothing_is_restored_into_what_is_in_use(archive: Archive, place: Place) -> None:
+    await fill(archive, 1)
+    place.take()
+    for to in (archive.data_dir / "objects" / "new", place.folder / "new", "relative", f"/{'x' * 5000}", "/tmp/\0"):
+        assert ask(place, "plan", snapshot="latest", what="all", key="", to=str(to))["problems"]
+        with pytest.raises(PacsError):
+            ask(place, "restore", snapshot="latest", to=str(to))
+    assert not (archive.data_dir / "objects" / "new").exists()
