@@ -299,10 +299,12 @@ class Node:
             CURRENT.set(schedule)
 
         jobs.caller, jobs.dress = lambda: CURRENT.get().name, dress
+        jobs.may = lambda permission: CURRENT.get().may(permission)
         self._backups = backups = BackupsRoom(
             archive, jobs, self._settings.backups.targets, lambda: self._settings.dicom.ae_title,
             lambda: self._loaded.source, self._secrets, self._clock,
         )  # fmt: skip
+        backups.may = lambda permission: CURRENT.get().may(permission)
         await backups.open()
         self._open_space(archive, jobs, backups, problems)
         for kind in (*upkeep.kinds(archive, peers, self._audit, self._bus, self._clock), *backups.kinds()):

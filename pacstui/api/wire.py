@@ -17,6 +17,21 @@ from pacstui import errors
 from pacstui.contract import NOUNS, Action, actions_of, privacy
 
 
+def _usable(value: Any) -> bool:
+    """Return whether a database can keep a value: whole numbers of 64 bits, finite ones, text that is Unicode."""
+    if isinstance(value, str):
+        return not any("\ud800" <= each <= "\udfff" for each in value) if not value.isascii() else True
+    if isinstance(value, float):
+        return abs(value) < 1e15
+    if isinstance(value, int):
+        return abs(value) < 1 << 63
+    if isinstance(value, dict):
+        return all(_usable(each) for pair in value.items() for each in pair)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return all(_usable(each) for each in value)
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Method:
     """One action as it travels: how to check its arguments, and how to write and read its result.
@@ -61,6 +76,8 @@ class Method:
                 checked[name] = self.parameters[name].validate_python(value)
             except ValidationError as fault:
                 raise errors.BadRequest(f"{self.action.name}: {name}: {fault.errors()[0]['msg']}") from None
+            if not _usable(checked[name]):
+                raise errors.BadRequest(f"{self.action.name}: {name}: a number that is too large, or text that is none")
         return checked
 
 

@@ -13,10 +13,11 @@ import obstore
 from obstore import exceptions as faults
 from obstore.store import S3Store
 
-from pacstui.errors import NotFound, Unavailable
+from pacstui.errors import Corrupt, NotFound, Unavailable
 
 _PIECE: Final = 4 << 20
 _WHOLE: Final = 64 << 20
+_MOST: Final = 256 << 20
 RETRIES: Final = 4
 
 
@@ -91,7 +92,10 @@ class BucketStore:
     def get(self, name: str) -> bytes:
         """See `Store`."""
         with self._guarded(name):
-            return bytes(obstore.get(self._open, name).bytes())
+            found = obstore.get(self._open, name)
+            if int(found.meta["size"]) > _MOST:
+                raise Corrupt(f"{name} in {self.url} is far too large", "somebody else wrote there: look at it")
+            return bytes(found.bytes())
 
     def pieces(self, name: str) -> Iterator[bytes]:
         """See `Store`."""

@@ -23,10 +23,12 @@ Told = Callable[[dict[str, Any]], None]
 
 
 class Calls:
-    """Workers of this node; no more than a few at once for questions, one a run for the rest."""
+    """Workers of this node; no more than a few at once for questions to a target, so that one that hangs holds up no
+    other, and one a run for the rest."""
 
     def __init__(self, at_once: int = 3, answer_s: float = 50.0) -> None:
-        self._turns = asyncio.Semaphore(at_once)
+        self._at_once = at_once
+        self._turns: dict[str, asyncio.Semaphore] = {}
         self._answer_s = answer_s
         self._asked: dict[str, asyncio.Task[dict[str, Any]]] = {}
 
@@ -57,7 +59,7 @@ class Calls:
             ) from None
 
     async def _turn(self, request: Request) -> dict[str, Any]:
-        async with self._turns:
+        async with self._turns.setdefault(request.spec.name, asyncio.Semaphore(self._at_once)):
             return await _converse(request, lambda _: None, None)
 
     async def work(self, request: Request, run: Run) -> dict[str, Any]:
@@ -91,8 +93,8 @@ class Calls:
 
 async def _converse(request: Request, told: Told, run: Run | None) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pacstui.backups.worker", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        limit=_LINE, start_new_session=True,
+        sys.executable, "-P", "-m", "pacstui.backups.worker", stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE, limit=_LINE, start_new_session=True,
     )  # fmt: skip
     assert process.stdin is not None
     assert process.stdout is not None

@@ -58,8 +58,11 @@ def read(target: Target, most: int = 60) -> list[Check]:
         try:
             value: dict[str, Any] = layout.opened(target.store.get(name), name)
             value.pop("sha256")
-            found.append(Check(**value))
-        except (PacsError, TypeError):
+            check = Check(**value)
+            layout.typed(check)
+            layout.zoned(check.at)
+            found.append(check)
+        except (PacsError, TypeError, ValueError, OverflowError):
             continue
     return found
 

@@ -22,6 +22,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Final
 
 from pacstui.archive import paths
@@ -43,7 +44,12 @@ _GET_S: Final = 120.0
 _GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
 _AT_ONCE: Final = 50
 _CONTEXTS: Final = 100
-_AE: Final = "DRILL"
+_SERVE: Final = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: who started it is gone, then it goes as well
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "pacstui", "--config", sys.argv[2], "serve"])
+"""
 _INSTANCES: Final = (
     "SELECT s.study, e.series, i.sop_instance, i.sop_class, i.transfer_syntax, i.digest, i.meta_digest, i.path"
     " FROM ix.instances i JOIN ix.series e ON e.id = i.series JOIN ix.studies s ON s.id = e.study"
@@ -78,14 +84,14 @@ class Drill:
     """One rehearsal."""
 
     def __init__(
-        self, target: Target, manifest: Manifest, instances: int, by: str, watch: Watch, scratch: Path | None = None
+        self, target: Target, manifest: Manifest, instances: int, by: str, watch: Watch
     ) -> None:
         self._target = target
         self._manifest = manifest
         self._wanted = max(1, instances)
         self._by = by
         self._watch = watch
-        self._scratch = scratch or target.folder / "drill"
+        self._title = f"D{token_hex(7)}".upper()
         self._wrong: list[str] = []
 
     def run(self) -> Drilled:
@@ -100,19 +106,16 @@ class Drill:
         """
         began = time.monotonic()
         fits(self._manifest)
-        scratch, manifest = self._scratch, self._manifest
-        shutil.rmtree(scratch, ignore_errors=True)
+        manifest = self._manifest
         try:
-            scratch.mkdir(parents=True, mode=0o700)
-            free = shutil.disk_usage(scratch).free
-            if free < manifest.index_size * 3:
-                raise StorageFull(f"{scratch} has {size(free)} free: too little for the index", "make room")
-            rate, sample = self._restore(scratch / "data")
-            fetched = self._fetch(scratch, sample) if sample and not self._wrong else 0
+            with self._target.scratch("drill") as scratch:
+                free = shutil.disk_usage(scratch).free
+                if free < manifest.index_size * 3:
+                    raise StorageFull(f"{scratch} has {size(free)} free: too little for the index", "make room")
+                rate, sample = self._restore(scratch / "data")
+                fetched = self._fetch(scratch, sample) if sample and not self._wrong else 0
         except OSError as error:
-            raise translate(error, str(scratch)) from error
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            raise translate(error, str(self._target.folder)) from error
         return self._told(rate, len(sample), fetched, time.monotonic() - began)
 
     def _restore(self, data: Path) -> tuple[float, list[Sample]]:
@@ -205,14 +208,16 @@ class Drill:
         port = _free_port()
         configuration = scratch / "pacstui.toml"
         configuration.write_text(
-            f"[node]\ndata_dir = \"{scratch / 'data'}\"\njobs = false\n[dicom]\nae_title = \"{_AE}\"\nport = {port}\n"
-            "unknown_callers = \"loopback\"\n[audit]\nserver = \"\"\n"
+            f"[node]\ndata_dir = \"{scratch / 'data'}\"\njobs = false\n"
+            f"[dicom]\nae_title = \"{self._title}\"\nport = {port}\n"
+            "unknown_callers = \"none\"\n[audit]\nserver = \"\"\n"
+            f"[[peers]]\nname = \"drill\"\nae_title = \"{self._title}\"\nhost = \"127.0.0.1\"\nallow = [\"get\"]\n"
         )
         self._watch.tell(now="starting a node on it")
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PACSTUI_")}
         with (scratch / "node.log").open("wb") as log:
             node = subprocess.Popen(
-                [sys.executable, "-m", "pacstui", "serve", "--config", str(configuration)],
+                [sys.executable, "-P", "-c", _SERVE, str(os.getpid()), str(configuration)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True,
             )  # fmt: skip
         try:
@@ -270,7 +275,7 @@ class Drill:
             for at in range(0, len(group), _AT_ONCE):
                 self._watch.check()
                 part = group[at : at + _AT_ONCE]
-                came = _fetched(port, part)
+                came = _fetched(port, part, self._title)
                 for each in part:
                     if came.get(each.sop_instance) == each.digest:
                         good += 1
@@ -310,7 +315,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _fetched(port: int, part: list[Sample]) -> dict[str, bytes]:
+def _fetched(port: int, part: list[Sample], title: str) -> dict[str, bytes]:
     """Return the digest of each instance's data set that came."""
     from pydicom.dataset import Dataset
     from pynetdicom import AE, build_role, evt
@@ -322,14 +327,14 @@ def _fetched(port: int, part: list[Sample]) -> dict[str, bytes]:
         return 0
 
     kinds = sorted({(each.sop_class, each.transfer_syntax) for each in part})[:_CONTEXTS]
-    ae = AE(ae_title=_AE)
+    ae = AE(ae_title=title)
     ae.dimse_timeout = ae.network_timeout = ae.acse_timeout = _GET_S
     ae.add_requested_context(_GET)
     for sop_class, syntax in kinds:
         ae.requested_contexts = [*ae.requested_contexts, _context(sop_class, syntax)]
     roles: list[Any] = [build_role(kind, scp_role=True) for kind in sorted({kind for kind, _ in kinds})]
     association = ae.associate(
-        "127.0.0.1", port, ae_title=_AE, ext_neg=roles, evt_handlers=[(evt.EVT_C_STORE, keep)]
+        "127.0.0.1", port, ae_title=title, ext_neg=roles, evt_handlers=[(evt.EVT_C_STORE, keep)]
     )
     if not association.is_established:
         return came

@@ -46,18 +46,22 @@ class Errands:
         lane = "target {target}"
         return (
             Kind("backup", "backup", "Takes a snapshot: index, objects that are new, configuration", self._backup,
-                 (target,), resumes=True, lane=lane),
+                 (target,), resumes=True, lane=lane, permission="backups.run"),
             Kind("verify", "verify", "Reads a target back and compares", self._verify,
                  (target, Parameter("depth", "quick, sample or full", "sample", ("quick", "sample", "full")),
-                  Parameter("percent", "share of a sample", "3", check=float)), lane=lane),
-            Kind("prune", "prune", "Removes snapshots that no rule keeps", self._prune, (target,), lane=lane),
+                  Parameter("percent", "share of a sample", "3", check=_percent)), lane=lane,
+                 permission="backups.run"),
+            Kind("prune", "prune", "Removes snapshots that no rule keeps", self._prune, (target,), lane=lane,
+                 permission="backups.prune"),
             Kind("drill", "restore drill", "Rehearses a restore: index, some objects, a node, C-GET", self._drill,
-                 (target, snapshot, Parameter("instances", "at least so many", "200", check=int)), lane=lane),
+                 (target, snapshot, Parameter("instances", "at least so many", "200", check=int)), lane=lane,
+                 permission="backups.run"),
             Kind("restore", "restore", "Brings a snapshot back, or a part of it", self._restore,
                  (target, snapshot,
                   Parameter("what", "how much of it", "all", ("all", "index", "patient", "study", "instance")),
                   Parameter("key", "which patient, study or instance"),
-                  Parameter("to", "a new folder; empty: the archive")), lane=lane),
+                  Parameter("to", "a new folder; empty: the archive")), lane=lane,
+                 permission="backups.restore"),
         )  # fmt: skip
 
     def _check_target(self, name: str) -> None:
@@ -145,3 +149,10 @@ class Errands:
         if wrong:
             return Outcome(f"{count(wrong)} could not be brought back; {text}", True, "which, and why: the run's log")
         return Outcome(text)
+
+
+def _percent(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 100:
+        raise ValueError("more than 0, at most 100")
+    return value

@@ -1,21 +1,29 @@
-"""A target in a folder: a mounted disk, a share, a USB drive."""
+"""A target in a folder: a mounted disk, a share, a USB drive.
+
+Others may be able to write there too. So links are never followed below the folder, and nothing but ordinary files is
+read: whoever can write to a target must not get at anything outside of it.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import Final
+from typing import BinaryIO, Final, cast
 
-from pacstui.errors import NotFound, PacsError, StorageFull, Unavailable
+from pacstui.errors import Corrupt, NotFound, PacsError, StorageFull, Unavailable
 
 _PIECE: Final = 1 << 20
 _TEMPORARY: Final = "tmp"
+_WHOLE: Final = 256 << 20
+"""No file that is read at once is larger: packs in memory have 96 MiB at most, manifests and lists less."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_STRANGE: Final = "somebody else wrote there: look at it, and at who may write to this folder"
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -73,20 +81,50 @@ class FolderStore:
                 raise FileNotFoundError
             self._is = self._identity()
 
+    def _placed(self, name: str) -> Path:
+        """Return where a file lies; raises `Unavailable` when a link is on the way or another thing than a file."""
+        parts = name.split("/")
+        if ".." in parts or name.startswith("/"):
+            raise Unavailable(f"{name} leads out of {self.path}", _STRANGE)
+        place = self.path
+        for number, part in enumerate(parts, 1):
+            place = place / part
+            try:
+                mode = os.lstat(place).st_mode
+            except FileNotFoundError:
+                break
+            if stat.S_ISLNK(mode):
+                raise Unavailable(f"{place} is a link: a target has none", _STRANGE)
+            if number == len(parts) and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                raise Unavailable(f"{place} is no ordinary file", _STRANGE)
+        return self.path / name
+
+    def _opened(self, name: str) -> BinaryIO:
+        fd = os.open(self._placed(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return cast(BinaryIO, os.fdopen(fd, "rb", buffering=0))
+
     def get(self, name: str) -> bytes:
         """See `Store`."""
-        with self._guarded(name):
-            return (self.path / name).read_bytes()
+        with self._guarded(name), self._opened(name) as file:
+            length = os.fstat(file.fileno()).st_size
+            if length > _WHOLE:
+                raise Corrupt(f"{name} in the target is far too large ({length:,} bytes)", _STRANGE)
+            data = b""
+            while piece := file.read(length + 1 - len(data)):
+                data = data + piece if data else piece
+                if len(data) > length:
+                    raise Corrupt(f"{name} in the target grows while it is read", _STRANGE)
+            return data
 
     def pieces(self, name: str) -> Iterator[bytes]:
         """See `Store`."""
-        with self._guarded(name), (self.path / name).open("rb") as file:
+        with self._guarded(name), self._opened(name) as file:
             while piece := file.read(_PIECE):
                 yield piece
 
     def part(self, name: str, offset: int, size: int) -> bytes:
         """See `Store`."""
-        with self._guarded(name), (self.path / name).open("rb", buffering=0) as file:
+        with self._guarded(name), self._opened(name) as file:
             file.seek(offset)
             data = b""
             while len(data) < size and (piece := file.read(size - len(data))):
@@ -118,7 +156,7 @@ class FolderStore:
             self._place(path, name)
 
     def _place(self, path: Path, name: str) -> None:
-        target = self.path / name
+        target = self._placed(name)
         self._make(target.parent)
         os.rename(path, target)
         _sync_folder(target.parent)
@@ -135,10 +173,12 @@ class FolderStore:
         with self._guarded(name):
             temporary = self.spool() / token_hex(8)
             try:
-                temporary.write_bytes(data)
-                with temporary.open("rb") as file:
+                fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                with os.fdopen(fd, "wb") as file:
+                    file.write(data)
+                    file.flush()
                     os.fsync(file.fileno())
-                target = self.path / name
+                target = self._placed(name)
                 self._make(target.parent)
                 try:
                     os.link(temporary, target)
@@ -170,6 +210,7 @@ class FolderStore:
         """See `Store`."""
         with self._guarded():
             self._identity()
+            self._placed(prefix.rstrip("/"))
             yield from self._below(prefix)
 
     def _below(self, prefix: str) -> Iterator[tuple[str, int]]:
@@ -187,7 +228,7 @@ class FolderStore:
     def delete(self, name: str) -> None:
         """See `Store`."""
         with self._guarded(name), suppress(FileNotFoundError):
-            target = self.path / name
+            target = self._placed(name)
             target.unlink()
             if name.startswith("snapshots/"):
                 with suppress(OSError):
@@ -200,10 +241,11 @@ class FolderStore:
 
     def spool(self) -> Path:
         """See `Store`."""
-        folder = self.path / _TEMPORARY
-        with suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-        return folder
+        with self._guarded():
+            folder = self._placed(_TEMPORARY)
+            with suppress(FileExistsError):
+                folder.mkdir(mode=0o700)
+            return folder
 
     def clear(self) -> None:
         """See `Store`."""

@@ -106,33 +106,41 @@ class Keys:
         identity = pyrage.x25519.Identity.generate()
         sealed = pyrage.passphrase.encrypt(f"{identity}\n".encode(), self._passphrase())
         store.put(layout.IDENTITY, sealed)
-        self._take(identity)
+        self._identities = [identity, *self._identities]
+        self.write_to(str(identity.to_public()))
 
-    def use(self, recipients: Sequence[str], store: Store) -> None:
-        """Encrypt to the target's own recipients; its identity is opened with the passphrase when something is read.
+    def use(self, store: Store) -> None:
+        """Open what is encrypted with the target's own identity: with the passphrase, when something is read.
 
         Opening it takes a second by design (scrypt), and most work only writes.
         """
-        self.names = tuple(recipients)
-        self._recipients = [recipient(each) for each in recipients]
         self._sealed = store
+
+    def own_recipient(self) -> str:
+        """Return the recipient of the target's own identity, as the passphrase proves it; raises PacsError.
+
+        What the target says in clear is not asked: who can write there could name himself.
+        """
+        if self._sealed is not None:
+            self._read_identity(self._sealed)
+        return str(self._identities[0].to_public()) if self._identities else ""
+
+    def write_to(self, own: str) -> None:
+        """Encrypt to the target's own recipient, and to those of the settings."""
+        self.names = (own, *(each for each in self.names if each != own))
+        self._recipients = [recipient(each) for each in self.names]
 
     def _read_identity(self, store: Store) -> None:
         try:
             plain = pyrage.passphrase.decrypt(store.get(layout.IDENTITY), self._passphrase())
-        except pyrage.DecryptError:
+            identity = identities(plain.decode())[0]
+        except (pyrage.DecryptError, ValueError):
             raise Unavailable(
                 f"the passphrase in {self._passphrase_file} does not open the target's key",
                 "use the passphrase with which the target was begun",
             ) from None
         self._sealed = None
-        self._take(identities(plain.decode())[0])
-
-    def _take(self, identity: Any) -> None:
         self._identities = [identity, *self._identities]
-        public = str(identity.to_public())
-        self.names = (public, *(each for each in self.names if each != public))
-        self._recipients = [recipient(each) for each in self.names]
 
     def seal(self, data: bytes) -> bytes:
         """Encrypt."""

@@ -27,6 +27,13 @@ CREATE INDEX IF NOT EXISTS members_pack ON members (pack);
 """
 
 
+def remove(path: Path) -> None:
+    """Remove a database with all that belongs to it."""
+    for end in ("", "-wal", "-shm", "-journal"):
+        with suppress(FileNotFoundError):
+            Path(f"{path}{end}").unlink()
+
+
 class Known:
     """The packs of a target and what is in them."""
 
@@ -35,9 +42,7 @@ class Known:
         try:
             self.db = self._connect(path)
         except sqlite3.DatabaseError:
-            for end in ("", "-wal", "-shm", "-journal"):
-                with suppress(FileNotFoundError):
-                    Path(f"{path}{end}").unlink()
+            remove(path)
             self.db = self._connect(path)
 
     @staticmethod
@@ -98,7 +103,7 @@ class Known:
             watch.check()
             try:
                 data = store.get(layout.list_name(name))
-                self.add(name, size, data, list(layout.decode_list(data, layout.list_name(name))))
+                self.add(name, size, data, list(layout.decode_list(data, layout.list_name(name), size)))
             except (Corrupt, NotFound) as error:
                 watch.note(str(error), "warn")
                 doubtful += 1
@@ -108,9 +113,11 @@ class Known:
         """Note a pack that is whole in the target; ``data`` is its list."""
         with self.db:
             self.db.execute("BEGIN")
-            row = self.db.execute(
-                "INSERT INTO packs (name, size, list) VALUES (?, ?, ?)", (name, size, sha256(data).hexdigest())
-            ).lastrowid
+            (row,) = self.db.execute(
+                "INSERT INTO packs (name, size, list) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
+                " SET size = excluded.size, list = excluded.list RETURNING id",
+                (name, size, sha256(data).hexdigest()),
+            ).fetchone()
             self.db.executemany(
                 "INSERT OR IGNORE INTO members (key, pack, offset, size, head) VALUES (?, ?, ?, ?, ?)",
                 ((m.key, row, m.offset, m.size, m.head) for m in members),

@@ -19,7 +19,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from struct import Struct
 from typing import Any, Final
@@ -40,6 +40,8 @@ _SNAPSHOT = re.compile(r"snapshots/(\d{8}T\d{6}Z-[0-9a-f]{8})/manifest\.json")
 _PACK = re.compile(r"packs/[0-9a-f]{2}/([0-9a-f]{64})\.tar(\.age)?")
 _LIST = re.compile(r"packs/[0-9a-f]{2}/([0-9a-f]{64})\.list")
 _DAMAGED = re.compile(r"packs/[0-9a-f]{2}/([0-9a-f]{64})\.damaged")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_TYPES: Final[dict[str, Any]] = {"str": str, "int": int, "float": (int, float), "bool": bool}
 _HEAD = b"pacstui-list 1\n"
 _MEMBER = Struct(">32s32sQQI")
 KEY_BYTES: Final = 64
@@ -143,13 +145,15 @@ def encode_list(members: Iterable[Member]) -> bytes:
     return body + hashlib.sha256(body).digest()
 
 
-def decode_list(data: bytes, name: str) -> Iterator[Member]:
-    """Yield the members of a pack; raises Corrupt."""
+def decode_list(data: bytes, name: str, length: int) -> Iterator[Member]:
+    """Yield the members of a pack whose file has ``length`` bytes; raises Corrupt."""
     body, seal = data[:-32], data[-32:]
     whole = len(data) >= len(_HEAD) + 32 and (len(body) - len(_HEAD)) % _MEMBER.size == 0
     if not whole or not body.startswith(_HEAD) or hashlib.sha256(body).digest() != seal:
         raise Corrupt(f"{name} in the target is not as it was written", "what else is damaged: backup verify --full")
     for first, second, offset, size, head in _MEMBER.iter_unpack(body[len(_HEAD) :]):
+        if offset + size > length or head > size:
+            raise Corrupt(f"{name} in the target names places outside of its pack", "do not trust this target")
         yield Member(first + second, offset, size, head)
 
 
@@ -229,6 +233,55 @@ def manifest_from(data: bytes, name: str) -> Manifest:
         value["missing"] = tuple(value["missing"])
         value["index"] = FileRef(**value["index"])
         value["extra"] = FileRef(**value["extra"]) if value["extra"] else None
-        return Manifest(**value)
+        manifest = Manifest(**value)
+        _see(manifest, snapshot_of(name))
     except (KeyError, TypeError, ValueError) as error:
         raise Corrupt(f"{name} in the target cannot be read: {error}", "use the version that wrote it") from None
+    return manifest
+
+
+def typed(value: Any) -> None:
+    """See that each field of a dataclass that came from a target is what it is declared as; raises ValueError."""
+    for each in fields(value):
+        found = getattr(value, each.name)
+        kind = _TYPES.get(str(each.type))
+        if kind is None:
+            continue
+        if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
+            raise ValueError(f"{each.name} is no {each.type}")
+        if kind is not bool and isinstance(found, (int, float)) and not 0 <= found < 1 << 62:
+            raise ValueError(f"{each.name} is out of bounds")
+
+
+def zoned(text: str) -> datetime:
+    """Return the moment that a text with its zone tells; raises ValueError."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text[:40]} is a time without a zone")
+    at.astimezone(UTC)
+    return at
+
+
+def _see(manifest: Manifest, snapshot: str) -> None:
+    """See that a manifest names nothing outside of its place; raises ValueError."""
+    typed(manifest)
+    try:
+        zoned(manifest.at)
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
+    if manifest.id != snapshot:
+        raise ValueError(f"it calls itself {manifest.id[:40]}")
+    files = {manifest.index: "index.db.gz", manifest.extra: "extra.tar"}
+    for file, usual in files.items():
+        if file is not None:
+            typed(file)
+            if file.name not in (usual, usual + AGE) or not _DIGEST.fullmatch(file.sha256):
+                raise ValueError(f"a file that is not called {usual}")
+    if not _DIGEST.fullmatch(manifest.index_sha256):
+        raise ValueError("index_sha256 is no SHA-256")
+    for pack in manifest.packs:
+        typed(pack)
+        if not (_DIGEST.fullmatch(pack.name) and _DIGEST.fullmatch(pack.list)):
+            raise ValueError("a pack whose name is no SHA-256")
+    if not all(isinstance(each, str) for each in manifest.missing):
+        raise ValueError("missing has other things than paths")

@@ -18,7 +18,7 @@ from typing import Final
 
 from pacstui.backups import layout
 from pacstui.backups.store import Store
-from pacstui.errors import NotFound, PacsError, Unavailable
+from pacstui.errors import Corrupt, NotFound, PacsError, Unavailable
 from pacstui.text import ago, safe
 
 REFRESH_S: Final = 20.0
@@ -56,11 +56,17 @@ class Holder:
         return f"{safe(self.what, 40)} of {safe(self.by, 40)} on {safe(self.host, 60)} (process {self.pid})"
 
 
-def _started(pid: int) -> str:
+def started_at(pid: int) -> str:
+    """Return when a process of this machine began, in its clock's ticks; empty when there is none."""
     try:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19].decode()
     except (OSError, IndexError):
         return ""
+
+
+def alive(pid: int, started: str) -> bool:
+    """Return whether a process that began then is still there."""
+    return bool(started) and started_at(pid) == started
 
 
 def _place() -> str:
@@ -78,11 +84,14 @@ def _boot(place: str) -> str:
 def holder_of(store: Store) -> Holder | None:
     """Return who holds the lock, none if nobody does."""
     try:
-        value = json.loads(store.get(layout.LOCK))
-        return Holder(**value)
+        holder = Holder(**json.loads(store.get(layout.LOCK)))
+        layout.typed(holder)
+        layout.zoned(holder.since)
+        layout.zoned(holder.seen)
+        return holder
     except NotFound:
         return None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError, OverflowError, Corrupt):
         return Holder("?", "", 0, "", "a lock that cannot be read", "?", "1970-01-01T00:00:00+00:00",
                       "1970-01-01T00:00:00+00:00", "")  # fmt: skip
 
@@ -90,7 +99,7 @@ def holder_of(store: Store) -> Holder | None:
 def gone(holder: Holder) -> str:
     """Return why the holder is known to be gone, empty if it may be alive."""
     if holder.place == _place() and holder.place:
-        if _started(holder.pid) != holder.started or not holder.started:
+        if not alive(holder.pid, holder.started):
             return f"process {holder.pid} of this machine, which held it, has ended"
     elif holder.host == socket.gethostname() and holder.place and _boot(holder.place) != _boot(_place()):
         return "this machine was started anew since"
@@ -122,7 +131,7 @@ class Lock:
         self._now = now
         at = now().isoformat(timespec="seconds")
         self.mine = Holder(
-            socket.gethostname(), _place(), os.getpid(), _started(os.getpid()), what, by, at, at, token_hex(8)
+            socket.gethostname(), _place(), os.getpid(), started_at(os.getpid()), what, by, at, at, token_hex(8)
         )
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._refresh, name="pacstui-backup-lock", daemon=True)
@@ -142,7 +151,13 @@ class Lock:
                 return self
             holder = holder_of(self._store)
             if holder is None:
+                if time.monotonic() > until:
+                    raise Unavailable(f"{self._store.url} cannot be locked", "look at lock.json there")
+                time.sleep(0.01)
                 continue
+            if holder.token == self.mine.token:  # it was written, and only the answer lost
+                self._thread.start()
+                return self
             if not gone(holder):
                 if holder.place == self.mine.place and time.monotonic() < until and not self._hurried():
                     time.sleep(_LOOK_S)  # one of ours, of a node that just ended: it is at its end soon

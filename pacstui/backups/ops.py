@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
+import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from tarfile import TarError
 from typing import Any, Final
 
 from pacstui.backups import browse, checks, prune, selection
 from pacstui.backups.drill import Drill
+from pacstui.backups.folder import translate
 from pacstui.backups.layout import Manifest
 from pacstui.backups.lock import holder_of, stale
 from pacstui.backups.restore import Restore, needed_bytes, see_place, swap
@@ -19,8 +23,10 @@ from pacstui.backups.take import Taking, result
 from pacstui.backups.target import Spec, Target, work_folder
 from pacstui.backups.verify import Verification
 from pacstui.backups.watch import Watch
-from pacstui.errors import BadRequest, PacsError, Unavailable
+from pacstui.errors import BadRequest, Corrupt, PacsError, StorageFull, Unavailable
 
+log = logging.getLogger("pacstui.backups")
+_DOUBT: Final = "verify the target in full: pacstui backup verify --full"
 SURVEY: Final = "survey.json"
 
 
@@ -79,15 +85,34 @@ def perform(request: Request, watch: Watch) -> dict[str, Any]:
     work = OPERATIONS.get(request.op)
     if work is None:
         raise BadRequest(f"there is no operation {request.op}")
-    target = Target(request.spec, request.folder)
     try:
-        if request.op != "backup":
-            target.open()
-        found = work(request, target, watch, **request.arguments)
-        watch.flush()
-        return found
-    finally:
-        target.close()
+        target = Target(request.spec, request.folder)
+        try:
+            if request.op != "backup":
+                target.open()
+            found = work(request, target, watch, **request.arguments)
+            watch.flush()
+            return found
+        finally:
+            target.close()
+    except PacsError:
+        raise
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+            raise StorageFull(f"{request.folder} is full", "make room on the archive's disk") from None
+        log.exception("%s broke off", request.op)
+        if target.known_is_damaged():
+            raise Corrupt(
+                f"what was remembered of the target {request.spec.name} was damaged and is forgotten", "start it again"
+            ) from None
+        raise Corrupt(f"an index of the target {request.spec.name} cannot be used: {error}", _DOUBT) from None
+    except OSError as error:
+        raise translate(error, str(request.folder)) from error
+    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, MemoryError, TarError) as error:
+        log.exception("%s broke off", request.op)
+        raise Corrupt(
+            f"what lies in the target {request.spec.name} cannot be used: {type(error).__name__}: {error}", _DOUBT
+        ) from None
 
 
 def _backup(request: Request, target: Target, watch: Watch) -> dict[str, Any]:
@@ -128,8 +153,7 @@ def _prune_plan(request: Request, target: Target, watch: Watch) -> dict[str, Any
 
 
 def _drill(request: Request, target: Target, watch: Watch, snapshot: str, instances: int) -> dict[str, Any]:
-    scratch = request.folder / "drill"
-    done = Drill(target, target.find(snapshot), instances, request.by, watch, scratch).run()
+    done = Drill(target, target.find(snapshot), instances, request.by, watch).run()
     return {
         "ok": done.check.ok, "text": done.text, "hint": done.hint, "warning": not done.check.ok,
         "snapshot": done.check.snapshot, "rate_bytes_per_s": done.check.rate_bytes_per_s,

@@ -95,7 +95,7 @@ def prune(target: Target, by: str, watch: Watch, zone: tzinfo | None = None) -> 
         for name in target.snapshot_names():
             data = target.store.get(layout.manifest_name(name))
             try:
-                manifests.append(layout.manifest_from(data, name))
+                manifests.append(layout.manifest_from(data, layout.manifest_name(name)))
             except Corrupt as error:
                 raise Corrupt(
                     f"{error.message}: nothing is removed while nobody knows what that snapshot needs",

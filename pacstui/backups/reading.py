@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -13,24 +14,39 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
+from pacstui import text
 from pacstui.backups import layout
 from pacstui.backups.layout import FileRef, Manifest, Member
 from pacstui.backups.packs import good
 from pacstui.backups.target import Target
 from pacstui.backups.watch import Watch
-from pacstui.errors import Corrupt, NotFound, PacsError, Unavailable
+from pacstui.errors import Corrupt, NotFound, PacsError, StorageFull, Unavailable
 
 _PIECE: Final = 1 << 20
 _IN_MEMORY: Final = 96 << 20
+_SPARE: Final = 64 << 20
 _KEPT: Final = 3
 _VERIFY: Final = "what else is damaged: pacstui backup verify --full"
 
 
-def fetch(target: Target, name: str, to: Path, watch: Watch, digest: str = "") -> None:
-    """Copy a file of the target; raises `Corrupt` when it is not what ``digest`` (SHA-256) says."""
-    seen = sha256()
+def see_room(folder: Path, needed: int) -> None:
+    """See that the disk does not fill up: it may be the archive's, where images are stored meanwhile."""
+    free = shutil.disk_usage(folder).free
+    if free < needed + _SPARE:
+        told = f"{folder} has {text.size(free)} free, {text.size(needed + _SPARE)} are needed"
+        raise StorageFull(told, "make room there")
+
+
+def fetch(target: Target, name: str, to: Path, watch: Watch, length: int, digest: str = "") -> None:
+    """Copy a file of the target, which has ``length`` bytes; raises `Corrupt` when it has more, or is not what
+    ``digest`` (SHA-256) says."""
+    seen, total = sha256(), 0
+    see_room(to.parent, length)
     with to.open("wb") as file:
         for piece in target.store.pieces(name):
+            total += len(piece)
+            if total > length:
+                raise Corrupt(f"{name} in the target is longer than what was written", _VERIFY)
             watch.pace(len(piece))
             watch.check()
             seen.update(piece)
@@ -54,7 +70,8 @@ def fetch_index(target: Target, manifest: Manifest, to: Path, watch: Watch) -> N
     plain = spool.with_name(spool.name + ".db")
     try:
         watch.tell(now="fetching the index")
-        fetch(target, name, spool, watch, manifest.index.sha256)
+        see_room(to.parent, manifest.index.size * 2 + manifest.index_size)
+        fetch(target, name, spool, watch, manifest.index.size, manifest.index.sha256)
         if manifest.encrypted:
             target.keys.unseal_file(spool, plain, name)
             os.replace(plain, spool)
@@ -65,6 +82,8 @@ def fetch_index(target: Target, manifest: Manifest, to: Path, watch: Watch) -> N
                 watch.check()
                 seen.update(piece)
                 write.write(piece)
+                if write.tell() > manifest.index_size:
+                    raise Corrupt(f"{name} in the target differs from what was written", _VERIFY)
             write.flush()
             os.fsync(write.fileno())
         if seen.hexdigest() != manifest.index_sha256:
@@ -139,7 +158,7 @@ class Packs:
         members = sorted(wanted, key=lambda member: member.offset)
         try:
             if size > _IN_MEMORY:
-                return self._from_file(pack, members, each)
+                return self._from_file(pack, size, members, each)
             whole = self._whole(pack, size, members)
         except (Corrupt, NotFound) as error:
             return [(member, error) for member in members]
@@ -169,13 +188,14 @@ class Packs:
         return lambda member: view[member.offset : member.offset + member.size]
 
     def _from_file(
-        self, pack: str, members: list[Member], each: Callable[[Member, Iterator[bytes]], None]
+        self, pack: str, size: int, members: list[Member], each: Callable[[Member, Iterator[bytes]], None]
     ) -> list[tuple[Member, PacsError]]:
         name, path = self._name(pack), self._scratch / token_hex(8)
         plain = path
         failed: list[tuple[Member, PacsError]] = []
         try:
-            fetch(self._target, name, path, self._watch)
+            see_room(self._scratch, size * (2 if self._target.encrypted else 1))
+            fetch(self._target, name, path, self._watch, size)
             if self._target.encrypted:
                 plain = path.with_name(path.name + ".tar")
                 self._target.keys.unseal_file(path, plain, name)

@@ -24,16 +24,17 @@ from pacstui.backups.folder import translate
 from pacstui.backups.layout import Manifest, Member
 from pacstui.backups.reading import Packs, check_index, fetch_index, read_extra
 from pacstui.backups.source import NO_HEAD, Source
-from pacstui.backups.target import Target
+from pacstui.backups.target import Target, local_path
 from pacstui.backups.watch import Watch
 from pacstui.db import schema
 from pacstui.errors import BadRequest, Corrupt, PacsError, StorageFull, Unavailable
-from pacstui.text import plural, size
+from pacstui.text import plural, safe, size
 
 MARK: Final = "restore.json"
 CONFIGURATION: Final = "restored-configuration"
 SET_ASIDE: Final = "set-aside.json"
 _TOLD: Final = 100
+_OBJECTS: Final = (paths.OBJECTS, paths.QUARANTINE)
 _SPARE: Final = 64 << 20
 
 
@@ -85,6 +86,13 @@ def see_place(to: Path, target: Target, manifest: Manifest, index_only: bool) ->
         When it cannot; says why and what to do.
     """
     fits(manifest)
+    told = str(to)
+    if not to.is_absolute() or "\0" in told or len(told) > 3000:
+        raise BadRequest(f"{safe(told, 200)} cannot be restored to", "name a folder from the root: /srv/pacs-restored")
+    there = local_path(target.spec.url)
+    for above in to.resolve().parents:
+        if (above / paths.DATABASE).exists() or (there is not None and above == there.resolve()):
+            raise BadRequest(f"{to} lies in {above}, which is in use", "choose a folder elsewhere")
     try:
         entries = set(os.listdir(to)) if to.is_dir() else set()
         if to.exists() and not to.is_dir():
@@ -97,6 +105,7 @@ def see_place(to: Path, target: Target, manifest: Manifest, index_only: bool) ->
             mark = json.loads((to / MARK).read_text("utf-8"))
         except (OSError, ValueError):
             mark = {}
+        mark = mark if isinstance(mark, dict) else {}
         goes_on = mark.get("snapshot") == manifest.id and mark.get("target") == target.marker.get("id")
         if not goes_on:
             raise BadRequest(
@@ -247,12 +256,12 @@ class Restore:
         """Return the place of a file, its folder made; nothing outside of the folder that is restored to."""
         folder = path.rpartition("/")[0]
         if folder not in self._folders:
-            if path.startswith("/") or ".." in path.split("/"):
-                raise Corrupt(f"the index names a place outside of the archive: {path}", "do not trust this snapshot")
+            if folder.partition("/")[0] not in _OBJECTS or ".." in folder.split("/"):
+                raise Corrupt(f"the index names a place that objects never have: {path}", "do not trust this snapshot")
             os.makedirs(self._to / folder, mode=0o700, exist_ok=True)
             self._folders.add(folder)
-        if path.endswith("/.."):
-            raise Corrupt(f"the index names a place outside of the archive: {path}", "do not trust this snapshot")
+        if path.endswith("/..") or "\0" in path:
+            raise Corrupt(f"the index names a place that objects never have: {path}", "do not trust this snapshot")
         return f"{self._to}/{path}"
 
     def _put(self, path: str, pieces: Iterator[bytes]) -> None:
@@ -307,13 +316,16 @@ def set_aside_in(extra: bytes) -> list[tuple[str, bytes]]:
     """Return path and key of each file in quarantine that a snapshot has, from its further files."""
     if not extra:
         return []
-    with tarfile.open(fileobj=io.BytesIO(extra)) as tar:
-        try:
-            content = tar.extractfile(SET_ASIDE)
-        except KeyError:
-            return []
-        pairs = json.loads(content.read()) if content is not None else []
-    return [(str(path), bytes.fromhex(key)) for path, key in pairs]
+    try:
+        with tarfile.open(fileobj=io.BytesIO(extra)) as tar:
+            try:
+                content = tar.extractfile(SET_ASIDE)
+            except KeyError:
+                return []
+            pairs = json.loads(content.read()) if content is not None else []
+        return [(str(path), bytes.fromhex(key)) for path, key in pairs]
+    except (tarfile.TarError, ValueError, TypeError, RecursionError):
+        raise Corrupt("the list of what was set aside cannot be read", "restore another snapshot") from None
 
 
 def _digest(path: Path) -> str:

@@ -19,6 +19,7 @@ from pacstui.backups.errands import Errands
 from pacstui.backups.ops import Request
 from pacstui.backups.protection import Protection
 from pacstui.backups.standing import Jobs, Standing, Standings, moment
+from pacstui.backups.target import WORK
 from pacstui.clock import Clock
 from pacstui.contract.backups import (
     BackupsView,
@@ -33,7 +34,7 @@ from pacstui.contract.backups import (
     SnapshotRow,
 )
 from pacstui.contract.jobs import RunRow
-from pacstui.errors import BadRequest, NotFound, PacsError, Unavailable
+from pacstui.errors import BadRequest, Denied, NotFound, PacsError, Unavailable
 from pacstui.jobs.kinds import Kind, Wanted
 from pacstui.settings import TargetSettings
 
@@ -70,6 +71,7 @@ class BackupsRoom:
         self._node = node
         self._configuration = configuration
         self._clock = clock
+        self.may: Callable[[str], bool] = lambda permission: True
         self._calls = Calls()
         self._standings = Standings(archive, jobs, clock, targets)
         self._errands = Errands(archive, self._calls, self._standings, self._request, self._survey)
@@ -79,7 +81,9 @@ class BackupsRoom:
         self.protection = Protection(lambda: tuple(self._standings.targets), self._ask_long)
 
     async def open(self) -> None:
-        """Give the archive its identity, by which targets know it."""
+        """Give the archive its identity, by which targets know it; remove what restores left that were cut off."""
+        for old in (self._archive.data_dir / WORK).glob("*/restore-*"):
+            await asyncio.to_thread(shutil.rmtree, old, True)
         await self._archive.db.write(
             lambda db: db.execute(
                 "INSERT OR IGNORE INTO state (name, value) VALUES ('archive_id', ?)", (token_hex(16),)
@@ -251,6 +255,9 @@ class BackupsRoom:
     async def plan(
         self, target: str, snapshot: str = "latest", what: str = "all", key: str = "", to: str = ""
     ) -> RestorePlan:
+        if to and not self.may("backups.restore"):
+            raise Denied("to plan a restore into a folder takes the permission backups.restore",
+                         "an administrator can give it: pacstui accounts edit")  # fmt: skip
         found = await self._ask(target, "plan", snapshot=snapshot, what=what, key=key, to=to)
         place = Path(to) if to else self._archive.data_dir
         free = await asyncio.to_thread(_free, place)

@@ -12,11 +12,11 @@ from typing import Any, Final
 from pacstui.archive import paths
 from pacstui.backups import source
 from pacstui.backups.layout import Manifest, Member
-from pacstui.backups.reading import Packs, kept_index
+from pacstui.backups.reading import Packs, kept_index, see_room
 from pacstui.backups.source import Source
 from pacstui.backups.target import Target
 from pacstui.backups.watch import Watch
-from pacstui.errors import BadRequest, NotFound
+from pacstui.errors import BadRequest, Corrupt, NotFound
 
 _WHAT: Final = {"patient": "s.patient_id", "study": "s.study", "instance": "i.sop_instance"}
 _ROWS: Final = (
@@ -47,20 +47,29 @@ def select(
         For an unknown kind, or when the snapshot has none.
     """
     column = _WHAT.get(what)
-    if column is None or not key:
+    if what != "all" and (column is None or not key):
         raise BadRequest(f"{what or 'nothing'} cannot be restored so", "patient, study or instance, and which")
     index = kept_index(target, manifest, watch)
     with closing(source.connect(index)) as db:
-        rows = db.execute(f"{_ROWS} WHERE {column} = ? ORDER BY i.id", (key,)).fetchall()
-    if not rows:
+        if column is None:
+            rows = _lacking(db, data_dir)
+        else:
+            rows = db.execute(f"{_ROWS} WHERE {column} = ? ORDER BY i.id", (key,)).fetchall()
+    if not rows and column is not None:
         raise NotFound(f"snapshot {manifest.id} has no such {what}", "look for it: pacstui backup studies")
     return [
         Wanted(
-            Source(str(path), bytes(digest) + bytes(meta), offset + length, offset, received // 1_000_000),
+            Source(str(path), _key(digest, meta), offset + length, offset, received // 1_000_000),
             str(uid), str(calling), str(study),
         )
         for path, digest, meta, offset, length, received, uid, calling, study in rows
     ]  # fmt: skip
+
+
+def _key(digest: Any, meta: Any) -> bytes:
+    if not (isinstance(digest, bytes) and isinstance(meta, bytes)):
+        raise Corrupt("the index of the snapshot has digests that are none", "do not trust this snapshot")
+    return digest + meta
 
 
 def _lacking(db: sqlite3.Connection, data_dir: Path | None) -> list[tuple[Any, ...]]:
@@ -139,6 +148,7 @@ def extract(
     target: Target, wanted: list[Wanted], to: Path, watch: Watch
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Write instances into a folder, to be imported; return each file with its calling AE title, and what failed."""
+    see_room(to, sum(each.source.size for each in wanted))
     known = target.known
     known.learn(target.store, watch)
     watch.tell(total=len(wanted), total_bytes=sum(each.source.size for each in wanted), unit="instances")

@@ -11,7 +11,6 @@ import gzip
 import io
 import json
 import os
-import shutil
 import sqlite3
 import tarfile
 import time
@@ -124,23 +123,19 @@ class Taking:
             When archive or target cannot be used.
         """
         began = time.monotonic()
-        work = self._target.folder / "work"
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True, mode=0o700)
-        index = work / "index.db"
         try:
-            self._watch.tell(now="copying the index")
-            at = datetime.now(UTC)
-            source.copy_index(self._data_dir, index)
-            with closing(source.connect(index)) as db:
-                held = source.counts(db)
-            self._target.begin(held.archive, self._node)
-            with self._target.writing("backup", self._by, self._watch):
-                return self._take(index, held, at, began)
+            with self._target.scratch("work") as work:
+                index = work / "index.db"
+                self._watch.tell(now="copying the index")
+                at = datetime.now(UTC)
+                source.copy_index(self._data_dir, index)
+                with closing(source.connect(index)) as db:
+                    held = source.counts(db)
+                self._target.begin(held.archive, self._node)
+                with self._target.writing("backup", self._by, self._watch):
+                    return self._take(index, held, at, began)
         except OSError as error:
-            raise translate(error, f"{work}") from error
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+            raise translate(error, str(self._target.folder)) from error
 
     def _take(self, index: Path, held: source.Counts, at: datetime, began: float) -> Taken:
         target, watch, known = self._target, self._watch, self._target.known

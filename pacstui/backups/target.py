@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -17,9 +19,9 @@ from pacstui.backups import layout
 from pacstui.backups.bucket import BucketStore
 from pacstui.backups.folder import FolderStore
 from pacstui.backups.keys import Keys
-from pacstui.backups.known import Known
+from pacstui.backups.known import Known, remove
 from pacstui.backups.layout import Manifest
-from pacstui.backups.lock import Lock
+from pacstui.backups.lock import Lock, alive, started_at
 from pacstui.backups.store import Store
 from pacstui.backups.watch import Watch
 from pacstui.errors import Corrupt, NotFound, PacsError, SettingsError, Unavailable
@@ -116,6 +118,19 @@ class Target:
         if self._known is not None:
             self._known.close()
 
+    def known_is_damaged(self) -> bool:
+        """Return whether the file of what it is known to have is damaged; forget it then. Which target it is stays
+        known as far as it can be read."""
+        path = self.folder / "known.db"
+        try:
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+                if str(db.execute("PRAGMA integrity_check(1)").fetchone()[0]) == "ok":
+                    return False
+        except sqlite3.Error:
+            pass
+        remove(path)
+        return True
+
     @property
     def encrypted(self) -> bool:
         """Whether what is there is encrypted."""
@@ -149,6 +164,8 @@ class Target:
                     "mount the disk that was there; for a new one, give the target another name",
                 ) from None
             raise NotFound(f"{self.store.url} has no backups yet", "pacstui backup run makes the first") from None
+        if not isinstance(self.marker.get("id"), str):
+            raise Corrupt(f"{layout.MARKER} in {self.store.url} has no id", "somebody else wrote there: look at it")
         if self.marker.get("format") != layout.FORMAT:
             raise Unavailable(f"{self.store.url} was written by a newer version", "use that version, or a newer one")
         if before and before != self.marker["id"]:
@@ -156,8 +173,8 @@ class Target:
                 f"{self.store.url} holds other backups than before",
                 "mount the disk that was there; for another one, give the target another name",
             )
-        if self.keys.wants_passphrase and self.marker.get("passphrase"):
-            self.keys.use([str(each) for each in self.marker["recipients"]], self.store)
+        if self.keys.wants_passphrase and self.encrypted:
+            self.keys.use(self.store)
 
     def begin(self, archive: str, node: str) -> None:
         """Open it for a new snapshot; one that was never used is begun.
@@ -187,10 +204,22 @@ class Target:
             raise SettingsError(
                 f"{self.store.url} was begun without encryption", "use another folder for an encrypted target"
             )
+        if self.keys.wants_passphrase:
+            self._see_recipient()
         self.known.remember("id", str(self.marker["id"]))
+
+    def _see_recipient(self) -> None:
+        """Encrypt to whom the passphrase stands for. That is found out once on this machine, and kept."""
+        own = self.known.about("recipient")
+        if not own:
+            own = self.keys.own_recipient()
+            self.known.remember("recipient", own)
+        self.keys.write_to(own)
 
     def _make(self, archive: str, node: str) -> None:
         for name, _ in self.store.list(""):
+            if name == layout.IDENTITY:
+                continue  # of a first run that was cut off before it had written anything else
             raise Unavailable(
                 f"{self.store.url} is not empty ({name}) and no backup", "use an empty folder for a new target"
             )
@@ -218,6 +247,20 @@ class Target:
         folder = self.folder / "plain"
         folder.mkdir(exist_ok=True, mode=0o700)
         return folder
+
+    @contextmanager
+    def scratch(self, what: str) -> Iterator[Path]:
+        """Yield a new folder of this run's own; those of runs that were cut off are removed."""
+        for old in self.folder.glob(f"{what}-*-*-*"):
+            pid, started = old.name.split("-")[1:3]
+            if not (pid.isdigit() and alive(int(pid), started)):
+                shutil.rmtree(old, ignore_errors=True)
+        path = self.folder / f"{what}-{os.getpid()}-{started_at(os.getpid())}-{token_hex(4)}"
+        path.mkdir(parents=True, mode=0o700)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
     def writing(self, what: str, by: str, watch: Watch) -> Iterator[None]:
@@ -252,8 +295,9 @@ class Target:
             pass
         data = self.store.get(name)
         manifest = layout.manifest_from(data, name)
-        kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        kept.write_bytes(data)
+        with suppress(OSError):  # it is only to be faster the next time
+            kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            kept.write_bytes(data)
         return manifest
 
     def find(self, snapshot: str) -> Manifest:

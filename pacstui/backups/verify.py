@@ -8,7 +8,6 @@ run, as far as the archive has them.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,6 +73,7 @@ class Verification:
         self._watch = watch
         self._findings: list[Finding] = []
         self._damaged: set[str] = set()
+        self._newest: set[str] = set()
         self._objects = self._bytes = 0
         self._unread = ""
 
@@ -89,12 +89,11 @@ class Verification:
         """
         began = time.monotonic()
         target, watch = self._target, self._watch
-        scratch = target.folder / "verify"
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True, mode=0o700)
-        try:
+        with target.scratch("verify") as scratch:
             watch.tell(now="reading the manifests")
             manifests = self._manifests()
+            newest = max(manifests, key=lambda manifest: manifest.moment, default=None)
+            self._newest = {pack.name for pack in newest.packs} if newest is not None else set()
             present = dict(target.store.list(""))
             packs = {pack.name: pack for manifest in reversed(manifests) for pack in manifest.packs}
             self._names_and_sizes(manifests, packs, present)
@@ -102,8 +101,6 @@ class Verification:
             if self._depth != "quick":
                 self._read_packs(chosen, present, scratch)
                 self._read_snapshots(manifests if self._depth == "full" else manifests[:1], packs, scratch)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
         return self._verdict(manifests, len(chosen), len(packs), time.monotonic() - began)
 
     def _wrong(self, name: str, what: str) -> None:
@@ -127,9 +124,14 @@ class Verification:
     ) -> None:
         for pack in packs.values():
             name = layout.pack_name(pack.name, self._target.encrypted)
-            self._see(present, name, pack.size)
             if self._replaced(pack.name, present):
                 continue
+            before = len(self._findings)
+            self._see(present, name, pack.size)
+            if layout.damaged_name(pack.name) in present:
+                if len(self._findings) == before:
+                    self._wrong(name, "it was found damaged, and no backup has brought its objects anew")
+                self._damaged.add(pack.name)
             if layout.list_name(pack.name) not in present:
                 self._wrong(layout.list_name(pack.name), "it is gone")
                 self._damaged.add(pack.name)
@@ -147,9 +149,10 @@ class Verification:
         elif found != length:
             self._wrong(name, f"it has {found} bytes instead of {length}")
 
-    @staticmethod
-    def _replaced(pack: str, present: dict[str, int]) -> bool:
-        return layout.damaged_name(pack) in present
+    def _replaced(self, pack: str, present: dict[str, int]) -> bool:
+        """Return whether a pack was found damaged, or gone, and is not counted on any more: not by the newest snapshot,
+        before which its objects travelled anew as far as the archive had them. Which did not, a full run finds."""
+        return layout.damaged_name(pack) in present and pack not in self._newest
 
     def _chosen(self, packs: list[PackRef]) -> list[PackRef]:
         if self._depth == "full":
@@ -188,7 +191,7 @@ class Verification:
             data = target.store.get(listing)
             if sha256(data).hexdigest() != pack.list:
                 raise Corrupt(f"{listing} differs from what was written", "")
-            members = list(layout.decode_list(data, listing))
+            members = list(layout.decode_list(data, listing, pack.size))
             if reader.digest(pack.name, pack.size) != pack.name:
                 raise Corrupt(f"{name} differs from what was written", "")
         except (Corrupt, NotFound) as error:
@@ -227,7 +230,7 @@ class Verification:
         path = scratch / "index.db"
         if manifest.encrypted and not self._target.keys.opens:
             name = f"{layout.SNAPSHOTS}{manifest.id}/{manifest.index.name}"
-            fetch(self._target, name, path, self._watch, manifest.index.sha256)
+            fetch(self._target, name, path, self._watch, manifest.index.size, manifest.index.sha256)
             return
         fetch_index(self._target, manifest, path, self._watch)
         problem = check_index(path)

@@ -26,6 +26,7 @@ _GRACE_S: Final = 20.0
 def main() -> int:
     """Do one request; return the exit code: 0 done, 1 told why not."""
     _stand_back()
+    os.umask(0o077)
     out = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is no answer
     lock = threading.Lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -114,6 +115,7 @@ class Ways:
         from pacstui.backups.ops import Request, perform
         from pacstui.backups.watch import Watch
 
+        os.umask(0o077)
         spec = self.spec()
         data_dir = self.data_dir
         there = (data_dir / "index.db").is_file() and not self._where.url

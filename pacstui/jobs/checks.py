@@ -11,13 +11,13 @@ from pacstui.jobs.schedule import plan_of
 from pacstui.jobs.store import OVERLAPS, Job
 from pacstui.text import safe
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VALUE = 1000
 
 
 def check_name(name: str) -> None:
     """Raise `BadRequest` for what cannot be the name of a job."""
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise BadRequest(
             f'"{safe(name, 40)}" cannot be the name of a job',
             "letters, digits and . _ - up to 64, a letter or digit first",

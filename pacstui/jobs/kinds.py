@@ -103,7 +103,8 @@ class Kind:
     ``resumes`` tells that a run that was interrupted is begun again at the next start and goes on where it was.
     ``lane`` names what two runs must not use at once (a target, the archive's disk): runs of one lane wait for each
     other; it may have ``{parameter}`` in it; empty for none. Of a ``quiet`` kind only what went wrong is told in the
-    event feed.
+    event feed. ``permission`` is what it takes to start a job of the kind, and to make or change one, beside
+    ``jobs.run`` and ``jobs.edit``; empty for nothing more.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Kind:
     resumes: bool = False
     lane: str = ""
     quiet: bool = False
+    permission: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pacstui.contract.jobs import (
     RunRow,
 )
 from pacstui.db import Database
-from pacstui.errors import BadRequest, NotFound
+from pacstui.errors import BadRequest, Denied, NotFound
 from pacstui.jobs.checks import check_following, check_name, check_numbers, checked
 from pacstui.jobs.kinds import Kind, Wanted
 from pacstui.jobs.runner import Entry
@@ -40,14 +40,15 @@ class JobsRoom:
     """Jobs of a node.
 
     Kinds are registered before `open`; then `want` says which jobs the node makes by itself, and `tick` is called
-    about each second. ``caller`` tells who makes the present call; ``dress`` is called in the context of each run as
-    it begins.
+    about each second. ``caller`` tells who makes the present call, ``may`` whether that one has a permission; ``dress``
+    is called in the context of each run as it begins.
     """
 
     def __init__(self, database: Database, bus: Bus, clock: Clock) -> None:
         self._scheduler = Scheduler(database, bus, clock)
         self._clock = clock
         self.caller: Callable[[], str] = lambda: "somebody"
+        self.may: Callable[[str], bool] = lambda permission: True
         self._ahead: tuple[tuple[object, ...], tuple[PlannedRow, ...]] = ((), ())
 
     @property
@@ -265,7 +266,9 @@ class JobsRoom:
     # the noun: doing
 
     async def start(self, job: str) -> RunRow:
-        each = await self._scheduler.start(self._entry(job), safe(self.caller(), 64))
+        entry = self._entry(job)
+        self._see_that_it_may(entry.kind)
+        each = await self._scheduler.start(entry, safe(self.caller(), 64))
         return each.row()
 
     async def cancel(self, id: int) -> None:
@@ -334,6 +337,7 @@ class JobsRoom:
 
     async def _keep(self, job: Job) -> JobRow:
         kind = self._scheduler.kinds.get(job.kind)
+        self._see_that_it_may(kind)
         if kind is not None:
             checked(kind, job.parameters)
         plan_of(job.schedule, job.hours, job.zone)
@@ -353,6 +357,14 @@ class JobsRoom:
         if followers:
             raise BadRequest(f"{', '.join(followers)} would follow nobody", "let them follow another job first")
         await self._scheduler.remove([job])
+
+    def _see_that_it_may(self, kind: Kind | None) -> None:
+        """Raise `Denied` unless the present caller may do by hand what jobs of this kind do."""
+        if kind is not None and kind.permission and not self.may(kind.permission):
+            raise Denied(
+                f"{safe(self.caller(), 64)} may not have this done ({kind.label}): it takes the permission"
+                f" {kind.permission}", "an administrator can give it: pacstui accounts edit",
+            )  # fmt: skip
 
     def _entry(self, name: str) -> Entry:
         entry = self._scheduler.entries.get(name)

@@ -98,9 +98,9 @@ class SpaceRoom:
         rule = Parameter("rule", "the name of a rule, or all", ALL, check=self._check_rule)
         return (
             Kind("purge", "purge", "Empties the trash of what is old, and moves to it what [[space.rules]] say",
-                 self._purge, (rule,), lane="space"),
+                 self._purge, (rule,), lane="space", permission="storage.purge"),
             Kind("repair", "repair", "Gets missing and damaged objects again from backups", self._repair,
-                 lane="space"),
+                 lane="space", permission="storage.repair"),
         )  # fmt: skip
 
     def _check_rule(self, name: str) -> None:

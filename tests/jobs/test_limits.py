@@ -1,0 +1,49 @@
+"""What somebody may have done by jobs, and what cannot be said of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pacstui.api import wire
+from pacstui.errors import BadRequest, Denied
+from tests.jobs.running import room
+
+
+async def test_a_job_gives_nobody_what_he_may_not_do_himself(tmp_path: Path) -> None:
+    async with room(tmp_path) as it:
+        await it.room.create("mine", "short")
+        it.room.register(replace(it.works.kinds()[0], permission="backups.restore"))
+        it.room.may = lambda permission: permission != "backups.restore"
+        with pytest.raises(Denied, match=r"backups\.restore"):
+            await it.room.start("mine")
+        with pytest.raises(Denied):
+            await it.room.create("other", "short", "every 1 min")
+        with pytest.raises(Denied):
+            await it.room.edit("mine", schedule="every 1 min")
+        it.room.may = lambda permission: True
+        await it.room.start("mine")
+
+
+async def test_a_name_is_one_line(tmp_path: Path) -> None:
+    async with room(tmp_path) as it:
+        with pytest.raises(BadRequest):
+            await it.room.create("mine\n", "short")
+
+
+@pytest.mark.parametrize(
+    ("noun", "name", "given"),
+    [
+        ("jobs", "run", {"id": 10**30}), ("jobs", "history", {"before": -(10**30)}),
+        ("jobs", "history", {"job": "\ud800"}),
+        ("jobs", "create", {"name": "a", "kind": "b", "retry_s": float("nan")}),
+        ("jobs", "create", {"name": "a", "kind": "b", "retry_s": float("inf")}),
+        ("jobs", "create", {"name": "a", "kind": "b", "retry_s": 1e308}),
+        ("jobs", "create", {"name": "a", "kind": "b", "parameters": {"x": "\udc00"}}),
+    ],
+)  # fmt: skip
+def test_what_no_database_keeps_is_refused_at_the_door(noun: str, name: str, given: dict[str, object]) -> None:
+    with pytest.raises(BadRequest):
+        wire.methods(noun)[name].arguments(given)
