@@ -130,7 +130,8 @@ def _reindex(archive: Archive) -> Kind:
         return Outcome(told, bool(progress.unreadable), "the run's log names them" if progress.unreadable else "")
 
     text = "Reads further attributes of all stored objects into the index, after the settings ask for others."
-    return Kind("reindex", "read objects into the index", text, work, resumes=True, lane="archive", permission="storage.reindex")
+    label, permission = "read objects into the index", "storage.reindex"
+    return Kind("reindex", label, text, work, resumes=True, lane="archive", permission=permission)
 
 
 def _reconcile(archive: Archive) -> Kind:

@@ -422,7 +422,8 @@ async def test_an_object_that_is_replaced_meanwhile_is_saved_as_the_index_has_it
     first = Object()
     await send(archive, first)
     old = contents(archive.data_dir)
-    index = tmp_path / "index.db"
+    index = tmp_path / "copy" / "index.db"
+    index.parent.mkdir()
     copy = take.source.copy_index
 
     copy(archive.data_dir, index)
