@@ -20,7 +20,7 @@ from pacstui.archive.importer import import_file
 from pacstui.backups.calling import Calls
 from pacstui.backups.ops import SURVEY, Request
 from pacstui.backups.prune import rules_told
-from pacstui.backups.target import WORK, Spec, local_path, work_folder
+from pacstui.backups.target import WORK, Spec, local_path, sweep, work_folder
 from pacstui.clock import Clock
 from pacstui.contract.backups import (
     BackupsView,
@@ -163,8 +163,7 @@ class BackupsRoom:
 
     async def open(self) -> None:
         """Give the archive its identity, by which targets know it; remove what restores left that were cut off."""
-        for old in (self._archive.data_dir / WORK).glob("*/restore-*"):
-            await asyncio.to_thread(shutil.rmtree, old, True)
+        await asyncio.to_thread(_sweep, self._archive.data_dir / WORK)
         await self._archive.db.write(
             lambda db: db.execute(
                 "INSERT OR IGNORE INTO state (name, value) VALUES ('archive_id', ?)", (token_hex(16),)
@@ -602,6 +601,14 @@ class BackupsRoom:
 
     async def unlock(self, target: str) -> None:
         await self._ask(target, "unlock")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what was cut off; of restores the node itself is the only one to make them here."""
+    for each in folder.glob("*"):
+        sweep(each)
+        for old in each.glob("restore-*"):
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _percent(text: str) -> float:

@@ -15,7 +15,11 @@ import psutil
 import pytest
 
 from pacstui.archive import Archive
+from pacstui.backups.lock import started_at
 from pacstui.backups.ops import Request
+from pacstui.backups.room import BackupsRoom
+from pacstui.backups.target import work_folder
+from pacstui.clock import SYSTEM
 from pacstui.errors import PacsError
 from tests.backups.conftest import Place, fill
 from tests.backups.test_hostile import ask
@@ -154,3 +158,15 @@ async def test_nothing_is_restored_into_what_is_in_use(archive: Archive, place: 
         with pytest.raises(PacsError):
             ask(place, "restore", snapshot="latest", to=str(to))
     assert not (archive.data_dir / "objects" / "new").exists()
+
+
+async def test_what_runs_left_that_were_cut_off_goes_when_the_node_starts(archive: Archive, place: Place) -> None:
+    work = work_folder(archive.data_dir, "disk")
+    mine = work / f"drill-{os.getpid()}-{started_at(os.getpid())}-0"
+    for old in (work / "drill-4000000-1-abcd", work / "restore-7", work / "work-1-1-abcd", mine):
+        old.mkdir(parents=True)
+        (old / "0.dcm").write_bytes(b"somebody's image")
+    room = BackupsRoom(archive, None, (), lambda: "PACS", lambda: None, tuple, SYSTEM)  # type: ignore[arg-type]
+    await room.open()
+    await room.close()
+    assert list(work.iterdir()) == [mine]
