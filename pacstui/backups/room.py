@@ -153,8 +153,10 @@ class BackupsRoom:
     def _remember(self, known: _Known) -> None:
         """Take up what the last survey found, also one of an earlier session: the target may be away now."""
         path = work_folder(self._archive.data_dir, known.spec.name) / SURVEY
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            self._learn(known, json.loads(path.read_text("utf-8")))
+        with suppress(OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
+            survey = json.loads(path.read_text("utf-8"))
+            _see_survey(survey)
+            self._learn(known, survey)
 
     @staticmethod
     def _learn(known: _Known, survey: dict[str, Any]) -> None:
@@ -620,6 +622,21 @@ def _percent(text: str) -> float:
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def _see_survey(survey: dict[str, Any]) -> None:
+    """See that a survey of an earlier session is one; what it raises tells that it is none."""
+    for each in survey["snapshots"]:
+        row = _snapshot("", each)
+        if row.at.tzinfo is None or not isinstance(row.id, str):
+            raise ValueError("a time without a zone")
+        _ = (int(each["last_row"]), int(row.missing), int(row.bytes), int(row.new_bytes))
+    for which in ("check", "drill"):
+        if found := survey[which]:
+            if _moment(found["at"]).tzinfo is None:
+                raise ValueError("a time without a zone")
+            _ = (bool(found["ok"]), str(found["text"]), str(found["depth"]), float(found["rate_bytes_per_s"]))
+    _ = (int(survey["bytes"]), int(survey["free"] or 0), bool(survey["encrypted"]))
 
 
 def _snapshot(target: str, found: dict[str, Any]) -> SnapshotRow:
