@@ -7,7 +7,6 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -18,8 +17,8 @@ from pacstui.backups.calling import Calls
 from pacstui.backups.errands import Errands
 from pacstui.backups.ops import Request
 from pacstui.backups.protection import Protection
-from pacstui.backups.standing import Jobs, Standing, Standings, moment
-from pacstui.backups.target import WORK
+from pacstui.backups.standing import Jobs, Standing, Standings, moment, snapshot_row
+from pacstui.backups.target import WORK, sweep
 from pacstui.clock import Clock
 from pacstui.contract.backups import (
     BackupsView,
@@ -82,8 +81,7 @@ class BackupsRoom:
 
     async def open(self) -> None:
         """Give the archive its identity, by which targets know it; remove what restores left that were cut off."""
-        for old in (self._archive.data_dir / WORK).glob("*/restore-*"):
-            await asyncio.to_thread(shutil.rmtree, old, True)
+        await asyncio.to_thread(_sweep, self._archive.data_dir / WORK)
         await self._archive.db.write(
             lambda db: db.execute(
                 "INSERT OR IGNORE INTO state (name, value) VALUES ('archive_id', ?)", (token_hex(16),)
@@ -215,7 +213,7 @@ class BackupsRoom:
 
     async def snapshots(self, target: str, limit: int = 500) -> tuple[SnapshotRow, ...]:
         known = self._standings.get(target)
-        return tuple(_snapshot(target, each) for each in known.snapshots[: max(1, limit)])
+        return tuple(snapshot_row(target, each) for each in known.snapshots[: max(1, limit)])
 
     async def studies(
         self, target: str, snapshot: str = "latest", search: str = "", limit: int = 100, after: int = 0
@@ -278,7 +276,7 @@ class BackupsRoom:
 
     async def prune_plan(self, target: str) -> PrunePlan:
         found = await self._ask(target, "prune_plan")
-        keep, remove = (tuple(_snapshot(target, each) for each in found[which]) for which in ("keep", "remove"))
+        keep, remove = (tuple(snapshot_row(target, each) for each in found[which]) for which in ("keep", "remove"))
         return PrunePlan(target, keep, remove, found["bytes"], found["rules"])
 
     async def prune(self, target: str) -> RunRow:
@@ -295,13 +293,12 @@ class BackupsRoom:
         await self._ask(target, "unlock")
 
 
-def _snapshot(target: str, found: dict[str, Any]) -> SnapshotRow:
-    rest = {key: value for key, value in found.items() if key != "last_row"}
-    row = SnapshotRow(target=target, **rest)
-    return replace(
-        row, at=moment(found["at"]), keeps=tuple(found["keeps"]),
-        checked_at=moment(found["checked_at"]) if found["checked_at"] else None,
-    )  # fmt: skip
+def _sweep(folder: Path) -> None:
+    """Remove what was cut off; of restores the node itself is the only one to make them here."""
+    for each in folder.glob("*"):
+        sweep(each)
+        for old in each.glob("restore-*"):
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _studies_since(after: int, db: sqlite3.Connection) -> int:

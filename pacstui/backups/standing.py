@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Protocol
@@ -16,7 +16,7 @@ from pacstui.backups.ops import SURVEY
 from pacstui.backups.prune import rules_told
 from pacstui.backups.target import Spec, local_path, work_folder
 from pacstui.clock import Clock
-from pacstui.contract.backups import TargetRow
+from pacstui.contract.backups import SnapshotRow, TargetRow
 from pacstui.contract.jobs import JobRow, RunRow
 from pacstui.errors import NotFound, PacsError
 from pacstui.settings import TargetSettings
@@ -107,8 +107,10 @@ class Standings:
     def _remember(self, known: Standing) -> None:
         """Take up what the last survey found, also one of an earlier session: the target may be away now."""
         path = work_folder(self._archive.data_dir, known.spec.name) / SURVEY
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            self.learn(known, json.loads(path.read_text("utf-8")))
+        with suppress(OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
+            survey = json.loads(path.read_text("utf-8"))
+            _see_survey(survey)
+            self.learn(known, survey)
 
     @staticmethod
     def learn(known: Standing, survey: dict[str, Any]) -> None:
@@ -278,9 +280,35 @@ class Standings:
 
 
 def moment(text: str) -> datetime:
+    """Return a time as surveys have it."""
     return datetime.fromisoformat(text)
 
 
 def _unsaved(after: int, db: sqlite3.Connection) -> tuple[int, int, int]:
     found = db.execute(_UNSAVED, (after,)).fetchone()
     return int(found[0]), int(found[1]), int(found[2])
+
+
+def snapshot_row(target: str, found: dict[str, Any]) -> SnapshotRow:
+    """Return a snapshot of a survey as lists show it."""
+    rest = {key: value for key, value in found.items() if key != "last_row"}
+    row = SnapshotRow(target=target, **rest)
+    return replace(
+        row, at=moment(found["at"]), keeps=tuple(found["keeps"]),
+        checked_at=moment(found["checked_at"]) if found["checked_at"] else None,
+    )  # fmt: skip
+
+
+def _see_survey(survey: dict[str, Any]) -> None:
+    """See that a survey of an earlier session is one; what it raises tells that it is none."""
+    for each in survey["snapshots"]:
+        row = snapshot_row("", each)
+        if row.at.tzinfo is None or not isinstance(row.id, str):
+            raise ValueError("a time without a zone")
+        _ = (int(each["last_row"]), int(row.missing), int(row.bytes), int(row.new_bytes))
+    for which in ("check", "drill"):
+        if found := survey[which]:
+            if moment(found["at"]).tzinfo is None:
+                raise ValueError("a time without a zone")
+            _ = (bool(found["ok"]), str(found["text"]), str(found["depth"]), float(found["rate_bytes_per_s"]))
+    _ = (int(survey["bytes"]), int(survey["free"] or 0), bool(survey["encrypted"]))

@@ -166,11 +166,30 @@ class Taking:
             )
         finally:
             known.db.execute("DETACH DATABASE ix")
+        self._see_that_all_is_there(packs)
         watch.tell(now="writing the index")
         manifest = self._manifest(index, held, at, began, packs, missing_total)
         target.store.put(layout.manifest_name(manifest.id), layout.encode_manifest(manifest))
         known.remember("unfinished", "")
         return Taken(manifest, *self._told(manifest))
+
+    def _see_that_all_is_there(self, packs: tuple[PackRef, ...]) -> None:
+        """See that nobody took packs away meanwhile: a snapshot never names what is not there."""
+        target = self._target
+        names = dict(target.store.list(layout.PACKS))
+        gone = sum(
+            names.get(layout.pack_name(pack.name, target.encrypted)) != pack.size
+            or layout.list_name(pack.name) not in names for pack in packs
+        )  # fmt: skip
+        try:
+            marker = layout.opened(target.store.get(layout.MARKER), layout.MARKER)
+        except (NotFound, Corrupt):
+            marker = {}
+        if gone or marker.get("id") != target.marker.get("id"):
+            raise Unavailable(
+                f"{plural(gone, 'pack')} went from {target.store.url} while the backup ran", "who removes files there? "
+                "Then start it again: what is gone travels anew",
+            )  # fmt: skip
 
     def _told(self, manifest: Manifest) -> tuple[str, str]:
         text = (

@@ -83,6 +83,15 @@ def store_of(spec: Spec, folder: Path) -> Store:
     return BucketStore(spec.url, config, folder / "spool")
 
 
+def sweep(folder: Path) -> None:
+    """Remove what runs left in a target's `work_folder` that were cut off."""
+    for what in ("work", "verify", "drill"):
+        for old in folder.glob(f"{what}-*-*-*"):
+            pid, started = old.name.split("-")[1:3]
+            if not (pid.isdigit() and alive(int(pid), started)):
+                shutil.rmtree(old, ignore_errors=True)
+
+
 class Target:
     """A target that is open.
 
@@ -251,10 +260,7 @@ class Target:
     @contextmanager
     def scratch(self, what: str) -> Iterator[Path]:
         """Yield a new folder of this run's own; those of runs that were cut off are removed."""
-        for old in self.folder.glob(f"{what}-*-*-*"):
-            pid, started = old.name.split("-")[1:3]
-            if not (pid.isdigit() and alive(int(pid), started)):
-                shutil.rmtree(old, ignore_errors=True)
+        sweep(self.folder)
         path = self.folder / f"{what}-{os.getpid()}-{started_at(os.getpid())}-{token_hex(4)}"
         path.mkdir(parents=True, mode=0o700)
         try:

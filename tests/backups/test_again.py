@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from pacstui.archive import Archive
+from pacstui.backups.lock import started_at
 from pacstui.backups.ops import Request
+from pacstui.backups.room import BackupsRoom
+from pacstui.backups.take import Taking
+from pacstui.backups.target import work_folder
+from pacstui.clock import SYSTEM
 from pacstui.errors import PacsError
+from pacstui.settings import TargetSettings
 from tests.backups.conftest import Place, fill
 from tests.backups.test_hostile import ask
 from tests.running import until
@@ -154,3 +162,55 @@ async def test_nothing_is_restored_into_what_is_in_use(archive: Archive, place: 
         with pytest.raises(PacsError):
             ask(place, "restore", snapshot="latest", to=str(to))
     assert not (archive.data_dir / "objects" / "new").exists()
+
+
+async def test_what_runs_left_that_were_cut_off_goes_when_the_node_starts(archive: Archive, place: Place) -> None:
+    work = work_folder(archive.data_dir, "disk")
+    mine = work / f"drill-{os.getpid()}-{started_at(os.getpid())}-0"
+    for old in (work / "drill-4000000-1-abcd", work / "restore-7", work / "work-1-1-abcd", mine):
+        old.mkdir(parents=True)
+        (old / "0.dcm").write_bytes(b"somebody's image")
+    room = BackupsRoom(archive, None, (), lambda: "PACS", lambda: None, tuple, SYSTEM)  # type: ignore[arg-type]
+    await room.open()
+    await room.close()
+    assert list(work.iterdir()) == [mine]
+
+
+@pytest.mark.parametrize("what", ["packs", "pacstui-backup.json"])
+async def test_a_target_that_is_emptied_meanwhile_gets_no_snapshot(
+    archive: Archive, place: Place, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(archive, 4)
+    place.take()
+    await fill(archive, 4)
+    send = Taking._send
+
+    def emptied(self: Taking, wanted: Any) -> None:
+        send(self, wanted)
+        path = place.folder / what
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    monkeypatch.setattr(Taking, "_send", emptied)
+    with pytest.raises(PacsError, match="while the backup ran"):
+        place.take()
+    assert len(place.files("manifest.json")) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "{", "7", '{"snapshots": [{}]}', '{"snapshots": 5}', '{"snapshots": [], "check": {"at": 5}, "drill": null}',
+     "[" * 100_000, '{"snapshots": [{"at": "2026-01-01", "last_row": 1}]}'],
+)  # fmt: skip
+async def test_a_survey_of_an_earlier_session_may_be_damaged(archive: Archive, place: Place, text: str) -> None:
+    await fill(archive, 1)
+    place.take()
+    ask(place, "survey")
+    (path,) = archive.data_dir.glob("backups/*/survey.json")
+    settings = TargetSettings(name="disk", url=str(place.folder))
+
+    def room() -> BackupsRoom:
+        return BackupsRoom(archive, None, (settings,), lambda: "", lambda: None, tuple, SYSTEM)  # type: ignore[arg-type]
+
+    assert room()._targets["disk"].snapshots
+    path.write_text(text)
+    assert room()._targets["disk"].snapshots == []
