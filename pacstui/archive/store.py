@@ -27,7 +27,7 @@ from pacstui.archive.reconcile import Reconciliation, Report, clear_incoming
 from pacstui.archive.refusal import PROCESSING_FAILURE, Refused, is_pressure, refusal_of
 from pacstui.archive.session import UNKNOWN, Past, Session
 from pacstui.archive.space import Space
-from pacstui.archive.work import Job, Stored
+from pacstui.archive.work import Job, Stored, Todo
 from pacstui.bus import Bus
 from pacstui.clock import SYSTEM, Clock
 from pacstui.db import Database
@@ -403,6 +403,7 @@ class Archive:
                     Stored(
                         job.new, job.status, job.comment, job.header, job.path, job.size, job.digest,
                         tuple(job.warnings), bool(job.reason) and not job.placed_in_objects,
+                        job.todo is Todo.HEAL,
                     )
                 )  # fmt: skip
         if wrote:

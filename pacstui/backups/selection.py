@@ -47,12 +47,15 @@ def select(
         For an unknown kind, or when the snapshot has none.
     """
     column = _WHAT.get(what)
-    if column is None or not key:
+    if what != "all" and (column is None or not key):
         raise BadRequest(f"{what or 'nothing'} cannot be restored so", "patient, study or instance, and which")
     index = kept_index(target, manifest, watch)
     with closing(source.connect(index)) as db:
-        rows = db.execute(f"{_ROWS} WHERE {column} = ? ORDER BY i.id", (key,)).fetchall()
-    if not rows:
+        if column is None:
+            rows = _lacking(db, data_dir)
+        else:
+            rows = db.execute(f"{_ROWS} WHERE {column} = ? ORDER BY i.id", (key,)).fetchall()
+    if not rows and column is not None:
         raise NotFound(f"snapshot {manifest.id} has no such {what}", "look for it: pacstui backup studies")
     return [
         Wanted(
