@@ -86,7 +86,7 @@ class StoragePage(Panel):
             return []
         found = len(self.missing)
         title = Line("Without file  ", "fail").add(count(found) + ("" if found < LISTED else " or more"), "strong")
-        told = "x The index has these objects, their files are gone. Restore them, or send or import them again."
+        told = "x The index has these objects, their files are gone or damaged. Restore, send or import them again."
         items = [Item(words(told, width, "fail-text", 2))]
         for row in self.missing:
             first = Line(f"{row.at.astimezone():%d %b %H:%M} ", "dim")

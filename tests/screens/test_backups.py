@@ -759,12 +759,12 @@ async def test_every_page_stands_any_window(size: tuple[int, int]):
 @pytest.mark.parametrize(
     ("known", "narrow", "role"),
     [
-        ({"targets": 0}, "none: 7", "warn"),
+        ({"targets": 0}, "none; see 7", "warn"),
         ({"targets": 2, "age_s": 10_800, "unsaved": 1204}, "3 h ago, 1,204 since", "text"),
         ({"targets": 2, "age_s": 10_800, "unsaved": 0}, "3 h ago, all saved", "text"),
         ({"targets": 2, "age_s": 10_800, "unsaved": 1204, "running": 1}, "> 3 h ago, 1,204 since", "good"),
         ({"targets": 2, "age_s": 120_000, "unsaved": 9_812_440}, "33 h, 9,812,440 since", "text"),
-        ({"targets": 2, "age_s": -1, "unsaved": 1}, "! never: 7", "warn"),
+        ({"targets": 2, "age_s": -1, "unsaved": 1}, "! none yet; see 7", "warn"),
         ({"targets": 3, "age_s": 10_800, "late": 1, "unsaved": 4}, "! 1 late, 3 h ago: 7", "warn"),
         ({"targets": 3, "age_s": 10_800, "late": 1, "failed": 2}, "x 2 failed, 3 h ago: 7", "fail"),
     ],
