@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from pacstui.errors import PacsError
+from screens import backup_words
 from screens.backup_run import LogPanel
 from screens.backups import BackupsScreen
 from screens.panels.backups import NowPanel, SnapshotTable, TargetsPanel
@@ -751,6 +752,18 @@ async def test_every_page_stands_any_window(size: tuple[int, int]):
             await console.press("escape", "7")
         await console.press("tab", "enter", "escape", "tab", "m", "down", "m", "escape", "enter", "r", "escape",
                             "enter", "escape", "escape")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("minutes", "old", "drill"),
+    [(5, "5 min/26 h", "ok <1 h"), (15, "15 min/26 h", "ok <1 h"), (75, "1 h of 26 h", "ok 1 h"),
+     (3000, "2 d of 26 h", "ok 2 d")],
+)  # fmt: skip
+def test_ages_fit_their_columns(minutes: int, old: str, drill: str):
+    at = START - timedelta(minutes=minutes)
+    row = target_row("nas", last_good=at, drill_at=at, drill_ok=True, objective_h=26.0)
+    assert backup_words.last_good(row, START)[0] == old
+    assert backup_words.drill(row, START)[0] == drill
 
 
 # the dashboard
