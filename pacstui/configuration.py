@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from pacstui.configuration_words import Lines, Mistake
-    from pacstui.settings import DirectorySettings, Settings
+    from pacstui.settings import DirectorySettings, Settings, TargetSettings
 
 PREFIX = "PACSTUI_"
 CONFIG_VARIABLE = "PACSTUI_CONFIG"
@@ -196,12 +196,13 @@ class _Reading:
         except RecursionError:
             raise _fail(str(self.file), "is nested too deeply") from None
         self._names()
+        beside = None if ("node", "data_dir") in self.from_environment else self.file
         if settings is not None:
             self._directory(settings.directory)
+            self._targets(settings.backups.targets, _beside(settings.node.data_dir, beside))
         if self.mistakes or settings is None:
             self.mistakes.sort(key=lambda mistake: (mistake.file, mistake.line))
             raise ConfigurationError(self.mistakes)
-        beside = None if ("node", "data_dir") in self.from_environment else self.file
         node = settings.node.model_copy(update={"data_dir": _beside(settings.node.data_dir, beside)})
         settings = settings.model_copy(update={"node": node})
         self._remarks(settings)
@@ -330,6 +331,28 @@ class _Reading:
             wrong("bind_dn", "needs password_file: without a password the directory would take it for nobody")
         if not directory.base and "=" not in directory.user_dn:
             wrong("base", "is missing; expected the DN below which people are searched for")
+
+    def _targets(self, targets: Sequence[TargetSettings], data_dir: Path) -> None:
+        """Check what of a backup target would protect nothing, or only makes sense together."""
+        for index, target in enumerate(targets):
+
+            def wrong(key: str, text: str, index: int = index) -> None:
+                self._add(("backups", "targets", index, key), text)
+
+            if not target.url.startswith("s3:"):
+                folder = Path(target.url.removeprefix("file://").removeprefix("file:")).expanduser()
+                if not folder.is_absolute():
+                    wrong("url", f"{safe(target.url, 100)}: write the whole path, from / on")
+                elif folder.is_relative_to(data_dir):
+                    wrong("url", f"{safe(target.url, 100)} lies in the data directory: it would be lost with it")
+                elif data_dir.is_relative_to(folder):
+                    wrong("url", f"{safe(target.url, 100)} has the data directory in it: take a folder of its own")
+            elif not re.match("s3://[^/]", target.url):
+                wrong("url", f"{safe(target.url, 100)}: write a bucket as s3://bucket/folder")
+            if target.encrypt_to and target.passphrase_file:
+                wrong("passphrase_file", "encrypt_to is there too; one of them is enough")
+            if "secrets" in target.include and not (target.encrypt_to or target.passphrase_file):
+                wrong("include", "secrets go to encrypted targets only: set encrypt_to or passphrase_file")
 
     def _remarks(self, settings: Settings) -> None:
         from pacstui.settings import is_loopback

@@ -543,7 +543,8 @@ class TargetSettings(Section):
     without it nothing can be restored."""
 
     include: tuple[Literal["configuration", "secrets"], ...] = ("configuration",)
-    """What goes along with index and objects: the configuration file; the key of the audit trail (only encrypted)."""
+    """What goes along with index and objects: the configuration file; secrets: keys that lie outside the data
+    directory (only encrypted)."""
 
     endpoint: str = ""
     """Address of an S3 server that is not Amazon's, as https://s3.example.org."""

@@ -92,7 +92,7 @@ class LogPanel(Panel):
             self.top = len(self._drawn)
         title = Line("Log  ", "title").add(count(len(self.written)), "strong")
         note = None if self.follows else Line("End follows again", "accent")
-        return [Section(title, [Item(self._drawn or [Line("nothing was written yet", "dim")])], note)]
+        return [Section(title, [Item(self._drawn or [Line("nothing was written down", "dim")])], note)]
 
     def action_move(self, by: int) -> None:
         """Scroll; at the end it follows again."""

@@ -73,14 +73,17 @@ def last_good(row: TargetRow, now: datetime) -> cols.Cell:
     if row.last_good is None:
         return "never", "warn"
     age = (now - row.last_good).total_seconds()
-    return f"{short(age)}{of}", "warn" if goal and age > row.objective_h * 3600 else "text"
+    told = f"{short(age)}{of}"
+    told = told if len(told) <= 12 else f"{short(age)}/{goal}"
+    return told, "warn" if goal and age > row.objective_h * 3600 else "text"
 
 
 def drill(row: TargetRow, now: datetime) -> cols.Cell:
     """Return how the last drill went and how long ago that was."""
     if row.drill_ok is None:
         return "never", "warn-text"
-    age = f" {short((now - row.drill_at).total_seconds())}" if row.drill_at else ""
+    since = (now - row.drill_at).total_seconds() if row.drill_at else -1
+    age = "" if since < 0 else " <1 h" if since < 3600 else f" {short(since)}"
     return (f"ok{age}", "good") if row.drill_ok else (f"x{age}", "fail")
 
 
@@ -120,7 +123,7 @@ def verdict(words_said: str, ok: bool | None, at: datetime | None, now: datetime
 
 def checked(row: SnapshotRow) -> cols.Cell:
     """Return what a snapshot lacks and how it was verified."""
-    told = safe(row.checked, 100)
+    told = safe(row.checked, 100).replace(", 0 differences", ": good")
     if row.missing:
         return f"! {count(row.missing)} missing" + (f"; {told}" if told else ""), "warn"
     if row.checked_ok is None:
@@ -162,7 +165,8 @@ def progress(run: RunRow, width: int) -> Line:
     part = part_done(run)
     unit = safe(run.unit, 32)
     if part is None:
-        return Line(f"{count(run.done)} {unit} so far; how many there are is being found out").cut(width)
+        done = f"{count(run.done)} {unit}".rstrip()
+        return Line(f"{done} so far; how many there are is being found out").cut(width)
     numbers = f"{count(run.done)} of {count(run.total)} {unit}" if run.total else f"{count(run.done)} {unit}"
     line = bar(part, max(4, min(40, width - len(numbers) - 9)))
     return line.add(f" {part * 100:3.0f}%", "strong").add(f"   {numbers}").cut(width)
@@ -174,8 +178,9 @@ def facts(run: RunRow, width: int, privacy: Privacy) -> Line:
     if run.total_bytes or run.done_bytes:
         line.add(f"{size(run.done_bytes)} of {size(run.total_bytes)}" if run.total_bytes else size(run.done_bytes))
         line.add("  ")
-    line.add(speed(run), "accent").add("  ")
-    line.add(left(run)).add("  ")
+    if run.state == "running":
+        line.add(speed(run), "accent").add("  ")
+        line.add(left(run)).add("  ")
     line.add(f"x {plural(run.errors, 'error')}" if run.errors else "0 errors", "fail" if run.errors else "dim")
     if run.now:
         line.add("  now: ", "dim").add(privacy.sentence(run.now))

@@ -189,6 +189,8 @@ class PrunePage(Page):
     def __init__(self, plan: PrunePlan, done: Done) -> None:
         super().__init__()
         self._plan, self._done = plan, done
+        if not plan.remove:
+            self.FOOT = "esc back"
 
     def sections(self, width: int) -> Sequence[Section]:
         plan, now = self._plan, node_time(self.console_app)

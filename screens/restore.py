@@ -187,7 +187,8 @@ class PlanPage(Page):
 
         now = work.node_time(app)
         key = app.privacy.ident(wish.key)
-        fact("what", f"{NAMES.get(plan.what, safe(plan.what, 20))}{f': {key}' if key else ''}", "strong")
+        named = "what is missing" if plan.what == "all" and not plan.to else NAMES.get(plan.what, safe(plan.what, 20))
+        fact("what", f"{named}{f': {key}' if key else ''}", "strong")
         fact("from", f"{safe(plan.target, 64)}, {plan.at.astimezone():%Y-%m-%d %H:%M} ({ago(plan.at, now)})")
         fact("to", safe(plan.to, 300) if plan.to else "the running archive", "strong")
         held = f"{plural(plan.studies, 'study', 'studies')}, {plural(plan.instances, 'instance')}, {size(plan.bytes)}"

@@ -108,7 +108,7 @@ class StoragePage(Panel):
             return []
         found = len(self.missing)
         title = Line("Without file  ", "fail").add(count(found) + ("" if found < LISTED else " or more"), "strong")
-        told = "x The index has these objects, their files are gone. m gets them from a backup; or send them again."
+        told = "x The index has these, their files are gone or damaged. m gets them from a backup; or send them again."
         items = [Item(words(told, width, "fail-text", 2))]
         for row in self.missing:
             first = Line(f"{row.at.astimezone():%d %b %H:%M} ", "dim")

@@ -23,7 +23,8 @@ class FileResult:
     """What became of one file.
 
     ``outcome`` is ``stored``, ``duplicate`` (that very content was there), ``set aside`` (other content under a stored
-    UID), ``refused`` or ``skipped``; ``reason`` says why in plain words, empty for a plain success.
+    UID), ``refused`` or ``skipped``; ``reason`` says why in plain words, empty for a plain success. ``healed``
+    is true for a duplicate whose file was gone or damaged and is whole again.
     """
 
     path: str
@@ -31,6 +32,7 @@ class FileResult:
     reason: str = ""
     sop_instance: str = ""
     bytes: int = 0
+    healed: bool = False
 
 
 def files_of(paths: Iterable[Path], problem: Callable[[FileResult], None]) -> Iterator[Path]:
@@ -129,7 +131,7 @@ async def import_file(archive: Archive, path: Path, source: str = SOURCE) -> Fil
 def result_of(path: Path, stored: Stored) -> FileResult:
     """Return the result of a file whose object was taken."""
     outcome, reason = outcome_of(stored)
-    return FileResult(str(path), outcome, reason, stored.header.sop_instance, stored.size)
+    return FileResult(str(path), outcome, reason, stored.header.sop_instance, stored.size, stored.healed)
 
 
 def outcome_of(stored: Stored) -> tuple[str, str]:

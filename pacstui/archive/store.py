@@ -28,7 +28,7 @@ from pacstui.archive.refusal import PROCESSING_FAILURE, Refused, is_pressure, re
 from pacstui.archive.session import UNKNOWN, Past, Session
 from pacstui.archive.space import Space
 from pacstui.archive.trash import Trash
-from pacstui.archive.work import Job, Stored
+from pacstui.archive.work import Job, Stored, Todo
 from pacstui.bus import Bus
 from pacstui.clock import SYSTEM, Clock
 from pacstui.db import Database
@@ -409,6 +409,7 @@ class Archive:
                     Stored(
                         job.new, job.status, job.comment, job.header, job.path, job.size, job.digest,
                         tuple(job.warnings), bool(job.reason) and not job.placed_in_objects,
+                        job.todo is Todo.HEAL,
                     )
                 )  # fmt: skip
         if wrote:

@@ -20,6 +20,7 @@ class Stored:
     ``new`` is false when that very content was there before. ``status`` is 0 or a warning (PS3.4 B.2.3) with
     ``comment`` saying why; ``warnings`` are sentences for the operator. ``path`` is relative to the data directory.
     ``set_aside`` is true when the content went to the quarantine because the archive keeps the one it had.
+    ``healed`` is true when that very content was there, its file gone or damaged, and is whole again.
     """
 
     new: bool
@@ -31,6 +32,7 @@ class Stored:
     digest: bytes
     warnings: tuple[str, ...] = ()
     set_aside: bool = False
+    healed: bool = False
 
 
 class Todo:

@@ -19,6 +19,11 @@ _STUDIES: Final = """
 SELECT id, study, patient_name, patient_id, date, modalities, description, accession, series, instances, bytes
 FROM studies WHERE (? = 0 OR id < ?) AND {search} ORDER BY id DESC LIMIT ?
 """
+_HERE: Final = """
+SELECT s.study, s.instances - (SELECT count(*) FROM series e JOIN instances i ON i.series = e.id
+    WHERE e.study = s.id AND i.missing != 0)
+FROM studies s WHERE s.study IN ({marks})
+"""
 _SEARCH: Final = (
     "(instr(lower(patient_name), ?) OR instr(lower(patient_id), ?) OR instr(lower(description), ?)"
     " OR instr(lower(accession), ?) OR study = ? OR date = ?)"
@@ -32,7 +37,8 @@ _ROWS: Final = (
 def studies(
     target: Target, manifest: Manifest, search: str, limit: int, after: int, data_dir: Path | None, watch: Watch
 ) -> dict[str, Any]:
-    """Return a page of a snapshot's studies, newest received first; how many instances of each are here now."""
+    """Return a page of a snapshot's studies, newest received first; how many instances of each are here now,
+    with a file that is not known to be damaged."""
     index = kept_index(target, manifest, watch)
     words = search.strip().lower()
     condition = _SEARCH if words else "1"
@@ -64,7 +70,7 @@ def _here(data_dir: Path | None, uids: list[str]) -> dict[str, int]:
         sqlite3.connect(f"file:{data_dir / paths.DATABASE}?mode=ro", uri=True, timeout=30)
     ) as db:
         marks = ",".join("?" * len(uids))
-        return dict(db.execute(f"SELECT study, instances FROM studies WHERE study IN ({marks})", uids))  # noqa: S608
+        return dict(db.execute(_HERE.format(marks=marks), uids))
     return {}
 
 

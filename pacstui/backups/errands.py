@@ -45,18 +45,18 @@ class Errands:
         snapshot = Parameter("snapshot", "which snapshot: its id, or latest", "latest")
         lane = "target {target}"
         return (
-            Kind("backup", "backup", "Takes a snapshot: index, objects that are new, configuration", self._backup,
+            Kind("backup", "backup", "Takes a snapshot: index, objects that are new, configuration.", self._backup,
                  (target,), resumes=True, lane=lane, permission="backups.run"),
-            Kind("verify", "verify", "Reads a target back and compares", self._verify,
+            Kind("verify", "verify", "Reads a target back and compares.", self._verify,
                  (target, Parameter("depth", "quick, sample or full", "sample", ("quick", "sample", "full")),
                   Parameter("percent", "share of a sample", "3", check=_percent)), lane=lane,
                  permission="backups.run"),
-            Kind("prune", "prune", "Removes snapshots that no rule keeps", self._prune, (target,), lane=lane,
+            Kind("prune", "prune", "Removes snapshots that no rule keeps.", self._prune, (target,), lane=lane,
                  permission="backups.prune"),
-            Kind("drill", "restore drill", "Rehearses a restore: index, some objects, a node, C-GET", self._drill,
+            Kind("drill", "restore drill", "Rehearses a restore: index, some objects, a node, C-GET.", self._drill,
                  (target, snapshot, Parameter("instances", "at least so many", "200", check=int)), lane=lane,
                  permission="backups.run"),
-            Kind("restore", "restore", "Brings a snapshot back, or a part of it", self._restore,
+            Kind("restore", "restore", "Brings a snapshot back, or a part of it.", self._restore,
                  (target, snapshot,
                   Parameter("what", "how much of it", "all", ("all", "index", "patient", "study", "instance")),
                   Parameter("key", "which patient, study or instance"),
@@ -137,7 +137,8 @@ class Errands:
         for number, each in enumerate(found["files"], 1):
             run.check()
             result = await import_file(self._archive, Path(each["path"]), str(each["calling"]) or "RESTORE")
-            counts[result.outcome] = counts.get(result.outcome, 0) + 1
+            outcome = "stored" if result.healed else result.outcome
+            counts[outcome] = counts.get(outcome, 0) + 1
             if result.outcome not in ("stored", "duplicate"):
                 run.note(f"{each['sop_instance']}: {result.outcome}: {result.reason}", "fail")
             run.tell(done=number)

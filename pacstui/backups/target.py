@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from pacstui.backups import layout
@@ -47,6 +47,9 @@ class Spec:
     max_mb_per_s: float = 0.0
     keep: dict[str, int] = field(default_factory=dict)
     include: tuple[str, ...] = ("configuration",)
+
+
+_NEW: Final = "right path, and mounted? For a new target, pacstui backup run makes the first"
 
 
 def local_path(url: str) -> Path | None:
@@ -161,7 +164,7 @@ class Target:
         except Unavailable:
             path = local_path(self.spec.url)
             if not before and path is not None and not path.exists() and path.parent.is_dir():
-                raise NotFound(f"{path} is not there yet", "pacstui backup run makes it") from None
+                raise NotFound(f"{path} is not there", _NEW) from None
             raise
         self._see_that_it_is_mounted()
         try:
@@ -172,7 +175,7 @@ class Target:
                     f"{self.store.url} has no backups, and had some",
                     "mount the disk that was there; for a new one, give the target another name",
                 ) from None
-            raise NotFound(f"{self.store.url} has no backups yet", "pacstui backup run makes the first") from None
+            raise NotFound(f"{self.store.url} has no backups", _NEW) from None
         if not isinstance(self.marker.get("id"), str):
             raise Corrupt(f"{layout.MARKER} in {self.store.url} has no id", "somebody else wrote there: look at it")
         if self.marker.get("format") != layout.FORMAT:

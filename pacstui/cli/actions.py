@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -173,6 +173,10 @@ def _flag(name: str, text: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
 
 
+_GROUPS: Final = {"backups": "backup"}
+"""Groups of commands that are not named as their noun."""
+
+
 def confirm(action: Action, arguments: Mapping[str, Any]) -> None:
     """Ask before a dangerous action; raise when the answer is no, or nobody can answer.
 
@@ -180,8 +184,8 @@ def confirm(action: Action, arguments: Mapping[str, Any]) -> None:
     """
     target = " ".join(str(value) for value in arguments.values() if value not in ("", None))
     if not sys.stdin.isatty():
-        text = f"{action.noun} {action.verb} asks before it acts, and nobody is there to answer"
-        raise BadRequest(text, "give --yes")
+        command = f"pacstui {_GROUPS.get(action.noun, action.noun)} {action.verb}"
+        raise BadRequest(f"{command} asks before it acts, and nobody is there to answer", "give --yes")
     say(f"{action.label}{': ' + target if target else ''}")
     if action.danger is Danger.TYPE_NAME:
         name = str(next(iter(arguments.values()), action.verb))

@@ -11,7 +11,7 @@ import typer
 from pacstui.cli.actions import confirm
 from pacstui.cli.backup_ways import Ways, Where, seen
 from pacstui.cli.doors import door, new_app
-from pacstui.cli.out import moment, say, say_json, table
+from pacstui.cli.out import day, moment, say, say_json, table
 from pacstui.contract import Action, actions_of
 from pacstui.contract.backups import Backups
 from pacstui.errors import BadRequest
@@ -182,9 +182,9 @@ def studies(
         say_json(page)
         return
     for line in table(
-        ["date", "patient", "ID", "", "description", "images", "here", "study"],
+        ["date", "patient", "ID", "mod", "description", "images", "here", "study"],
         (
-            [row["date"] or "-", person(row["patient_name"]), row["patient_id"] or "-", "/".join(row["modalities"]),
+            [day(row["date"]), person(row["patient_name"]), row["patient_id"] or "-", "/".join(row["modalities"]),
              row["description"], count(row["instances"]), count(row["here"]), row["study"]]
             for row in page["rows"]
         ),
@@ -269,7 +269,21 @@ Patient = Annotated[str, typer.Option(metavar="ID", help="Only this patient, bac
 Study = Annotated[str, typer.Option(metavar="UID", help="Only this study, back into the running archive.")]
 Instance = Annotated[str, typer.Option(metavar="UID", help="Only this instance, back into the running archive.")]
 IndexOnly = Annotated[bool, typer.Option("--index-only", help="Only the index.")]
+Lacking = Annotated[
+    bool, typer.Option("--lacking", help="All that the running archive lacks, or has damaged, back into it.")
+]
 To = Annotated[str, typer.Option(metavar="DIR", help="A new folder for the whole archive.")]
+
+
+def _see_that_it_goes(what: str, place: str, lacking: bool, in_place: bool | None = None) -> None:
+    """See that it is said where to, and once. ``in_place`` is none where that cannot be asked for."""
+    if lacking and (place or in_place or what != "all"):
+        raise BadRequest("--lacking brings back into the running archive what it lacks", "leave the others out")
+    if what in ("all", "index") and not place and not in_place and not lacking:
+        swap = "" if in_place is None else "; --in-place for the archive of a stopped node"
+        raise BadRequest("where to?", f"--to DIR for a new folder; --lacking for what the running archive lacks{swap}")
+    if place and what not in ("all", "index"):
+        raise BadRequest("a patient, study or instance goes back into the running archive", "leave out --to")
 
 
 def _plan_lines(plan: dict[str, Any]) -> list[str]:
@@ -289,12 +303,13 @@ def _plan_lines(plan: dict[str, Any]) -> list[str]:
 @app.command("plan", help=_help("plan"))
 def plan(
     context: typer.Context, target: Target = "", snapshot: Snapshot = "latest", to: To = "", patient: Patient = "",
-    study: Study = "", instance: Instance = "", index_only: IndexOnly = False, url: Url = "",
+    study: Study = "", instance: Instance = "", index_only: IndexOnly = False, lacking: Lacking = False, url: Url = "",
     identity_file: Identity = "", passphrase_file: Passphrase = "", endpoint: Endpoint = "", json: Json = False,
 ) -> None:  # fmt: skip
     """Show what a restore would do."""
     ways = Ways(door(context), Where(target, url, identity_file, passphrase_file, endpoint))
     what, key = _what(patient, study, instance, index_only)
+    _see_that_it_goes(what, _absolute(to), lacking)
     found = ways.ask("plan", "plan", snapshot=snapshot, what=what, key=key, to=_absolute(to))
     if json:
         say_json(found)
@@ -314,9 +329,7 @@ def restore(
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Put it in place of the archive of a stopped node; the old one stays.")
     ] = False,
-    lacking: Annotated[
-        bool, typer.Option("--lacking", help="All that the running archive lacks, or has damaged, back into it.")
-    ] = False,
+    lacking: Lacking = False,
     patient: Patient = "", study: Study = "", instance: Instance = "", index_only: IndexOnly = False, url: Url = "",
     identity_file: Identity = "", passphrase_file: Passphrase = "", endpoint: Endpoint = "",
     no_wait: NoWait = False, json: Json = False, yes: Yes = False,
@@ -325,14 +338,7 @@ def restore(
     ways = Ways(door(context), Where(target, url, identity_file, passphrase_file, endpoint))
     what, key = _what(patient, study, instance, index_only)
     place = _absolute(to)
-    if lacking and (place or in_place or what != "all"):
-        raise BadRequest("--lacking brings back into the running archive what it lacks", "leave the others out")
-    if what in ("all", "index") and not place and not in_place and not lacking:
-        raise BadRequest(
-            "where to?", "--to DIR for a new folder; --in-place for the archive of a stopped node; --lacking"
-        )
-    if place and what not in ("all", "index"):
-        raise BadRequest("a patient, study or instance goes back into the running archive", "leave out --to")
+    _see_that_it_goes(what, place, lacking, in_place)
     if in_place:
         _in_place(ways, snapshot, what, place, yes, json)
     if not yes:

@@ -398,6 +398,26 @@ def _reach(peer: PeerSettings) -> Finding:
         return Finding(label, "warn", text, "is its DICOM service running on that port?")
 
 
+def target_faults(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Return what would keep a target's jobs from running: its name, what is wrong, what mends it."""
+    from pacstui.backups.keys import Keys
+    from pacstui.jobs.schedule import schedule_of
+
+    for target in settings.backups.targets:
+        for key, text in (("schedule", target.schedule), ("drill", target.drill)):
+            try:
+                schedule_of(text)
+            except PacsError as error:
+                yield target.name, f"{key}: {error.message}", error.hint
+        try:
+            Keys(target.encrypt_to, target.identity_file, target.passphrase_file)
+        except (ValueError, PacsError) as error:
+            yield target.name, f"encrypt_to or identity_file: {error}", "make one with age-keygen"
+        for path in (target.identity_file, target.passphrase_file, target.secret_key_file):
+            if path and not os.access(path, os.R_OK):
+                yield target.name, f"the file {path} cannot be read", "correct the path or its rights"
+
+
 def backups(patient: Patient) -> Iterator[Finding]:
     """Is anything backed up? How it goes, the node's own problems tell."""
     targets = patient.settings.backups.targets
@@ -407,6 +427,8 @@ def backups(patient: Patient) -> Iterator[Finding]:
             "write [[backups.targets]] with name and url; docs/backup-restore.md",
         )  # fmt: skip
         return
+    for name, text, remedy in target_faults(patient.settings):
+        yield Finding(f"backup {name}", "fail", text, remedy)
     told = (patient.status or {}).get("backups") or {}
     age = told.get("age_s", -1)
     what = f"{plural(len(targets), 'target')}: {', '.join(target.name for target in targets)}"

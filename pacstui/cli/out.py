@@ -132,6 +132,11 @@ def _numeric(text: str) -> bool:
     return not text.strip(" -") or text.strip().split(" ")[0].replace(",", "").replace(".", "", 1).isdigit()
 
 
+def day(text: str) -> str:
+    """Return a date of DICOM as 2026-01-31, other text as it is, ``-`` for none."""
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdigit() else text or "-"
+
+
 def moment(text: str | None) -> str:
     """Return a time of the node's answer (ISO 8601) as local date and time, ``-`` for none."""
     if not text:

@@ -13,7 +13,7 @@ from pacstui.text import person, plural, size
 def _list(value: dict[str, Any]) -> Iterator[str]:
     yield f"arriving; {plural(value['writing'], 'object')} on the way to the disk"
     yield from table(
-        ["from", "patient", "", "description", "images", "size", "per s", "last", "state"],
+        ["from", "patient", "mod", "description", "images", "size", "per s", "last", "state"],
         (
             [r["calling"], person(r["patient_name"]), r["modality"], r["description"], f"{r['instances']:,}",
              size(r["bytes"]), f"{r['rate']:.0f}", moment(r["last"]), r["state"]]

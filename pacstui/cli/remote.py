@@ -12,21 +12,17 @@ import typer
 from pacstui.api import plain
 from pacstui.cli.actions import group
 from pacstui.cli.doors import door
-from pacstui.cli.out import moment, say, say_json, table
+from pacstui.cli.out import day, moment, say, say_json, table
 from pacstui.text import duration, person, plural, safe
 
 _PACE_S = 0.3
 
 
-def _day(text: str) -> str:
-    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdigit() else text or "-"
-
-
 def _find(page: dict[str, Any]) -> Iterator[str]:
     yield from table(
-        ["date", "patient", "ID", "", "description", "accession", "images", "here", "study"],
+        ["date", "patient", "ID", "mod", "description", "accession", "images", "here", "study"],
         (
-            [_day(r["date"]), person(r["patient_name"]), r["patient_id"] or "-", "/".join(r["modalities"]),
+            [day(r["date"]), person(r["patient_name"]), r["patient_id"] or "-", "/".join(r["modalities"]),
              r["description"], r["accession"] or "-", f"{r['instances']:,}" if r["instances"] else "?",
              f"{r['here']:,}" if r["here"] else "-", r["study"]]
             for r in page["rows"]

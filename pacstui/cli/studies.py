@@ -6,12 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from pacstui.cli.actions import group
-from pacstui.cli.out import moment, table
+from pacstui.cli.out import day, moment, table
 from pacstui.text import person, plural, size
-
-
-def _day(text: str) -> str:
-    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdigit() else text or "-"
 
 
 def _who(row: dict[str, Any]) -> str:
@@ -20,9 +16,9 @@ def _who(row: dict[str, Any]) -> str:
 
 def _rows(rows: list[dict[str, Any]]) -> list[str]:
     return table(
-        ["date", "patient", "ID", "", "description", "series", "images", "size", "received", "study"],
+        ["date", "patient", "ID", "mod", "description", "series", "images", "size", "received", "study"],
         (
-            [_day(r["date"]), _who(r), r["patient_id"] or "-",
+            [day(r["date"]), _who(r), r["patient_id"] or "-",
              "/".join(r["modalities"]), r["description"], r["series"], f"{r['instances']:,}", size(r["bytes"]),
              moment(r["received"]), r["study"]]
             for r in rows
@@ -44,8 +40,8 @@ def _list(page: dict[str, Any]) -> Iterator[str]:
 def _show(detail: dict[str, Any]) -> Iterator[str]:
     row = detail["row"]
     yield f"{person(row['patient_name'])}  {row['patient_id'] or '(no ID)'}  {row['issuer']}".rstrip()
-    yield f"born {_day(row['birth_date'])}, {row['sex'] or 'sex unknown'}"
-    yield f"{_day(row['date'])} {row['description']}, accession {row['accession'] or '-'}"
+    yield f"born {day(row['birth_date'])}, {row['sex'] or 'sex unknown'}"
+    yield f"{day(row['date'])} {row['description']}, accession {row['accession'] or '-'}"
     yield f"{row['study']}, {plural(row['instances'], 'instance')}, {size(row['bytes'])}"
     first, last = moment(row["received"]), moment(row["changed"])
     yield f"received {first}" + (f", the last object {last}" if last != first else "")
@@ -58,7 +54,7 @@ def _show(detail: dict[str, Any]) -> Iterator[str]:
         yield "some text could not be decoded; the objects are stored as they came"
     yield ""
     yield from table(
-        ["no.", "", "description", "station", "images", "size", "series"],
+        ["no.", "mod", "description", "station", "images", "size", "series"],
         (
             [s["number"] or "-", s["modality"], s["description"], s["station"], f"{s['instances']:,}", size(s["bytes"]),
              s["series"]]

@@ -97,9 +97,9 @@ class SpaceRoom:
         """Return the kinds of jobs that make room, and mend."""
         rule = Parameter("rule", "the name of a rule, or all", ALL, check=self._check_rule)
         return (
-            Kind("purge", "purge", "Empties the trash of what is old, and moves to it what [[space.rules]] say",
+            Kind("purge", "purge", "Empties the trash of what is old, and moves to it what [[space.rules]] say.",
                  self._purge, (rule,), lane="space", permission="storage.purge"),
-            Kind("repair", "repair", "Gets missing and damaged objects again from backups", self._repair,
+            Kind("repair", "repair", "Gets missing and damaged objects again from backups.", self._repair,
                  lane="space", permission="storage.repair"),
         )  # fmt: skip
 

@@ -23,17 +23,19 @@ def backup(view: View, width: int) -> Line | None:
     if "targets" not in known:
         return None
     if not known["targets"]:
-        return Line("none: 7", "warn")
+        return Line("none; see 7", "warn")
     age, unsaved, failed = known.get("age_s", -1), known.get("unsaved", 0), known.get("failed", 0)
     mark, role = ("> ", "good") if known.get("running") else ("", "text")
     if age < 0:
-        return Line(f"{mark}! no good snapshot: 7" if width >= 24 else f"{mark}! never: 7", "warn")
+        return Line(f"{mark}! no good snapshot; see 7" if width >= 28 else f"{mark}! none yet; see 7", "warn")
     old = ago(view.at - timedelta(seconds=age), view.at)
     since = f"{count(unsaved)} since" if unsaved else "all saved"
     if failed or known.get("late"):
         wrong = f"x {count(failed)} failed" if failed else f"! {count(known['late'])} late"
         roomy = f", {since}" if width >= 40 else ""
-        return Line(f"{wrong}, {old}{roomy}: 7", "fail" if failed else "warn").cut(width)
+        told = f"{wrong}, {old}{roomy}"
+        ways = f"{told}; see 7", f"{told}: 7"
+        return Line(next((each for each in ways if len(each) <= width), told), "fail" if failed else "warn").cut(width)
     line = Line(mark, role).add(f"{old}, {since}")
     return line if line.width <= width else Line(mark, role).add(f"{old.removesuffix(' ago')}, {since}").cut(width)
 

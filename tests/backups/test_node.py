@@ -134,6 +134,31 @@ def test_a_study_comes_back_from_a_snapshot(node: NodeProcess) -> None:
     assert mine
 
 
+def test_all_that_the_archive_lacks_or_has_damaged_comes_back(node: NodeProcess) -> None:
+    store(node, 12, seed=11)
+    command(node, "backup", "run", "--target", "disk")
+    settled(node)
+    before = contents(node.data_dir)
+    gone, damaged, *_ = sorted((node.data_dir / "objects").rglob("*.dcm"))
+    gone.unlink()
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    command(node, "jobs", "create", "everything", "integrity", "--set", "percent=100")
+    command(node, "jobs", "start", "everything", "--wait", code=1)
+    found = json.loads(command(node, "backup", "studies", "--target", "disk", "--json"))["rows"]
+    assert sum(each["instances"] - each["here"] for each in found) == 2
+    told = command(node, "backup", "plan", "--target", "disk", "--lacking")
+    assert "2 instances of" in told and "0 are there already" in told
+    told = command(node, "backup", "restore", "--target", "disk", "--lacking", "--yes")
+    assert "2 instances brought back" in told
+    assert node.call("storage", "missing") == []
+    found = json.loads(command(node, "backup", "studies", "--target", "disk", "--json"))["rows"]
+    assert all(each["instances"] == each["here"] for each in found)
+    now = contents(node.data_dir).values()
+    assert all(each in now for each in before.values())
+    command(node, "backup", "restore", "--target", "disk", "--yes", code=1)
+    command(node, "backup", "plan", "--target", "disk", code=1)
+
+
 def test_a_restore_is_not_done_unasked(node: NodeProcess, tmp_path: Path) -> None:
     command(node, "backup", "restore", "--target", "disk", "--to", str(tmp_path / "back"), code=1)
     assert not (tmp_path / "back").exists()

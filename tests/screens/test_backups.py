@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from pacstui.errors import PacsError
+from screens import backup_words
 from screens.backup_run import LogPanel
 from screens.backups import BackupsScreen
 from screens.panels.backups import NowPanel, SnapshotTable, TargetsPanel
@@ -753,18 +754,30 @@ async def test_every_page_stands_any_window(size: tuple[int, int]):
                             "enter", "escape", "escape")  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("minutes", "old", "drill"),
+    [(5, "5 min/26 h", "ok <1 h"), (15, "15 min/26 h", "ok <1 h"), (75, "1 h of 26 h", "ok 1 h"),
+     (3000, "2 d of 26 h", "ok 2 d")],
+)  # fmt: skip
+def test_ages_fit_their_columns(minutes: int, old: str, drill: str):
+    at = START - timedelta(minutes=minutes)
+    row = target_row("nas", last_good=at, drill_at=at, drill_ok=True, objective_h=26.0)
+    assert backup_words.last_good(row, START)[0] == old
+    assert backup_words.drill(row, START)[0] == drill
+
+
 # the dashboard
 
 
 @pytest.mark.parametrize(
     ("known", "narrow", "role"),
     [
-        ({"targets": 0}, "none: 7", "warn"),
+        ({"targets": 0}, "none; see 7", "warn"),
         ({"targets": 2, "age_s": 10_800, "unsaved": 1204}, "3 h ago, 1,204 since", "text"),
         ({"targets": 2, "age_s": 10_800, "unsaved": 0}, "3 h ago, all saved", "text"),
         ({"targets": 2, "age_s": 10_800, "unsaved": 1204, "running": 1}, "> 3 h ago, 1,204 since", "good"),
         ({"targets": 2, "age_s": 120_000, "unsaved": 9_812_440}, "33 h, 9,812,440 since", "text"),
-        ({"targets": 2, "age_s": -1, "unsaved": 1}, "! never: 7", "warn"),
+        ({"targets": 2, "age_s": -1, "unsaved": 1}, "! none yet; see 7", "warn"),
         ({"targets": 3, "age_s": 10_800, "late": 1, "unsaved": 4}, "! 1 late, 3 h ago: 7", "warn"),
         ({"targets": 3, "age_s": 10_800, "late": 1, "failed": 2}, "x 2 failed, 3 h ago: 7", "fail"),
     ],
