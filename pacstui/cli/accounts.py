@@ -184,7 +184,10 @@ def sign_in(
 
 @below(app, "totp set-up").command("set-up")
 def set_up(context: typer.Context) -> None:
-    """Set up a second factor for your account: shows the secret, takes a first code, tells recovery codes."""
+    """Set up a second factor for your account.
+
+    Shows the secret, takes a first code, tells recovery codes.
+    """
     data_dir = door(context).data_dir()
     begun = call_confirmed(data_dir, "begin_totp")
     if sys.stdout.isatty():
