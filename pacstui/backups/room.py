@@ -292,6 +292,12 @@ class BackupsRoom:
         run.tell(done=0, total=len(found["files"]), done_bytes=0, total_bytes=0, now="into the archive")
         for number, each in enumerate(found["files"], 1):
             run.check()
+            other = partial(_other, str(each["sop_instance"]), bytes.fromhex(each["digest"]))
+            if await self._archive.db.read(other):  # whatever is done with duplicates: nothing that is there is changed
+                counts["other"] = counts.get("other", 0) + 1
+                run.note(f"{each['sop_instance']}: the archive has other content under this UID, which stays", "warn")
+                run.tell(done=number)
+                continue
             result = await import_file(self._archive, Path(each["path"]), str(each["calling"]) or "RESTORE")
             counts[result.outcome] = counts.get(result.outcome, 0) + 1
             if result.outcome not in ("stored", "duplicate"):
@@ -646,6 +652,12 @@ def _snapshot(target: str, found: dict[str, Any]) -> SnapshotRow:
         row, at=_moment(found["at"]), keeps=tuple(found["keeps"]),
         checked_at=_moment(found["checked_at"]) if found["checked_at"] else None,
     )  # fmt: skip
+
+
+def _other(uid: str, digest: bytes, db: sqlite3.Connection) -> bool:
+    """Return whether the archive has a whole object of this UID with other content."""
+    row = db.execute("SELECT digest FROM instances WHERE sop_instance=? AND missing=0", (uid,)).fetchone()
+    return row is not None and bytes(row[0]) != digest
 
 
 def _unsaved(after: int, db: sqlite3.Connection) -> tuple[int, int, int]:
