@@ -42,6 +42,7 @@ from pacstui.settings import TargetSettings
 from pacstui.text import ago, count, plural, safe
 
 _SURVEY_S: Final = 900.0
+_AHEAD: Final = timedelta(hours=1)
 _GROWTH_DAYS: Final = 14
 _STUDIES_S: Final = 20.0
 _UNSAVED: Final = (
@@ -412,6 +413,10 @@ class BackupsRoom:
         if check and not check["ok"] and str(check["at"]) >= str(newest["at"])[:19]:
             return "failed", f"verification: {check['text']}", "b backs up now, then v verifies again"
         now = self._clock.now()
+        newest = next((each for each in known.snapshots if _moment(each["at"]) - now <= _AHEAD), None)
+        if newest is None:
+            text = "all snapshots are of times to come: the clock is wrong, or was"
+            return "late", text, "correct the clock; b backs up now"
         if now - _moment(newest["at"]) > timedelta(hours=known.settings.objective_h):
             hint = "b backs up now; is its job enabled, and are jobs paused? see Jobs"
             return "late", f"the newest snapshot is from {ago(_moment(newest['at']), now)}", hint
