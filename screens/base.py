@@ -109,6 +109,7 @@ class ConsoleScreen(Screen[None]):
         self.set_class(width < SMALLEST[0] or height < SMALLEST[1], "-small")
         self.set_class(width >= 120, "-wide")
         self.set_class(height >= 34, "-tall")
+        self.set_class(height < 22, "-low")
 
     # filter
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ class Errands:
         lane = "target {target}"
         return (
             Kind("backup", "backup", "Takes a snapshot: index, objects that are new, configuration.", self._backup,
-                 (target,), resumes=True, lane=lane, permission="backups.run"),
+                 (target,), resumes=True, lane=lane, permission="backups.run", told_elsewhere=True),
             Kind("verify", "verify", "Reads a target back and compares.", self._verify,
                  (target, Parameter("depth", "quick, sample or full", "sample", ("quick", "sample", "full")),
                   Parameter("percent", "share of a sample", "3", check=_percent)), lane=lane,
@@ -136,6 +138,12 @@ class Errands:
         run.tell(done=0, total=len(found["files"]), done_bytes=0, total_bytes=0, now="into the archive")
         for number, each in enumerate(found["files"], 1):
             run.check()
+            other = partial(_other, str(each["sop_instance"]), bytes.fromhex(each["digest"]))
+            if await self._archive.db.read(other):  # whatever is done with duplicates: nothing that is there is changed
+                counts["other"] = counts.get("other", 0) + 1
+                run.note(f"{each['sop_instance']}: the archive has other content under this UID, which stays", "warn")
+                run.tell(done=number)
+                continue
             result = await import_file(self._archive, Path(each["path"]), str(each["calling"]) or "RESTORE")
             outcome = "stored" if result.healed else result.outcome
             counts[outcome] = counts.get(outcome, 0) + 1
@@ -157,3 +165,9 @@ def _percent(text: str) -> float:
     if not 0 < value <= 100:
         raise ValueError("more than 0, at most 100")
     return value
+
+
+def _other(uid: str, digest: bytes, db: sqlite3.Connection) -> bool:
+    """Return whether the archive has a whole object of this UID with other content."""
+    row = db.execute("SELECT digest FROM instances WHERE sop_instance=? AND missing=0", (uid,)).fetchone()
+    return row is not None and bytes(row[0]) != digest

@@ -77,6 +77,8 @@ class FolderStore:
             if make and not self.path.exists() and self.path.parent.is_dir():
                 self.path.mkdir(mode=0o700)
                 _sync_folder(self.path.parent)
+            if self.path.exists() and not self.path.is_dir():
+                raise Unavailable(f"{self.path} is a file and no folder", "correct the url of the target")
             if not self.path.is_dir():
                 raise FileNotFoundError
             self._is = self._identity()

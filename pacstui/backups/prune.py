@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from pacstui.backups import layout
@@ -19,6 +19,7 @@ from pacstui.errors import Corrupt
 from pacstui.text import plural, size
 
 RULES: Final = ("last", "daily", "weekly", "monthly", "yearly")
+_AHEAD: Final = timedelta(hours=1)
 _PERIODS: Final[dict[str, Callable[[datetime], object]]] = {
     "daily": lambda at: at.date(),
     "weekly": lambda at: at.isocalendar()[:2],
@@ -27,7 +28,9 @@ _PERIODS: Final[dict[str, Callable[[datetime], object]]] = {
 }
 
 
-def kept(manifests: Sequence[Manifest], keep: Mapping[str, int], zone: tzinfo | None = None) -> dict[str, list[str]]:
+def kept(
+    manifests: Sequence[Manifest], keep: Mapping[str, int], zone: tzinfo | None = None, now: datetime | None = None
+) -> dict[str, list[str]]:
     """Return which rules keep which snapshot, by its id; one that none keeps has an empty list.
 
     Parameters
@@ -39,9 +42,17 @@ def kept(manifests: Sequence[Manifest], keep: Mapping[str, int], zone: tzinfo | 
         any. The newest snapshot stays in any case, and so does the newest that has everything.
     zone
         Whose days count; the machine's if None.
+    now
+        The time; the machine's if None. Snapshots of later times, from when a clock was wrong, stay and count for no
+        rule: else they would take the place of each new one.
     """
     newest = sorted(manifests, key=lambda each: (each.at, each.id), reverse=True)
     found: dict[str, list[str]] = {each.id: [] for each in newest}
+    limit = (now or datetime.now(UTC)) + _AHEAD
+    for each in newest:
+        if each.moment > limit:
+            found[each.id].append("future")
+    newest = [each for each in newest if each.moment <= limit]
     for each in newest[: max(1, keep.get("last", 1))]:
         found[each.id].append("last")
     whole = next((each for each in newest if not each.missing_total), None)

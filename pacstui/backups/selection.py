@@ -176,7 +176,10 @@ def extract(
             with path.open("xb") as file:
                 for piece in pieces:
                     file.write(piece)
-            files.append({"path": str(path), "calling": each.calling, "sop_instance": each.sop_instance})
+            files.append({
+                "path": str(path), "calling": each.calling, "sop_instance": each.sop_instance,
+                "digest": each.source.key[:32].hex(),
+            })  # fmt: skip
             watch.add(done=1, done_bytes=member.size)
 
         for member, why in packs.objects(name, length, [member for member, _ in pairs], put):

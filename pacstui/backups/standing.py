@@ -22,6 +22,7 @@ from pacstui.errors import NotFound, PacsError
 from pacstui.settings import TargetSettings
 from pacstui.text import ago, plural, safe
 
+_AHEAD: Final = timedelta(hours=1)
 _GROWTH_DAYS: Final = 14
 _UNSAVED: Final = (
     "SELECT count(*), coalesce(sum(data_offset + size), 0), coalesce(max(id), 0) FROM instances WHERE id > ?"
@@ -150,8 +151,9 @@ class Standings:
             known.base = -1
 
     def best(self) -> Standing | None:
-        """Return the target with the newest snapshot."""
+        """Return the target with the newest snapshot, of those that answer if one of them has any."""
         having = [known for known in self.targets.values() if known.snapshots]
+        having = [known for known in having if known.problem is None] or having
         return max(having, key=lambda known: str(known.snapshots[0]["at"]), default=None)
 
     def part(self) -> dict[str, int]:
@@ -200,6 +202,10 @@ class Standings:
         if check and not check["ok"] and str(check["at"]) >= str(newest["at"])[:19]:
             return "failed", f"verification: {check['text']}", "b backs up now, then v verifies again"
         now = self._clock.now()
+        newest = next((each for each in known.snapshots if moment(each["at"]) - now <= _AHEAD), None)
+        if newest is None:
+            text = "all snapshots are of times to come: the clock is wrong, or was"
+            return "late", text, "correct the clock; b backs up now"
         if now - moment(newest["at"]) > timedelta(hours=known.settings.objective_h):
             hint = "b backs up now; is its job enabled, and are jobs paused? see Jobs"
             return "late", f"the newest snapshot is from {ago(moment(newest['at']), now)}", hint

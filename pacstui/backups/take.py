@@ -35,7 +35,7 @@ from pacstui.backups.source import Source
 from pacstui.backups.target import Target
 from pacstui.backups.watch import Watch
 from pacstui.errors import Corrupt, NotFound, SettingsError, Unavailable
-from pacstui.text import count, plural, size
+from pacstui.text import plural, size
 
 PARALLEL: Final = 2
 AUDIT_KEY: Final = "audit.key"
@@ -194,7 +194,7 @@ class Taking:
     def _told(self, manifest: Manifest) -> tuple[str, str]:
         text = (
             f"{plural(manifest.instances, 'instance')} of {plural(manifest.studies, 'study', 'studies')} are safe, "
-            f"{count(manifest.new_instances)} ({size(manifest.new_bytes)}) were new"
+            f"{plural(manifest.new_instances, 'object')} ({size(manifest.new_bytes)}) travelled"
         )
         if not manifest.missing_total:
             return text, ""

@@ -14,7 +14,7 @@ import typer
 from pacstui.api import plain
 from pacstui.cli.doors import door, new_app
 from pacstui.cli.out import say, say_json
-from pacstui.errors import PacsError
+from pacstui.errors import Denied, PacsError
 from pacstui.text import count, duration, plural, size
 
 app = new_app()
@@ -82,9 +82,12 @@ def down(data_dir: Path, fault: PacsError) -> dict[str, Any]:
 
 
 def ask(data_dir: Path) -> dict[str, Any]:
-    """Return the node's status, or one that says it is down and why."""
+    """Return the node's status, or one that says it is down and why; raises Denied where it is there and does not
+    tell."""
     try:
         value: dict[str, Any] = plain.call(data_dir, "node", "status", timeout=_ANSWER_S)
+    except Denied:
+        raise
     except PacsError as fault:
         return down(data_dir, fault)
     return value

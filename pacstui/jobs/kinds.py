@@ -104,7 +104,8 @@ class Kind:
     ``lane`` names what two runs must not use at once (a target, the archive's disk): runs of one lane wait for each
     other; it may have ``{parameter}`` in it; empty for none. Of a ``quiet`` kind only what went wrong is told in the
     event feed. ``permission`` is what it takes to start a job of the kind, and to make or change one, beside
-    ``jobs.run`` and ``jobs.edit``; empty for nothing more.
+    ``jobs.run`` and ``jobs.edit``; empty for nothing more. ``told_elsewhere``: that one failed is among the problems
+    already, told by the room whose work it is.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Kind:
     lane: str = ""
     quiet: bool = False
     permission: str = ""
+    told_elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ class JobsRoom:
             "running": len(self._scheduler.working),
             "failed": sum(entry.job.enabled and _failed(entry) for entry in entries),
             "late": sum(entry.job.enabled and entry.job.missed > 0 for entry in entries),
-            "paused": int(bool(self._scheduler.paused)),
+            "paused": int(bool(self._scheduler.paused) or self._scheduler.by_hand_only),
         }
 
     def problems(self) -> Iterable[Problem]:
@@ -147,7 +147,7 @@ class JobsRoom:
                     f"job-broken {name}", "warn", f"the job {name} cannot run: {safe(entry.problem, 200)}",
                     "e on the screen Jobs changes it, d disables it", "jobs",
                 )  # fmt: skip
-            elif entry.last is not None and entry.last.state == FAILED:
+            elif _failed(entry) and entry.last is not None and not (entry.kind and entry.kind.told_elsewhere):
                 retry = moment(entry.job.retry_at)
                 then = f"; it tries again at {retry.astimezone():%H:%M}" if retry is not None else ""
                 mend = f"{entry.last.hint}; then " if entry.last.hint else ""
@@ -163,8 +163,9 @@ class JobsRoom:
         running = [each.row() for each in (*scheduler.working.values(), *scheduler.waiting)]
         rows = tuple(self._row(entry) for _, entry in sorted(scheduler.entries.items()))
         recent = tuple(row_of(record) for record in list(scheduler.recent)[: -_RECENT - 1 : -1])
+        held = scheduler.paused or ("the setting [node] jobs" if scheduler.by_hand_only else "")
         return JobsView(
-            bool(scheduler.paused), scheduler.paused, rows, tuple(running), recent, self._planned(self._clock.now())
+            bool(held), held, rows, tuple(running), recent, self._planned(self._clock.now())
         )
 
     def _planned(self, now: datetime) -> tuple[PlannedRow, ...]:

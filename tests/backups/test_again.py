@@ -21,11 +21,12 @@ from pacstui.backups.lock import started_at
 from pacstui.backups.ops import Request
 from pacstui.backups.room import BackupsRoom
 from pacstui.backups.take import Taking
-from pacstui.backups.target import work_folder
+from pacstui.backups.target import Spec, work_folder
 from pacstui.clock import SYSTEM
 from pacstui.errors import PacsError
-from pacstui.settings import TargetSettings
-from tests.backups.conftest import Place, fill
+from pacstui.settings import ArchiveSettings, TargetSettings
+from tests.archive.conftest import send
+from tests.backups.conftest import Place, fill, mark
 from tests.backups.test_hostile import ask
 from tests.running import until
 
@@ -214,3 +215,38 @@ async def test_a_survey_of_an_earlier_session_may_be_damaged(archive: Archive, p
     assert room()._targets["disk"].snapshots
     path.write_text(text)
     assert room()._targets["disk"].snapshots == []
+
+
+class Running:
+    """A run that only remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def tell(self, **_: Any) -> None: ...
+
+    def check(self) -> None: ...
+
+    def note(self, text: str, level: str = "info") -> None:
+        self.notes.append(text)
+
+
+async def test_what_comes_back_replaces_nothing_even_where_duplicates_do(tmp_path: Path) -> None:
+    options = ArchiveSettings(reserve_bytes=0, journal_bytes=0, duplicates="overwrite")
+    archive = await Archive.open(tmp_path / "data", options, busy_s=0.3)
+    try:
+        await mark(archive)
+        place = Place(Spec("disk", str(tmp_path / "disk")), archive.data_dir)
+        (first,) = await fill(archive, 1)
+        place.take()
+        await send(archive, first.copy(pixels=os.urandom(300)))
+        now = await archive.db.read(lambda db: db.execute("SELECT digest FROM instances").fetchall())
+        found = ask(place, "extract", snapshot="latest", what="study", key=first.study, to=str(tmp_path / "x"))
+        room = BackupsRoom(archive, None, (), lambda: "", lambda: None, tuple, SYSTEM)  # type: ignore[arg-type]
+        run = Running()
+        outcome = await room._take_back(run, found)  # type: ignore[arg-type]
+        assert outcome.warning
+        assert "other content" in run.notes[0]
+        assert await archive.db.read(lambda db: db.execute("SELECT digest FROM instances").fetchall()) == now
+    finally:
+        await archive.close()

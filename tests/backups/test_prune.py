@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from pacstui.errors import Corrupt
 from pacstui.jobs.kinds import Cancelled
 from tests.backups.conftest import Place, contents, fill
 
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 START = datetime(2026, 1, 1, 2, 0, tzinfo=UTC)
 
 
@@ -29,7 +31,7 @@ def manifest(at: datetime, missing: int = 0) -> Manifest:
 
 
 def stays(keep: dict[str, int], *moments: datetime) -> list[datetime]:
-    found = kept([manifest(at) for at in moments], keep, UTC)
+    found = kept([manifest(at) for at in moments], keep, UTC, now=LATER)
     return [at for at in moments if found[manifest(at).id]]
 
 
@@ -50,7 +52,7 @@ def test_the_newest_stays_whatever_the_rules_say() -> None:
 
 def test_the_newest_that_has_everything_stays_too() -> None:
     whole, lacking = manifest(START), manifest(START + timedelta(days=1), missing=3)
-    found = kept([whole, lacking], {"last": 1})
+    found = kept([whole, lacking], {"last": 1}, now=LATER)
     assert found == {lacking.id: ["last"], whole.id: ["complete"]}
 
 
@@ -132,3 +134,13 @@ async def test_nothing_goes_while_a_manifest_cannot_be_read(archive: Archive, pl
     with pytest.raises(Corrupt, match="nothing is removed"):
         run(place, last=1)
     assert [path for path in place.files() if path.name != "lock.json"] == before
+
+
+async def test_a_snapshot_of_a_wrong_clock_takes_no_other_ones_place(archive: Archive, place: Place) -> None:
+    await fill(archive, 1)
+    taken = place.take().manifest
+    now = taken.moment
+    later = replace(taken, id="later", at=(now + timedelta(days=3650)).isoformat())
+    before = replace(taken, id="before", at=(now - timedelta(days=1)).isoformat())
+    rules = prune.kept([later, taken, before], {"last": 1, "daily": 2}, now=now)
+    assert rules == {"later": ["future"], taken.id: ["last", "daily"], "before": ["daily"]}
