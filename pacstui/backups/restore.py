@@ -91,7 +91,8 @@ def see_place(to: Path, target: Target, manifest: Manifest, index_only: bool) ->
         raise BadRequest(f"{safe(told, 200)} cannot be restored to", "name a folder from the root: /srv/pacs-restored")
     there = local_path(target.spec.url)
     for above in to.resolve().parents:
-        if (above / paths.DATABASE).exists() or (there is not None and above == there.resolve()):
+        archive = (above / paths.DATABASE).exists() and (above / paths.OBJECTS).is_dir()
+        if archive or (there is not None and above == there.resolve()):
             raise BadRequest(f"{to} lies in {above}, which is in use", "choose a folder elsewhere")
     try:
         entries = set(os.listdir(to)) if to.is_dir() else set()
