@@ -158,7 +158,7 @@ class Lock:
             if holder.token == self.mine.token:  # it was written, and only the answer lost
                 self._thread.start()
                 return self
-            if not gone(holder):
+            if not gone(holder) and not self._of_another_container(holder):
                 if holder.place == self.mine.place and time.monotonic() < until and not self._hurried():
                     time.sleep(_LOOK_S)  # one of ours, of a node that just ended: it is at its end soon
                     continue
@@ -168,6 +168,12 @@ class Lock:
                     f"{why}; if it is gone for good: pacstui backup unlock" if why else "wait until it is done",
                 )
             self._store.delete(layout.LOCK)
+
+    def _of_another_container(self, holder: Holder) -> bool:
+        """Return whether the holder ran on this very machine in a container that is gone: its processes cannot be seen
+        from here, but clock and machine are ours, so that its silence tells."""
+        same = holder.host == self.mine.host and _boot(holder.place) == _boot(self.mine.place)
+        return same and holder.place != self.mine.place and bool(stale(holder, self._now()))
 
     def _encoded(self) -> bytes:
         return json.dumps(asdict(self.mine)).encode()

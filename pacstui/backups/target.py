@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
@@ -312,7 +312,11 @@ class Target:
     def find(self, snapshot: str) -> Manifest:
         """Return a snapshot by its id, the beginning of one, or ``latest``; raises NotFound."""
         names = self.snapshot_names()
-        fits = names[:1] if snapshot == "latest" else [name for name in names if name.startswith(snapshot)]
+        if snapshot == "latest":  # one of a time to come was taken while the clock was wrong
+            ahead = layout.stamp(datetime.now(UTC) + timedelta(hours=1))
+            fits = [name for name in names if name[:16] <= ahead][:1] or names[:1]
+        else:
+            fits = [name for name in names if name.startswith(snapshot)]
         if len(fits) != 1:
             told = "several snapshots begin so" if fits else f"there is no snapshot {snapshot}" if names else "none yet"
             raise NotFound(f"{self.spec.name}: {told}", f"pacstui backup list --target {self.spec.name}")

@@ -33,6 +33,7 @@ _EACH = 100
 _RECENT = 200
 _AHEAD = timedelta(days=1)
 _LIMIT = 1000
+_MOST = 500
 Problem = tuple[str, str, str, str, str]
 
 
@@ -262,7 +263,7 @@ class JobsRoom:
     async def preview(
         self, schedule: str, window: str = "", zone: str = "", count: int = 5
     ) -> tuple[datetime, ...]:
-        return plan_of(schedule, window, zone).preview(self._clock.now(), max(1, min(count, 100)))
+        return plan_of(schedule, window, zone).preview(self._clock.now(), max(1, min(count, 20)))
 
     # the noun: doing
 
@@ -306,6 +307,8 @@ class JobsRoom:
         check_name(name)
         if name in self._scheduler.entries:
             raise BadRequest(f"there is a job {name} already", "choose another name, or change that one")
+        if len(self._scheduler.entries) >= _MOST:
+            raise BadRequest(f"there are {_MOST} jobs already", "delete some that nobody needs")
         if kind not in self._scheduler.kinds:
             told = ", ".join(sorted(self._scheduler.kinds)) or "none"
             raise BadRequest(f'there is no kind of job "{safe(kind, 40)}"', f"kinds are: {told}")

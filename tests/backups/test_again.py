@@ -20,6 +20,7 @@ from pacstui.archive import Archive
 from pacstui.backups.lock import started_at
 from pacstui.backups.ops import Request
 from pacstui.backups.room import BackupsRoom
+from pacstui.backups.standing import Standings
 from pacstui.backups.take import Taking
 from pacstui.backups.target import Spec, work_folder
 from pacstui.clock import SYSTEM
@@ -209,12 +210,12 @@ async def test_a_survey_of_an_earlier_session_may_be_damaged(archive: Archive, p
     (path,) = archive.data_dir.glob("backups/*/survey.json")
     settings = TargetSettings(name="disk", url=str(place.folder))
 
-    def room() -> BackupsRoom:
-        return BackupsRoom(archive, None, (settings,), lambda: "", lambda: None, tuple, SYSTEM)  # type: ignore[arg-type]
+    def snapshots() -> int:
+        return len(Standings(archive, None, SYSTEM, (settings,)).get("disk").snapshots)  # type: ignore[arg-type]
 
-    assert room()._targets["disk"].snapshots
+    assert snapshots() == 1
     path.write_text(text)
-    assert room()._targets["disk"].snapshots == []
+    assert snapshots() == 0
 
 
 class Running:
@@ -244,7 +245,7 @@ async def test_what_comes_back_replaces_nothing_even_where_duplicates_do(tmp_pat
         found = ask(place, "extract", snapshot="latest", what="study", key=first.study, to=str(tmp_path / "x"))
         room = BackupsRoom(archive, None, (), lambda: "", lambda: None, tuple, SYSTEM)  # type: ignore[arg-type]
         run = Running()
-        outcome = await room._take_back(run, found)  # type: ignore[arg-type]
+        outcome = await room._errands._take_back(run, found)  # type: ignore[arg-type]
         assert outcome.warning
         assert "other content" in run.notes[0]
         assert await archive.db.read(lambda db: db.execute("SELECT digest FROM instances").fetchall()) == now

@@ -134,6 +134,18 @@ def test_a_lock_from_before_the_machine_was_started_anew_is_gone() -> None:
     assert "started anew" in gone(holder(place="another-boot pid:[1]"))
 
 
+def test_a_lock_of_a_container_that_is_gone_is_taken_over_when_it_has_been_silent(store: FolderStore) -> None:
+    here = holder()
+    boot = here.place.partition(" ")[0]
+    store.put(layout.LOCK, json.dumps(asdict(holder(place=f"{boot} pid:[1]", pid=1))).encode())
+    with pytest.raises(Unavailable, match="in use"):
+        Lock(store, "backup", "root", lambda why: None, now=lambda: NOW + timedelta(minutes=2)).__enter__()
+    with Lock(store, "backup", "root", lambda why: None, now=lambda: NOW + timedelta(minutes=20)):
+        found = holder_of(store)
+        assert found is not None
+        assert found.pid == os.getpid()
+
+
 def test_a_run_whose_lock_was_removed_ends(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "REFRESH_S", 0.02)
     said: list[str] = []
