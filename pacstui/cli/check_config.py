@@ -31,10 +31,11 @@ def check_config(
                 say(problem)
             say(f"{plural(len(fault.mistakes), 'mistake')}; {fault.hint}")
         raise typer.Exit(2) from None
-    from pacstui.cli.checks import target_faults
+    if loaded.settings.backups.targets:
+        from pacstui.cli.checks import target_faults
 
-    for name, text, remedy in target_faults(loaded.settings):
-        loaded.notes.append(f"backup target {name}: {text} ({remedy})")
+        for name, text, remedy in target_faults(loaded.settings):
+            loaded.notes.append(f"backup target {name}: {text} ({remedy})")
     source = str(loaded.source) if loaded.source is not None else None
     if json:
         settings = loaded.settings.model_dump(mode="json")
