@@ -64,12 +64,19 @@ def test_no_node_is_down_with_the_same_keys(run: Callable[..., Any], data_dir: P
     assert "pacstui serve" in page.out
 
 
-@pytest.mark.parametrize("fault", [Denied("not for you", "be somebody else"), PacsError("it failed", "")])
-def test_a_node_that_declines_counts_as_down(fake_node: Any, run: Callable[..., Any], fault: PacsError) -> None:
-    fake_node.will_answer("node.status", fault)
+def test_a_node_that_fails_at_it_counts_as_down(fake_node: Any, run: Callable[..., Any]) -> None:
+    fake_node.will_answer("node.status", PacsError("it failed", ""))
     told = run("status", "--json")
     assert told.code == 2
-    assert told.json["alerts"][0]["text"] == fault.message
+    assert told.json["alerts"][0]["text"] == "it failed"
+
+
+def test_a_node_that_is_there_and_does_not_tell_is_not_down(fake_node: Any, run: Callable[..., Any]) -> None:
+    fake_node.will_answer("node.status", Denied("not for you", "be somebody else"))
+    told = run("status", "--json")
+    assert told.code == 1
+    assert "not for you" in told.err
+    assert told.out == ""
 
 
 def test_status_needs_no_valid_configuration_but_for_the_data_dir(

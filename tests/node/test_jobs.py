@@ -73,7 +73,8 @@ def test_commands_and_the_reindex_action(tmp_path: Path) -> None:
     node.start()
     view = json.loads(pacstui(node, "jobs", "list", "--json").stdout)
     assert {"paused", "jobs", "running", "recent", "planned"} <= set(view)
-    assert {"audit-verify", "database", "integrity", "reconcile", "reindex"} == {each["name"] for each in view["jobs"]}
+    names = {each["name"] for each in view["jobs"]}
+    assert names == {"audit-verify", "database", "integrity", "purge", "reconcile", "reindex", "repair"}
     node.call("storage", "reindex")
     until(lambda: row(node, "reindex")["last"])
     assert row(node, "reindex")["last"]["state"] == "done"
