@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from pacstui import errors
-from pacstui.backups.ops import Request
+from pacstui.backups.request import Request
 from pacstui.errors import PacsError, Unavailable
 from pacstui.jobs.kinds import Cancelled, Run
 

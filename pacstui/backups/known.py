@@ -65,10 +65,6 @@ class Known:
         """Remember something."""
         self.db.execute("INSERT OR REPLACE INTO about (name, value) VALUES (?, ?)", (name, value))
 
-    def forget(self) -> None:
-        """Forget all packs."""
-        self.db.executescript("BEGIN; DELETE FROM members; DELETE FROM packs; COMMIT;")
-
     def learn(self, store: Store, watch: Watch) -> tuple[int, int]:
         """Bring what is known up to what the target has.
 

@@ -7,7 +7,7 @@ import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from tarfile import TarError
@@ -18,58 +18,16 @@ from pacstui.backups.drill import Drill
 from pacstui.backups.folder import translate
 from pacstui.backups.layout import Manifest
 from pacstui.backups.lock import holder_of, stale
+from pacstui.backups.request import SURVEY, Request
 from pacstui.backups.restore import Restore, needed_bytes, see_place, swap
 from pacstui.backups.take import Taking, result
-from pacstui.backups.target import Spec, Target, work_folder
+from pacstui.backups.target import Target
 from pacstui.backups.verify import Verification
 from pacstui.backups.watch import Watch
 from pacstui.errors import BadRequest, Corrupt, PacsError, StorageFull, Unavailable
 
 log = logging.getLogger("pacstui.backups")
 _DOUBT: Final = "verify the target in full: pacstui backup verify --full"
-SURVEY: Final = "survey.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One thing to do. ``data_dir`` is empty where there is no archive on this machine, ``work`` says then where things
-    of the target are kept meanwhile. ``arguments`` are those of the operation."""
-
-    op: str
-    spec: Spec
-    data_dir: str
-    node: str = ""
-    by: str = ""
-    configuration: str = ""
-    work: str = ""
-    secrets: tuple[str, ...] = ()
-    arguments: dict[str, Any] = field(default_factory=dict)
-
-    def encode(self) -> str:
-        """Return it as one line."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def decode(cls, line: str) -> Request:
-        """Return what `encode` made."""
-        value = json.loads(line)
-        spec = value.pop("spec")
-        for name in ("encrypt_to", "include"):
-            spec[name] = tuple(spec[name])
-        value["secrets"] = tuple(value["secrets"])
-        return cls(spec=Spec(**spec), **value)
-
-    @property
-    def archive(self) -> Path | None:
-        """The data directory, none without one."""
-        return Path(self.data_dir) if self.data_dir else None
-
-    @property
-    def folder(self) -> Path:
-        """Where things of the target are kept on this machine."""
-        if self.work or not self.data_dir:
-            return Path(self.work)
-        return work_folder(Path(self.data_dir), self.spec.name)
 
 
 def perform(request: Request, watch: Watch) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from typing import Any, Final
 from pacstui.archive import Archive
 from pacstui.backups.calling import Calls
 from pacstui.backups.errands import Errands
-from pacstui.backups.ops import Request
 from pacstui.backups.protection import Protection
+from pacstui.backups.request import Request
 from pacstui.backups.standing import Jobs, Standing, Standings, moment, snapshot_row
 from pacstui.backups.target import WORK, sweep
 from pacstui.clock import Clock

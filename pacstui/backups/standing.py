@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from pacstui.archive import Archive
-from pacstui.backups.ops import SURVEY
 from pacstui.backups.prune import rules_told
+from pacstui.backups.request import SURVEY
 from pacstui.backups.target import Spec, local_path, work_folder
 from pacstui.clock import Clock
 from pacstui.contract.backups import SnapshotRow, TargetRow

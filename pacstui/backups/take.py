@@ -44,7 +44,7 @@ OWN_KEYS: Final = (AUDIT_KEY, "accounts.key")
 _TOLD: Final = 1000
 _PIECE: Final = 1 << 20
 _WANTED = """
-SELECT i.path, i.digest, i.meta_digest, i.data_offset, i.size, i.received FROM ix.instances i
+SELECT i.id, i.path, i.digest, i.meta_digest, i.data_offset, i.size, i.received FROM ix.instances i
 WHERE i.id > ? AND NOT EXISTS (SELECT 1 FROM members m WHERE m.key = CAST(i.digest || i.meta_digest AS BLOB))
 ORDER BY i.id LIMIT 2000
 """
@@ -207,9 +207,7 @@ class Taking:
     def _wanted(self, db: sqlite3.Connection, extra: Sequence[Source]) -> Iterator[Source]:
         after = 0
         while True:
-            rows = db.execute(
-                _WANTED.replace("SELECT i.path", "SELECT i.id, i.path"), (after,)
-            ).fetchall()
+            rows = db.execute(_WANTED, (after,)).fetchall()
             if not rows:
                 break
             after = int(rows[-1][0])

@@ -16,7 +16,6 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from pacstui.backups import layout
-from pacstui.backups.bucket import BucketStore
 from pacstui.backups.folder import FolderStore
 from pacstui.backups.keys import Keys
 from pacstui.backups.known import Known, remove
@@ -83,6 +82,8 @@ def store_of(spec: Spec, folder: Path) -> Store:
             raise SettingsError(
                 f"secret_key_file of the target {spec.name} cannot be read", "correct the path or its rights"
             ) from None
+    from pacstui.backups.bucket import BucketStore  # its library takes as long as the rest, and folders need it not
+
     return BucketStore(spec.url, config, folder / "spool")
 
 

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import psutil
 
-from pacstui.backups.ops import Request, perform
+from pacstui.backups.ops import perform
+from pacstui.backups.request import Request
 from pacstui.backups.watch import Watch
 from pacstui.errors import PacsError
 

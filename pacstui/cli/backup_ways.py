@@ -112,7 +112,8 @@ class Ways:
 
     def direct(self, op: str, **arguments: Any) -> dict[str, Any]:
         """Do it in this process, with progress on a terminal."""
-        from pacstui.backups.ops import Request, perform
+        from pacstui.backups.ops import perform
+        from pacstui.backups.request import Request
         from pacstui.backups.watch import Watch
 
         os.umask(0o077)

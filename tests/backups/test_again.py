@@ -18,7 +18,7 @@ import pytest
 
 from pacstui.archive import Archive
 from pacstui.backups.lock import started_at
-from pacstui.backups.ops import Request
+from pacstui.backups.request import Request
 from pacstui.backups.room import BackupsRoom
 from pacstui.backups.standing import Standings
 from pacstui.backups.take import Taking

@@ -18,7 +18,7 @@ import pytest
 from pacstui.archive import Archive
 from pacstui.backups import layout, ops
 from pacstui.backups.layout import FileRef, Manifest, PackRef
-from pacstui.backups.ops import Request
+from pacstui.backups.request import Request
 from pacstui.errors import PacsError, Unavailable
 from tests.backups.conftest import Place, contents, fill
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pacstui.archive import Archive
-from pacstui.backups.ops import Request
+from pacstui.backups.request import Request
 from tests.backups.conftest import Place, contents, fill
 
 ROUNDS = 12

@@ -12,8 +12,9 @@ import pytest
 from pacstui.archive import Archive
 from pacstui.archive.reconcile import DAMAGED
 from pacstui.archive.trash_rows import Which
-from pacstui.backups.ops import Request, perform
+from pacstui.backups.ops import perform
 from pacstui.backups.protection import Protection
+from pacstui.backups.request import Request
 from pacstui.backups.target import Spec
 from pacstui.clock import SYSTEM
 from pacstui.errors import Unavailable
