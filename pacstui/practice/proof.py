@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from pacstui.archive.paths import DATABASE
+from pacstui.archive.paths import DATABASE, TRASH
 from pacstui.db.database import Database
 from pacstui.index.queries import Index, Instance
 
@@ -24,16 +25,19 @@ class Proof:
 async def prove(data_dir: Path, report: dict[str, Any]) -> Proof:
     """Compare the archive of a node that has ended with the hospital's ledger.
 
-    An instance is found if the index has it and the bytes in its file, read now, have the digest of those that were
-    acknowledged. A duplicate that was acknowledged must be in the archive or be set aside, with all its bytes.
+    An instance is found if the index has it, or the trash where somebody deleted it, and the bytes in its file, read
+    now, have the digest of those that were acknowledged. A duplicate that was acknowledged must be in the archive or be
+    set aside, with all its bytes.
     """
     differences: list[str] = []
     found = set_aside = 0
     database = await Database.open(data_dir / DATABASE)
     try:
         index = Index(database)
+        deleted = await database.read(_deleted)
         for sent in report["instances"]:
-            wrong = _compare(data_dir, await index.instance(sent["sop_instance"]), sent)
+            uid = sent["sop_instance"]
+            wrong = _compare(data_dir, await index.instance(uid) or deleted.get(uid), sent)
             if wrong:
                 differences.append(f"{sent['sop_instance']}: {wrong}")
             else:
@@ -55,7 +59,25 @@ async def prove(data_dir: Path, report: dict[str, Any]) -> Proof:
     return Proof(found, set_aside, tuple(differences))
 
 
-def _compare(data_dir: Path, instance: Instance | None, sent: dict[str, Any]) -> str:
+class _Deleted(NamedTuple):
+    """An instance that somebody moved to the trash: it is there, and can come back."""
+
+    digest: bytes
+    path: str
+    data_offset: int
+
+
+def _deleted(connection: sqlite3.Connection) -> dict[str, _Deleted]:
+    rows = connection.execute(
+        "SELECT d.sop_instance, d.digest, t.folder, d.path, d.data_offset FROM trashed d JOIN trash t ON t.id = d.trash"
+    )
+    return {
+        str(uid): _Deleted(bytes(digest), f"{TRASH}/{folder}/{str(path).rpartition('/')[2]}", int(offset))
+        for uid, digest, folder, path, offset in rows
+    }
+
+
+def _compare(data_dir: Path, instance: Instance | _Deleted | None, sent: dict[str, Any]) -> str:
     if instance is None:
         return "acknowledged, but not in the index"
     if instance.digest.hex() != sent["sha256"]:

@@ -16,6 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
+from pacstui.archive import Archive
+from pacstui.archive.trash import Which
 from pacstui.errors import PacsError
 from pacstui.practice.demo import run_demo
 from pacstui.practice.proof import prove
@@ -105,6 +107,20 @@ async def test_a_harmed_object_is_named(kept: tuple[Path, dict[str, Any]], tmp_p
     proof = await prove(tmp_path / "data", report)
     assert proof.found == told["found"] - 1
     assert len(proof.differences) == 1
+
+
+async def test_what_somebody_deleted_counts_as_kept_while_the_trash_has_it(
+    kept: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    place, told = kept
+    shutil.copytree(place / "data", tmp_path / "data", ignore=shutil.ignore_patterns("*.sock"))
+    report = json.loads((place / "ledger.json").read_text())
+    archive = await Archive.open(tmp_path / "data")
+    await archive.trash.delete(Which(report["instances"][0]["study"]), by="eve")
+    await archive.close()
+    assert (await prove(tmp_path / "data", report)).found == told["found"]
+    next(path for path in (tmp_path / "data" / "trash").rglob("*.dcm")).write_bytes(b"")
+    assert len((await prove(tmp_path / "data", report)).differences) == 1
 
 
 async def test_instances_that_the_archive_never_had_are_named(kept: tuple[Path, dict[str, Any]]) -> None:
