@@ -55,6 +55,7 @@ from pacstui.monitor.problems import Problems
 from pacstui.monitor.rates import Throughput
 from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom, QueueRoom
 from pacstui.places import claim
+from pacstui.reports import room as reports
 from pacstui.services.commitment import CommitmentService
 from pacstui.services.commitment_scu import CommitmentAsker
 from pacstui.services.identity import IdentityCheck
@@ -169,6 +170,7 @@ class Node:
         self._jobs: JobsRoom | None = None
         self._backups: BackupsRoom | None = None
         self._space: space.SpaceRoom | None = None
+        self._reports: reports.ReportsRoom | None = None
         self._server_context: ssl.SSLContext | None = None
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self.address = ""
@@ -267,6 +269,7 @@ class Node:
             "jobs": jobs,
             "backups": backups,
             "space": self._space,
+            "reports": self._reports,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
         self._accounts.changed = lambda: server.reach(self._accounts.wide())
@@ -281,6 +284,7 @@ class Node:
             asyncio.create_task(self._every(1.0, jobs.tick), name="jobs"),
             asyncio.create_task(self._every(2.0, backups.tick), name="backups"),
             asyncio.create_task(self._every(5.0, self._tend_space), name="space"),
+            asyncio.create_task(self._every(10.0, self._count_usage), name="usage"),
             asyncio.create_task(self._every(30.0, gate.tick), name="sessions"),
             asyncio.create_task(self._look_at_directory(), name="directory"),
         ]
@@ -307,6 +311,7 @@ class Node:
         backups.may = lambda permission: CURRENT.get().may(permission)
         await backups.open()
         self._open_space(archive, jobs, backups, problems)
+        self._open_reports(archive, jobs, backups)
         for kind in (*upkeep.kinds(archive, peers, self._audit, self._bus, self._clock), *backups.kinds()):
             jobs.register(kind)
         if not self._settings.node.jobs:
@@ -332,6 +337,21 @@ class Node:
         problems.watch(room.problems)
         self._bus.subscribe(TrashChanged, lambda _: backups.recount())
 
+    def _open_reports(self, archive: Archive, jobs: JobsRoom, backups: BackupsRoom) -> None:
+        """Open the room that counts usage, and let it have its kind of job."""
+        about = self._archive_room
+        assert about is not None
+        self._reports = reports.ReportsRoom(
+            archive.db, self._bus, self._clock, self._settings.reports, self._settings.node.data_dir,
+            reports.Surroundings(lambda: self._settings.dicom.ae_title, about.part, about.show, backups.show),
+        )  # fmt: skip
+        for kind in self._reports.kinds():
+            jobs.register(kind)
+
+    async def _count_usage(self) -> None:
+        if self._reports is not None:
+            await self._reports.tick()
+
     def _audit_purge(self, action: str, study: str, patient: str, why: str) -> None:
         self._audit.trail.note("action", "ok", "purge", action=action, target=study, patient=patient, detail=why)
 
@@ -348,9 +368,10 @@ class Node:
 
     async def _want_jobs(self) -> None:
         """Let the jobs be there that the settings ask for."""
-        if self._jobs is not None and self._backups is not None and self._space is not None:
-            wanted = (*upkeep.wanted(bool(self._settings.peers)), *self._backups.wanted(), *self._space.wanted())
-            kinds = {*upkeep.KINDS, *space.KINDS, *(kind.name for kind in self._backups.kinds())}
+        if self._jobs and self._backups and self._space and self._reports:
+            rooms = (self._backups, self._space, self._reports)
+            wanted = (*upkeep.wanted(bool(self._settings.peers)), *(each for room in rooms for each in room.wanted()))
+            kinds = {*upkeep.KINDS, *(kind.name for room in rooms for kind in room.kinds())}
             await self._jobs.want(wanted, of=kinds)
 
     async def _open_accounts(self, database: Database) -> Gate:
@@ -482,6 +503,8 @@ class Node:
             self._backups.replace(new.backups.targets)
         if self._space is not None:
             self._space.settings = new.space
+        if self._reports is not None:
+            self._reports.settings = new.reports
         await self._want_jobs()
         later = [f"[{section}] {key}" for section, key in _changed(old, new) if (section, key) not in _AT_ONCE]
         log.info("configuration reloaded%s", f"; only at the next start: {', '.join(later)}" if later else "")
@@ -507,6 +530,8 @@ class Node:
             self._gate.passwords.close()
             self._directory.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(PacsError):
+            await self._count_usage()
         listener_first = self._order_of_end()
         for undo in listener_first:
             try:

@@ -624,6 +624,22 @@ class SpaceSettings(Section):
     """Which studies are purged, in this order."""
 
 
+class ReportsSettings(Section):
+    """Reports on usage and operations: what was received, by whom, how it went, how backups stand. No patients."""
+
+    folder: Annotated[str, AfterValidator(os.path.expanduser), Words("the path of a folder")] = ""
+    """Folder that they are written to; empty: reports in the data directory."""
+
+    schedule: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = "monthly 1 06:00"
+    """When the report of the month that is over is written; empty: by hand only. Others are jobs of the kind report."""
+
+    formats: tuple[Literal["txt", "csv", "json", "html"], ...] = ("html", "csv")
+    """As which files the report is written: text, CSV for a spreadsheet, JSON for programs, a page of HTML."""
+
+    keep_days: Annotated[int, Field(ge=0, le=36500)] = 1100
+    """Days that written reports are kept; 0 for ever."""
+
+
 class Settings(Section):
     """All sections."""
 
@@ -641,6 +657,7 @@ class Settings(Section):
     peers: tuple[PeerSettings, ...] = ()
     backups: BackupsSettings = BackupsSettings()
     space: SpaceSettings = SpaceSettings()
+    reports: ReportsSettings = ReportsSettings()
     # The sections below are checked already; what they ask for comes with later versions.
     hl7: Hl7Settings = Hl7Settings()
     routes: tuple[RouteSettings, ...] = ()

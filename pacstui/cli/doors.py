@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "remote": ("remote", "Studies at other archives: find, compare, fetch"),
     "backup": ("backup", "Copies of the archive elsewhere: taking, verifying, restoring"),
     "commitments": ("commitments", "Storage commitments that were asked for"),
+    "report": ("reports", "Usage and operations of a period, in numbers"),
     "jobs": ("jobs", "What the node does by itself, when, and how it went"),
     "accounts": ("accounts", "Who may do what, and signing in"),
     "audit": ("audit", "Who did what, in a chain in which every change is found"),

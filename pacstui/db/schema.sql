@@ -336,3 +336,17 @@ CREATE TABLE trashed (
 );
 CREATE INDEX trashed_sop_instance ON trashed (sop_instance);
 CREATE INDEX trashed_trash ON trashed (trash);
+CREATE TABLE usage (
+    day TEXT NOT NULL,
+    what TEXT NOT NULL,
+    who TEXT NOT NULL,
+    amount INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (day, what, who)
+);
+CREATE TABLE pins (
+    study TEXT NOT NULL,
+    at INTEGER DEFAULT '0' NOT NULL,
+    "by" TEXT DEFAULT '' NOT NULL,
+    why TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (study)
+);
