@@ -60,6 +60,7 @@ from pacstui.services.commitment import CommitmentService
 from pacstui.services.commitment_scu import CommitmentAsker
 from pacstui.services.identity import IdentityCheck
 from pacstui.services.policy import Admission
+from pacstui.services.prefetch import prefetch_kind
 from pacstui.services.query import QueryService
 from pacstui.services.remote import RemoteRoom
 from pacstui.services.retrieve import RetrieveService
@@ -312,7 +313,9 @@ class Node:
         await backups.open()
         self._open_space(archive, jobs, backups, problems)
         self._open_reports(archive, jobs, backups)
-        for kind in (*upkeep.kinds(archive, peers, self._audit, self._bus, self._clock), *backups.kinds()):
+        assert self._remote is not None
+        prefetch = prefetch_kind(self._remote, archive.db, self._clock)
+        for kind in (*upkeep.kinds(archive, peers, self._audit, self._bus, self._clock), *backups.kinds(), prefetch):
             jobs.register(kind)
         if not self._settings.node.jobs:
             jobs.by_hand_only()

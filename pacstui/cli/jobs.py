@@ -182,12 +182,14 @@ _ZONE = Annotated[str | None, typer.Option("--zone", help=WORDS["zone"])]
 def start(
     context: typer.Context,
     job: _NAME,
+    set_: _SET = None,
     wait: Annotated[bool, typer.Option("--wait", help="Follow it to its end.")] = False,
     json: _JSON = False,
 ) -> None:
     """Start a run, and follow it if asked; Ctrl+C leaves it running."""
     data_dir = door(context).data_dir()
-    run: dict[str, Any] = plain.call(data_dir, "jobs", "start", job=job)
+    given = {"parameters": dict(_pair(each) for each in set_)} if set_ else {}
+    run: dict[str, Any] = plain.call(data_dir, "jobs", "start", job=job, **given)
     live = wait and sys.stderr.isatty() and not json
     try:
         while wait and run["state"] in _OPEN:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pacstui.bus import Bus
 from pacstui.clock import Clock
+from pacstui.contract import privacy
 from pacstui.contract.jobs import (
     JobRow,
     JobsView,
@@ -196,13 +197,17 @@ class JobsRoom:
         following = f"after {job.follows}" if job.follows else ""
         words = plan.schedule.words if plan is not None else ""
         return JobRow(
-            job.name, job.kind, kind.label if kind is not None else job.kind, dict(job.parameters), job.schedule,
+            job.name, job.kind, kind.label if kind is not None else job.kind, self._parameters(job), job.schedule,
             "; ".join(each for each in (words, following) if each) or "by hand", job.hours, job.zone, job.enabled,
             job.follows, job.retries, job.retry_ms / 1000, job.timeout_ms / 1000, job.overlap, state,
             moment(job.retry_at) or entry.next if job.enabled and not entry.problem else None,
             under_way[0].id if under_way else 0, row_of(entry.last) if entry.last is not None else None, job.missed,
             safe(entry.problem, 300), job.builtin, waits, entry.quiet,
         )  # fmt: skip
+
+    def _parameters(self, job: Job) -> dict[str, str]:
+        """Return a job's parameters, without those that point at patients where the present caller may not see them."""
+        return dict(job.parameters) if self.may(privacy.PERMISSION) else privacy.without(job.parameters)
 
     def _waits(self, entry: Entry, now: datetime) -> str:
         """Return what a job waits for that would run otherwise, empty if for nothing."""
@@ -267,10 +272,12 @@ class JobsRoom:
 
     # the noun: doing
 
-    async def start(self, job: str) -> RunRow:
-        entry = self._entry(job)
+    async def start(self, job: str, parameters: dict[str, str] | None = None) -> RunRow:
+        entry, given = self._entry(job), _said(parameters or {})
         self._see_that_it_may(entry.kind)
-        each = await self._scheduler.start(entry, safe(self.caller(), 64))
+        if given:
+            self._see_that_it_may_say(entry, given)
+        each = await self._scheduler.start(entry, safe(self.caller(), 64), given)
         return each.row()
 
     async def cancel(self, id: int) -> None:
@@ -342,6 +349,8 @@ class JobsRoom:
     async def _keep(self, job: Job) -> JobRow:
         kind = self._scheduler.kinds.get(job.kind)
         self._see_that_it_may(kind)
+        old = self._scheduler.entries.get(job.name)
+        self._see_that_it_may_name(job.parameters, old.job.parameters if old is not None else {})
         if kind is not None:
             checked(kind, job.parameters)
         plan_of(job.schedule, job.hours, job.zone)
@@ -369,6 +378,24 @@ class JobsRoom:
                 f"{safe(self.caller(), 64)} may not have this done ({kind.label}): it takes the permission"
                 f" {kind.permission}", "an administrator can give it: pacstui accounts edit",
             )  # fmt: skip
+
+    def _see_that_it_may_say(self, entry: Entry, given: Mapping[str, str]) -> None:
+        """Raise `Denied` unless the present caller may give a run parameters of its own, `BadRequest` if none fit."""
+        old = entry.job.parameters
+        self._see_that_it_may_name({**old, **given}, old)
+        if entry.kind is not None:
+            checked(entry.kind, {**old, **given})
+            if not entry.kind.permission and not self.may("jobs.edit"):
+                raise Denied("other parameters for a run take the permission jobs.edit", "start it without them")
+
+    def _see_that_it_may_name(self, given: Mapping[str, str], old: Mapping[str, str]) -> None:
+        """Raise `Denied` where the present caller changes what points at patients, and may not see who they are."""
+        changed = [name for name in sorted(privacy.KEYS) if given.get(name, "") != old.get(name, "")]
+        if changed and not self.may(privacy.PERMISSION):
+            raise Denied(
+                f"{changed[0]} says which patients: to set it takes the permission {privacy.PERMISSION}",
+                "an administrator can give it: pacstui accounts edit",
+            )
 
     def _entry(self, name: str) -> Entry:
         entry = self._scheduler.entries.get(name)

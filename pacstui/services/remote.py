@@ -72,6 +72,7 @@ class _Pull:
     why: str = ""
     hint: str = ""
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class _Counted(StorageService):
@@ -107,6 +108,10 @@ class RemoteRoom:
             known = ", ".join(self._book.names()) or "none"
             raise NotFound(f"there is no peer {safe(name, 64)}", f"known are: {known}")
         return peer
+
+    def title_of(self, peer: str) -> str:
+        """Return a peer's AE title. Raises NotFound when there is no such peer."""
+        return self._peer(peer).ae_title
 
     @contextlib.asynccontextmanager
     async def _associate(
@@ -229,6 +234,12 @@ class RemoteRoom:
         task.add_done_callback(self._tasks.discard)
         return self._shown(pull)
 
+    async def ended(self, id: int) -> PullRow:
+        """Return how a study that is on its way got here, once that is known."""
+        pull = self._pulls[id]
+        await pull.ended.wait()
+        return self._shown(pull)
+
     async def pulls(self) -> tuple[PullRow, ...]:
         return tuple(self._shown(pull) for pull in reversed(self._pulls.values()))
 
@@ -265,6 +276,7 @@ class RemoteRoom:
             pull.state, pull.why, pull.hint = "failed", "a fault in this node", "look at the node's log"
         finally:
             pull.seconds = self._clock.monotonic() - pull.began
+            pull.ended.set()
             self._bus.publish(
                 StudyFetched(
                     self._clock.now(), pull.peer, pull.study, pull.verb, pull.received, pull.failed, pull.why, pull.hint
