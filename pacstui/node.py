@@ -62,6 +62,7 @@ from pacstui.services.identity import IdentityCheck
 from pacstui.services.policy import Admission
 from pacstui.services.prefetch import prefetch_kind
 from pacstui.services.query import QueryService
+from pacstui.services.recall import Recall
 from pacstui.services.remote import RemoteRoom
 from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
@@ -330,8 +331,11 @@ class Node:
     def _open_space(self, archive: Archive, jobs: JobsRoom, backups: BackupsRoom, problems: Problems) -> None:
         """Open the room that watches over space, and let it have its kinds of jobs."""
         assert self._archive_room is not None
+        assert self._remote is not None
+        recall = Recall(archive, self._book, self._remote, self._bus, self._clock)
         self._space = room = space.SpaceRoom(
-            archive, jobs, self._settings.space, backups.protection, backups.safe_upto, self._archive_room.full_on,
+            archive, jobs, self._settings.space, backups.protection, recall, backups.safe_upto,
+            self._archive_room.full_on,
             lambda: CURRENT.get().name, self._audit_purge, self._clock,
             lambda: self._settings.node.jobs and not jobs.part()["paused"],
         )  # fmt: skip

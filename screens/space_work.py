@@ -163,7 +163,7 @@ def repair(app: ConsoleApp, broken: int, done: Done) -> None:
     choices = [Choice("no", "leave it", safe=True), Choice("yes", "repair")]
     text = (
         f"{plural(broken, 'object')} known to be missing or damaged: each is looked at again, and fetched from a "
-        "backup where it is. A damaged file is set aside, not deleted."
+        "backup, or from a peer that has the same bytes. A damaged file is set aside, not deleted."
     )
 
     async def work() -> None:

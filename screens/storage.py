@@ -160,7 +160,7 @@ class StorageScreen(ConsoleScreen):
         "Space and growth of the volume that holds the archive, how long it takes to make files durable, what came on "
         "each day, objects that were set aside with the reason and where their bytes are, and objects whose file is "
         "gone: Enter shows their study. The trash has what was deleted or purged: u brings the chosen entry back, E "
-        "removes it, or all, for good. v shows what the rules would purge, m repairs objects from backups."
+        "removes it, or all, for good. v shows what the rules would purge, m repairs objects from backups and peers."
     )
     KEYS = (*space_work.KEYS, keymap.Key("r", "refresh", "Ask anew", "refresh"))
 

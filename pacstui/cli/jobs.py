@@ -188,7 +188,7 @@ def start(
 ) -> None:
     """Start a run, and follow it if asked; Ctrl+C leaves it running."""
     data_dir = door(context).data_dir()
-    given = {"parameters": dict(_pair(each) for each in set_)} if set_ else {}
+    given: dict[str, Any] = {"parameters": dict(_pair(each) for each in set_)} if set_ else {}
     run: dict[str, Any] = plain.call(data_dir, "jobs", "start", job=job, **given)
     live = wait and sys.stderr.isatty() and not json
     try:

@@ -162,6 +162,6 @@ class Space(Protocol):
             audited=True, key="p")  # fmt: skip
     async def purge(self, rule: str) -> RunRow: ...
 
-    @action("repair", "Get missing and damaged objects again from backups", permission="storage.repair", audited=True,
-            key="m")  # fmt: skip
+    @action("repair", "Get missing and damaged objects again from backups and peers", permission="storage.repair",
+            audited=True, key="m")  # fmt: skip
     async def repair(self) -> RunRow: ...

@@ -116,8 +116,8 @@ class ArchiveRoom:
             yield (
                 "objects-missing", "fail",
                 f"{_some(self._missing, 'object')} of the index without file, or with a damaged one",
-                "which: pacstui storage missing; Storage, m (pacstui space repair) gets them from backups; or send "
-                "them again",
+                "which: pacstui storage missing; Storage, m (pacstui space repair) gets them from backups and peers; "
+                "or send them again",
                 "studies:missing",
             )
         if self._counts.quarantined:

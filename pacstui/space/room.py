@@ -17,7 +17,7 @@ from pacstui.errors import BadRequest, NotFound, PacsError, Unavailable
 from pacstui.jobs.kinds import Kind, Outcome, Parameter, Run, Wanted
 from pacstui.settings import SpaceSettings
 from pacstui.space.purge import ALL, Purge, Told, used_percent
-from pacstui.space.repair import Repair
+from pacstui.space.repair import NOBODY, Peers, Repair
 from pacstui.space.rules import Choice, Rule, choose, moment
 from pacstui.space.studies import last_rows, matching
 from pacstui.text import plural, safe
@@ -60,6 +60,8 @@ class SpaceRoom:
     ----------
     protection
         What backups have.
+    peers
+        Other archives, asked for what backups do not have.
     safe_upto
         The highest instance row that so many targets may have.
     full_on
@@ -73,7 +75,7 @@ class SpaceRoom:
     """
 
     def __init__(
-        self, archive: Archive, jobs: Jobs, settings: SpaceSettings, protection: Protection,
+        self, archive: Archive, jobs: Jobs, settings: SpaceSettings, protection: Protection, peers: Peers,
         safe_upto: Callable[[int], int], full_on: Callable[[], date | None], caller: Callable[[], str], told: Told,
         clock: Clock, automatic: Callable[[], bool] = lambda: True,
     ) -> None:  # fmt: skip
@@ -82,6 +84,7 @@ class SpaceRoom:
         self._archive = archive
         self._jobs = jobs
         self._protection = protection
+        self._peers = peers
         self._safe_upto = safe_upto
         self._full_on = full_on
         self._caller = caller
@@ -96,11 +99,14 @@ class SpaceRoom:
     def kinds(self) -> tuple[Kind, ...]:
         """Return the kinds of jobs that make room, and mend."""
         rule = Parameter("rule", "the name of a rule, or all", ALL, check=self._check_rule)
+        peers = Parameter(
+            "peers", f"Names of the peers to ask, in this order, with commas between; empty: all, {NOBODY}: nobody"
+        )
         return (
             Kind("purge", "purge", "Empties the trash of what is old, and moves to it what [[space.rules]] say.",
                  self._purge, (rule,), lane="space", permission="storage.purge"),
-            Kind("repair", "repair", "Gets missing and damaged objects again from backups.", self._repair,
-                 lane="space", permission="storage.repair"),
+            Kind("repair", "repair", "Gets missing and damaged objects again: from backups, and from peers what those "
+                 "do not have.", self._repair, (peers,), lane="space", permission="storage.repair"),
         )  # fmt: skip
 
     def _check_rule(self, name: str) -> None:
@@ -119,7 +125,7 @@ class SpaceRoom:
 
     async def _repair(self, run: Run) -> Outcome:
         scratch = self._archive.data_dir / "repair" / str(run.id)
-        return await Repair(self._archive, self._protection, self._clock, run, scratch).work()
+        return await Repair(self._archive, self._protection, self._peers, self._clock, run, scratch).work()
 
     async def tick(self) -> None:
         """Start a purge when the volume is too full; finish in the trash what could not be finished."""

@@ -44,9 +44,9 @@ class Opened:
         self.full_on: date | None = None
         self.automatic = True
         self.room = SpaceRoom(
-            house.archive, self.jobs, SpaceSettings(**settings), house.backups, lambda copies: self.upto,
+            house.archive, self.jobs, SpaceSettings(**settings), house.backups, None, lambda copies: self.upto,
             lambda: self.full_on, lambda: "eve", lambda *told: None, house.clock, lambda: self.automatic,
-        )  # fmt: skip
+        )  # type: ignore[arg-type]  # fmt: skip
 
 
 async def test_deleting_listing_undoing_and_emptying(house: House) -> None:
