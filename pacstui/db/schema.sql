@@ -268,7 +268,8 @@ CREATE TABLE job_runs (
     text TEXT DEFAULT '' NOT NULL,
     hint TEXT DEFAULT '' NOT NULL,
     again INTEGER DEFAULT '0' NOT NULL,
-    restarts INTEGER DEFAULT '0' NOT NULL
+    restarts INTEGER DEFAULT '0' NOT NULL,
+    parameters TEXT DEFAULT '' NOT NULL
 );
 CREATE INDEX job_runs_job ON job_runs (job, id);
 CREATE INDEX job_runs_open ON job_runs (id) WHERE state IN ('running', 'waiting') OR again != 0;

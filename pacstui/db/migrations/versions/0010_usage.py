@@ -1,4 +1,4 @@
-"""What happened on each day, for reports; and studies that are kept whatever rules say."""
+"""What happened on each day, for reports; studies that are kept whatever rules say; what a run was told."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("job_runs", sa.Column("parameters", sa.Text(), server_default="", nullable=False))
     op.create_table(
         "usage",
         sa.Column("day", sa.Text(), nullable=False),
@@ -33,3 +34,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("pins")
     op.drop_table("usage")
+    op.drop_column("job_runs", "parameters")
