@@ -35,7 +35,7 @@ class Ahead:
         self._lock = asyncio.Lock()
 
     async def planned(self, entries: Mapping[str, Entry], now: datetime) -> tuple[PlannedRow, ...]:
-        """Return runs by schedule of the next day, the soonest first: the next one of each job, and more up to `MOST`."""
+        """Return runs by schedule of the next day, soonest first: the next one of each job, and more up to `MOST`."""
         plans = {
             name: entry.plan for name, entry in entries.items()
             if entry.job.enabled and not entry.problem and entry.plan is not None
