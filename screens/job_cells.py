@@ -19,6 +19,8 @@ STATES = {
 }  # fmt: skip
 MARKS = {state: word[0] for state, (word, _) in STATES.items()}
 _GRAVITY = ("failed", "running", "interrupted", "warning", "cancelled", "waiting", "done")
+RUNNING_S = 0.9
+"""How often is asked while something runs."""
 BEHIND, AHEAD = timedelta(hours=10), timedelta(hours=14)
 
 
