@@ -255,13 +255,16 @@ class Node:
         queue = QueueRoom(arriving, archive_room)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
         node.jobs, node.backups = jobs.part, backups.part
+        studies = StudiesRoom(archive)
+        if self._space is not None:
+            studies.pinned = self._space.pinned.told
         rooms: dict[str, Any] = {
             "node": node,
             "overview": OverviewRoom(node, associations, queue, archive_room, feed, clock),
             "associations": associations,
             "queue": queue,
             "storage": archive_room,
-            "studies": StudiesRoom(archive),
+            "studies": studies,
             "peers": peers,
             "feed": feed,
             "commitments": commitment,
@@ -312,7 +315,7 @@ class Node:
         )  # fmt: skip
         backups.may = lambda permission: CURRENT.get().may(permission)
         await backups.open()
-        self._open_space(archive, jobs, backups, problems)
+        await self._open_space(archive, jobs, backups, problems)
         self._open_reports(archive, jobs, backups)
         assert self._remote is not None
         prefetch = prefetch_kind(self._remote, archive.db, self._clock)
@@ -328,7 +331,7 @@ class Node:
         self._archive_room.start_reindex = lambda: jobs.start("reindex")
         return jobs, backups
 
-    def _open_space(self, archive: Archive, jobs: JobsRoom, backups: BackupsRoom, problems: Problems) -> None:
+    async def _open_space(self, archive: Archive, jobs: JobsRoom, backups: BackupsRoom, problems: Problems) -> None:
         """Open the room that watches over space, and let it have its kinds of jobs."""
         assert self._archive_room is not None
         assert self._remote is not None
@@ -339,6 +342,8 @@ class Node:
             lambda: CURRENT.get().name, self._audit_purge, self._clock,
             lambda: self._settings.node.jobs and not jobs.part()["paused"],
         )  # fmt: skip
+        await room.open()
+        self._archive_room.trash_days = lambda: self._settings.space.trash_days
         for kind in room.kinds():
             jobs.register(kind)
         problems.watch(room.problems)

@@ -20,6 +20,9 @@ def room(view: SpaceView, width: int) -> list[Line]:
     if view.broken:
         told = f"{plural(view.broken, 'object')} missing or damaged: m gets them from backups and peers"
         lines += words(told, width, "fail", 11, Line(fit("broken", 11), "dim"))
+    if view.pinned:
+        told = f"{plural(view.pinned, 'study', 'studies')} that no rule purges: pacstui space pins; p at a study"
+        lines += words(told, width, "text", 11, Line(fit("pinned", 11), "dim"))
     return lines
 
 

@@ -76,7 +76,7 @@ class StoragePage(Panel):
             )
         else:
             grows = store.growth_bytes_per_day
-            fact("full", f"not in sight: {f'{size(grows)} a day' if grows else 'nothing grows'}")
+            fact("full", f"not within ten years at {size(grows)} a day" if grows else "nothing grows")
         if self.space is not None:
             lines += space_sections.room(self.space, width)
         fact(

@@ -12,10 +12,11 @@ from pacstui.archive.trash_rows import Entry, Which
 from pacstui.backups.protection import Kept
 from pacstui.clock import Clock
 from pacstui.contract.jobs import JobRow, RunRow
-from pacstui.contract.space import Emptied, PlanRow, PurgePlan, RuleRow, SpaceView, TrashRow, UndoResult
+from pacstui.contract.space import Emptied, PinRow, PlanRow, PurgePlan, RuleRow, SpaceView, TrashRow, UndoResult
 from pacstui.errors import BadRequest, NotFound, PacsError, Unavailable
 from pacstui.jobs.kinds import Kind, Outcome, Parameter, Run, Wanted
 from pacstui.settings import SpaceSettings
+from pacstui.space.pins import Pins
 from pacstui.space.purge import ALL, Purge, Told, used_percent
 from pacstui.space.repair import NOBODY, Peers, Repair
 from pacstui.space.rules import Choice, Rule, choose, moment
@@ -93,6 +94,11 @@ class SpaceRoom:
         self._tried = float("-inf")
         self._tended = float("-inf")
         self._totals = (0, 0, 0, 0)
+        self.pinned = Pins(archive.db, clock, caller)
+
+    async def open(self) -> None:
+        """Read what is pinned."""
+        await self.pinned.open()
 
     # jobs
 
@@ -121,7 +127,9 @@ class SpaceRoom:
         )
 
     async def _purge(self, run: Run) -> Outcome:
-        return await Purge(self._archive, self._protection, self.settings, self._clock, self._told, run).work()
+        return await Purge(
+            self._archive, self._protection, self.settings, self._clock, self._told, run, self.pinned.told
+        ).work()
 
     async def _repair(self, run: Run) -> Outcome:
         scratch = self._archive.data_dir / "repair" / str(run.id)
@@ -197,13 +205,14 @@ class SpaceRoom:
             trash_bytes=amount,
             trash_days=settings.trash_days,
             trash_until=until,
-            forecast=f"full in {plural(days, 'day')} at the present growth" if days >= 0 else "",
+            forecast=f"full in {plural(days, 'day')} at the present growth" if days >= 0 else "not full in ten years",
             next_step=self._next_step(used),
             rules=tuple(RuleRow(each.name, Rule(each).told(), each.when) for each in settings.rules),
             broken=missing,
             purge_next=purge.next_run if purge is not None else None,
             purge_last=_last(purge),
             repair_last=_last(repair),
+            pinned=len(self.pinned),
             run=next((row.running for row in (purge, repair) if row is not None and row.running), 0),
         )
 
@@ -221,6 +230,8 @@ class SpaceRoom:
         )  # fmt: skip
 
     async def delete(self, study: str, series: str = "", instance: str = "", why: str = "") -> TrashRow:
+        if pinned := self.pinned.told(study):
+            raise BadRequest(f"the study is {pinned}", "take the pin off first: p, or pacstui space unpin")
         if instance and not series:
             found = await self._archive.index.instance(instance)
             if found is None or found.study != study:
@@ -230,6 +241,15 @@ class SpaceRoom:
             Which(study, series, instance), why=safe(why.strip(), 200), by=safe(self._caller(), 64)
         )
         return self._row(entry)
+
+    async def pin(self, study: str, why: str = "") -> PinRow:
+        return await self.pinned.put(study, why)
+
+    async def unpin(self, study: str) -> None:
+        await self.pinned.remove(study)
+
+    async def pins(self, limit: int = 100) -> tuple[PinRow, ...]:
+        return await self.pinned.rows(max(1, min(limit, 10_000)))
 
     async def undo(self, entry: int) -> UndoResult:
         back = await self._archive.trash.undo(entry, by=safe(self._caller(), 64))
@@ -263,7 +283,7 @@ class SpaceRoom:
         now, settings = self._clock.now(), self.settings
         rules = [Rule(each) for each in settings.rules]
         full = self._used() > settings.purge_above_percent
-        found = await matching(self._archive.db, rules, now) if rules else []
+        found = await matching(self._archive.db, rules, now, self.pinned.told) if rules else []
         choices = list(choose(found, rules, now, settings.keep_hours, full))
         last = await last_rows(self._archive.db, [each.study.key for each in choices])
         rows = [

@@ -53,6 +53,28 @@ async def test_while_patients_are_hidden_the_end_of_the_uid_is_typed():
         assert "A00040" not in text
 
 
+async def test_p_pins_a_study_and_takes_the_pin_off_again():
+    client = SteppedClient(studies=40)
+    async with driven(client) as console:
+        await console.press("4")
+        await console.until(lambda: bool(console.app.screen.query_one(RowTable).held), "the list")
+        await console.press("p")
+        await console.shows("No rule purges a pinned study")
+        await console.press(*"teaching file [/]", "enter")
+        await console.shows("the study is pinned: no rule purges it")
+        assert called(console, "space.pin") == [("1.2.826.0.1.3680043.8.498.40", "teaching file [/]")]
+        await console.shows(" ^ ")
+        await console.press("enter")
+        await console.shows("^ pinned by op1: teaching file [/]; no rule purges it, p")
+        await console.press("p")
+        await console.shows("Without the pin rules")
+        await console.press("escape")
+        assert client.space.pinned
+        await console.press("p", "right", "enter")
+        await console.shows("the pin is off")
+        assert not client.space.pinned
+
+
 async def test_on_the_study_page_a_series_or_the_study_goes():
     client = SteppedClient(studies=40)
     async with driven(client) as console:
