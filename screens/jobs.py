@@ -9,7 +9,7 @@ from textual import on
 from textual.widget import Widget
 
 from pacstui.contract.jobs import JobRow, JobsView, RunRow
-from pacstui.text import count, safe
+from pacstui.text import count, plural, safe
 from screens import job_cells as cells
 from screens import job_work as work
 from screens import keymap
@@ -50,7 +50,10 @@ class RunningPanel(Panel):
         if view.paused:
             told = Line(f"! paused by {safe(view.paused_by, 64)}: no job begins by its schedule", "warn")
             told.add("  p", "key").add(" resumes")
-            return [Section(title, [Item([told]), *self._runs(view, width)])]
+            held = [row.name for row in view.jobs if row.state == "waiting" and not row.running]
+            if held:
+                told.add(f"; {plural(len(held), 'job waits', 'jobs wait')} for it", "warn")
+            return [Section(title, [Item([told.cut(width)]), *self._runs(view, width)])]
         if view.running:
             return [Section(title, self._runs(view, width))]
         line = self._coming(view)
@@ -67,7 +70,9 @@ class RunningPanel(Panel):
         line = Line("Nothing runs now. Next: ", "dim")
         for row in shown:
             line.add(", then " if row is not shown[0] else "", "dim").add(safe(row.name, 64), "strong")
-            if row.state == "waiting":
+            if row.waits.startswith("its next try"):
+                line.add(f" tries again {cells.when(row.next_run, now)}", "warn-text")
+            elif row.state == "waiting":
                 line.add(f" waits for {safe(row.waits, 60)}", "accent")
             else:
                 line.add(f" {cells.when(row.next_run, now)}", "dim")
@@ -75,7 +80,9 @@ class RunningPanel(Panel):
 
     def _runs(self, view: JobsView, width: int) -> list[Item]:
         lines = self._of.lines_each
-        return [Item(cells.progress(run, width, self.console_app.now())[:lines]) for run in view.running]
+        now = self.console_app.now()
+        waits = {row.name: row.waits for row in view.jobs}
+        return [Item(cells.progress(run, width, now, waits.get(run.job, ""))[:lines]) for run in view.running]
 
 
 class DayPanel(Panel):

@@ -19,10 +19,10 @@ def _show(value: dict[str, Any]) -> Iterator[str]:
     )
     received = ["studies", "instances", "size"]
     days = [row for row in value["days"] if row["instances"]]
-    for first, rows in (("day", days), ("modality", value["modalities"]), ("from", value["senders"])):
+    for first, rows in (("day", days), ("modality", value["modalities"]), ("sender", value["senders"])):
         name = "day" if first == "day" else "name"
         lines = [[row[name], f"{row['studies']:,}", f"{row['instances']:,}", size(row["bytes"])] for row in rows]
-        yield from ("", *table([first, *received], lines, empty=f"by {first}: nothing was received"))
+        yield from ("", *table([first, *received], lines, empty=f"no {first}: nothing was received"))
     yield ""
     counted = (
         "associations", "broken", "refused", "not_stored", "set_aside", "sent", "not_sent", "fetched", "not_fetched",

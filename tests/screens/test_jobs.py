@@ -43,6 +43,26 @@ async def test_what_runs_and_what_went_wrong_is_seen_at_once(size: tuple[int, in
             assert "20:00-06:00" in text
 
 
+async def test_what_comes_next_is_told_with_retries_and_small_jobs() -> None:
+    client = SteppedClient()
+    soon = START + timedelta(minutes=4)
+    client.job_runs = []
+    client.job_rows = [
+        job_row("audit-verify", next_run=soon + timedelta(hours=2)),
+        job_row("echo-sweep", quiet=True, next_run=soon),
+        job_row("backup", "waiting", next_run=soon + timedelta(hours=1), waits="its next try at 15:07"),
+    ]  # fmt: skip
+    async with driven(client) as console:
+        await opened(console)
+        told = await console.shows("Nothing runs now. Next: echo-sweep today")
+        assert "then backup tries again today " in told
+        client.paused = "op1"
+        client.job_rows[2] = replace(client.job_rows[2], waits="that jobs are resumed")
+        console.app.screen._asked = -100.0  # type: ignore[attr-defined]
+        await console.step()
+        assert "p resumes; 1 job waits for it" in await console.shows("! paused by op1")
+
+
 async def test_a_day_by_job_where_there_is_room() -> None:
     async with driven(SteppedClient(), (160, 48)) as console:
         text = await opened(console)
