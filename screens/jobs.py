@@ -69,13 +69,14 @@ class RunningPanel(Panel):
         shown = [rows[0], *[row for row in rows[1:] if not row.quiet][:1]] if rows[0].quiet else rows[:1]
         line = Line("Nothing runs now. Next: ", "dim")
         for row in shown:
+            at = cells.when(row.next_run, now).removeprefix("today ")
             line.add(", then " if row is not shown[0] else "", "dim").add(safe(row.name, 64), "strong")
             if row.waits.startswith("its next try"):
-                line.add(f" tries again {cells.when(row.next_run, now)}", "warn-text")
+                line.add(f" again {at}", "warn-text")
             elif row.state == "waiting":
                 line.add(f" waits for {safe(row.waits, 60)}", "accent")
             else:
-                line.add(f" {cells.when(row.next_run, now)}", "dim")
+                line.add(f" {at}", "dim")
         return line
 
     def _runs(self, view: JobsView, width: int) -> list[Item]:

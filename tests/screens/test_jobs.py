@@ -54,8 +54,8 @@ async def test_what_comes_next_is_told_with_retries_and_small_jobs() -> None:
     ]  # fmt: skip
     async with driven(client) as console:
         await opened(console)
-        told = await console.shows("Nothing runs now. Next: echo-sweep today")
-        assert "then backup tries again today " in told
+        told = await console.shows("Nothing runs now. Next: echo-sweep ")
+        assert ", then backup again 15:07" in told
         client.paused = "op1"
         client.job_rows[2] = replace(client.job_rows[2], waits="that jobs are resumed")
         console.app.screen._asked = -100.0  # type: ignore[attr-defined]
