@@ -52,7 +52,7 @@ class RunningPanel(Panel):
             told.add("  p", "key").add(" resumes")
             held = [row.name for row in view.jobs if row.state == "waiting" and not row.running]
             if held:
-                told.add(f"; {plural(len(held), 'job waits', 'jobs wait')} for it", "warn")
+                told.add(f"; {plural(len(held), 'waits', 'wait')}", "warn")
             return [Section(title, [Item([told.cut(width)]), *self._runs(view, width)])]
         if view.running:
             return [Section(title, self._runs(view, width))]

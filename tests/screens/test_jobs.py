@@ -60,7 +60,7 @@ async def test_what_comes_next_is_told_with_retries_and_small_jobs() -> None:
         client.job_rows[2] = replace(client.job_rows[2], waits="that jobs are resumed")
         console.app.screen._asked = -100.0  # type: ignore[attr-defined]
         await console.step()
-        assert "p resumes; 1 job waits for it" in await console.shows("! paused by op1")
+        assert "p resumes; 1 waits" in await console.shows("! paused by op1")
 
 
 async def test_a_day_by_job_where_there_is_room() -> None:
