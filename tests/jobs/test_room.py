@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pacstui import events
 from pacstui.clock import FakeClock
-from pacstui.errors import BadRequest, NotFound, PacsError, Unavailable
+from pacstui.errors import BadRequest, NotFound, PacsError, StorageFull, Unavailable
 from pacstui.jobs.kinds import Outcome, Wanted
 from pacstui.jobs.schedule import Plan, plan_of
 from tests.jobs.running import START, Works, room
@@ -446,6 +448,37 @@ async def test_what_a_run_was_told_holds_when_it_goes_on_or_is_tried_again(tmp_p
         told = {(run.parameters.get("disk"), run.parameters.get("how")) for run in it.works.ran}
         assert told == {("b", None), (None, "badly")}
         assert [row.state for row in (await it.room.list()).running] == ["running", "waiting"]
+
+
+async def test_a_database_without_room_delays_what_is_kept_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with room(tmp_path, close=False) as it:
+        await it.room.create("first", "short")
+        await it.room.create("second", "short", after="first", window="20:00-22:00", zone="UTC")
+        await it.room.create("nightly", "short", "daily 13:00", zone="UTC")
+        store = it.room._scheduler.store
+        write = store._db.write
+        full = False
+
+        async def refuse(body: Callable[..., Any]) -> Any:
+            if full:
+                raise StorageFull("the database has no room", "make room")
+            return await write(body)
+
+        monkeypatch.setattr(store._db, "write", refuse)
+        await it.room.start("first")
+        full = True
+        await it.settle()
+        await it.at("2026-06-01 13:00:01")
+        assert await it.states("nightly") == []
+        full = False
+        await it.tick()
+        assert await it.states("nightly") == ["done"]
+        assert await it.states("first") == ["done"]
+    async with room(tmp_path) as it:
+        assert (await it.job("second")).waits == "its hours, 20:00-22:00"
+        assert await it.states() == ["done", "done"]
 
 
 async def test_one_that_cannot_go_on_as_it_was_told_holds_up_nobody(tmp_path: Path) -> None:
