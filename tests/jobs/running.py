@@ -82,7 +82,7 @@ class Room:
         """Let everything that was begun go as far as it gets."""
         for _ in range(6):
             await asyncio.sleep(0.002)
-        working = self.room._scheduler.working
+        working = self.room._runner.working
         await self.until(lambda: not any(each.record.kind in ("short", "quiet") for each in working.values()))
 
     async def tick(self, seconds: float = 1.0) -> None:
@@ -139,10 +139,10 @@ async def room(
         if close:
             await jobs.close()
     finally:
-        for each in list(jobs._scheduler.working.values()):
+        for each in list(jobs._runner.working.values()):
             if each.task is not None:  # as if it had never been: nothing of it is written down
                 each.task.cancel()
-                jobs._scheduler.store.save = _nothing  # type: ignore[method-assign]
+                jobs._runner.store.save = _nothing  # type: ignore[method-assign]
                 await asyncio.wait((each.task,))
         await database.close()
 
