@@ -21,6 +21,7 @@ from pacstui.contract.overview import Overview
 from pacstui.contract.peers import Peers
 from pacstui.contract.queue import Queue
 from pacstui.contract.remote import Remote
+from pacstui.contract.routes import Routes
 from pacstui.contract.space import Space
 from pacstui.contract.storage import Storage
 from pacstui.contract.studies import Studies
@@ -41,6 +42,7 @@ NOUNS: dict[str, type] = {
     "jobs": Jobs,
     "backups": Backups,
     "space": Space,
+    "routes": Routes,
 }
 
 
@@ -62,4 +64,4 @@ def permissions() -> tuple[str, ...]:
 
 __all__ = ["IMPORT", "NOUNS", "Action", "Danger", "all_actions", "actions_of", "permissions", "Node", "Overview",
            "Associations", "Queue", "Storage", "Peers", "Studies", "Feed", "Commitments", "Remote", "Accounts", "Audit",
-           "Jobs", "Backups", "Space"]
+           "Jobs", "Backups", "Space", "Routes"]
