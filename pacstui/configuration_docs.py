@@ -23,7 +23,7 @@ from pacstui.configuration_words import expectation
 from pacstui.settings import Settings
 
 _WIDTH = 100
-_LATER = ("hl7", "routes")
+_LATER = ("hl7",)
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "peers": {
         "name": "CT1",
@@ -37,16 +37,38 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "directory.roles": {"group": "cn=pacs-admins,ou=groups,dc=example,dc=org", "role": "administrator"},
     "routes": {"name": "everything to the workstation", "to": ["WS1"]},
     "backups.targets": {
-        "name": "nas", "url": "/mnt/nas/pacs", "schedule": "daily 02:00", "objective_h": 26.0, "mounted": True,
-        "keep_last": 3, "keep_daily": 14, "keep_weekly": 8, "keep_monthly": 12, "keep_yearly": 10,
-        "verify_percent": 3.0, "drill": "monthly 1 05:00", "max_mb_per_s": 0.0,
-        "encrypt_to": ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"], "identity_file": "",
-        "passphrase_file": "", "include": ["configuration"], "endpoint": "", "region": "", "access_key": "",
+        "name": "nas",
+        "url": "/mnt/nas/pacs",
+        "schedule": "daily 02:00",
+        "objective_h": 26.0,
+        "mounted": True,
+        "keep_last": 3,
+        "keep_daily": 14,
+        "keep_weekly": 8,
+        "keep_monthly": 12,
+        "keep_yearly": 10,
+        "verify_percent": 3.0,
+        "drill": "monthly 1 05:00",
+        "max_mb_per_s": 0.0,
+        "encrypt_to": ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
+        "identity_file": "",
+        "passphrase_file": "",
+        "include": ["configuration"],
+        "endpoint": "",
+        "region": "",
+        "access_key": "",
         "secret_key_file": "",
     },
     "space.rules": {
-        "name": "ultrasound after five years", "days": 1826, "by": "received", "modalities": ["US"],
-        "calling": [], "description": "", "only_if_backed_up": True, "copies": 2, "when": "always",
+        "name": "ultrasound after five years",
+        "days": 1826,
+        "by": "received",
+        "modalities": ["US"],
+        "calling": [],
+        "description": "",
+        "only_if_backed_up": True,
+        "copies": 2,
+        "when": "always",
     },
 }
 

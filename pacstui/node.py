@@ -54,8 +54,9 @@ from pacstui.monitor.feed import EventFeed
 from pacstui.monitor.logbook import Logbook
 from pacstui.monitor.problems import Problems
 from pacstui.monitor.rates import Throughput
-from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom, QueueRoom
+from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom
 from pacstui.places import claim
+from pacstui.routing.onward import Onward
 from pacstui.services.commitment import CommitmentService
 from pacstui.services.commitment_scu import CommitmentAsker
 from pacstui.services.identity import IdentityCheck
@@ -171,6 +172,7 @@ class Node:
         self._backups: BackupsRoom | None = None
         self._space: space.SpaceRoom | None = None
         self._server_context: ssl.SSLContext | None = None
+        self._sends = False
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self.address = ""
 
@@ -207,7 +209,10 @@ class Node:
         self._book = book = PeerBook(settings.peers, bus)
 
         _index_more(settings.query)
-        archive = await Archive.open(data_dir, settings.archive, bus, clock, busy_s=settings.database.busy_s)
+        self._onward = onward = Onward(lambda: self._settings, book, lambda: CURRENT.get().name)
+        archive = await Archive.open(
+            data_dir, settings.archive, bus, clock, busy_s=settings.database.busy_s, beside=onward.queueing
+        )
         self._undo.append(archive.close)
         self._archive_room = archive_room = ArchiveRoom(archive, problems, bus, clock)
         await archive_room.refresh()
@@ -251,7 +256,9 @@ class Node:
         associations = ledger
         peers = PeersRoom(lines, bus, clock)
         jobs, backups = await self._open_jobs(archive, peers, problems)
-        queue = QueueRoom(arriving, archive_room)
+        onward.open(archive, arriving, lines, bus, clock)
+        queue = onward.queue
+        problems.watch(onward.problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
         node.jobs, node.backups = jobs.part, backups.part
         rooms: dict[str, Any] = {
@@ -270,6 +277,7 @@ class Node:
             "jobs": jobs,
             "backups": backups,
             "space": self._space,
+            "routes": onward.routes,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
         self._accounts.changed = lambda: server.reach(self._accounts.wide())
@@ -278,6 +286,7 @@ class Node:
         self._tasks = [
             asyncio.create_task(self._every(1.0, archive_room.refresh), name="archive counts"),
             asyncio.create_task(self._every(1.0, ledger.tick), name="association counts"),
+            asyncio.create_task(self._every(1.0, queue.refresh), name="queue counts"),
             asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
             asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
             asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
@@ -287,6 +296,8 @@ class Node:
             asyncio.create_task(self._every(30.0, gate.tick), name="sessions"),
             asyncio.create_task(self._look_at_directory(), name="directory"),
         ]
+        self._sends = True
+        await onward.begin()
         for note in self._loaded.notes:
             log.warning("%s", note)
         title = settings.dicom.ae_title
@@ -483,6 +494,7 @@ class Node:
         if self._space is not None:
             self._space.settings = new.space
         await self._want_jobs()
+        await self._onward.renew()
         later = [f"[{section}] {key}" for section, key in _changed(old, new) if (section, key) not in _AT_ONCE]
         log.info("configuration reloaded%s", f"; only at the next start: {', '.join(later)}" if later else "")
         await self._look_up_hosts()
@@ -499,6 +511,8 @@ class Node:
             await self._asker.close()
         if self._remote is not None:
             await self._remote.close()
+        if self._sends:
+            await self._onward.queue.close(self._settings.node.drain_s)
         for task in self._tasks:
             task.cancel()
         if self._gate is not None:
@@ -568,5 +582,3 @@ def run(loaded: Loaded, *, log_json: bool = False) -> int:
         log.error("%s", fault)
         return 1
     return 0
-
-

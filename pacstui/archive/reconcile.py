@@ -86,9 +86,7 @@ def _rows_after(after: int, connection: sqlite3.Connection) -> list[tuple[int, s
 class Reconciliation:
     """One comparison of a data directory with its index. ``beside`` is told of objects that get their row only now."""
 
-    def __init__(
-        self, data_dir: Path, db: Database, disk: Disk, clock: Clock, beside: Beside | None = None
-    ) -> None:
+    def __init__(self, data_dir: Path, db: Database, disk: Disk, clock: Clock, beside: Beside | None = None) -> None:
         self._root = data_dir
         self._db = db
         self._disk = disk

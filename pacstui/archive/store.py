@@ -91,7 +91,9 @@ class Archive:
         self._begun = False
         self.space = Space(data_dir, disk, settings.reserve_bytes, clock, self._pressure)
         self.journal = Journal(data_dir, disk, settings.journal_bytes, self._sync_index)
-        self.lane = IngestLane(db, self._folders, disk, self.journal, clock, settings.duplicates, self._finished, beside)
+        self.lane = IngestLane(
+            db, self._folders, disk, self.journal, clock, settings.duplicates, self._finished, beside
+        )
         self.trash = Trash(data_dir, db, disk, self._folders, self.journal, self.lane, self._bus, clock)
         self._session = Session(data_dir, db)
         self._tending: asyncio.TimerHandle | None = None
@@ -133,7 +135,9 @@ class Archive:
         db: Database | None = None
         try:
             db = await Database.open(data_dir / paths.DATABASE, busy_s)
-            archive = cls(data_dir, settings or ArchiveSettings(), bus or Bus(), clock, db, disk or Disk(), lock, beside)
+            archive = cls(
+                data_dir, settings or ArchiveSettings(), bus or Bus(), clock, db, disk or Disk(), lock, beside
+            )
         except BaseException:
             if db is not None:
                 await db.close()

@@ -37,8 +37,8 @@ class DestinationRow:
     """What waits for one destination; ``state`` says in words what is happening.
 
     ``kind`` is peer, folder or move. ``status`` is one word: idle, sending, waiting, down, paused, closed (outside of
-    its hours) or held up (nothing is sent anywhere). ``why`` is why it is down, ``hint`` what mends that, ``down_since``
-    since when. ``held`` of those that wait are held by somebody.
+    its hours), held up (nothing is sent anywhere) or unknown (there is no such destination). ``why`` is why it is down,
+    ``hint`` what mends that, ``down_since`` since when. ``held`` of those that wait are held by somebody.
     """
 
     destination: str
@@ -187,22 +187,28 @@ class Queue(Protocol):
     @action("errors", "List the reasons why something was not sent", permission="queue.view", key="e")
     async def errors(self, destination: str = "") -> tuple[ErrorRow, ...]: ...
 
-    @action("send", "Send a study, a series or an instance to a destination", permission="queue.send", audited=True, key="s")
+    @action(
+        "send", "Send a study, a series or an instance to a destination", permission="queue.send", audited=True, key="s"
+    )
     async def send(
         self, study: str, to: str, series: str = "", instance: str = "", priority: str = "medium", transform: str = "",
     ) -> SendingRow: ...  # fmt: skip
 
-    @action("retry", "Try again now what failed or waits for another try", permission="queue.change", audited=True, key="r")
+    @action(
+        "retry", "Try again now what failed or waits for another try", permission="queue.change", audited=True, key="r"
+    )
     async def retry(self, ids: tuple[int, ...] = (), destination: str = "", error: str = "") -> Changed: ...
 
-    @action("hold", "Keep something from being sent until it is released", permission="queue.change", audited=True, key="h")
+    @action(
+        "hold", "Keep something from being sent until it is released", permission="queue.change", audited=True, key="h"
+    )
     async def hold(self, ids: tuple[int, ...] = (), destination: str = "") -> Changed: ...
 
     @action("release", "Let something be sent that was held", permission="queue.change", audited=True, key="l")
     async def release(self, ids: tuple[int, ...] = (), destination: str = "") -> Changed: ...
 
-    @action("cancel", "Do not send what waits or failed", permission="queue.change", danger=Danger.CONFIRM, audited=True,
-            key="c")  # fmt: skip
+    @action("cancel", "Do not send what waits or failed", permission="queue.change", danger=Danger.CONFIRM,
+            audited=True, key="c")  # fmt: skip
     async def cancel(self, ids: tuple[int, ...] = (), destination: str = "", error: str = "") -> Changed: ...
 
     @action("priority", "Change what goes first: high, medium or low", permission="queue.change", audited=True, key="p")

@@ -1,4 +1,4 @@
-"""What people do with what waits or failed: each a statement or two over all rows that it is about, in one transaction."""
+"""What people do with what waits or failed: a statement or two over all rows that it is about, in one transaction."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ def redirect(connection: sqlite3.Connection, chosen: Chosen, to: str, by: str, n
     total, touched = 0, []
     for sending in chosen.sendings(connection, "(waiting > 0 OR failed > 0)"):
         made = connection.execute(
-            "INSERT INTO sendings (destination, study, series, level, transform, asked_by, priority, queued, changed, due)"
-            " SELECT ?, study, series, 'instance', transform, ?, priority, ?, ?, ? FROM sendings WHERE id=?",
+            "INSERT INTO sendings (destination, study, series, level, transform, asked_by, priority, queued, changed,"
+            " due) SELECT ?, study, series, 'instance', transform, ?, priority, ?, ?, ? FROM sendings WHERE id=?",
             (to, by, now, now, now, sending),
         ).lastrowid
         assert made is not None
@@ -136,7 +136,7 @@ def ask(
     connection: sqlite3.Connection, study: str, series: str, instance: str, to: str, by: str, priority: int,
     transform: str, now: int,
 ) -> int:  # fmt: skip
-    """Queue what the archive has of a study, series or instance for a destination; return the sending, 0 for nothing."""
+    """Queue what the archive has of a study, series or instance for a destination; return the sending, 0 for none."""
     terms, values = ["s.study=?"], [study]
     if series:
         terms.append("e.series=?")

@@ -21,7 +21,9 @@ ALLOWED = (
     'write KEYWORD = VALUE, as "BodyPartExamined = CHEST | ABDOMEN"; also !=, <, <=, >, >=, "KEYWORD present" and '
     '"KEYWORD absent". * stands for anything, ? for one character, case does not matter'
 )
-_SHAPE = re.compile(r"\s*(\(?[0-9A-Fa-f]{4},?[0-9A-Fa-f]{4}\)?|[A-Za-z]+)\s*(!=|<=|>=|=|<|>|\s(?:present|absent)\b)(.*)", re.S)
+_SHAPE = re.compile(
+    r"\s*(\(?[0-9A-Fa-f]{4},?[0-9A-Fa-f]{4}\)?|[A-Za-z]+)\s*(!=|<=|>=|=|<|>|\s(?:present|absent)\b)(.*)", re.S
+)
 _LONGEST = 500
 _VALUES = 64
 _MODALITIES_IN_STUDY = 0x00080061
@@ -90,7 +92,9 @@ def _tag(name: str) -> int:
     tag = int(re.sub("[(),]", "", name), 16) if re.fullmatch(r"\(?[0-9A-Fa-f]{4},?[0-9A-Fa-f]{4}\)?", name) else 0
     tag = tag or tag_of(name)
     if not tag:
-        raise BadRequest(f"{safe(name, 60)} is no keyword of the standard", "keywords are those of PS3.6, as StudyDescription")
+        raise BadRequest(
+            f"{safe(name, 60)} is no keyword of the standard", "keywords are those of PS3.6, as StudyDescription"
+        )
     if tag == _MODALITIES_IN_STUDY:
         raise BadRequest("ModalitiesInStudy is not known while a study comes", "ask for Modality")
     known = ATTRIBUTES[IMAGE].get(tag)
@@ -121,8 +125,11 @@ def _number(text: str) -> float | None:
 def _compare(operator: str, value: str) -> Callable[[str], bool]:
     number = _number(value)
     compare: dict[str, Callable[[int], bool]] = {
-        "<": lambda sign: sign < 0, "<=": lambda sign: sign <= 0, ">": lambda sign: sign > 0, ">=": lambda sign: sign >= 0,
-    }  # fmt: skip
+        "<": lambda sign: sign < 0,
+        "<=": lambda sign: sign <= 0,
+        ">": lambda sign: sign > 0,
+        ">=": lambda sign: sign >= 0,
+    }
     accept = compare[operator]
 
     def test(has: str) -> bool:

@@ -79,7 +79,9 @@ def first_kinds(copies: Sequence[Copy]) -> list[Copy]:
 
 
 class _PeerCarrier:
-    def __init__(self, association: Association, name: str, kinds: Sequence[Copy], converting: asyncio.Semaphore) -> None:
+    def __init__(
+        self, association: Association, name: str, kinds: Sequence[Copy], converting: asyncio.Semaphore
+    ) -> None:
         self._association = association
         self._offered = offered_by(association)
         self._name = name
@@ -218,7 +220,9 @@ class FolderCourier:
         target = folder / paths.object_name(copy.sop_instance)
         temporary = target.with_name(f".{target.name}.part")
         with temporary.open("wb") as file:
-            file.write(part10.encode(copy.sop_class, copy.sop_instance, copy.transfer_syntax, self._source, copy.digest))
+            file.write(
+                part10.encode(copy.sop_class, copy.sop_instance, copy.transfer_syntax, self._source, copy.digest)
+            )
             for piece in parcel.content.pieces():
                 file.write(piece)
             file.flush()

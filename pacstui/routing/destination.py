@@ -353,10 +353,7 @@ class Destination:
             try:
                 if isinstance(content, PacsError):
                     raise content
-                copy, content = item.copy, content
-                if item.transform:
-                    copy, content = await asyncio.to_thread(self._ways.changed, item.transform, item, copy, content)
-                status, comment = await carrier.carry(Parcel(copy, content, item.study, item.priority, item.sending))
+                status, comment = await carrier.carry(await self._parcel(item, item.copy, content))
             except AssociationEnded as ended:
                 await self._note(self._again(item, -1, ended.message, ended.hint))
                 raise
@@ -378,6 +375,11 @@ class Destination:
         wait = self._pace.wait_s(item.size, self._ways.clock.monotonic())
         if wait:
             await asyncio.sleep(wait)
+
+    async def _parcel(self, item: Item, copy: Copy, content: Content) -> Parcel:
+        if item.transform:
+            copy, content = await asyncio.to_thread(self._ways.changed, item.transform, item, copy, content)
+        return Parcel(copy, content, item.study, item.priority, item.sending)
 
     async def _answered(self, item: Item, status: int, comment: str) -> None:
         found = verdict(self.name, status, comment)

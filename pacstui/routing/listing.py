@@ -16,8 +16,8 @@ _OBJECTS: Final = 1000
 _PRIORITIES: Final = ("high", "medium", "low")
 _COLUMNS: Final = (
     "g.id, g.destination, g.route, g.asked_by, g.study, g.series, g.level, coalesce(s.patient_name, ''),"
-    " coalesce(s.patient_id, ''), coalesce(s.date, ''), coalesce(s.modalities, ''), coalesce(s.description, ''), g.held,"
-    " g.priority, g.transform, g.waiting, g.sent, g.warning, g.failed, g.cancelled, g.filtered, g.bytes_waiting,"
+    " coalesce(s.patient_id, ''), coalesce(s.date, ''), coalesce(s.modalities, ''), coalesce(s.description, ''),"
+    " g.held, g.priority, g.transform, g.waiting, g.sent, g.warning, g.failed, g.cancelled, g.filtered, g.bytes_waiting,"
     " g.bytes_sent, g.attempts, g.queued, g.changed, g.due, g.status, g.error, g.hint"
 )
 _FROM: Final = " FROM sendings g LEFT JOIN studies s ON s.study = g.study"
@@ -55,15 +55,17 @@ def page(
         terms.append("(instr(coalesce(s.search, ''), ?) OR instr(lower(g.error), ?) OR instr(lower(g.route), ?))")
         values += [word, word, word]
     rows = connection.execute(
-        f"SELECT {_COLUMNS}{_FROM} WHERE {' AND '.join(terms)} ORDER BY g.id DESC LIMIT ?",  # noqa: S608 - terms are ours
+        f"SELECT {_COLUMNS}{_FROM} WHERE {' AND '.join(terms)} ORDER BY g.id DESC LIMIT ?",
         (*values, limit + 1),
     ).fetchall()
     return SendingsPage(tuple(_sending(row, live, now) for row in rows[:limit]), len(rows) > limit)
 
 
-def one(connection: sqlite3.Connection, ident: int, live: Collection[int], taken: Collection[int], now: int) -> SendingView:
+def one(
+    connection: sqlite3.Connection, ident: int, live: Collection[int], taken: Collection[int], now: int
+) -> SendingView:
     """Return a sending and its objects. Raises `NotFound`."""
-    row = connection.execute(f"SELECT {_COLUMNS}{_FROM} WHERE g.id = ?", (ident,)).fetchone()  # noqa: S608 - ours
+    row = connection.execute(f"SELECT {_COLUMNS}{_FROM} WHERE g.id = ?", (ident,)).fetchone()
     if row is None:
         raise NotFound(f"there is no sending {ident} in the list (any more)", "what was sent leaves it after some days")
     objects = connection.execute(
@@ -76,10 +78,17 @@ def one(connection: sqlite3.Connection, ident: int, live: Collection[int], taken
         _sending(row, live, now),
         tuple(
             OutboxRow(
-                key, safe(uid, 64), size, "sending" if key in taken and state == "waiting" else state, attempts,
-                when(due) if state == "waiting" and due > now else None, None if status < 0 else status, safe(error),
-                safe(hint), when(changed),
-            )  # fmt: skip
+                key,
+                safe(uid, 64),
+                size,
+                "sending" if key in taken and state == "waiting" else state,
+                attempts,
+                when(due) if state == "waiting" and due > now else None,
+                None if status < 0 else status,
+                safe(error),
+                safe(hint),
+                when(changed),
+            )
             for key, uid, size, state, attempts, due, status, error, hint, changed in objects
         ),
     )
@@ -118,6 +127,8 @@ def errors(connection: sqlite3.Connection, destination: str) -> tuple[ErrorRow, 
         values,
     )
     return tuple(
-        ErrorRow(safe(to, 64), safe(error), safe(hint), None if status < 0 else status, failed, waiting, number, when(at))
+        ErrorRow(
+            safe(to, 64), safe(error), safe(hint), None if status < 0 else status, failed, waiting, number, when(at)
+        )
         for to, error, hint, status, failed, waiting, number, at in rows
     )

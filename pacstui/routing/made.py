@@ -40,7 +40,9 @@ def checked(values: dict[str, Any]) -> RouteSettings:
     except ValidationError as fault:
         first = fault.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BadRequest(f"{where}: {first['msg'].removeprefix('Value error, ')}", "see docs/configuration.md, [[routes]]") from None
+        raise BadRequest(
+            f"{where}: {first['msg'].removeprefix('Value error, ')}", "see docs/configuration.md, [[routes]]"
+        ) from None
     Route(settings)
     return settings
 
@@ -71,8 +73,8 @@ def put(connection: sqlite3.Connection, settings: RouteSettings, source: str, by
     if source == "configuration":
         body = {"enabled": settings.enabled}
     connection.execute(
-        "INSERT INTO routes (name, place, body, by, changed) VALUES (?, (SELECT coalesce(max(place), 0) + 1 FROM routes),"
-        " ?, ?, ?) ON CONFLICT (name) DO UPDATE SET body=excluded.body, by=excluded.by, changed=excluded.changed",
+        "INSERT INTO routes (name, place, body, by, changed) VALUES (?, (SELECT coalesce(max(place), 0) + 1 FROM"
+        " routes), ?, ?, ?) ON CONFLICT (name) DO UPDATE SET body=excluded.body, by=excluded.by, changed=excluded.changed",
         (settings.name, json.dumps(body), by, now),
     )
 
@@ -101,7 +103,7 @@ def pauses(connection: sqlite3.Connection) -> dict[str, Pause]:
 def pause(connection: sqlite3.Connection, destination: str, why: str, by: str, now: int) -> None:
     """Note that a destination is paused, or with an empty ``by`` that it is not."""
     connection.execute(
-        "INSERT INTO destinations (name, paused, paused_by, paused_at) VALUES (?,?,?,?) ON CONFLICT (name) DO UPDATE SET"
-        " paused=excluded.paused, paused_by=excluded.paused_by, paused_at=excluded.paused_at",
+        "INSERT INTO destinations (name, paused, paused_by, paused_at) VALUES (?,?,?,?) ON CONFLICT (name) DO UPDATE"
+        " SET paused=excluded.paused, paused_by=excluded.paused_by, paused_at=excluded.paused_at",
         (destination, safe(why, 200), by, now),
     )

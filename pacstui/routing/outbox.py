@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pacstui.db import Database, Writer
 from pacstui.db.faults import translate
@@ -105,16 +105,8 @@ class Outbox:
         """Return what is due for a destination, in its order, without those that are ``taken`` already."""
         if limit <= 0:
             return []
-        rows = await self._db.read(
-            lambda c: c.execute(_TAKE, (destination, now, now, limit + len(taken))).fetchall()
-        )
-        found = []
-        for row in rows:
-            if row[0] not in taken and len(found) < limit:
-                syntax = row[11]
-                copy = Copy(row[10], row[2], syntax, *row[12:16]) if row[10] is not None else None
-                found.append(Item(*row[:10], copy, row[16] or ""))
-        return found
+        rows = await self._db.read(lambda c: c.execute(_TAKE, (destination, now, now, limit + len(taken))).fetchall())
+        return [_item(row) for row in rows if row[0] not in taken][:limit]
 
     async def next_due(self, destination: str) -> int:
         """Return when something is due for a destination, 0 if nothing waits."""
@@ -192,6 +184,14 @@ class Outbox:
         return await self._db.write(partial(_prune, before, limit))
 
 
+def _item(row: tuple[Any, ...]) -> Item:
+    sop_class = row[10]
+    copy = Copy(sop_class, row[2], *row[11:16]) if sop_class is not None else None
+    ident, sending, sop_instance, size, attempts, route, study, priority, transform, level = row[:10]
+    calling = row[16] or ""
+    return Item(ident, sending, sop_instance, size, attempts, route, study, priority, transform, level, copy, calling)
+
+
 def _record(connection: sqlite3.Connection, results: Sequence[tuple[Result, int]]) -> dict[int, Ended]:
     changes: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     latest: dict[int, tuple[Result, int]] = {}
@@ -240,9 +240,7 @@ def _record(connection: sqlite3.Connection, results: Sequence[tuple[Result, int]
     return ended
 
 
-def _give_up(
-    destination: str, before: int, error: str, hint: str, at: int, connection: sqlite3.Connection
-) -> int:
+def _give_up(destination: str, before: int, error: str, hint: str, at: int, connection: sqlite3.Connection) -> int:
     old = connection.execute(
         "SELECT id FROM sendings WHERE destination=? AND waiting>0 AND held=0 AND changed<?", (destination, before)
     ).fetchall()

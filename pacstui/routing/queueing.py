@@ -89,9 +89,8 @@ class Queueing:
         if sending is None:
             row = connection.execute(_FIND, key).fetchone()
             if row is None:
-                made = (way.destination, way.route, entry.study, series, way.level, way.transform, way.priority, received,
-                        received, due)  # fmt: skip
-                sending = connection.execute(_MAKE, made).lastrowid
+                made = (way.destination, way.route, entry.study, series, way.level, way.transform, way.priority)
+                sending = connection.execute(_MAKE, (*made, received, received, due)).lastrowid
                 assert sending is not None
             else:
                 sending = int(row[0])
@@ -134,8 +133,8 @@ class Queueing:
         """Write the counters of the sendings that objects were added to."""
         for sending, added in self._added.items():
             connection.execute(
-                "UPDATE sendings SET waiting=waiting+?, bytes_waiting=bytes_waiting+?, due=max(due, ?), changed=max(changed, ?)"
-                " WHERE id=?",
+                "UPDATE sendings SET waiting=waiting+?, bytes_waiting=bytes_waiting+?, due=max(due, ?),"
+                " changed=max(changed, ?) WHERE id=?",
                 (added.count, added.octets, added.due, added.at, sending),
             )
             self.touched.add(added.destination)

@@ -71,7 +71,14 @@ class QueueRoom:
     """What arrives and what goes out. Runs on the event loop."""
 
     def __init__(
-        self, archive: Archive, arriving: Arriving, queueing: Queueing, lines: Lines, places: Places, bus: Bus, clock: Clock
+        self,
+        archive: Archive,
+        arriving: Arriving,
+        queueing: Queueing,
+        lines: Lines,
+        places: Places,
+        bus: Bus,
+        clock: Clock,
     ) -> None:
         self._archive = archive
         self._arriving = arriving
@@ -177,8 +184,9 @@ class QueueRoom:
         if now - self._pruned_at >= _PRUNE_S:
             self._pruned_at = now
             days = self._places.settings().keep_days
-            while await self._outbox.prune(microseconds(self._clock.now() - timedelta(days=days))) >= 200:
-                await asyncio.sleep(0)
+            before = microseconds(self._clock.now() - timedelta(days=days))
+            while await self._outbox.prune(before):
+                pass
 
     def _stored_quietly(self) -> None:
         """Look at what was queued without an event, as at a start after a crash."""
@@ -207,8 +215,8 @@ class QueueRoom:
             why = self._strange.get(name, "there is no such peer or destination (any more)")
             hint = "add it again, redirect what waits to another one, or cancel it"
             return DestinationRow(
-                safe(name, 64), sums.waiting, 0, sums.failed, oldest, 0.0, why, "unknown", "unknown", sums.held, sums.bytes,
-                why=why, hint=hint,
+                safe(name, 64), sums.waiting, 0, sums.failed, oldest, 0.0, why, "unknown", "unknown", sums.held,
+                sums.bytes, why=why, hint=hint,
             )  # fmt: skip
         breaker, now = each.breaker, self._clock.now()
         status = "idle"
@@ -257,7 +265,8 @@ class QueueRoom:
                 told = f"{row.destination} takes nothing, {plural(row.waiting, 'object')} wait: {row.why}"
                 yield f"{key} down", "fail", told, row.hint, "queue"
             elif row.oldest is not None and (now - row.oldest).total_seconds() > limit and row.status != "closed":
-                told = f"{plural(row.waiting, 'object')} for {row.destination} wait since {_ago(row.oldest, now)}: {row.state}"
+                since = _ago(row.oldest, now)
+                told = f"{plural(row.waiting, 'object')} for {row.destination} wait since {since}: {row.state}"
                 yield f"{key} old", "warn", told, "the queue says what holds it up", "queue"
             if row.failed and row.status != "unknown":
                 told = f"{plural(row.failed, 'object')} could not be sent to {row.destination}"
@@ -272,7 +281,13 @@ class QueueRoom:
         return {ident for each in self._destinations.values() for ident in each.on_the_way}
 
     async def sendings(
-        self, destination: str = "", state: str = "", search: str = "", study: str = "", before: int = 0, limit: int = 100
+        self,
+        destination: str = "",
+        state: str = "",
+        search: str = "",
+        study: str = "",
+        before: int = 0,
+        limit: int = 100,
     ) -> SendingsPage:
         if state and state not in listing.STATES:
             raise BadRequest(f"{safe(state, 32)} is no state", f"there are: {', '.join(listing.STATES)}")

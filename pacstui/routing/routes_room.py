@@ -56,7 +56,8 @@ class RoutesRoom:
 
         def read(connection: sqlite3.Connection) -> tuple[list[MadeRoute], dict[str, tuple[int, int, int]]]:
             rows = connection.execute(
-                "SELECT route, sum(waiting), sum(sent + warning), sum(failed) FROM sendings WHERE route != '' GROUP BY route"
+                "SELECT route, sum(waiting), sum(sent + warning), sum(failed) FROM sendings WHERE route != ''"
+                " GROUP BY route"
             )
             return made.routes(connection, configured), {row[0]: row[1:] for row in rows}
 
@@ -75,10 +76,13 @@ class RoutesRoom:
             problem = f"there is no destination {', '.join(safe(to, 64) for to in strange)}"
             hint = "add it as a peer or to [[destinations]], or change the route"
         if not problem and settings.transform and settings.transform not in self._sources.transforms():
-            problem, hint = f"there is no transformation {safe(settings.transform, 64)}", "[[transforms]] in the configuration"
+            problem, hint = (
+                f"there is no transformation {safe(settings.transform, 64)}",
+                "[[transforms]] in the configuration",
+            )
         return RouteRow(
-            settings.name, _words(settings), each.source, settings.enabled, problem, hint, settings.to, settings.modality,
-            settings.calling, settings.called, settings.description, settings.where, settings.hours, settings.send,
+            settings.name, _words(settings), each.source, settings.enabled, problem, hint, settings.to,
+            settings.modality, settings.calling, settings.called, settings.description, settings.where, settings.hours, settings.send,
             settings.stable_s, settings.priority, settings.transform, settings.send_back, settings.last, *counts,
             when(each.changed) if each.changed else None, each.by,
         )  # fmt: skip
@@ -90,7 +94,13 @@ class RoutesRoom:
     def problems(self) -> Iterable[tuple[str, str, str, str, str]]:
         """Yield the routes that cannot be used."""
         for name, why in self._broken.items():
-            yield f"route {name}", "fail", f"the route {name} sends nothing: {why}", "correct it or switch it off", "routes"
+            yield (
+                f"route {name}",
+                "fail",
+                f"the route {name} sends nothing: {why}",
+                "correct it or switch it off",
+                "routes",
+            )
 
     async def destinations(self) -> tuple[str, ...]:
         return tuple(sorted(self._sources.titles()))

@@ -43,9 +43,7 @@ def trial(
     columns = [ATTRIBUTES[IMAGE][tag].column.label(f"t{tag}") for tag in tags]
     exact = [i.received] if settings.hours else []
     statement = Statement(
-        sa.select(
-            s.id, i.calling, sa.func.min(i.received), sa.func.count(), sa.func.sum(i.size), *columns
-        )
+        sa.select(s.id, i.calling, sa.func.min(i.received), sa.func.count(), sa.func.sum(i.size), *columns)
         .select_from(t.instances.join(t.series, i.series == e.id).join(t.studies, e.study == s.id))
         .where(i.received >= sa.bindparam("since"), i.received < sa.bindparam("until"))
         .group_by(s.id, i.calling, *exact, *columns)
@@ -77,7 +75,8 @@ def _planned(
     connection: sqlite3.Connection, key: int, calling: str, received: int, number: int, octets: int, to: dict[str, None]
 ) -> PlannedSending:
     study, name, patient, date, modalities, description, whole = connection.execute(
-        "SELECT study, patient_name, patient_id, date, modalities, description, instances FROM studies WHERE id=?", (key,)
+        "SELECT study, patient_name, patient_id, date, modalities, description, instances FROM studies WHERE id=?",
+        (key,),
     ).fetchone()
     return PlannedSending(
         safe(study, 64), name, patient, safe(date, 16), safe(modalities.replace("\\", " "), 64), safe(description, 128),

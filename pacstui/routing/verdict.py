@@ -1,4 +1,4 @@
-"""What a receiver's answer to an object means, in words, and whether trying again makes sense (PS3.4 B.2.3, PS3.7 C)."""
+"""What a receiver's answer to an object means, and whether trying again makes sense (PS3.4 B.2.3, PS3.7 C)."""
 
 from __future__ import annotations
 
@@ -54,9 +54,12 @@ def verdict(who: str, status: int, comment: str) -> Verdict:
         return Verdict(WARNING, f"{name} answered {status:04X}H: {why}{told}", "see whether it has what it needs")
     if status & 0xFF00 == 0xA700:
         return Verdict(
-            FAILED, f"{name} answered {status:04X}H: it has no room or no resources{told}", "free space at the receiver",
-            True, True,
-        )  # fmt: skip
+            FAILED,
+            f"{name} answered {status:04X}H: it has no room or no resources{told}",
+            "free space at the receiver",
+            True,
+            True,
+        )
     if status & 0xFF00 == 0xA900:
         why, hint, again = "the object does not match its SOP class", "compare the object with what it takes", False
     elif status & 0xF000 == 0xC000:

@@ -31,7 +31,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
     )  # fmt: skip
-    op.create_index("sendings_waiting", "sendings", ["destination", "priority", "id"], sqlite_where=sa.text("waiting > 0"))
+    op.create_index(
+        "sendings_waiting", "sendings", ["destination", "priority", "id"], sqlite_where=sa.text("waiting > 0")
+    )
     op.create_index("sendings_failed", "sendings", ["destination", "id"], sqlite_where=sa.text("failed > 0"))
     op.create_index("sendings_study", "sendings", ["study", "destination"])
     op.create_index("sendings_changed", "sendings", ["changed"])
