@@ -268,10 +268,16 @@ class CommitmentService:
             )
         peer = peers[0]
         try:
-            async with asyncio.timeout(_ANSWER_S), self._lines.to(
-                peer, [(COMMITMENT, PLAIN)], doing=COMMITS, why="the answer to a storage commitment",
-                roles=[RoleSelection(COMMITMENT, False, True)],
-            ) as own:
+            async with (
+                asyncio.timeout(_ANSWER_S),
+                self._lines.to(
+                    peer,
+                    [(COMMITMENT, PLAIN)],
+                    doing=COMMITS,
+                    why="the answer to a storage commitment",
+                    roles=[RoleSelection(COMMITMENT, False, True)],
+                ) as own,
+            ):
                 return await self._tell(own, commitment, outcome), f"look at the log of {safe(peer.name, 64)}"
         except TimeoutError:
             return f"{safe(peer.name, 64)} does not answer", "look whether it hangs"

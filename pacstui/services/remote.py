@@ -276,9 +276,7 @@ class RemoteRoom:
         async with self._lines.to(peer, contexts, doing=FETCHES, why="C-MOVE", timeouts=patient) as association:
             await self._follow(pull, association, MOVE, Field.C_MOVE, move_destination=self._lines.ae_title)
 
-    async def _follow(
-        self, pull: _Pull, association: Association, model: str, command: int, **elements: str
-    ) -> None:
+    async def _follow(self, pull: _Pull, association: Association, model: str, command: int, **elements: str) -> None:
         context = association.context_for(model)
         asked = DataSet()
         asked.put(LEVEL, STUDY, "CS")
