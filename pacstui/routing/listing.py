@@ -17,8 +17,8 @@ _PRIORITIES: Final = ("high", "medium", "low")
 _COLUMNS: Final = (
     "g.id, g.destination, g.route, g.asked_by, g.study, g.series, g.level, coalesce(s.patient_name, ''),"
     " coalesce(s.patient_id, ''), coalesce(s.date, ''), coalesce(s.modalities, ''), coalesce(s.description, ''),"
-    " g.held, g.priority, g.transform, g.waiting, g.sent, g.warning, g.failed, g.cancelled, g.filtered, g.bytes_waiting,"
-    " g.bytes_sent, g.attempts, g.queued, g.changed, g.due, g.status, g.error, g.hint"
+    " g.held, g.priority, g.transform, g.waiting, g.sent, g.warning, g.failed, g.cancelled, g.filtered,"
+    " g.bytes_waiting, g.bytes_sent, g.attempts, g.queued, g.changed, g.due, g.status, g.error, g.hint"
 )
 _FROM: Final = " FROM sendings g LEFT JOIN studies s ON s.study = g.study"
 _STATE: Final = {

@@ -74,7 +74,8 @@ def put(connection: sqlite3.Connection, settings: RouteSettings, source: str, by
         body = {"enabled": settings.enabled}
     connection.execute(
         "INSERT INTO routes (name, place, body, by, changed) VALUES (?, (SELECT coalesce(max(place), 0) + 1 FROM"
-        " routes), ?, ?, ?) ON CONFLICT (name) DO UPDATE SET body=excluded.body, by=excluded.by, changed=excluded.changed",
+        " routes), ?, ?, ?) ON CONFLICT (name) DO UPDATE SET body=excluded.body, by=excluded.by,"
+        " changed=excluded.changed",
         (settings.name, json.dumps(body), by, now),
     )
 
