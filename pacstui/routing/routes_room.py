@@ -83,8 +83,8 @@ class RoutesRoom:
         return RouteRow(
             settings.name, _words(settings), each.source, settings.enabled, problem, hint, settings.to,
             settings.modality, settings.calling, settings.called, settings.description, settings.where,
-            settings.hours, settings.send, settings.stable_s, settings.priority, settings.transform, settings.send_back, settings.last, *counts,
-            when(each.changed) if each.changed else None, each.by,
+            settings.hours, settings.send, settings.stable_s, settings.priority, settings.transform,
+            settings.send_back, settings.last, *counts, when(each.changed) if each.changed else None, each.by,
         )  # fmt: skip
 
     async def look(self) -> None:
