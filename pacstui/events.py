@@ -308,3 +308,11 @@ class SendingEnded(Event):
     why: str
     hint: str
     sending: int
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceTold(Event):
+    """Maintenance began, is over, or was changed; ``text`` says which, ``who`` whose it is."""
+
+    who: str
+    text: str

@@ -47,6 +47,7 @@ from pacstui.errors import PacsError, SettingsError
 from pacstui.events import NodeStarted, NodeStopping, ServiceRefused, TrashChanged
 from pacstui.index import attributes, more
 from pacstui.jobs.room import JobsRoom
+from pacstui.maintenance.room import MaintenanceRoom
 from pacstui.monitor.archive import ArchiveRoom, StudiesRoom
 from pacstui.monitor.arriving import Arriving
 from pacstui.monitor.associations import Ledger
@@ -99,6 +100,16 @@ def _changed(old: Settings, new: Settings) -> list[tuple[str, str]]:
         for key in type(getattr(old, section)).model_fields
         if getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
     ]
+
+
+def _owner_of(file: Path | None) -> str:
+    """Return who owns the configuration file, as the one who may have changed it."""
+    if file is None:
+        return "environment"
+    try:
+        return f"file of {file.owner()}"
+    except (OSError, KeyError):
+        return "file"
 
 
 def _index_more(query: QuerySettings) -> None:
@@ -259,6 +270,7 @@ class Node:
         onward.open(archive, arriving, lines, bus, clock)
         queue = onward.queue
         problems.watch(onward.problems)
+        self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
         node.jobs, node.backups = jobs.part, backups.part
         rooms: dict[str, Any] = {
@@ -278,6 +290,7 @@ class Node:
             "backups": backups,
             "space": self._space,
             "routes": onward.routes,
+            "maintenance": maintenance,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
         self._accounts.changed = lambda: server.reach(self._accounts.wide())
@@ -287,6 +300,7 @@ class Node:
             asyncio.create_task(self._every(1.0, archive_room.refresh), name="archive counts"),
             asyncio.create_task(self._every(1.0, ledger.tick), name="association counts"),
             asyncio.create_task(self._every(1.0, queue.refresh), name="queue counts"),
+            asyncio.create_task(self._every(1.0, maintenance.tick), name="maintenance"),
             asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
             asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
             asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
@@ -366,6 +380,21 @@ class Node:
             wanted = (*upkeep.wanted(bool(self._settings.peers)), *self._backups.wanted(), *self._space.wanted())
             kinds = {*upkeep.KINDS, *space.KINDS, *(kind.name for kind in self._backups.kinds())}
             await self._jobs.want(wanted, of=kinds)
+
+    async def _open_maintenance(self, database: Database, problems: Problems) -> MaintenanceRoom:
+        """Open the room that keeps callers out while somebody works on the node, and tells what was changed."""
+        onward, ledger = self._onward, self._ledger
+        room = MaintenanceRoom(database, self._bus, self._clock, lambda: CURRENT.get().name)
+        room.peers, room.sending = onward.titles, lambda: onward.queue.part().sending
+        room.associations = lambda: ledger.part().active
+        room.changed = onward.queue.wake
+        self._admission.closed, self._admission.echo_only = room.refusal, room.echo_only
+        onward.queue.held_up = room.held_up
+        onward.routes.noted = room.noted
+        problems.watch(room.problems)
+        await room.open()
+        await room.compare(self._settings, _owner_of(self._loaded.source), "at start")
+        return room
 
     async def _open_accounts(self, database: Database) -> Gate:
         """Open the audit trail, then the accounts, whose changes it keeps."""
@@ -495,6 +524,7 @@ class Node:
             self._space.settings = new.space
         await self._want_jobs()
         await self._onward.renew()
+        await self._maintenance.compare(new, _owner_of(loaded.source), "reloaded")
         later = [f"[{section}] {key}" for section, key in _changed(old, new) if (section, key) not in _AT_ONCE]
         log.info("configuration reloaded%s", f"; only at the next start: {', '.join(later)}" if later else "")
         await self._look_up_hosts()

@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("backup", "Copies of the archive elsewhere: taking, verifying, restoring"),
     "commitments": ("commitments", "Storage commitments that were asked for"),
     "jobs": ("jobs", "What the node does by itself, when, and how it went"),
+    "maintenance": ("maintenance", "Out of service in order: draining, planned windows, what was changed"),
+    "upgrade": ("upgrade", "See whether this version can take over: schema, space, backups, a rehearsal"),
     "accounts": ("accounts", "Who may do what, and signing in"),
     "audit": ("audit", "Who did what, in a chain in which every change is found"),
     "events": ("events", "What happened"),

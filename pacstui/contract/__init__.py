@@ -16,6 +16,7 @@ from pacstui.contract.backups import Backups
 from pacstui.contract.commitments import Commitments
 from pacstui.contract.feed import Feed
 from pacstui.contract.jobs import Jobs
+from pacstui.contract.maintenance import Maintenance
 from pacstui.contract.node import Node
 from pacstui.contract.overview import Overview
 from pacstui.contract.peers import Peers
@@ -43,6 +44,7 @@ NOUNS: dict[str, type] = {
     "backups": Backups,
     "space": Space,
     "routes": Routes,
+    "maintenance": Maintenance,
 }
 
 
@@ -86,4 +88,5 @@ __all__ = [
     "Backups",
     "Space",
     "Routes",
+    "Maintenance",
 ]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pacstui.errors import PacsError, Unavailable
 
-HEAD = "0010"
+HEAD = "0011"
 """Revision of the newest migration."""
 
 
@@ -48,6 +48,12 @@ async def ensure(path: Path) -> None:
     if process.returncode:
         last = stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise Unavailable(f"The database {path} could not be migrated: {last}", "A copy from before is beside it")
+
+
+def migrations() -> tuple[str, ...]:
+    """Return the revisions of all migrations in their order."""
+    there = files("pacstui.db.migrations").joinpath("versions").iterdir()
+    return tuple(sorted(each.name[:4] for each in there if each.name[:4].isdigit() and each.name.endswith(".py")))
 
 
 def revision(path: Path) -> str | None:

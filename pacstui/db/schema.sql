@@ -403,3 +403,26 @@ CREATE TABLE destinations (
     changed INTEGER DEFAULT '0' NOT NULL,
     PRIMARY KEY (name)
 );
+CREATE TABLE maintenance (
+    id INTEGER NOT NULL,
+    start INTEGER DEFAULT '0' NOT NULL,
+    "end" INTEGER DEFAULT '0' NOT NULL,
+    reason TEXT DEFAULT '' NOT NULL,
+    owner TEXT DEFAULT '' NOT NULL,
+    effect TEXT DEFAULT '' NOT NULL,
+    peers TEXT DEFAULT '[]' NOT NULL,
+    cancelled INTEGER DEFAULT '0' NOT NULL,
+    made_by TEXT DEFAULT '' NOT NULL,
+    made INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (id)
+);
+CREATE INDEX maintenance_end ON maintenance ("end");
+CREATE TABLE changes (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at INTEGER DEFAULT '0' NOT NULL,
+    who TEXT DEFAULT '' NOT NULL,
+    how TEXT DEFAULT '' NOT NULL,
+    "key" TEXT DEFAULT '' NOT NULL,
+    old TEXT DEFAULT '' NOT NULL,
+    new TEXT DEFAULT '' NOT NULL
+);
