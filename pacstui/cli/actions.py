@@ -89,7 +89,13 @@ def _parameter(
 ) -> inspect.Parameter:
     text = words.get(parameter.name, "")
     if get_origin(hint) in (Union, UnionType):
-        hint = next(part for part in get_args(hint) if part is not NoneType) | None
+        part = next(part for part in get_args(hint) if part is not NoneType)
+        hint = (list[get_args(part)[0]] if get_origin(part) is tuple else part) | None  # type: ignore[misc]
+    if get_origin(hint) is tuple:
+        # Several are given as an option that is repeated, or as arguments one after the other.
+        hint = list[get_args(hint)[0]]  # type: ignore[misc]
+        if parameter.default is not inspect.Parameter.empty:
+            parameter = parameter.replace(default=list(parameter.default))
     if parameter.default is inspect.Parameter.empty or parameter.name in bare:
         told: Any = typer.Argument(help=text, show_default=False)
     else:

@@ -59,7 +59,7 @@ app = group(
      "changes": _changes},
     words={
         "why": "A few words; callers' administrators and colleagues see them.",
-        "effect": "drain: new associations are rejected for now; echo: only C-ECHO is taken; announce: people are told.",
+        "effect": "drain: new associations are rejected for now; echo: only C-ECHO; announce: people are told.",
         "minutes": "Resume by itself after so many; 0: by hand.", "start": "2026-12-24 22:00, 22:00, +30 min or +2 h.",
         "end": "The same; with + it counts from the start.", "reason": "What is done.", "owner": "Who answers for it.",
         "peers": "About these peers only: nothing is sent to them meanwhile. May be given several times.",

@@ -29,6 +29,7 @@ from pacstui.text import ago, plural, size
 
 _OLD_BACKUP_H = 26.0
 _COPIES = 2.5
+_REPORT = "do not upgrade; report it with this line"
 
 app = new_app()
 
@@ -61,9 +62,7 @@ def findings(config: Path | None, rehearse: bool) -> Iterator[Finding]:
         return
     pending = [number for number in schema.migrations() if number > found]
     if not pending:
-        yield Finding(
-            "schema", "ok", f"nothing to migrate: the archive is at {found}, as version {__version__} wants it"
-        )
+        yield Finding("schema", "ok", f"nothing to migrate: the archive is at {found}, as {__version__} wants it")
         return
     names = f"{plural(len(pending), 'migration')} pending: {found} to {pending[-1]}"
     yield Finding("schema", "ok", f"{names}; the node copies the database beside itself before")
@@ -79,9 +78,7 @@ def _node(data_dir: Path) -> Iterator[Finding]:
         status = plain.call(data_dir, "node", "status")
     except NotRunning:
         yield Finding("node", "ok", "it does not run")
-        yield Finding(
-            "backups", "warn", "how old the last one is, only a running node says", "start it and look once more"
-        )
+        yield Finding("backups", "warn", "how old they are, only a running node says", "start it and look once more")
         return
     except PacsError as fault:
         yield Finding("node", "warn", f"it does not say how it stands: {fault.message}", fault.hint)
@@ -102,9 +99,9 @@ def _node(data_dir: Path) -> Iterator[Finding]:
 
 def _backups(data_dir: Path) -> Finding:
     try:
-        targets: list[dict[str, Any]] = plain.call(data_dir, "backups", "list")["targets"]
+        targets: list[dict[str, Any]] = plain.call(data_dir, "backups", "targets")["targets"]
     except (PacsError, KeyError, TypeError) as fault:
-        return Finding("backups", "warn", f"nothing is known of them: {fault}", "pacstui backup list")
+        return Finding("backups", "warn", f"nothing is known of them: {fault}", "pacstui backup targets")
     last = [datetime.fromisoformat(each["last_good"]) for each in targets if each.get("last_good")]
     if not last:
         return Finding("backups", "fail", "there is no good one", "pacstui backup run --target NAME, before you go on")
@@ -131,12 +128,8 @@ def _rehearsal(path: Path) -> Finding:
                 with closing(sqlite3.connect(copy)) as target:
                     source.backup(target)
             began = time.monotonic()
-            done = subprocess.run(
-                [sys.executable, "-P", "-m", "pacstui.db.migrate", str(copy)],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            migrate = [sys.executable, "-P", "-m", "pacstui.db.migrate", str(copy)]
+            done = subprocess.run(migrate, capture_output=True, text=True, check=False)
             took = time.monotonic() - began
             if done.returncode:
                 last = done.stderr.strip().rpartition("\n")[2]
@@ -164,6 +157,7 @@ def upgrade(
 ) -> None:
     """See whether this version can take over the archive: configuration, schema, space, backups, and a migration of a
     copy. Changes nothing: the node migrates when it starts. Exit 0, or 1 when it should not be started yet."""
+    del check
     found = []
     for finding in findings(door(context).config, rehearse):
         found.append(finding)
