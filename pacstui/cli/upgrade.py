@@ -99,7 +99,7 @@ def _node(data_dir: Path) -> Iterator[Finding]:
 
 def _backups(data_dir: Path) -> Finding:
     try:
-        targets: list[dict[str, Any]] = plain.call(data_dir, "backups", "targets")["targets"]
+        targets: list[dict[str, Any]] = plain.call(data_dir, "backups", "show")["targets"]
     except (PacsError, KeyError, TypeError) as fault:
         return Finding("backups", "warn", f"nothing is known of them: {fault}", "pacstui backup targets")
     last = [datetime.fromisoformat(each["last_good"]) for each in targets if each.get("last_good")]
