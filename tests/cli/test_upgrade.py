@@ -47,7 +47,10 @@ def test_a_copy_that_cannot_be_migrated_is_a_reason_to_stop(config: Path, tmp_pa
         connection.execute("CREATE TABLE sendings (x)")  # in the way of a later migration
     level, text = said(config)["rehearsal"]
     assert level == "fail"
-    assert "sendings already exists" in text
+    assert (
+        text
+        == "a copy could not be migrated: OperationalError: (sqlite3.OperationalError) table sendings already exists"
+    )
 
 
 def test_nothing_to_do_and_a_later_version(config: Path, tmp_path: Path) -> None:
