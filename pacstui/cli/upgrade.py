@@ -132,9 +132,9 @@ def _rehearsal(path: Path) -> Finding:
             done = subprocess.run(migrate, capture_output=True, text=True, check=False)
             took = time.monotonic() - began
             if done.returncode:
-                last = done.stderr.strip().rpartition("\n")[2]
+                told = schema.complaint_of(done.stderr)
                 return Finding(
-                    "rehearsal", "fail", f"a copy could not be migrated: {last}", "do not upgrade; report it"
+                    "rehearsal", "fail", f"a copy could not be migrated: {told}", "do not upgrade; report it"
                 )
             with closing(sqlite3.connect(copy)) as target:
                 verdict = target.execute("PRAGMA integrity_check").fetchone()[0]
