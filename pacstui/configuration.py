@@ -36,7 +36,7 @@ _MAY = {
     "store": "send objects", "find": "search for patients", "get": "fetch images", "move": "send images to your peers",
     "worklist": "read the worklist",
 }  # fmt: skip
-_HINT = "every setting is explained in docs/configuration.md; config.example.toml has them all"
+HINT = "every setting is explained in docs/configuration.md; config.example.toml has them all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class ConfigurationError(SettingsError):
         message = "the configuration cannot be used: " + (
             str(mistakes[0]) if count == 1 else f"{count} mistakes, the first is {mistakes[0]}"
         )
-        super().__init__(message, _HINT, tuple(str(mistake) for mistake in mistakes))
+        super().__init__(message, HINT, tuple(str(mistake) for mistake in mistakes))
         self.mistakes = tuple(mistakes)
 
 
@@ -288,7 +288,14 @@ class _Reading:
         from pacstui.configuration_words import did_you_mean, shown
 
         known: list[str] = []
-        for keys in (("peers",), ("destinations",), ("routes",), ("backups", "targets"), ("space", "rules")):
+        for keys in (
+            ("peers",),
+            ("destinations",),
+            ("routes",),
+            ("backups", "targets"),
+            ("space", "rules"),
+            ("transforms",),
+        ):
             first: dict[str, int] = {}
             for index, row in self._rows(*keys):
                 name = row.get("name")

@@ -36,6 +36,24 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "directory.roles": {"group": "cn=pacs-admins,ou=groups,dc=example,dc=org", "role": "administrator"},
     "routes": {"name": "everything to the workstation", "to": ["WS1"]},
+    "transforms": {
+        "name": "research",
+        "profile": "basic",
+        "options": ["retain-modified-dates", "clean-descriptors"],
+        "project": "lung 2026",
+        "burned_in": "refuse",
+        "safe_private": [],
+        "words": ["lunge", "schädel"],
+    },
+    "transforms.change": {
+        "attribute": "BodyPartExamined",
+        "action": "map",
+        "value": "",
+        "pattern": "",
+        "table": {"THORAX": "CHEST", "SCHAEDEL": "SKULL"},
+        "otherwise": "keep",
+        "vr": "",
+    },
     "backups.targets": {
         "name": "nas",
         "url": "/mnt/nas/pacs",
@@ -133,6 +151,9 @@ def toml(value: Any) -> str:
     """Return ``value`` as TOML."""
     if isinstance(value, list | tuple):
         return "[" + ", ".join(toml(item) for item in value) + "]"
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{toml(key)} = {toml(each)}" for key, each in value.items())
+        return "{ " + pairs + " }" if pairs else "{}"
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     return json.dumps(str(value), ensure_ascii=False)
@@ -163,6 +184,7 @@ def tables(model: type[BaseModel] = Settings, path: tuple[str, ...] = ()) -> Ite
         below = (*path, name)
         if rows is not None:
             yield _table(rows, below, many=True)
+            yield from (table for table in tables(rows, below) if table.many)
         elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
             yield _table(annotation, below, many=False)
             yield from (table for table in tables(annotation, below) if table.many)
@@ -185,7 +207,7 @@ def _table(model: type[BaseModel], path: tuple[str, ...], *, many: bool) -> Tabl
 
 
 def _comment(text: str) -> list[str]:
-    return [f"# {line}" for line in textwrap.wrap(text, _WIDTH)]
+    return [f"# {line}" for line in textwrap.wrap(text, _WIDTH, break_on_hyphens=False)]
 
 
 def example() -> str:

@@ -589,6 +589,78 @@ class RoutingSettings(Section):
     """Hours that something may wait before it is shown as a problem."""
 
 
+class ChangeSettings(Section):
+    """A change of one attribute in the outgoing copy. Changes are made in their order, after the profile; they see what
+    the profile left."""
+
+    attribute: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512)]
+    """Which one: PatientID, (0010,0020), (60xx,3000), RequestAttributesSequence[0].ScheduledProcedureStepID (without
+    the number: in all items), **.StudyID (wherever it stands), (0029,xx10,CREATOR), (0029,xxxx,CREATOR) or private."""
+
+    action: Literal["set", "fill", "replace", "remove", "empty", "map", "regex", "prefix", "suffix", "uid"]
+    """What is done: set it; fill (only where it is absent or empty); replace (only where it is there); remove; empty;
+    map its values by table; replace what a regex matches; put a prefix or suffix to its values; uid (new UIDs, for the
+    same ones the same)."""
+
+    value: Annotated[str, StringConstraints(max_length=10240)] = ""
+    """What is set, put before or after, or what a match is replaced by. In all but the last {PatientID}, or any other
+    attribute, {calling_ae}, {called_ae}, {peer}, {peer_ae}, {route}, {today} and {now} stand for their values;
+    {PatientName:16} for 16 characters of it at most."""
+
+    pattern: Annotated[str, StringConstraints(max_length=512)] = ""
+    """The regular expression of regex (Python's). Repetitions inside repetitions are refused: they could run for
+    ever."""
+
+    table: Annotated[dict[str, str], Words("a table of texts")] = Field(default_factory=dict)
+    """The table of map: value and what it becomes."""
+
+    otherwise: Literal["keep", "empty", "remove", "refuse"] = "keep"
+    """What map does with a value that is not in the table; refuse: the object is not sent."""
+
+    vr: Annotated[str, StringConstraints(pattern="^([A-Z]{2})?$"), Words("a VR, two capitals")] = ""
+    """VR of what is set, where the dictionary has none: private attributes."""
+
+
+Option = Literal[
+    "retain-uids", "retain-device-identity", "retain-institution-identity", "retain-patient-characteristics",
+    "retain-full-dates", "retain-modified-dates", "retain-safe-private", "clean-descriptors",
+    "clean-structured-content", "clean-graphics",
+]  # fmt: skip
+"""Options of the basic profile (PS3.15 E.3) that a program can apply by itself."""
+
+
+class TransformSettings(Section):
+    """How copies are changed that are sent on; routes name it. What is archived stays as it is."""
+
+    name: Name
+    """Name by which routes refer to it; unique."""
+
+    profile: Literal["none", "basic"] = "none"
+    """De-identify by the Basic Application Level Confidentiality Profile (PS3.15 Annex E), or not."""
+
+    options: tuple[Option, ...] = ()
+    """Options of the profile (PS3.15 E.3); see docs/de-identification.md."""
+
+    project: Annotated[str, StringConstraints(strip_whitespace=True, max_length=64)] = ""
+    """Pseudonyms of different projects cannot be joined. Empty: the name. Changing it changes all pseudonyms."""
+
+    burned_in: Literal["refuse", "send"] = "refuse"
+    """What is done with objects whose pixels, sound or document may tell who the patient is, as far as attributes say
+    so: a person has to look at them. See docs/de-identification.md."""
+
+    safe_private: tuple[
+        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)], ...
+    ] = ()
+    """Private attributes that are safe to keep with retain-safe-private, besides those that the standard lists:
+    (0019,xx0C,SIEMENS MR HEADER)."""
+
+    words: tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=32)], ...] = ()
+    """Words that clean-descriptors keeps in descriptions besides its own, which are English."""
+
+    change: tuple[ChangeSettings, ...] = ()
+    """Changes of single attributes."""
+
+
 class TargetSettings(Section):
     """A place that backups are written to. The jobs that do it are made from what stands here; they may be changed on
     the Jobs screen afterwards."""
@@ -744,6 +816,7 @@ class Settings(Section):
     space: SpaceSettings = SpaceSettings()
     routing: RoutingSettings = RoutingSettings()
     routes: tuple[RouteSettings, ...] = ()
+    transforms: tuple[TransformSettings, ...] = ()
     destinations: tuple[DestinationSettings, ...] = ()
     # The section below is checked already; what it asks for comes with a later version.
     hl7: Hl7Settings = Hl7Settings()

@@ -47,16 +47,27 @@ class Withheld(PacsError):
     code = "withheld"
 
 
+class Unfit(PacsError):
+    """An object cannot be changed as it is to be; trying again does not help."""
+
+    code = "unfit"
+
+
 @dataclass(slots=True)
 class Ways:
-    """What destinations need of the node. ``changed`` copies an object anew by the name of a transformation; raises
-    `Withheld` or PacsError. ``held_up`` says why nothing is sent anywhere, empty if things are."""
+    """What destinations need of the node.
+
+    ``changed`` makes a changed copy by the name of a transformation, for a destination, on a thread; raises `Withheld`
+    or `Unfit`. ``discard`` is given each content when it was sent or not. ``held_up`` says why nothing is sent
+    anywhere, empty if things are.
+    """
 
     archive: Archive
     outbox: Outbox
     clock: Clock
     courier: Callable[[DestinationSettings], Courier]
-    changed: Callable[[str, Item, Copy, Content], tuple[Copy, Content]]
+    changed: Callable[[str, str, Item, Copy], tuple[Copy, Content]]
+    discard: Callable[[Content], None]
     down: Callable[[Destination, PacsError], None]
     up: Callable[[Destination], None]
     ended: Callable[[Ended], None]
@@ -353,13 +364,17 @@ class Destination:
             try:
                 if isinstance(content, PacsError):
                     raise content
-                status, comment = await carrier.carry(await self._parcel(item, item.copy, content))
+                parcel = await self._parcel(item, item.copy, content)
+                try:
+                    status, comment = await carrier.carry(parcel)
+                finally:
+                    self._ways.discard(parcel.content)
             except AssociationEnded as ended:
                 await self._note(self._again(item, -1, ended.message, ended.hint))
                 raise
             except Withheld as withheld:
                 await self._note(Result(item, FILTERED, -1, withheld.message, withheld.hint, 0, item.attempts))
-            except (NotConvertible, NotFound, Corrupt) as fault:
+            except (NotConvertible, NotFound, Corrupt, Unfit) as fault:
                 await self._note(Result(item, FAILED, -1, fault.message, fault.hint, 0, item.attempts + 1))
             except PacsError as fault:
                 await self._note(self._again(item, -1, fault.message, fault.hint))
@@ -378,7 +393,7 @@ class Destination:
 
     async def _parcel(self, item: Item, copy: Copy, content: Content) -> Parcel:
         if item.transform:
-            copy, content = await asyncio.to_thread(self._ways.changed, item.transform, item, copy, content)
+            copy, content = await asyncio.to_thread(self._ways.changed, item.transform, self.name, item, copy)
         return Parcel(copy, content, item.study, item.priority, item.sending)
 
     async def _answered(self, item: Item, status: int, comment: str) -> None:

@@ -9,10 +9,26 @@ from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.equipment.book import PeerBook
 from pacstui.equipment.line import Lines
+from pacstui.routing.changing import Changing
 from pacstui.routing.queueing import Queueing
 from pacstui.routing.room import Arriving, Places, QueueRoom
 from pacstui.routing.routes_room import RouteSources, RoutesRoom
-from pacstui.settings import Settings
+from pacstui.settings import Settings, TransformSettings
+
+
+class _Named:
+    """The transformations of the settings by name; made anew only when the settings are."""
+
+    def __init__(self, settings: Callable[[], Settings]) -> None:
+        self._settings = settings
+        self._of: Settings | None = None
+        self._named: dict[str, TransformSettings] = {}
+
+    def __call__(self) -> dict[str, TransformSettings]:
+        settings = self._settings()
+        if settings is not self._of:
+            self._of, self._named = settings, {each.name: each for each in settings.transforms}
+        return self._named
 
 
 class Onward:
@@ -49,7 +65,7 @@ class Onward:
 
     def transforms(self) -> Iterable[str]:
         """Return the names of the transformations that there are."""
-        return ()
+        return (each.name for each in self._settings().transforms)
 
     def open(self, archive: Archive, arriving: Arriving, lines: Lines, bus: Bus, clock: Clock) -> None:
         """Make the rooms; `QueueRoom.open` begins to send."""
@@ -57,7 +73,9 @@ class Onward:
             lambda: self._settings().routing, lambda: self._settings().destinations, self._book.names, self.transforms,
             self._caller, lambda: self._settings().dicom.ae_title,
         )  # fmt: skip
-        self.queue = QueueRoom(archive, arriving, self.queueing, lines, places, bus, clock)
+        named = _Named(self._settings)
+        changing = Changing(archive.data_dir, named, self.titles, lambda: self._settings().dicom.ae_title, clock.now)
+        self.queue = QueueRoom(archive, arriving, self.queueing, lines, places, changing, bus, clock)
         self.routes = RoutesRoom(archive.db, self.sources, self.queueing, clock)
 
     async def begin(self) -> None:

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from pacstui.dicom import header
 from pacstui.index.ingest import Entry
 from pacstui.routing.route import Routes, Subject, Way
 from pacstui.routing.tables import WAITING
 
 _CACHE: Final = 4096
 _SYNTAX: Final = 0x00083002
+_EXPECTED: Final = 0x00201208
 _SERIES, _STUDY = "series", "study"
+header.want({_EXPECTED: "IS"})
 
 _FIND = (
     "SELECT id FROM sendings WHERE study=? AND destination=? AND route=? AND series=? AND transform=? AND asked_by=''"
@@ -43,6 +46,8 @@ class _Added:
     octets: int = 0
     due: int = 0
     at: int = 0
+    study: str = ""
+    expected: int = 0
 
 
 class Queueing:
@@ -107,6 +112,8 @@ class Queueing:
         else:
             self._again(connection, sending, entry.sop_instance, size, received)
         added.due, added.at = max(added.due, due), max(added.at, received)
+        if way.level == _STUDY:
+            added.study, added.expected = entry.study, _count(entry.attributes.get(_EXPECTED, "")) or added.expected
 
     def _again(self, connection: sqlite3.Connection, sending: int, sop_instance: str, size: int, received: int) -> None:
         """Send an object anew that has other content now."""
@@ -132,6 +139,9 @@ class Queueing:
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write the counters of the sendings that objects were added to."""
         for sending, added in self._added.items():
+            if added.expected and self._complete(connection, added):
+                connection.execute("UPDATE sendings SET due=0 WHERE id=?", (sending,))
+                added.due = added.at
             connection.execute(
                 "UPDATE sendings SET waiting=waiting+?, bytes_waiting=bytes_waiting+?, due=max(due, ?),"
                 " changed=max(changed, ?) WHERE id=?",
@@ -140,7 +150,20 @@ class Queueing:
             self.touched.add(added.destination)
         self._added.clear()
 
+    @staticmethod
+    def _complete(connection: sqlite3.Connection, added: _Added) -> bool:
+        """Return whether a study has as many objects as it said it would have."""
+        row = connection.execute("SELECT instances FROM studies WHERE study=?", (added.study,)).fetchone()
+        return row is not None and row[0] >= added.expected
+
     def forget(self) -> None:
         """Drop what a transaction that was rolled back left behind."""
         self._sendings.clear()
         self._added.clear()
+
+
+def _count(text: str) -> int:
+    try:
+        return max(0, int(text))
+    except ValueError:
+        return 0

@@ -29,12 +29,12 @@ from pacstui.contract.queue import (
 )
 from pacstui.equipment.line import Lines
 from pacstui.errors import BadRequest, NotFound, PacsError
-from pacstui.index.retrieve import Copy
 from pacstui.routing import actions, listing, made
 from pacstui.routing.actions import Chosen
+from pacstui.routing.changing import ChangedContent, Changing
 from pacstui.routing.courier import Courier, FolderCourier, MoveCourier, PeerCourier
-from pacstui.routing.destination import Destination, Ways, Withheld
-from pacstui.routing.outbox import Ended, Item, Outbox, Sums
+from pacstui.routing.destination import Destination, Ways
+from pacstui.routing.outbox import Ended, Outbox, Sums
 from pacstui.routing.queueing import Queueing
 from pacstui.routing.route import PRIORITIES
 from pacstui.settings import DestinationSettings, RoutingSettings
@@ -77,6 +77,7 @@ class QueueRoom:
         queueing: Queueing,
         lines: Lines,
         places: Places,
+        changing: Changing,
         bus: Bus,
         clock: Clock,
     ) -> None:
@@ -95,10 +96,9 @@ class QueueRoom:
         self._stale = True
         self._pruned_at = -_PRUNE_S
         self.held_up = ""
-        self.changed: Callable[[str, Item, Copy, Content], tuple[Copy, Content]] = _unchanged
         self._ways = Ways(
-            archive, self._outbox, clock, self._courier, lambda *given: self.changed(*given), self._down, self._up,
-            self._ended, lambda: self.held_up,
+            archive, self._outbox, clock, self._courier, changing, _discard, self._down, self._up, self._ended,
+            lambda: self.held_up,
         )  # fmt: skip
         bus.subscribe(events.InstanceStored, self._stored)
 
@@ -417,8 +417,9 @@ def _ago(then: datetime, now: datetime) -> str:
     return duration((now - then).total_seconds())
 
 
-def _unchanged(name: str, item: Item, copy: Copy, content: Content) -> tuple[Copy, Content]:
-    raise Withheld(f"there is no transformation {safe(name, 64)} (any more)", "[[transforms]] in the configuration")
+def _discard(content: Content) -> None:
+    if isinstance(content, ChangedContent):
+        content.discard()
 
 
 def titles_of(peers: Mapping[str, str], destinations: Iterable[DestinationSettings]) -> dict[str, str]:

@@ -45,7 +45,7 @@ def trial(
     statement = Statement(
         sa.select(s.id, i.calling, sa.func.min(i.received), sa.func.count(), sa.func.sum(i.size), *columns)
         .select_from(t.instances.join(t.series, i.series == e.id).join(t.studies, e.study == s.id))
-        .where(i.received >= sa.bindparam("since"), i.received < sa.bindparam("until"))
+        .where(i.received >= sa.bindparam("since"), i.received <= sa.bindparam("until"))
         .group_by(s.id, i.calling, *exact, *columns)
         .limit(_GROUPS + 1)
     )
