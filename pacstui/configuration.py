@@ -32,6 +32,10 @@ CONFIG_VARIABLE = "PACSTUI_CONFIG"
 _SIZE_LIMIT = 1024 * 1024
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _LATER = {"hl7": "[hl7]"}
+_NAMED = (
+    ("peers",), ("destinations",), ("routes",), ("backups", "targets"), ("space", "rules"), ("transforms",)
+)  # fmt: skip
+"""Lists whose rows have names that differ."""
 _MAY = {
     "store": "send objects", "find": "search for patients", "get": "fetch images", "move": "send images to your peers",
     "worklist": "read the worklist",
@@ -288,14 +292,7 @@ class _Reading:
         from pacstui.configuration_words import did_you_mean, shown
 
         known: list[str] = []
-        for keys in (
-            ("peers",),
-            ("destinations",),
-            ("routes",),
-            ("backups", "targets"),
-            ("space", "rules"),
-            ("transforms",),
-        ):
+        for keys in _NAMED:
             first: dict[str, int] = {}
             for index, row in self._rows(*keys):
                 name = row.get("name")

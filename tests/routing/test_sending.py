@@ -125,10 +125,12 @@ async def test_an_object_that_is_refused_is_tried_again_with_patience_and_then_f
         await here.until(lambda: good.sop in one.store.objects)
         assert await _state_of(here, bad.sop, "waiting")
         one.store.status = 0xC123
-        for _ in range(2):
-            await here.advance(200)
-            await asyncio.sleep(0.02)
-        await here.until(lambda: _state_of(here, bad.sop, "failed"))
+
+        async def given_up() -> bool:
+            await here.advance(50)
+            return await _state_of(here, bad.sop, "failed")
+
+        await here.until(given_up)
         (reason,) = await here.queue.errors()
         assert (reason.error, reason.failed) == ("ONE answered C123H: it cannot understand the object", 1)
         assert any(isinstance(e, events.SendingEnded) and e.failed for e in here.heard)

@@ -199,7 +199,7 @@ def test_sections_of_later_versions_are_checked_and_remarked_on(here: Path) -> N
     loaded = load(file)
     assert loaded.settings.hl7.port == 2576
     assert loaded.settings.routes[0].to == ("WS",)
-    assert [note.partition(" ")[0] for note in loaded.notes] == ["[hl7]", "[[routes]]"]
+    assert [note.partition(" ")[0] for note in loaded.notes] == ["[hl7]"]
 
 
 def test_being_open_to_everybody_or_nobody_is_remarked_on(here: Path) -> None:
