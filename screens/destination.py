@@ -82,11 +82,11 @@ class DestinationScreen(ConsoleScreen):
     )
     KEYS: ClassVar[tuple[keymap.Key, ...]] = (
         *work.KEYS,
-        keymap.acts("queue.errors", "errors"),
-        keymap.Key("m", "mark", "Mark the chosen row, or take the mark away", "mark"),
+        keymap.acts("queue.errors", "errors", weight=2),
+        keymap.Key("m", "mark", "Mark the chosen row, or take the mark away", "mark", weight=2),
         keymap.Key("a", "all", "Mark all that the list has; again: nothing", "mark_all"),
-        keymap.Key("f", "filter", "Show those of the next state: in trouble, failed, held, ...", "state(1)"),
-        keymap.Key("F", "filter back", "Show those of the state before", "state(-1)", weight=4),
+        keymap.Key("f", "state", "Show those of the next state: in trouble, failed, held, ...", "state(1)"),
+        keymap.Key("F", "state before", "Show those of the state before", "state(-1)", weight=4),
         *work.PAUSE,
         keymap.Key("x", "export", "Write the list to a file, as CSV or JSON", "export", weight=3),
     )

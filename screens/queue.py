@@ -35,13 +35,13 @@ ARRIVING = (
     C("since", 8, align=">", rank=3, role="dim"),
 )
 GOING = (
-    C("state", 10),
-    C("destination", 12, grow=1, most=32, role="strong"),
+    C("state", 9),
+    C("destination", 11, grow=1, most=32, role="strong"),
     C("wait", 6, align=">"),
     C("failed", 6, align=">"),
-    C("oldest", 8, align=">", rank=1),
-    C("rate", 6, align=">", rank=3, role="accent"),
-    C("what is happening", 14, grow=5, rank=2, most=120),
+    C("oldest", 7, align=">", rank=1),
+    C("rate", 5, align=">", rank=3, role="accent"),
+    C("what is happening", 17, grow=9, rank=2, most=120),
     C("held", 6, align=">", rank=4),
     C("on the way", 10, align=">", rank=5),
 )

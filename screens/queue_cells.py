@@ -40,16 +40,16 @@ FILTERS = (
 SENDING = (
     C("", 1),
     C("state", 11),
-    C("patient", 11, grow=2, most=32, role="strong"),
+    C("patient", 10, grow=2, most=32, role="strong"),
     C("ID", 8, grow=1, rank=6, most=20),
     C("mod", 3, rank=4),
-    C("study", 11, grow=3, most=48),
-    C("done", 11, align=">"),
+    C("study", 10, grow=2, most=48),
+    C("done", 9, align=">"),
     C("age", 7, align=">"),
     C("tries", 5, align=">", rank=3),
     C("next try", 11, rank=2),
     C("status", 6, rank=5),
-    C("what is happening", 13, grow=5, rank=1, most=90),
+    C("what is happening", 12, grow=5, rank=1, most=90),
     C("route", 10, grow=1, rank=7, most=24, role="dim"),
     C("first", 6, rank=8, role="dim"),
 )
@@ -60,7 +60,7 @@ OBJECT = (
     C("tries", 5, align=">"),
     C("next try", 11, rank=2),
     C("status", 6),
-    C("what was answered", 16, grow=6, rank=1, most=120),
+    C("what was answered", 22, grow=6, rank=1, most=120),
 )
 
 

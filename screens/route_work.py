@@ -150,7 +150,6 @@ class RouteForm(Form):
     def __init__(self, title: str, fields: Sequence[Field], send: Send) -> None:
         foot = "Enter saves, tab next, ctrl+t dry run, esc back"
         super().__init__(title, fields, send, foot=foot)
-        self._notes = {field.name: field.note for field in fields}
         self._timer: Timer | None = None
         self._seen: tuple[str, ...] = ()
         self._tried: tuple[str, ...] = ()
@@ -190,7 +189,7 @@ class RouteForm(Form):
         if self.is_attached:
             for field in self.panel.fields:
                 if field.name in _CONDITIONS:
-                    field.note = safe(f"{self._notes[field.name]}. {told}" if self._notes[field.name] else told, 600)
+                    field.told = safe(told, 600)
             self.panel.renew()
 
     def action_trial(self) -> None:

@@ -47,9 +47,10 @@ class SendingPanel(Panel):
             return [Section(Line("Sending", "title"), [Item([Line("asking the node", "dim")])])]
         word, role = queue_cells.state(row.state)
         title = Line("To ", "title").add(f"{safe(row.destination, 64)}  ", "focus-title").add(word, role)
-        return [Section(title, [Item(self._lines(row, width)[:height])])]
+        return [Section(title, [Item(self.lines(row, width)[:height])])]
 
-    def _lines(self, row: SendingRow, width: int) -> list[Line]:
+    def lines(self, row: SendingRow, width: int) -> list[Line]:
+        """Return what is told of it."""
         privacy, now = self.console_app.privacy, self.console_app.now()
         lines: list[Line] = []
 
@@ -72,7 +73,8 @@ class SendingPanel(Panel):
             fact("held", "l lets it go", "warn-text")
         elif row.waiting:
             due = f"next try {when(row.due, now)}" if row.due is not None else "its turn is next"
-            fact("next", f"{due}, after {plural(row.attempts, 'failed try', 'failed tries')}")
+            tries = f", after {plural(row.attempts, 'failed try', 'failed tries')}" if row.attempts else ""
+            fact("next", f"{due}{tries}")
         by = f"route {safe(row.route, 64)}" if row.route else f"{safe(row.asked_by, 64) or 'somebody'} asked for it"
         through = f", through {safe(row.transform, 64)}" if row.transform else ""
         fact("because", f"{by}{through}, {safe(row.priority, 8)} priority, queued {when(row.queued, now)}")
@@ -123,6 +125,10 @@ class SendingScreen(ConsoleScreen):
         self._redraw()
 
     def _redraw(self) -> None:
+        panel = self.query_one(SendingPanel)
+        if self.row is not None and self.fault is None:
+            lines = panel.lines(self.row, max(20, self.size.width - 4))
+            panel.styles.height = min(len(lines), max(4, self.size.height // 2)) + 2
         for widget in (*self.query(Panel), *self.query(RowTable)):
             widget.redraw()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pacstui.contract.overview import View
-from pacstui.text import count, duration, safe, size
+from pacstui.text import count, duration, plural, safe, size
 from screens import queue_cells
 from screens.panels.live import LivePanel
 from screens.panels.slots import Slots
@@ -56,6 +56,10 @@ class QueuePanel(LivePanel):
         title.add(" arriving").add("  ").add(count(view.status.queue.pending), "strong").add(" wait to go out")
         if view.status.queue.failed:
             title.add(f"  x {count(view.status.queue.failed)} failed", "fail")
+        down = [row for row in queue.outgoing if row.status in ("down", "unknown")]
+        if down:
+            name = safe(down[0].destination, 16) if len(down) == 1 else plural(len(down), "destination")
+            title.add(f"  x {name} down", "fail")
         note = Line(f"{queue.writing} being written", "dim") if queue.writing else None
         tight = height < 8
         out = self._outgoing(view, width, tight)
