@@ -71,6 +71,7 @@ class ApiClient:
         self.backups = cast(contract.Backups, _Noun(self, "backups"))
         self.space = cast(contract.Space, _Noun(self, "space"))
         self.maintenance = cast(contract.Maintenance, _Noun(self, "maintenance"))
+        self.routes = cast(contract.Routes, _Noun(self, "routes"))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "studies": ("studies", "The archive's content"),
     "associations": ("associations", "Who is connected, and who was refused"),
     "queue": ("queue", "What is arriving and what waits to go out"),
+    "routes": ("routes", "What is sent on, where to, when and how changed"),
     "storage": ("storage", "Space, growth and speed of the archive"),
     "space": ("space", "The trash, what rules purge, and repair of objects"),
     "peers": ("peers", "The equipment around us"),

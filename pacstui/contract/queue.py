@@ -219,7 +219,7 @@ class Queue(Protocol):
     async def redirect(self, to: str, ids: tuple[int, ...] = (), destination: str = "") -> Changed: ...
 
     @action("pause", "Send nothing to a destination until resumed", permission="queue.change", danger=Danger.CONFIRM,
-            audited=True, key="P")  # fmt: skip
+            audited=True, key="z")  # fmt: skip
     async def pause(self, destination: str, why: str = "") -> None: ...
 
     @action("resume", "Send to a destination again", permission="queue.change", audited=True)

@@ -85,6 +85,9 @@ class Routes(Protocol):
     @action("destinations", "List everything that a route can send to", permission="routes.view")
     async def destinations(self) -> tuple[str, ...]: ...
 
+    @action("transforms", "List the transformations that a copy can go through", permission="routes.view")
+    async def transforms(self) -> tuple[str, ...]: ...
+
     @action("create", "Make a route", permission="routes.edit", audited=True, key="n")
     async def create(
         self, name: str, to: tuple[str, ...], modality: tuple[str, ...] = (), calling: tuple[str, ...] = (),

@@ -22,7 +22,8 @@ _COLUMNS: Final = (
 )
 _FROM: Final = " FROM sendings g LEFT JOIN studies s ON s.study = g.study"
 _STATE: Final = {
-    "": "1", "all": "1", "open": "g.waiting > 0", "held": "g.waiting > 0 AND g.held != 0", "failed": "g.failed > 0",
+    "": "1", "all": "1", "unsent": "(g.waiting > 0 OR g.failed > 0)", "open": "g.waiting > 0",
+    "held": "g.waiting > 0 AND g.held != 0", "failed": "g.failed > 0",
     "waiting": "g.waiting > 0 AND g.held = 0", "warning": "g.warning > 0", "filtered": "g.filtered > 0",
     "cancelled": "g.cancelled > 0", "sent": "g.waiting = 0 AND g.failed = 0 AND g.sent + g.warning > 0",
     "trouble": "(g.failed > 0 OR (g.waiting > 0 AND g.error != ''))",

@@ -257,20 +257,20 @@ class QueueRoom:
         limit = self._places.settings().waits_h * 3600
         now = self._clock.now()
         for row in self.outgoing():
-            key = f"queue {row.destination}"
+            key, screen = f"queue {row.destination}", f"queue:{row.destination}"
             if row.status == "unknown" and (row.waiting or row.failed):
                 told = f"{plural(row.waiting + row.failed, 'object')} for {row.destination} go nowhere: {row.why}"
-                yield f"{key} unknown", "fail", told, row.hint, "queue"
+                yield f"{key} unknown", "fail", told, row.hint, screen
             elif row.status == "down":
                 told = f"{row.destination} takes nothing, {plural(row.waiting, 'object')} wait: {row.why}"
-                yield f"{key} down", "fail", told, row.hint, "queue"
+                yield f"{key} down", "fail", told, row.hint, screen
             elif row.oldest is not None and (now - row.oldest).total_seconds() > limit and row.status != "closed":
                 since = _ago(row.oldest, now)
                 told = f"{plural(row.waiting, 'object')} for {row.destination} wait since {since}: {row.state}"
-                yield f"{key} old", "warn", told, "the queue says what holds it up", "queue"
+                yield f"{key} old", "warn", told, "the queue says what holds it up", screen
             if row.failed and row.status != "unknown":
                 told = f"{plural(row.failed, 'object')} could not be sent to {row.destination}"
-                yield f"{key} failed", "warn", told, "on the queue's screen, e shows why; r tries again", "queue"
+                yield f"{key} failed", "warn", told, "on the queue's screen, e shows why; r tries again", screen
 
     @property
     def _live(self) -> set[int]:

@@ -111,6 +111,9 @@ class RoutesRoom:
     async def destinations(self) -> tuple[str, ...]:
         return tuple(sorted(self._sources.titles()))
 
+    async def transforms(self) -> tuple[str, ...]:
+        return tuple(sorted(self._sources.transforms()))
+
     async def _named(self, name: str) -> MadeRoute:
         configured = list(self._sources.configured())
         found = await self._db.read(lambda c: made.routes(c, configured))
