@@ -59,7 +59,7 @@ class StandPanel(Panel):
             lines += words(f"{safe(view.by, 64)}{since}, {until}", width, "dim")
             if view.associations or view.sending:
                 left = f"{plural(view.associations, 'association')} and {plural(view.sending, 'object')} on the way"
-                lines += words(f"{left} still run: wait before you stop the node", width, "strong")
+                lines += words(f"{left}: do not stop the node yet", width, "strong")
             else:
                 lines += words("nothing runs any more: the node can be stopped", width, "good")
         else:

@@ -54,6 +54,7 @@ from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageV
 from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
 from pacstui.errors import BadRequest, CodeNeeded, Denied, NotFound, NotRunning, PacsError, Unconfirmed
 from tests.screens.fake_backups import FakeBackups, FakeRuns
+from tests.screens.fake_maintenance import FakeMaintenance
 from tests.screens.fake_queue import FakeQueue, FakeRoutes
 from tests.screens.fake_space import FakeSpace
 
@@ -192,6 +193,7 @@ class FakeClient:
         self.queue = FakeQueue(self, self.storage._call)
         self.routes = FakeRoutes(self, self.storage._call)
         self.space = FakeSpace(self, self.storage._call)
+        self.maintenance = FakeMaintenance(self, self.storage._call)
         self.peers = _Peers(self)
         self.studies = _Studies(self)
         self.feed = _Feed(self)
