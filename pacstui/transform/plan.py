@@ -85,7 +85,7 @@ class Plan:
                 raise TransformError(f"it has no {named(tag)}, so that nobody could be sent it")
         told = note or _silent
         if self.deidentifier is not None:
-            self.deidentifier.apply(part.root, told)
+            self.deidentifier.apply(part, told)
         for change in self.changes:
             change.make(part.root, context, self.pseudonyms, told)
         at = write_object(part, out)
