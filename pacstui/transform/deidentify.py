@@ -31,6 +31,8 @@ from pacstui.transform.values import LONGEST, split
 Note = Callable[[Item, int, str, "Element | None", "Element | None"], None]
 
 _CLASS: Final = 0x00080016
+_ZONE: Final = 0x00080201
+_OFFSET: Final = re.compile(r"[+-]\d{4}", re.ASCII)
 _NAME, _ID, _ISSUER = 0x00100010, 0x00100020, 0x00100021
 _CONTENT, _ANNOTATIONS, _DOCUMENT = 0x0040A730, 0x00700001, 0x00420011
 _DUMMIES: Final = {
@@ -72,7 +74,7 @@ class Deidentifier:
         if why:
             raise Refused(
                 f"a person has to look at it before it may leave: {why}",
-                'burned_in = "send" in the transform lets such objects go as they are',
+                'look at it; burned_in = "send" (--burned-in send) lets such objects go with the pixels as they are',
             )
         _Work(self, part, note).whole()
 
@@ -99,13 +101,15 @@ class _Work:
     def marks(self) -> None:
         """Say in the copy what was done (PS3.15 E.1.1 6, E.2, E.3)."""
         root, options = self.root, self.profile.options
+        told = {"K": "UNMODIFIED", "C": "MODIFIED"}.get(self.profile.dates, "REMOVED")
         root.put(0x00120062, "CS", "YES")
-        root.put(0x00120063, "LO", f"PACSTUI, PS3.15 basic profile, {len(options)} options")
+        root.put(0x00120063, "LO", f"PACSTUI, PS3.15 E, basic profile, {len(options)} options")
+        root.put(0x00280303, "CS", told)
         items = [code_item(root, BASIC[0], "DCM", BASIC[1])]
         items += [code_item(root, OPTIONS[name][1], "DCM", OPTIONS[name][2]) for name in OPTIONS if name in options]
         root.elements[0x00120064] = codes(root, *items)
-        told = {"K": "UNMODIFIED", "C": "MODIFIED"}.get(self.profile.dates, "REMOVED")
-        root.put(0x00280303, "CS", told)
+        for tag in (0x00120062, 0x00120063, 0x00120064, 0x00280303):
+            self.note(root, tag, "set", None, root.elements[tag])
 
     def _action(self, tag: int, vr: str, item: Item) -> str:
         return self.profile.action(tag, vr, self.sop_class, item is self.root)
@@ -194,6 +198,8 @@ class _Work:
         vr = before.vr
         if vr == "TM":
             return self.kept(item, tag, before)  # the shift is one of whole days
+        if tag == _ZONE and _OFFSET.fullmatch(text_of(item, before)):
+            return before
         if vr in ("DA", "DT"):
             moved = [self.pseudonyms.shifted(self.person, value) for value in text_of(item, before).split("\\")]
             return Element(vr, "\\".join(moved)) if all(moved) else self.dummy(item, tag, before)

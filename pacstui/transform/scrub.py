@@ -24,6 +24,11 @@ _OVERLAP: Final = 1 << 10
 _FEWEST: Final = 2
 
 
+_NOTHING: Final = re.compile("(?!)")
+_INSTITUTION: Final = (0x00080080, 0x00080081)
+_TELLING: Final = 10
+
+
 @dataclass(slots=True)
 class Identifiers:
     """What was found in a data set that must not be left in it, case-folded.
@@ -36,6 +41,7 @@ class Identifiers:
     words: set[str] = field(default_factory=set)
     written: set[str] = field(default_factory=set)
     _long: list[str] = field(default_factory=list)
+    _short: re.Pattern[str] = _NOTHING
     _bytes: list[bytes] | None = None
     _terms: str = ""
 
@@ -53,8 +59,11 @@ class Identifiers:
                     self._name(text_of(item, element))
                 elif _is_identifier(tag, vr):
                     for value in text_of(item, element).split("\\"):
-                        self._value(value)
-        self._long = sorted(self.whole | {word for word in self.words if len(word) >= _LONG})
+                        if tag not in _INSTITUTION or len(value) >= _TELLING:
+                            self._value(value)
+        short = "|".join(re.escape(one) for one in sorted(self.whole) if not _is_long(one))
+        self._short = re.compile(rf"(?<![^\W_])(?:{short})(?![^\W_])" if short else _NOTHING.pattern)
+        self._long = sorted(one for one in self.whole | self.words if _is_long(one))
 
     def _value(self, value: str) -> None:
         plain = _folded(value)
@@ -80,7 +89,9 @@ class Identifiers:
         plain = _folded(text)
         if not plain:
             return False
-        return any(one in plain for one in self._long) or not self.words.isdisjoint(_WORD.findall(plain))
+        if any(one in plain for one in self._long) or self._short.search(plain):
+            return True
+        return not self.words.isdisjoint(_WORD.findall(plain))
 
     def in_code(self, text: str) -> bool:
         """Return whether one of several codes or numbers is one of them, or holds a long one.
@@ -88,8 +99,9 @@ class Identifiers:
         Words of the vocabulary do not count: some are names of people too.
         """
         codes = [_folded(code) for code in text.split("\\")]
-        return any(one == code or (len(one) >= _LONG and one in code)
-                   for one in self._long if one not in WORDS for code in codes)  # fmt: skip
+        if any(one in code for one in self._long if one not in WORDS for code in codes):
+            return True
+        return any(code in self.whole and code not in WORDS for code in codes)
 
     def in_bytes(self, pieces: Iterable[bytes], terms: str) -> bool:
         """Return whether binary data, given in pieces, hold one of them, in any likely encoding."""
@@ -119,6 +131,11 @@ def _is_identifier(tag: int, vr: str) -> bool:
         return tag == 0x00100030
     options = table()[tag][1] if tag in table() else {}
     return (tag >> 16 in _GROUPS or tag in _IDENTIFYING) and "d" not in options and "p" not in options
+
+
+def _is_long(one: str) -> bool:
+    """Return whether it is looked for inside of words too, which not all scripts divide."""
+    return len(one) >= _LONG or not one.isascii()
 
 
 def _encodings(text: str, terms: str) -> Iterable[bytes]:

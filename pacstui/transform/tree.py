@@ -17,7 +17,7 @@ from pacstui.dicom import charset
 from pacstui.dicom.dataset import BIG_ENDIAN, DEFLATED, IMPLICIT, LONG_VRS, TEXT_VRS
 from pacstui.dicom.dictionary import vr_of
 from pacstui.dicom.header import guess_transfer_syntax
-from pacstui.dicom.uids import trim_uid
+from pacstui.dicom.uids import trim_uid, valid_uid
 from pacstui.transform.faults import TransformError, named
 
 CHARSET: Final = 0x00080005
@@ -204,6 +204,8 @@ def _head(source: Source) -> tuple[str, int]:
     syntax = syntax or guess_transfer_syntax(source.take(at, 1 << 12))
     if not syntax:
         raise TransformError("it is no DICOM object, or its transfer syntax is not told and cannot be guessed")
+    if not valid_uid(syntax):
+        raise TransformError("what stands as its transfer syntax is no UID")
     return syntax, at
 
 
