@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,12 +25,11 @@ from pacstui.transform.structured import (
     dummy_content,
     dummy_document,
 )
-from pacstui.transform.tree import NUMBER_VRS, PIXELS, Element, Item, Part10, Span, raw, text_of
+from pacstui.transform.tree import NUMBER_VRS, PIXELS, Element, Item, Note, Part10, Span, raw, text_of
 from pacstui.transform.values import LONGEST, split
 
-Note = Callable[[Item, int, str, "Element | None", "Element | None"], None]
-
 _CLASS: Final = 0x00080016
+_STUDY: Final = 0x0020000D
 _ZONE: Final = 0x00080201
 _OFFSET: Final = re.compile(r"[+-]\d{4}", re.ASCII)
 _NAME, _ID, _ISSUER = 0x00100010, 0x00100020, 0x00100021
@@ -94,8 +93,9 @@ class _Work:
     def whole(self) -> None:
         code = self.pseudonyms.code(self.person)
         self.item(self.root)
-        for tag, vr in ((_NAME, "PN"), (_ID, "LO")):
-            self.root.put(tag, vr, code)
+        if _STUDY in self.root.elements:  # what is of no patient, such as a colour palette, gets none
+            for tag, vr in ((_NAME, "PN"), (_ID, "LO")):
+                self.root.put(tag, vr, code)
         self.marks()
 
     def marks(self) -> None:
@@ -206,8 +206,9 @@ class _Work:
         if vr == "AE":
             return Element(vr, self.pseudonyms.ae_title(text_of(item, before)))
         if vr in _TEXTS or vr == "CS":
-            text = self._text(item, tag, before)
-            kept = harmless(text, self.identifiers, self.rules.words)[: LONGEST.get(vr, 10240)].strip()
+            values = split(vr, self._text(item, tag, before))
+            known = [harmless(value, self.identifiers, self.rules.words) for value in values]
+            kept = "\\".join(value[: LONGEST.get(vr, 10240)].strip() for value in known if value)
             return Element(vr, kept.upper() if vr == "CS" else kept) if kept else self._base(item, tag, before)
         return self._base(item, tag, before)
 

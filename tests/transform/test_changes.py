@@ -147,11 +147,15 @@ def test_paths_into_sequences() -> None:
             "{RequestAttributesSequence[0].ScheduledProcedureStepID}",
         ),
         change("RequestAttributesSequence[2].AccessionNumber", "set", "new"),
-        change("ProcedureCodeSequence.CodeValue", "set", "made"),
+        change("ProcedureCodeSequence[0].CodeValue", "set", "made"),
+        change("ReferencedStudySequence.StudyID", "set", "nowhere to be"),
+        change("**.ScheduledProcedureStepDescription", "set", "nowhere either"),
     )
     items = found.RequestAttributesSequence
     assert [item.get("ScheduledProcedureStepID") for item in items] == ["s0", "second", None]
     assert [item.get("RequestedProcedureID") for item in items] == ["s0", "s0", None]
+    assert "ReferencedStudySequence" not in found
+    assert not any("ScheduledProcedureStepDescription" in each for each in (found, *items))
     assert (items[2].AccessionNumber, found.ProcedureCodeSequence[0].CodeValue) == ("new", "made")
 
 
@@ -249,8 +253,8 @@ def test_all_mistakes_are_told_at_once() -> None:
             change("AccessionNumber", "set", "{StudyInstanceUID}{StudyInstanceUID}"),
             "AccessionNumber (0008,0050): it has 18",
         ),
-        (change("StudyDate", "set", "{PatientID}"), 'StudyDate (0008,0020): "4711-0815" is no date'),
-        (change("Modality", "set", "{peer}"), 'Modality (0008,0060): "workstation" is no code string'),
+        (change("StudyDate", "set", "{PatientID}"), "StudyDate (0008,0020): the value is no date"),
+        (change("Modality", "set", "{peer}"), "Modality (0008,0060): the value is no code string"),
     ],
 )
 def test_a_value_that_does_not_fit_names_the_attribute(how: dict[str, Any], says: str) -> None:
