@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Check configuration, disk, ports, database and peers; say what to do"),
     "check-config": ("check_config", "Check the configuration: every mistake at once"),
     "import": ("importing", "Take files and folders into the archive"),
+    "deidentify": ("deidentify", "Copies of files without what identifies the patient"),
     "studies": ("studies", "The archive's content"),
     "associations": ("associations", "Who is connected, and who was refused"),
     "queue": ("queue", "What is arriving and what waits to go out"),
