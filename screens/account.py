@@ -99,7 +99,7 @@ class AccountPanel(Panel):
                 item.append(Line(f"  for {safe(', '.join(each.permissions), 200)}", "dim"))
             items.append(Item(item, ("token", each.id)))
         title = Line("Tokens  ", "title").add(count(len(detail.tokens)), "strong")
-        none = "none: k makes one, by which a program is this account"
+        none = "none: n makes one, by which a program is this account"
         return Section(title, items or [Item([Line(none, "dim")])])
 
     def _permissions(self, detail: AccountDetail) -> Section:
@@ -124,14 +124,14 @@ class AccountScreen(ConsoleScreen):
     TITLE_WORDS = "Account"
     ABOUT = (
         "What the account is, who is signed in with it, and each permission that its role gives, with when it was last "
-        "used. x ends the chosen session. A service has tokens, by which a program is this account: k makes one, x "
+        "used. x ends the chosen session. A service has tokens, by which a program is this account: n makes one, x "
         "revokes the chosen one. Permissions that nobody uses are better taken away: m on Accounts shows the "
         "roles."
     )
     KEYS = (
         *work.KEYS,
         keymap.acts("accounts.end_session", "end_session", key="x"),
-        keymap.acts("accounts.create_token", "create_token", weight=2),
+        keymap.acts("accounts.create_token", "create_token"),
         keymap.acts("accounts.revoke_token", "end_session", weight=2, key="x"),
     )
 

@@ -108,7 +108,7 @@ def create(app: ConsoleApp, done: Done) -> None:
     def made(secret: Secret | None) -> None:
         if secret is not None:
             done()
-            told(app, secret)
+            told(app, secret, "a passcode" if secret.until is None else "a password")
 
     async def open_form() -> None:
         roles = await _roles(app)
@@ -147,7 +147,9 @@ def edit(app: ConsoleApp, row: AccountRow, done: Done) -> None:
         app.keep(open_form())
 
 
-def _after(app: ConsoleApp, call: Callable[[], Awaitable[Any]], said: str, done: Done) -> None:
+def _after(
+    app: ConsoleApp, call: Callable[[], Awaitable[Any]], said: str, done: Done, kind: str = "a password"
+) -> None:
     async def work() -> None:
         try:
             answer = await call()
@@ -155,7 +157,7 @@ def _after(app: ConsoleApp, call: Callable[[], Awaitable[Any]], said: str, done:
             app.say(error if isinstance(error, PacsError) else f"the node did not answer: {error}", "fail")
             return
         if isinstance(answer, Secret):
-            told(app, answer)
+            told(app, answer, kind)
         else:
             app.say(said)
         done()
@@ -164,14 +166,15 @@ def _after(app: ConsoleApp, call: Callable[[], Awaitable[Any]], said: str, done:
 
 
 def ask(
-    app: ConsoleApp, title: str, text: str, yes: str, call: Callable[[], Awaitable[Any]], said: str, done: Done
-) -> None:
+    app: ConsoleApp, title: str, text: str, yes: str, call: Callable[[], Awaitable[Any]], said: str, done: Done,
+    kind: str = "a password",
+) -> None:  # fmt: skip
     """Do something after a question, whose safe answer has the focus; then say so."""
     choices = [Choice("no", "leave it", safe=True), Choice("yes", yes)]
 
     def answered(answer: str | None) -> None:
         if answer == "yes":
-            _after(app, call, said, done)
+            _after(app, call, said, done, kind)
 
     app.push_screen(Ask(title, [text], choices), answered)
 
@@ -194,7 +197,7 @@ def reset(app: ConsoleApp, row: AccountRow, done: Done) -> None:
         else "The present password is good no longer, and sessions that were begun with it end."
     )  # fmt: skip
     call = lambda: app.client.accounts.reset_password(row.name)  # noqa: E731
-    ask(app, f"A new {what} for {name}?", f"{text} The new one is told once.", "make it", call, "", done)
+    ask(app, f"A new {what} for {name}?", f"{text} The new one is told once.", "make it", call, "", done, f"a {what}")
 
 
 def reset_totp(app: ConsoleApp, row: AccountRow, done: Done) -> None:

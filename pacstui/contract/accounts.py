@@ -316,7 +316,7 @@ class Accounts(Protocol):
     async def list_tokens(self, name: str = "") -> tuple[TokenRow, ...]: ...
 
     @action("token create", "Make a token for a service account, which is told once", permission="accounts.manage",
-            audited=True, key="k")  # fmt: skip
+            audited=True, key="n")  # fmt: skip
     async def create_token(
         self, name: str, label: str, permissions: tuple[str, ...] = (), expires: str = ""
     ) -> Secret: ...

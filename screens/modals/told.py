@@ -50,5 +50,6 @@ class Told(Page):
         """Copy a token, which nobody could say; not a password."""
         if self._copied:
             self.console_app.copy(self._secrets[0].secret)
+            self.console_app.say("the token is copied")  # in the place of the line that shows what was
             return
         self.console_app.say("a password is not copied: write it down, or say it", "warn")
