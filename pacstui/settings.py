@@ -430,7 +430,8 @@ class AuditSettings(Section):
     """Audit Source ID in those messages; empty for the AE title."""
 
     seen_s: Annotated[float, Field(ge=0, le=86400)] = 900.0
-    """Seconds for which a view of the same patients by the same account stands for one entry."""
+    """Seconds for which a patient in the same view of the same account, or a study sent to the same peer, stands in one
+    entry."""
 
 
 class ConsoleSettings(Section):

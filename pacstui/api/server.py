@@ -194,15 +194,17 @@ class ControlServer:
         )
 
     def _fit_for(
-        self, caller: Caller, sees: bool, method: wire.Method, target: str, result: Any, patient: str = ""
-    ) -> Any:
-        """Return a result as this caller may see it; who sees patients leaves an entry."""
+        self, caller: Caller, sees: bool, method: wire.Method, target: str, result: Any, patient: str = "",
+        *, live: bool = False,
+    ) -> Any:  # fmt: skip
+        """Return a result as this caller may see it; who sees patients leaves an entry, which names them unless it is
+        what is happening now, that passes by."""
         if not method.patients:
             return result
         if not sees:
             return privacy.masked(result)
         if privacy.present(result):
-            self._audit.seen(caller, method.action.name, target, patient)
+            self._audit.seen(caller, method.action.name, target, patient, ids=() if live else privacy.ids(result))
         return result
 
     async def _serve_import(self, request: web.Request) -> web.Response:
@@ -228,7 +230,7 @@ class ControlServer:
                 view = await show(feed_after=after)
                 if view.feed:
                     after = view.feed[-1].id
-                fit = self._fit_for(caller, caller.may(privacy.PERMISSION), method, "", view)
+                fit = self._fit_for(caller, caller.may(privacy.PERMISSION), method, "", view, live=True)
                 await answer.write(method.result.dump_json(fit) + b"\n")
                 try:
                     await asyncio.wait_for(self._closing.wait(), interval)
