@@ -245,7 +245,7 @@ class AuditRoom:
             yield (
                 "audit server", "warn", problem,
                 f"{unsent:,} entries wait and are sent once it is back: does it run, are [audit] server and server_ca"
-                " right?", "audit",
+                " right, does it want the certificate of [tls]? pacstui doctor looks", "audit",
             )
 
     async def tick(self) -> None:
