@@ -306,7 +306,11 @@ class _Move(Retrieval):
         assert peer is not None
         try:
             async with associate(
-                peer.host, peer.port, called=peer.ae_title, calling=self.service.ae_title, contexts=proposals(found),
+                peer.host,
+                peer.port,
+                called=peer.ae_title,
+                calling=self.service.ae_title,
+                contexts=proposals(found),
                 tls=self.service.book.tls_for(peer),
             ) as association:
                 offered: dict[str, list[Context]] = {}

@@ -963,9 +963,7 @@ class _Accounts(_Noun):
         uses = tuple(UseRow(p, START if n % 3 == 0 else None, n % 3) for n, p in enumerate(may))
         return AccountDetail(row, sessions, uses, tuple(t for t in world.tokens if t.account == row.name))
 
-    async def create_token(
-        self, name: str, label: str, permissions: tuple[str, ...] = (), expires: str = ""
-    ) -> Secret:
+    async def create_token(self, name: str, label: str, permissions: tuple[str, ...] = (), expires: str = "") -> Secret:
         world = self._call("accounts.create_token", (name, label, permissions, expires))
         ident = f"token{len(world.tokens)}"
         world.tokens.append(TokenRow(ident, name, label, permissions, "active", START, "op1", None, None, "", 0))
@@ -1289,9 +1287,7 @@ class _Jobs(_Noun):
         world = self._call("jobs.delete", job)
         world.job_rows = [row for row in world.job_rows if row.name != job]
 
-    async def preview(
-        self, schedule: str, window: str = "", zone: str = "", count: int = 5
-    ) -> tuple[datetime, ...]:
+    async def preview(self, schedule: str, window: str = "", zone: str = "", count: int = 5) -> tuple[datetime, ...]:
         self._call("jobs.preview", (schedule, window, zone))
         if schedule and not schedule[0].isalpha():
             raise BadRequest(f'"{schedule}" is no schedule', "write daily 02:00")
