@@ -230,6 +230,7 @@ class Node:
         gate = await self._open_accounts(archive.db)
         problems.watch(self._audit.problems)
         problems.watch(self._directory.problems)
+        problems.watch(gate.tokens.problems)
 
         self._admission = admission = Admission(settings.dicom, book, settings.query)
         admission.not_allowed = lambda told: bus.publish(ServiceRefused(clock.now(), *told))
@@ -413,7 +414,7 @@ class Node:
         if self._syslog is not None:
             sender = self._syslog
             self._audit.server, self._audit.sent = lambda: sender.state, lambda: sender.sent
-        gate.alive = psutil.pid_exists
+        gate.sessions.alive = psutil.pid_exists
         self._audit.sees_patients = lambda: CURRENT.get().may(privacy.PERMISSION)
         self._accounts = AccountsRoom(gate)
         await self._accounts.open(pwd_name(os.getuid()))
@@ -479,7 +480,7 @@ class Node:
                 await asyncio.wait_for(self._stopping.wait(), self._settings.directory.recheck_s)
                 return
             try:
-                await self._following.look_again(frozenset(each.account for each in gate.sessions()))
+                await self._following.look_again(frozenset(each.account for each in gate.sessions.all()))
             except PacsError as fault:
                 log.warning("%s", fault)
             except Exception:  # a fault of ours in one round; the next one is tried all the same
@@ -547,7 +548,7 @@ class Node:
             task.cancel()
         if self._gate is not None:
             with contextlib.suppress(PacsError):
-                await self._gate.store.flush()
+                await self._gate.flush()
             self._gate.passwords.close()
             self._directory.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)

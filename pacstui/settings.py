@@ -300,7 +300,11 @@ class AccountsSettings(Section):
     """Hours for which a one-time password is good."""
 
     session_h: Annotated[float, Field(ge=0.1, le=720)] = 12.0
-    """Hours after which a sign-in with a password ends; an idle one ends after a quarter of that."""
+    """Hours after which a sign-in with a password ends."""
+
+    idle_h: Annotated[float, Field(ge=0.02, le=720)] = 3.0
+    """Hours without a key pressed, or a command, after which a sign-in with a password ends. What a console fetches by
+    itself does not count."""
 
     console_lock_s: Annotated[float, Field(ge=0, le=86400)] = 900.0
     """Seconds without a key after which a console of an account with a password locks; 0 for never."""
@@ -428,7 +432,8 @@ class AuditSettings(Section):
     """Audit Source ID in those messages; empty for the AE title."""
 
     seen_s: Annotated[float, Field(ge=0, le=86400)] = 900.0
-    """Seconds for which a view of the same patients by the same account stands for one entry."""
+    """Seconds for which a patient in the same view of the same account, or a study sent to the same peer, stands in one
+    entry."""
 
 
 class ConsoleSettings(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from pacstui import __version__
+from pacstui.api.plain import TOKEN_FILE
 from pacstui.configuration import data_dir
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -108,12 +110,19 @@ def root() -> Any:
         config: Annotated[
             Path | None, typer.Option(metavar="FILE", help="Configuration; else PACSTUI_CONFIG, ./pacstui.toml, ...")
         ] = None,
+        token_file: Annotated[
+            Path | None,
+            typer.Option(metavar="FILE", envvar=TOKEN_FILE, help="Be the service whose token is in FILE."),
+        ] = None,
         version: Annotated[
             bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
         ] = False,
     ) -> None:
         """A PACS archive node and its console. Without a command: open the console; start a node if none runs."""
         context.obj = Door(config)
+        if token_file is not None:
+            os.environ[TOKEN_FILE] = str(token_file)
+            os.environ.pop("PACSTUI_TOKEN", None)
         if context.invoked_subcommand is None:
             from pacstui.cli.console import open_console
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pacstui.contract.action import Danger, action
 from pacstui.contract.jobs import RunRow
-from pacstui.contract.privacy import PatientText
+from pacstui.contract.privacy import PatientId, PatientText
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class TrashRow:
     rule: str
     by: str
     patient_name: PatientText
-    patient_id: PatientText
+    patient_id: PatientId
     date: str
     accession: PatientText
     modalities: tuple[str, ...]
@@ -109,7 +109,7 @@ class PlanRow:
     kept: str
     study: str
     patient_name: PatientText
-    patient_id: PatientText
+    patient_id: PatientId
     date: str
     accession: PatientText
     modalities: tuple[str, ...]

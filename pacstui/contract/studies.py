@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pacstui.contract.action import action
-from pacstui.contract.privacy import PatientText
+from pacstui.contract.privacy import PatientId, PatientText
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class StudyRow:
     key: int
     study: str
     patient_name: PatientText
-    patient_id: PatientText
+    patient_id: PatientId
     issuer: PatientText
     birth_date: PatientText
     sex: str

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pacstui.errors import PacsError, Unavailable
 
-HEAD = "0011"
+HEAD = "0012"
 """Revision of the newest migration."""
 
 

@@ -185,6 +185,20 @@ CREATE TABLE accounts (
     PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX accounts_name ON accounts (name);
+CREATE TABLE tokens (
+    id TEXT NOT NULL,
+    account INTEGER NOT NULL,
+    label TEXT DEFAULT '' NOT NULL,
+    digest TEXT DEFAULT '' NOT NULL,
+    patterns TEXT DEFAULT '' NOT NULL,
+    created INTEGER DEFAULT '0' NOT NULL,
+    creator TEXT DEFAULT '' NOT NULL,
+    expires INTEGER DEFAULT '0' NOT NULL,
+    last INTEGER DEFAULT '0' NOT NULL,
+    origin TEXT DEFAULT '' NOT NULL,
+    uses INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (id)
+);
 CREATE TABLE roles (
     name TEXT NOT NULL,
     label TEXT DEFAULT '' NOT NULL,
