@@ -62,6 +62,28 @@ def permissions() -> tuple[str, ...]:
     return tuple(sorted(declared | {privacy.PERMISSION}))
 
 
-__all__ = ["IMPORT", "NOUNS", "Action", "Danger", "all_actions", "actions_of", "permissions", "Node", "Overview",
-           "Associations", "Queue", "Storage", "Peers", "Studies", "Feed", "Commitments", "Remote", "Accounts", "Audit",
-           "Jobs", "Backups", "Space", "Reports"]
+__all__ = [
+    "IMPORT",
+    "NOUNS",
+    "Action",
+    "Danger",
+    "all_actions",
+    "actions_of",
+    "permissions",
+    "Node",
+    "Overview",
+    "Associations",
+    "Queue",
+    "Storage",
+    "Peers",
+    "Studies",
+    "Feed",
+    "Commitments",
+    "Remote",
+    "Accounts",
+    "Audit",
+    "Jobs",
+    "Backups",
+    "Space",
+    "Reports",
+]

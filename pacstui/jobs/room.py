@@ -144,9 +144,7 @@ class JobsRoom:
             for _, kind in sorted(self._scheduler.kinds.items())
         )  # fmt: skip
 
-    async def preview(
-        self, schedule: str, window: str = "", zone: str = "", count: int = 5
-    ) -> tuple[datetime, ...]:
+    async def preview(self, schedule: str, window: str = "", zone: str = "", count: int = 5) -> tuple[datetime, ...]:
         most, now = max(1, min(count, 20)), self._clock.now()
         return await asyncio.to_thread(
             lambda: plan_of(schedule, window, zone).preview(now, most, within_s=_PREVIEW_S)

@@ -310,9 +310,7 @@ class RemoteRoom:
         async with self._associate(peer, [(MOVE, (_EXPLICIT, _IMPLICIT))], timeouts=patient) as association:
             await self._follow(pull, association, MOVE, Field.C_MOVE, move_destination=self.ae_title)
 
-    async def _follow(
-        self, pull: _Pull, association: Association, model: str, command: int, **elements: str
-    ) -> None:
+    async def _follow(self, pull: _Pull, association: Association, model: str, command: int, **elements: str) -> None:
         context = association.context_for(model)
         asked = DataSet()
         asked.put(LEVEL, STUDY, "CS")
