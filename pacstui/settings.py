@@ -802,6 +802,22 @@ class SpaceSettings(Section):
     """Which studies are purged, in this order."""
 
 
+class ReportsSettings(Section):
+    """Reports on usage and operations: what was received, by whom, how it went, how backups stand. No patients."""
+
+    folder: Annotated[str, AfterValidator(os.path.expanduser), Words("the path of a folder")] = ""
+    """Folder that they are written to; empty: reports in the data directory."""
+
+    schedule: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = "monthly 1 06:00"
+    """When the report of the month that is over is written; empty: by hand only. Others are jobs of the kind report."""
+
+    formats: tuple[Literal["txt", "csv", "json", "html"], ...] = ("html", "csv")
+    """As which files the report is written: text, CSV for a spreadsheet, JSON for programs, a page of HTML."""
+
+    keep_days: Annotated[int, Field(ge=0, le=36500)] = 1100
+    """Days that written reports are kept; 0 for ever."""
+
+
 class Settings(Section):
     """All sections."""
 
@@ -820,6 +836,7 @@ class Settings(Section):
     backups: BackupsSettings = BackupsSettings()
     space: SpaceSettings = SpaceSettings()
     routing: RoutingSettings = RoutingSettings()
+    reports: ReportsSettings = ReportsSettings()
     routes: tuple[RouteSettings, ...] = ()
     transforms: tuple[TransformSettings, ...] = ()
     destinations: tuple[DestinationSettings, ...] = ()

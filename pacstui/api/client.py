@@ -75,6 +75,7 @@ class ApiClient:
         self.space = cast(contract.Space, _Noun(self, "space"))
         self.maintenance = cast(contract.Maintenance, _Noun(self, "maintenance"))
         self.routes = cast(contract.Routes, _Noun(self, "routes"))
+        self.reports = cast(contract.Reports, _Noun(self, "reports"))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:

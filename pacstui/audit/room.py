@@ -18,7 +18,7 @@ from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.audit import AuditPage, AuditRow, AuditState, Verdict
 from pacstui.errors import BadRequest, Denied, PacsError
-from pacstui.text import plural, safe
+from pacstui.text import guarded, plural, safe
 
 
 class Caller(Protocol):
@@ -382,8 +382,3 @@ class AuditRoom:
             entries, datetime.fromtimestamp(oldest / 1e6, UTC) if oldest else None, self.trail.unwritten, server,
             unsent, self.trail.problem or problem,
         )  # fmt: skip
-
-
-def guarded(text: str) -> str:
-    """Return text for a cell of a CSV file that no spreadsheet takes for a formula."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -16,7 +16,8 @@ class StudyRow:
 
     ``date`` and ``time`` are DICOM DA and TM as normalised for the index, empty if unknown. ``key`` orders the list.
     ``received`` is when the first object came, ``changed`` when the last one did.
-    ``conflict`` says which other patient's objects came under this study, empty if none did.
+    ``conflict`` says which other patient's objects came under this study, empty if none did. ``pinned`` says by whom
+    it is kept whatever rules say, and why, empty if it is not.
     """
 
     key: int
@@ -38,6 +39,7 @@ class StudyRow:
     marked: bool
     changed: datetime
     conflict: PatientText = ""
+    pinned: PatientText = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,7 +282,8 @@ CREATE TABLE job_runs (
     text TEXT DEFAULT '' NOT NULL,
     hint TEXT DEFAULT '' NOT NULL,
     again INTEGER DEFAULT '0' NOT NULL,
-    restarts INTEGER DEFAULT '0' NOT NULL
+    restarts INTEGER DEFAULT '0' NOT NULL,
+    parameters TEXT DEFAULT '' NOT NULL
 );
 CREATE INDEX job_runs_job ON job_runs (job, id);
 CREATE INDEX job_runs_open ON job_runs (id) WHERE state IN ('running', 'waiting') OR again != 0;
@@ -439,4 +440,18 @@ CREATE TABLE changes (
     "key" TEXT DEFAULT '' NOT NULL,
     old TEXT DEFAULT '' NOT NULL,
     new TEXT DEFAULT '' NOT NULL
+);
+CREATE TABLE usage (
+    day TEXT NOT NULL,
+    what TEXT NOT NULL,
+    who TEXT NOT NULL,
+    amount INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (day, what, who)
+);
+CREATE TABLE pins (
+    study TEXT NOT NULL,
+    at INTEGER DEFAULT '0' NOT NULL,
+    "by" TEXT DEFAULT '' NOT NULL,
+    why TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (study)
 );

@@ -773,7 +773,9 @@ class _Studies(_Noun):
         world = self._call("studies.list", (search, limit, before, *([only] if only else [])))
         if search:
             world.require("patients.view")
-        return world.fit(self._list(world, search, limit, before, only, after))
+        page = self._list(world, search, limit, before, only, after)
+        pinned = world.space.pinned
+        return world.fit(replace(page, rows=tuple(replace(r, pinned=pinned.get(r.study, "")) for r in page.rows)))
 
     def _list(
         self, world: FakeClient, search: str, limit: int, before: int | None, only: str, after: int | None
@@ -804,7 +806,7 @@ class _Studies(_Noun):
     async def show(self, study: str) -> StudyDetail:
         world = self._call("studies.show", study)
         key = int(study.rpartition(".")[2])
-        row = study_row(key, world.total)
+        row = replace(study_row(key, world.total), pinned=world.space.pinned.get(study, ""))
         series = tuple(
             SeriesRow(
                 f"{study}.{n}",
