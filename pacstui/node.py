@@ -43,7 +43,7 @@ from pacstui.directory.directory import Directory
 from pacstui.equipment.book import PeerBook, address_of
 from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
-from pacstui.events import NodeStarted, NodeStopping, ServiceRefused, TrashChanged
+from pacstui.events import NodeStarted, NodeStopping, PeersChanged, ServiceRefused, TrashChanged
 from pacstui.index import attributes, more
 from pacstui.jobs.room import JobsRoom
 from pacstui.monitor.archive import ArchiveRoom, StudiesRoom
@@ -71,6 +71,7 @@ from pacstui.upkeep import kinds as upkeep
 log = logging.getLogger("pacstui.node")
 _LOOKUP_S = 300.0
 _COMMITMENTS_S = 5.0
+_SEEN_S = 5.0
 
 
 _AT_ONCE = {
@@ -169,6 +170,7 @@ class Node:
         self._jobs: JobsRoom | None = None
         self._backups: BackupsRoom | None = None
         self._space: space.SpaceRoom | None = None
+        self._peers: PeersRoom | None = None
         self._server_context: ssl.SSLContext | None = None
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self.address = ""
@@ -203,11 +205,13 @@ class Node:
         throughput = Throughput(clock)
         arriving = Arriving(bus, clock)
         problems = Problems(clock)
-        self._book = book = PeerBook(settings.peers, bus)
+        self._book = book = PeerBook(settings.peers)
 
         _index_more(settings.query)
         archive = await Archive.open(data_dir, settings.archive, bus, clock, busy_s=settings.database.busy_s)
         self._undo.append(archive.close)
+        peers = await self._open_peers(archive.db)
+        problems.watch(peers.seen.problems)
         self._archive_room = archive_room = ArchiveRoom(archive, problems, bus, clock)
         await archive_room.refresh()
         gate = await self._open_accounts(archive.db)
@@ -220,7 +224,7 @@ class Node:
         self._ledger = ledger = Ledger(
             bus, clock, book, throughput, arriving, settings.dicom.max_associations, admission.entered, admission.left
         )
-        ledger.account_of = identity.account
+        ledger.account_of, ledger.watch, admission.open_of = identity.account, peers.seen, ledger.open_of
         self._query = query = QueryService(archive.db, settings.dicom.ae_title)
         query.replace(settings.dicom.ae_title, settings.query.max_answers, settings.query.fuzzy_names)
         self._retrieve = retrieve = RetrieveService(
@@ -246,7 +250,6 @@ class Node:
         self.address = f"{settings.dicom.host}:{port}"
 
         associations = ledger
-        peers = PeersRoom(book, lambda: self._settings.dicom.ae_title, bus, clock)
         jobs, backups = await self._open_jobs(archive, peers, problems)
         queue = QueueRoom(arriving, archive_room)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
@@ -277,6 +280,7 @@ class Node:
             asyncio.create_task(self._every(1.0, ledger.tick), name="association counts"),
             asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
             asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
+            asyncio.create_task(self._every(_SEEN_S, peers.seen.flush), name="peers"),
             asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
             asyncio.create_task(self._every(1.0, jobs.tick), name="jobs"),
             asyncio.create_task(self._every(2.0, backups.tick), name="backups"),
@@ -289,6 +293,35 @@ class Node:
         title = settings.dicom.ae_title
         log.info("pacstui %s, %s listens on %s, data in %s", __version__, title, self.address, data_dir)
         bus.publish(NodeStarted(clock.now(), settings.dicom.ae_title, self.address))
+
+    async def _open_peers(self, database: Database) -> PeersRoom:
+        """Open the equipment register, with the peers of the settings before it."""
+        self._peers = peers = PeersRoom(
+            database, self._book, lambda: self._settings.dicom.ae_title, self._bus, self._clock,
+            lambda: CURRENT.get().name,
+        )  # fmt: skip
+        register = peers.register
+        register.tls = lambda: self._settings.tls
+        register.changed = self._peers_changed
+        register.noted = self._peer_noted
+        peers.uses.append(self._uses_of)
+        await peers.open()
+        return peers
+
+    def _peer_noted(self, action: str, name: str, detail: str) -> None:
+        self._audit.trail.note("configuration", "ok", CURRENT.get().name, action=action, target=name, detail=detail)
+
+    async def _peers_changed(self) -> None:
+        await self._want_jobs()
+        self._bus.publish(PeersChanged(self._clock.now(), self._book.names()))
+
+    def _uses_of(self, name: str) -> Iterable[str]:
+        """Yield in words what names a peer in the settings and among the jobs."""
+        for route in self._settings.routes:
+            if name in route.to:
+                yield f"the route {route.name} sends to it"
+        if self._jobs is not None:
+            yield from self._jobs.naming(name)
 
     async def _open_jobs(self, archive: Archive, peers: PeersRoom, problems: Problems) -> tuple[JobsRoom, BackupsRoom]:
         """Open the jobs room, with the kinds of jobs that this node knows, and what they are about."""
@@ -349,7 +382,7 @@ class Node:
     async def _want_jobs(self) -> None:
         """Let the jobs be there that the settings ask for."""
         if self._jobs is not None and self._backups is not None and self._space is not None:
-            wanted = (*upkeep.wanted(bool(self._settings.peers)), *self._backups.wanted(), *self._space.wanted())
+            wanted = (*upkeep.wanted(bool(self._book.names())), *self._backups.wanted(), *self._space.wanted())
             kinds = {*upkeep.KINDS, *space.KINDS, *(kind.name for kind in self._backups.kinds())}
             await self._jobs.want(wanted, of=kinds)
 
@@ -389,10 +422,7 @@ class Node:
 
     def _secure(self, tls: TlsSettings) -> None:
         """Read the certificates: for calls from now on, and for connections that are taken from now on."""
-        if tls.port or any(peer.tls for peer in self._settings.peers):
-            self._book.client_context = client_context(
-                tls.certificate, tls.key, tls.ca, check_host=tls.check_host, oldest=tls.oldest
-            )
+        self._book.secure(tls)
         if tls.port:
             if not tls.certificate:
                 raise SettingsError("[tls] certificate is missing", "a TLS port needs one, and its key")
@@ -456,13 +486,14 @@ class Node:
             return
         old, new = self._settings, loaded.settings
         self._loaded, self._settings = loaded, new.model_copy(update={"node": old.node, "archive": old.archive})
+        self._book.replace(new.peers)
         try:
             self._secure(new.tls)
             if self._syslog is not None:
                 self._syslog.context = _syslog_context(new) or self._syslog.context
         except SettingsError as fault:
             log.error("certificates were not read anew: %s", fault)
-        self._book.replace(new.peers)
+        self._bus.publish(PeersChanged(self._clock.now(), self._book.names()))
         self._admission.replace(new.dicom, new.query)
         if self._commitment is not None:
             self._commitment.ae_title = new.dicom.ae_title
@@ -499,6 +530,9 @@ class Node:
             await self._asker.close()
         if self._remote is not None:
             await self._remote.close()
+        if self._peers is not None:
+            with contextlib.suppress(PacsError):
+                await self._peers.close()
         for task in self._tasks:
             task.cancel()
         if self._gate is not None:

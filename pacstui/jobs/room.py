@@ -127,6 +127,12 @@ class JobsRoom:
             if job.edited:
                 await scheduler.put(replace(job, builtin=False))
 
+    def naming(self, word: str) -> Iterable[str]:
+        """Yield in words which jobs have ``word`` among their parameters."""
+        for name, entry in self._scheduler.entries.items():
+            if any(word in (part.strip() for part in told.split(",")) for told in entry.job.parameters.values()):
+                yield f"the job {name} names it"
+
     def part(self) -> dict[str, int]:
         """Return the counts for the status: jobs, runs under way, jobs that failed last or began late, and pause."""
         entries = self._scheduler.entries.values()
