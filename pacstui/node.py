@@ -41,6 +41,7 @@ from pacstui.dicom.net.tls import client_context, server_context
 from pacstui.dicom.ul.effects import Limits
 from pacstui.directory.directory import Directory
 from pacstui.equipment.book import PeerBook, address_of
+from pacstui.equipment.line import Lines
 from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
 from pacstui.events import NodeStarted, NodeStopping, PeersChanged, ServiceRefused, TrashChanged
@@ -206,6 +207,10 @@ class Node:
         arriving = Arriving(bus, clock)
         problems = Problems(clock)
         self._book = book = PeerBook(settings.peers)
+        dicom = settings.dicom
+        timeouts = Timeouts(artim=dicom.artim_s, idle=dicom.idle_s, message=dicom.message_s)
+        limits = Limits(max_pdu=dicom.max_pdu)
+        self._lines = lines = Lines(book, dicom.ae_title, timeouts, limits)
 
         _index_more(settings.query)
         archive = await Archive.open(data_dir, settings.archive, bus, clock, busy_s=settings.database.busy_s)
@@ -227,20 +232,19 @@ class Node:
         ledger.account_of, ledger.watch, admission.open_of = identity.account, peers.seen, ledger.open_of
         self._query = query = QueryService(archive.db, settings.dicom.ae_title)
         query.replace(settings.dicom.ae_title, settings.query.max_answers, settings.query.fuzzy_names)
-        self._retrieve = retrieve = RetrieveService(
-            archive, book, bus, clock, settings.dicom.ae_title, settings.retrieve.parallel
-        )
-        self._commitment = commitment = CommitmentService(archive, book, bus, clock, settings.dicom.ae_title)
-        self._asker = commitment.asker = CommitmentAsker(archive, book, bus, clock)
-        self._remote = RemoteRoom(archive, book, bus, clock, settings.dicom.ae_title)
+        lines.watcher = ledger.calls
+        self._retrieve = retrieve = RetrieveService(archive, lines, bus, clock, settings.retrieve.parallel)
+        self._commitment = commitment = CommitmentService(archive, lines, bus, clock)
+        self._asker = commitment.asker = CommitmentAsker(archive, lines, bus, clock)
+        self._remote = RemoteRoom(archive, lines, bus, clock)
         services = ServiceTable(StorageService(archive, bus, clock), query, retrieve, commitment, self._asker)
         dicom = settings.dicom
         self._listener = listener = Listener(
             admission,
             services.service_for,
             observer=ledger,
-            timeouts=Timeouts(artim=dicom.artim_s, idle=dicom.idle_s, message=dicom.message_s),
-            limits=Limits(max_pdu=dicom.max_pdu),
+            timeouts=timeouts,
+            limits=limits,
             max_connections=dicom.max_associations,
             clock=clock,
         )
@@ -295,15 +299,14 @@ class Node:
         bus.publish(NodeStarted(clock.now(), settings.dicom.ae_title, self.address))
 
     async def _open_peers(self, database: Database) -> PeersRoom:
-        """Open the equipment register, with the peers of the settings before it."""
-        self._peers = peers = PeersRoom(
-            database, self._book, lambda: self._settings.dicom.ae_title, self._bus, self._clock,
-            lambda: CURRENT.get().name,
-        )  # fmt: skip
+        """Open the equipment register; its peers come after those of the settings."""
+        self._peers = peers = PeersRoom(database, self._lines, self._bus, self._clock, lambda: CURRENT.get().name)
         register = peers.register
-        register.tls = lambda: self._settings.tls
-        register.changed = self._peers_changed
-        register.noted = self._peer_noted
+        register.tls, register.changed, register.noted = (
+            lambda: self._settings.tls,
+            self._peers_changed,
+            self._peer_noted,
+        )
         peers.uses.append(self._uses_of)
         await peers.open()
         return peers
@@ -495,11 +498,8 @@ class Node:
             log.error("certificates were not read anew: %s", fault)
         self._bus.publish(PeersChanged(self._clock.now(), self._book.names()))
         self._admission.replace(new.dicom, new.query)
-        if self._commitment is not None:
-            self._commitment.ae_title = new.dicom.ae_title
-        if self._remote is not None:
-            self._remote.ae_title = new.dicom.ae_title
-        self._retrieve.replace(new.dicom.ae_title, new.retrieve.parallel)
+        self._lines.ae_title = new.dicom.ae_title
+        self._retrieve.parallel = new.retrieve.parallel
         self._query.replace(new.dicom.ae_title, new.query.max_answers, new.query.fuzzy_names)
         if self._gate is not None:
             self._gate.replace(new.accounts, new.directory)
@@ -602,5 +602,3 @@ def run(loaded: Loaded, *, log_json: bool = False) -> int:
         log.error("%s", fault)
         return 1
     return 0
-
-

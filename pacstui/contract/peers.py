@@ -15,9 +15,26 @@ TLS = ("off", "on", "name", "certificate", "nothing")
 """How a peer is called: without TLS; with, as [tls] says; and what of its certificate is checked otherwise."""
 
 FIELDS = (
-    "name", "ae_title", "host", "port", "tls", "certificate", "key", "ca", "roles", "allow", "probe", "limit", "vendor",
-    "model", "software", "serial", "location", "contact", "notes",
-)  # fmt: skip
+    "name",
+    "ae_title",
+    "host",
+    "port",
+    "tls",
+    "certificate",
+    "key",
+    "ca",
+    "roles",
+    "allow",
+    "probe",
+    "limit",
+    "vendor",
+    "model",
+    "software",
+    "serial",
+    "location",
+    "contact",
+    "notes",
+)
 """What is known of a peer, as the columns of a CSV file."""
 
 BESIDE = ("roles", "probe", "limit", "vendor", "model", "software", "serial", "location", "contact", "notes")
@@ -273,12 +290,23 @@ class Peers(Protocol):
     @action("echo", "Send a C-ECHO to a peer and show each step", permission="peers.echo", audited=True, key="e")
     async def echo(self, name: str) -> EchoResult: ...
 
-    @action("test", "Test a peer step by step, from its name to what it accepts", permission="peers.echo", audited=True,
-            key="t")  # fmt: skip
+    @action(
+        "test",
+        "Test a peer step by step, from its name to what it accepts",
+        permission="peers.echo",
+        audited=True,
+        key="t",
+    )
     async def test(self, name: str) -> TestView: ...
 
-    @action("test-object", "Test a peer, and store a test object there that is marked as such", permission="peers.edit",
-            danger=Danger.CONFIRM, audited=True, key="o")  # fmt: skip
+    @action(
+        "test-object",
+        "Test a peer, and store a test object there that is marked as such",
+        permission="peers.edit",
+        danger=Danger.CONFIRM,
+        audited=True,
+        key="o",
+    )
     async def test_object(self, name: str) -> TestView: ...
 
     @action("tested", "Show how far the test of a peer is", permission="peers.view")
@@ -286,32 +314,76 @@ class Peers(Protocol):
 
     @action("add", "Add a peer", permission="peers.edit", audited=True, key="a")
     async def add(
-        self, name: str, ae_title: str, host: str, port: int = 104, tls: str = "", certificate: str = "", key: str = "",
-        ca: str = "", roles: str = "", allow: str | None = None, probe: str = "", limit: int = 0, vendor: str = "",
-        model: str = "", software: str = "", serial: str = "", location: str = "", contact: str = "", notes: str = "",
-    ) -> PeerRow: ...  # fmt: skip
+        self,
+        name: str,
+        ae_title: str,
+        host: str,
+        port: int = 104,
+        tls: str = "",
+        certificate: str = "",
+        key: str = "",
+        ca: str = "",
+        roles: str = "",
+        allow: str | None = None,
+        probe: str = "",
+        limit: int = 0,
+        vendor: str = "",
+        model: str = "",
+        software: str = "",
+        serial: str = "",
+        location: str = "",
+        contact: str = "",
+        notes: str = "",
+    ) -> PeerRow: ...
 
     @action("edit", "Change what is known of a peer", permission="peers.edit", audited=True, key="E")
     async def edit(
-        self, name: str, ae_title: str | None = None, host: str | None = None, port: int | None = None,
-        tls: str | None = None, certificate: str | None = None, key: str | None = None, ca: str | None = None,
-        roles: str | None = None, allow: str | None = None, probe: str | None = None, limit: int | None = None,
-        vendor: str | None = None, model: str | None = None, software: str | None = None, serial: str | None = None,
-        location: str | None = None, contact: str | None = None, notes: str | None = None,
-    ) -> PeerRow: ...  # fmt: skip
+        self,
+        name: str,
+        ae_title: str | None = None,
+        host: str | None = None,
+        port: int | None = None,
+        tls: str | None = None,
+        certificate: str | None = None,
+        key: str | None = None,
+        ca: str | None = None,
+        roles: str | None = None,
+        allow: str | None = None,
+        probe: str | None = None,
+        limit: int | None = None,
+        vendor: str | None = None,
+        model: str | None = None,
+        software: str | None = None,
+        serial: str | None = None,
+        location: str | None = None,
+        contact: str | None = None,
+        notes: str | None = None,
+    ) -> PeerRow: ...
 
     @action("removal", "Show what removing a peer would break", permission="peers.view")
     async def removal(self, name: str) -> Removal: ...
 
-    @action("remove", "Remove a peer: it may not call any more, and nothing is sent to it", permission="peers.edit",
-            danger=Danger.CONFIRM, audited=True, key="D")  # fmt: skip
+    @action(
+        "remove",
+        "Remove a peer: it may not call any more, and nothing is sent to it",
+        permission="peers.edit",
+        danger=Danger.CONFIRM,
+        audited=True,
+        key="D",
+    )
     async def remove(self, name: str) -> None: ...
 
     @action("preview-import", "Show what a CSV file of peers would do", permission="peers.edit")
     async def preview_import(self, csv: str) -> PeerPlan: ...
 
-    @action("import", "Add and change peers from a CSV file", permission="peers.edit", danger=Danger.CONFIRM,
-            audited=True, key="i")  # fmt: skip
+    @action(
+        "import",
+        "Add and change peers from a CSV file",
+        permission="peers.edit",
+        danger=Danger.CONFIRM,
+        audited=True,
+        key="i",
+    )
     async def import_csv(self, csv: str) -> PeerPlan: ...
 
     @action("export", "Write all peers as CSV", permission="peers.view", key="x")
@@ -320,8 +392,13 @@ class Peers(Protocol):
     @action("callers", "List who called and is no peer, or was refused, and why", permission="peers.view", key="c")
     async def callers(self, ignored: bool = False) -> CallersView: ...
 
-    @action("ignore", "Ignore a caller: it is counted on, and not shown as new", permission="peers.edit", audited=True,
-            key="i")  # fmt: skip
+    @action(
+        "ignore",
+        "Ignore a caller: it is counted on, and not shown as new",
+        permission="peers.edit",
+        audited=True,
+        key="i",
+    )
     async def ignore(self, id: int) -> None: ...
 
     @action("notice", "Show a caller again that was ignored", permission="peers.edit", audited=True, key="n")

@@ -150,6 +150,10 @@ def context_of(own: tuple[str, str, str, str], tls: TlsSettings) -> ssl.SSLConte
     if not certificate:
         certificate, key = tls.certificate, tls.key
     return client_context(
-        certificate, key, ca or tls.ca, check_host=check == "name" or (not check and tls.check_host), oldest=tls.oldest,
+        certificate,
+        key,
+        ca or tls.ca,
+        check_host=check == "name" or (not check and tls.check_host),
+        oldest=tls.oldest,
         verify=check != "nothing",
-    )  # fmt: skip
+    )

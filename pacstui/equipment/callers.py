@@ -72,25 +72,48 @@ class Callers:
     def refused(self, told: Refused, at: datetime) -> None:
         """Note a refusal."""
         self._note(
-            told.calling, told.called, told.address[0], REFUSED, told.text, told.hint, told.request, at,
+            told.calling,
+            told.called,
+            told.address[0],
+            REFUSED,
+            told.text,
+            told.hint,
+            told.request,
+            at,
             kind=f"{REFUSED} {told.result}/{told.source}/{told.reason}",
-        )  # fmt: skip
+        )
 
     def let_in(self, association: Association, at: datetime) -> None:
         """Note an association with somebody who is no peer."""
         self._note(
-            association.calling, association.called, association.address[0], LET_IN, "is no peer, and was let in",
-            "add it as a peer to say what it may, and to see when it is missing", association.rq, at, kind=LET_IN,
-        )  # fmt: skip
+            association.calling,
+            association.called,
+            association.address[0],
+            LET_IN,
+            "is no peer, and was let in",
+            "add it as a peer to say what it may, and to see when it is missing",
+            association.rq,
+            at,
+            kind=LET_IN,
+        )
 
     def may_not(self, calling: str, address: str, service: str, text: str, hint: str, at: datetime) -> None:
         """Note that somebody asked for a service that it may not use."""
         self._note(calling, "", address, MAY_NOT, text, hint, None, at, kind=f"{MAY_NOT} {service}")
 
     def _note(
-        self, calling: str, called: str, address: str, what: str, text: str, hint: str,
-        request: AssociateRequest | None, at: datetime, *, kind: str,
-    ) -> None:  # fmt: skip
+        self,
+        calling: str,
+        called: str,
+        address: str,
+        what: str,
+        text: str,
+        hint: str,
+        request: AssociateRequest | None,
+        at: datetime,
+        *,
+        kind: str,
+    ) -> None:
         calling, called, where = safe(calling, 32), safe(called, 32), safe(address, 64)
         key: _Key = (calling, called, where, kind)
         row = self._rows.pop(key, None)
@@ -160,10 +183,22 @@ class Callers:
         assert first is not None
         assert last is not None
         return CallerRow(
-            row.id, row.calling, row.called, row.address, str(row.body.get("what", REFUSED)), row.text, row.hint,
-            row.count, row.titles, first, last, str(row.body.get("software", "")),
-            tuple(map(str, row.body.get("contexts", ()))), self._peer_titled(row.calling), bool(row.ignored),
-        )  # fmt: skip
+            row.id,
+            row.calling,
+            row.called,
+            row.address,
+            str(row.body.get("what", REFUSED)),
+            row.text,
+            row.hint,
+            row.count,
+            row.titles,
+            first,
+            last,
+            str(row.body.get("software", "")),
+            tuple(map(str, row.body.get("contexts", ()))),
+            self._peer_titled(row.calling),
+            bool(row.ignored),
+        )
 
     def of_title(self, ae_title: str) -> list[CallerRow]:
         """Return the rows of one calling AE title, the latest first."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from pacstui.contract.peers import EndRow, Negotiated
+from pacstui.contract.peers import EndRow, FaultRow, Negotiated
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.uids import name_of
 from pacstui.dicom.ul.faults import CONTEXT_RESULTS
@@ -17,6 +17,7 @@ from pacstui.text import safe
 CONTEXTS_KEPT: Final = 128
 _SYNTAXES_KEPT: Final = 16
 _UID: Final = 64
+_FAULTS: Final = 12
 
 
 class Ends:
@@ -42,9 +43,11 @@ class Ends:
         end.last, end.associations = micro(at), end.associations + 1
         version, uid = association.implementation
         end.body.update(
-            address=safe(association.address[0], 64), version=safe(version.strip(), 32), uid=safe(uid, _UID),
+            address=safe(association.address[0], 64),
+            version=safe(version.strip(), 32),
+            uid=safe(uid, _UID),
             max_pdu=association.max_pdu_send,
-        )  # fmt: skip
+        )
         kept = end.body.setdefault("contexts", {})
         for context in association.contexts:
             _keep(kept, context)
@@ -60,6 +63,24 @@ class Ends:
     def stored_by(self, peer: str) -> int:
         """Return how many instances a peer stored here."""
         return int(self._body(peer, "in").get("stored", 0))
+
+    def failed(self, peer: str, at: datetime, text: str, hint: str) -> None:
+        """Note that we could not do something at a peer; the like of the last one counts on that."""
+        faults = self._of(peer, "out").body.setdefault("faults", [])
+        text = safe(text, 300)
+        if faults and faults[0][1] == text:
+            faults[0] = [micro(at), text, safe(hint, 300), int(faults[0][3]) + 1]
+        else:
+            faults.insert(0, [micro(at), text, safe(hint, 300), 1])
+            del faults[_FAULTS:]
+
+    def faults(self, peer: str) -> list[FaultRow]:
+        """Return what failed last when we called a peer, the latest first."""
+        return [
+            FaultRow(at, "out", str(text), str(hint), int(count))
+            for value, text, hint, count in self._body(peer, "out").get("faults", ())
+            if (at := moment(int(value))) is not None
+        ]
 
     def secured(self, peer: str, version: str, until: datetime | None, subject: str) -> None:
         """Note what a peer showed in a TLS handshake."""
@@ -118,10 +139,14 @@ class Ends:
         contexts = [_negotiated(uid, told, way) for uid, told in end.body.get("contexts", {}).items()]
         contexts.sort(key=lambda each: (not each.accepted, each.name))
         return EndRow(
-            way, moment(end.last), end.associations, str(end.body.get("address", "")),
-            f"{version} ({uid})" if version and uid else version or uid, int(end.body.get("max_pdu", 0)),
+            way,
+            moment(end.last),
+            end.associations,
+            str(end.body.get("address", "")),
+            f"{version} ({uid})" if version and uid else version or uid,
+            int(end.body.get("max_pdu", 0)),
             tuple(contexts),
-        )  # fmt: skip
+        )
 
 
 def _keep(kept: dict[str, Any], context: Context) -> None:

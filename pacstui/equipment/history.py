@@ -175,18 +175,33 @@ def _day(at: int) -> str:
 def _sum(name: str, days: Sequence[Day]) -> Day:
     medians = [day.median_us for day in days if day.median_us]
     return Day(
-        days[0].peer, name, sum(d.asked for d in days), sum(d.answered for d in days), sum(d.up_ms for d in days),
-        sum(d.down_ms for d in days), min((d.min_us for d in days if d.min_us), default=0),
-        round(statistics.median(medians)) if medians else 0, max(d.max_us for d in days),
-        sum(d.calls_in for d in days), sum(d.calls_out for d in days),
-    )  # fmt: skip
+        days[0].peer,
+        name,
+        sum(d.asked for d in days),
+        sum(d.answered for d in days),
+        sum(d.up_ms for d in days),
+        sum(d.down_ms for d in days),
+        min((d.min_us for d in days if d.min_us), default=0),
+        round(statistics.median(medians)) if medians else 0,
+        max(d.max_us for d in days),
+        sum(d.calls_in for d in days),
+        sum(d.calls_out for d in days),
+    )
 
 
 def _row(day: Day) -> DayRow:
     return DayRow(
-        date.fromisoformat(day.day), day.asked, day.answered, day.up_ms / 1000, day.down_ms / 1000, day.min_us / 1000,
-        day.median_us / 1000, day.max_us / 1000, day.calls_in, day.calls_out,
-    )  # fmt: skip
+        date.fromisoformat(day.day),
+        day.asked,
+        day.answered,
+        day.up_ms / 1000,
+        day.down_ms / 1000,
+        day.min_us / 1000,
+        day.median_us / 1000,
+        day.max_us / 1000,
+        day.calls_in,
+        day.calls_out,
+    )
 
 
 def _sample(echo: Echo) -> EchoSample:

@@ -115,9 +115,10 @@ def _only_beside(base: Peer, texts: Mapping[str, str]) -> None:
     """See that nothing is changed of a configured peer that the configuration says."""
     now = texts_of(base)
     wrong = [
-        name for name, text in texts.items()
+        name
+        for name, text in texts.items()
         if name not in BESIDE and {**now, **_canonical(name, text)}.get(name) != now.get(name)
-    ]  # fmt: skip
+    ]
     if wrong:
         raise BadRequest(
             f"{safe(base.name, 64)} stands in the configuration, which says its {' and '.join(wrong)}",

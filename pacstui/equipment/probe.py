@@ -15,12 +15,12 @@ from pacstui.clock import Clock
 from pacstui.contract.peers import Negotiated, TestStep, TestView
 from pacstui.dicom.net import certificates
 from pacstui.dicom.net.association import Association
-from pacstui.dicom.net.requestor import associate
-from pacstui.dicom.net.service import Observer, Timeouts
+from pacstui.dicom.net.service import Timeouts
 from pacstui.dicom.net.tls import explain
 from pacstui.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION, name_of
 from pacstui.equipment import asking
 from pacstui.equipment.ends import negotiated
+from pacstui.equipment.line import ECHOES, Lines
 from pacstui.equipment.peer import Peer
 from pacstui.equipment.specimen import PATIENT_ID, SECONDARY_CAPTURE, encoded, specimen
 from pacstui.errors import PacsError
@@ -37,9 +37,14 @@ _LEAVES: Final = (
 _CLASSES: Final = tuple(_ROOT + leaf for leaf in _LEAVES.split())
 """Storage SOP classes that are asked for (PS3.4 B.5), those of which compressed encodings are asked for first."""
 _SERVICES: Final = (
-    "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3",
-    "1.2.840.10008.5.1.4.1.2.1.1", "1.2.840.10008.5.1.4.31", "1.2.840.10008.3.1.2.3.3", "1.2.840.10008.1.20.1",
-)  # fmt: skip
+    "1.2.840.10008.5.1.4.1.2.2.1",
+    "1.2.840.10008.5.1.4.1.2.2.2",
+    "1.2.840.10008.5.1.4.1.2.2.3",
+    "1.2.840.10008.5.1.4.1.2.1.1",
+    "1.2.840.10008.5.1.4.31",
+    "1.2.840.10008.3.1.2.3.3",
+    "1.2.840.10008.1.20.1",
+)
 _DEEP: Final = 11
 _ENCODINGS: Final = " .1 .4.50 .4.51 .4.70 .4.80 .4.90 .4.91 .4.201 .5 .1.99"
 _SYNTAXES: Final = tuple("1.2.840.10008.1.2" + leaf for leaf in _ENCODINGS.split(" "))
@@ -61,8 +66,6 @@ class Probe:
 
     Parameters
     ----------
-    tls
-        Makes the context for the peer; with ``False`` one that checks nothing, to look at what it shows.
     secured
         Told version, end of validity and subject of the certificate that the peer shows.
     store
@@ -70,11 +73,10 @@ class Probe:
     """
 
     def __init__(
-        self, peer: Peer, calling: str, tls: Callable[[bool], ssl.SSLContext | None], clock: Clock, *,
-        store: bool = False, observer: Observer | None = None, secured: OnSecured = lambda *_: None,
-    ) -> None:  # fmt: skip
-        self._peer, self._calling, self._tls, self._clock = peer, calling, tls, clock
-        self._store, self._observer, self._secured = store, observer, secured
+        self, peer: Peer, lines: Lines, clock: Clock, *, store: bool = False, secured: OnSecured = lambda *_: None
+    ) -> None:
+        self._peer, self._lines, self._clock = peer, lines, clock
+        self._calling, self._secured = lines.ae_title, secured
         names = ["name", "TCP", *(["TLS"] if peer.tls else []), "association", "echo", "services", "transfer syntaxes"]
         self._steps = {name: TestStep(name, "waits", 0.0, "") for name in [*names, *(["test object"] if store else [])]}
         self._started = clock.now()
@@ -88,18 +90,29 @@ class Probe:
     def view(self) -> TestView:
         """How far it is."""
         return TestView(
-            self._peer.name, self.running, self._started, tuple(self._steps.values()), self._failed, self._meaning,
-            self._letter, self._takes,
-        )  # fmt: skip
+            self._peer.name,
+            self.running,
+            self._started,
+            tuple(self._steps.values()),
+            self._failed,
+            self._meaning,
+            self._letter,
+            self._takes,
+        )
 
     async def run(self) -> None:
         """Go through all steps, or up to the one that fails."""
         name = ""
         try:
             for name, work in (
-                ("name", self._look_up), ("TCP", self._connect), ("TLS", self._handshake), ("association", self._talk),
-                ("services", self._services), ("transfer syntaxes", self._syntaxes), ("test object", self._object),
-            ):  # fmt: skip
+                ("name", self._look_up),
+                ("TCP", self._connect),
+                ("TLS", self._handshake),
+                ("association", self._talk),
+                ("services", self._services),
+                ("transfer syntaxes", self._syntaxes),
+                ("test object", self._object),
+            ):
                 if name in self._steps:
                     await self._step(name, work)
         except _Failed:
@@ -135,6 +148,9 @@ class Probe:
 
     def _unreachable(self, kind: str, seen: str) -> _Failed:
         return _Failed(seen, *asking.to_connect(kind, self._peer, self._who))
+
+    def _tls(self, check: bool) -> ssl.SSLContext | None:
+        return self._lines.book.look_at(self._peer, check)
 
     # steps
 
@@ -224,10 +240,7 @@ class Probe:
     def _associate(
         self, contexts: Sequence[tuple[str, Sequence[str]]]
     ) -> contextlib.AbstractAsyncContextManager[Association]:
-        return associate(
-            self._peer.host, self._peer.port, called=self._peer.ae_title, calling=self._calling, contexts=contexts,
-            timeouts=TIMEOUTS, observer=self._observer, tls=self._tls(True),
-        )  # fmt: skip
+        return self._lines.to(self._peer, contexts, doing=ECHOES, why="test", timeouts=TIMEOUTS)
 
     async def _talk(self) -> tuple[str, str]:
         """Associate, and echo: two steps on one association."""
@@ -248,17 +261,20 @@ class Probe:
                     self._set("echo", "warn", f"answered; the release failed: {error.message}", began)
                     return "ok", ""
                 raise _Failed(
-                    error.message, "the association stands, but C-ECHO gets no answer", [
+                    error.message,
+                    "the association stands, but C-ECHO gets no answer",
+                    [
                         "allow Verification (C-ECHO, 1.2.840.10008.1.1) for us, and look at the log for the reason",
                     ],
-                ) from None  # fmt: skip
+                ) from None
             tls = not self._peer.tls and await self._speaks_tls()
             raise _Failed(error.message, *asking.to_associate(error, self._peer, self._who, tls)) from None
         if status:
             raise _Failed(
-                f"answered with status {status:04X}H", "C-ECHO is refused, which hardly any system does",
+                f"answered with status {status:04X}H",
+                "C-ECHO is refused, which hardly any system does",
                 ["allow Verification (C-ECHO, 1.2.840.10008.1.1) for us"],
-            )  # fmt: skip
+            )
         self._set("echo", "ok", "answered", began)
         return "ok", ""
 
@@ -298,9 +314,10 @@ class Probe:
             for each in self._takes
         )
         everywhere = [
-            name_of(syntax) for syntax in _SYNTAXES
+            name_of(syntax)
+            for syntax in _SYNTAXES
             if all(name_of(syntax) in fresh[uid].accepted for uid in deep if uid in fresh)
-        ]  # fmt: skip
+        ]
         return "ok", f"of {plural(len(deep), 'kind')}, each takes {', '.join(everywhere) or 'other ones'}"
 
     async def _object(self) -> tuple[str, str]:
@@ -312,14 +329,22 @@ class Probe:
                     context, instance, context.transfer_syntax, encoded(data, context.transfer_syntax)
                 )
         except PacsError as error:
-            raise _Failed(error.message, "the object was not stored", [
-                "allow Secondary Capture Image Storage for us, and look at the log for the reason",
-            ]) from None  # fmt: skip
+            raise _Failed(
+                error.message,
+                "the object was not stored",
+                [
+                    "allow Secondary Capture Image Storage for us, and look at the log for the reason",
+                ],
+            ) from None
         if not answer.ok:
             comment = f": {safe(answer.comment, 64)}" if answer.comment else ""
-            raise _Failed(f"C-STORE was answered with {answer.status:04X}H{comment}", "the object was not stored", [
-                "look at your system's log for the reason of that status (PS3.4 B.2.3)",
-            ])  # fmt: skip
+            raise _Failed(
+                f"C-STORE was answered with {answer.status:04X}H{comment}",
+                "the object was not stored",
+                [
+                    "look at your system's log for the reason of that status (PS3.4 B.2.3)",
+                ],
+            )
         return "ok", f"stored, status {answer.status:04X}H, Patient ID {PATIENT_ID}; delete it there"
 
 

@@ -185,13 +185,15 @@ def difference(before: Peer, after: Peer) -> str:
     old, new = texts_of(before), texts_of(after)
     return "; ".join(
         f"{name.replace('_', ' ')}: {safe(old[name], 100) or '-'} -> {safe(new[name], 100) or '-'}"
-        for name in old if old[name] != new[name]
-    )  # fmt: skip
+        for name in old
+        if old[name] != new[name]
+    )
 
 
 def _told(texts: Mapping[str, Any]) -> str:
     usual = {"port": "104", "tls": "off", "allow": "all", "probe": "yes", "limit": "0"}
     return "; ".join(
         f"{name.replace('_', ' ')}: {safe(text, 100)}"
-        for name, text in texts.items() if text and text != usual.get(name) and name != "name"
-    )  # fmt: skip
+        for name, text in texts.items()
+        if text and text != usual.get(name) and name != "name"
+    )

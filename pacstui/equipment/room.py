@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from pacstui.bus import Bus
@@ -21,12 +22,10 @@ from pacstui.contract.peers import (
     TestView,
 )
 from pacstui.db import Database
-from pacstui.dicom.net.association import Association
-from pacstui.dicom.net.requestor import associate
-from pacstui.dicom.net.service import Observer, Timeouts, Unobserved
+from pacstui.dicom.net.service import Timeouts
 from pacstui.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from pacstui.equipment import sheet
-from pacstui.equipment.book import PeerBook
+from pacstui.equipment.line import ECHOES, Lines
 from pacstui.equipment.peer import Peer, texts_of
 from pacstui.equipment.probe import Probe
 from pacstui.equipment.register import Register
@@ -44,23 +43,11 @@ Uses = Callable[[str], Iterable[str]]
 """Yields in words what names a peer."""
 
 
-class _Reached(Unobserved):
-    """Tells that a peer was reached."""
-
-    def __init__(self, seen: Seen, peer: Peer) -> None:
-        self._seen, self._peer = seen, peer
-
-    def opened(self, association: Association) -> None:
-        self._seen.reached(self._peer, association)
-
-
 class PeersRoom:
     """Peers: the register, their echoes and tests, and who else called.
 
     Parameters
     ----------
-    our_title
-        Gives the AE title that we call with.
     who
         Gives who asks for a change.
 
@@ -71,12 +58,12 @@ class PeersRoom:
     """
 
     def __init__(
-        self, database: Database, book: PeerBook, our_title: Callable[[], str], bus: Bus, clock: Clock,
-        who: Callable[[], str] = lambda: "",
-    ) -> None:  # fmt: skip
-        self._book, self._our_title, self._bus, self._clock = book, our_title, bus, clock
-        self.seen = Seen(database, book, bus, clock)
-        self.register = Register(self.seen.store, book, clock, who)
+        self, database: Database, lines: Lines, bus: Bus, clock: Clock, who: Callable[[], str] = lambda: ""
+    ) -> None:
+        self._lines, self._book, self._bus, self._clock = lines, lines.book, bus, clock
+        self.seen = Seen(database, self._book, bus, clock)
+        self.register = Register(self.seen.store, self._book, clock, who)
+        lines.reached, lines.missed = self.seen.reached, self.seen.missed
         self.uses: list[Uses] = []
         self._tests: dict[str, Probe] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -93,10 +80,6 @@ class PeersRoom:
         await asyncio.gather(*self._running, return_exceptions=True)
         await self.seen.flush()
 
-    def observer_of(self, peer: Peer) -> Observer:
-        """Return who watches over an association that we ask a peer for."""
-        return _Reached(self.seen, peer)
-
     # looking
 
     async def list(self) -> tuple[PeerRow, ...]:
@@ -109,17 +92,29 @@ class PeersRoom:
         at = None if last is None else self._clock.now().fromtimestamp(last.at / 1e6, self._clock.now().tzinfo)
         since = answering.silent_since
         return PeerRow(
-            name=peer.name, ae_title=peer.ae_title, host=peer.host, port=peer.port, notes=peer.notes,
-            seen=ends.last(peer.name, "in"), stored=ends.stored_by(peer.name),
-            echo="never" if last is None else "ok" if last.ok else "failed", echo_at=at,
-            echo_ms=last.us / 1000 if last is not None else 0.0, echo_detail=last.detail if last is not None else "",
-            allow=None if set(peer.allow) == set(SERVICES) else peer.allow, configured=peer.configured,
-            tls=peer.tls_word, roles=peer.roles, probe=peer.probe, called=ends.last(peer.name, "out"),
+            name=peer.name,
+            ae_title=peer.ae_title,
+            host=peer.host,
+            port=peer.port,
+            notes=peer.notes,
+            seen=ends.last(peer.name, "in"),
+            stored=ends.stored_by(peer.name),
+            echo="never" if last is None else "ok" if last.ok else "failed",
+            echo_at=at,
+            echo_ms=last.us / 1000 if last is not None else 0.0,
+            echo_detail=last.detail if last is not None else "",
+            allow=None if set(peer.allow) == set(SERVICES) else peer.allow,
+            configured=peer.configured,
+            tls=peer.tls_word,
+            roles=peer.roles,
+            probe=peer.probe,
+            called=ends.last(peer.name, "out"),
             silent_since=self._clock.now().fromtimestamp(since / 1e6, self._clock.now().tzinfo) if since else None,
-            uptime=history.uptime(peer.name), rtt_ms=answering.rtt_ms,
+            uptime=history.uptime(peer.name),
+            rtt_ms=answering.rtt_ms,
             tls_until=ends.certificate(peer.name)[1] if peer.tls else None,
             flaws=tuple(flaw[2] for flaw in self.seen.flaws(peer, self._clock.now())),
-        )  # fmt: skip
+        )
 
     async def show(self, name: str) -> PeerDetail:
         peer = self.register.known(name)
@@ -129,21 +124,24 @@ class PeersRoom:
             tls = f"{version}; {subject or 'certificate'}" + (f", valid until {until:%Y-%m-%d}" if until else "")
         changed, by = self.register.who_changed(name)
         return PeerDetail(
-            self._row(peer), texts_of(peer), self._breaks(name), self.seen.ends.rows(name), await self._faults(peer),
-            tls, changed, by,
-        )  # fmt: skip
+            self._row(peer),
+            texts_of(peer),
+            self._breaks(name),
+            self.seen.ends.rows(name),
+            self._faults(peer),
+            tls,
+            changed,
+            by,
+        )
 
-    async def _faults(self, peer: Peer) -> tuple[FaultRow, ...]:
+    def _faults(self, peer: Peer) -> tuple[FaultRow, ...]:
         """Return what went wrong last, the latest first: echoes without answer, and calls that were refused."""
         found = [
             FaultRow(row.last, "in", row.text, row.hint, row.count)
-            for row in self.seen.callers.of_title(peer.ae_title) if row.what != "let in"
-        ]  # fmt: skip
-        await self.seen.flush()
-        told = await self.seen.history.show(peer.name, self._clock.now(), 1)
-        for echo in told.echoes:
-            if not echo.ok:
-                found.append(FaultRow(echo.at, "out", f"no answer to an echo: {echo.detail}", ""))
+            for row in self.seen.callers.of_title(peer.ae_title)
+            if row.what != "let in"
+        ]
+        found += self.seen.ends.faults(peer.name)
         found.sort(key=lambda fault: fault.at, reverse=True)
         return tuple(found[:_FAULTS])
 
@@ -173,16 +171,12 @@ class PeersRoom:
 
         hint = ""
         try:
-            async with associate(
-                peer.host,
-                peer.port,
-                called=peer.ae_title,
-                calling=self._our_title(),
-                contexts=[(VERIFICATION, [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN])],
+            async with self._lines.to(
+                peer,
+                [(VERIFICATION, [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN])],
+                doing=ECHOES,
                 timeouts=_ECHO_TIMEOUTS,
                 on_step=step,
-                observer=self.observer_of(peer),
-                tls=self._book.tls_for(peer),
             ) as association:
                 asked = self._clock.monotonic()
                 status = await association.echo()
@@ -217,10 +211,8 @@ class PeersRoom:
             raise Unavailable(f"{safe(peer.name, 64)} is being tested", "pacstui peers tested shows how far it is")
         if len(self._running) >= _TESTS_AT_ONCE:
             raise Unavailable(f"{_TESTS_AT_ONCE} tests run already", "wait until one of them is done")
-        probe = Probe(
-            peer, self._our_title(), lambda check: self._book.look_at(peer, check), self._clock, store=store,
-            observer=self.observer_of(peer), secured=lambda *told: self.seen.ends.secured(peer.name, *told),
-        )  # fmt: skip
+        secured = partial(self.seen.ends.secured, peer.name)
+        probe = Probe(peer, self._lines, self._clock, store=store, secured=secured)
         self._tests = {name: each for name, each in self._tests.items() if self._book.named(name) is not None}
         self._tests[peer.name] = probe
         task = asyncio.create_task(probe.run(), name=f"test of {peer.name}")

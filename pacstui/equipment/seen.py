@@ -14,15 +14,15 @@ from pacstui.db import Database
 from pacstui.dicom.net import certificates
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.service import Refused, Unobserved
-from pacstui.dicom.ul.effects import Role
 from pacstui.equipment.book import PeerBook
 from pacstui.equipment.callers import Callers
 from pacstui.equipment.ends import Ends
 from pacstui.equipment.history import History
+from pacstui.equipment.line import Call
 from pacstui.equipment.peer import Peer
 from pacstui.equipment.store import Store
 from pacstui.errors import PacsError
-from pacstui.settings import is_loopback
+from pacstui.settings import PeerSettings, is_loopback
 from pacstui.text import plural, safe
 
 log = logging.getLogger("pacstui.equipment")
@@ -79,12 +79,6 @@ class Seen(Unobserved):
 
     def opened(self, association: Association) -> None:
         now = self._clock.now()
-        if association.role is Role.REQUESTOR:
-            peers = self._book.titled(association.called)
-            peer = self._at(peers, association.address[0])
-            if peer is not None:
-                self.reached(peer, association)
-            return
         peers = self._book.titled(association.calling)
         if not peers:
             self.callers.let_in(association, now)
@@ -99,7 +93,7 @@ class Seen(Unobserved):
         elif not is_loopback(address):
             self.ends.elsewhere(peer.name, address, now)
 
-    def reached(self, peer: Peer, association: Association) -> None:
+    def reached(self, peer: PeerSettings, association: Association) -> None:
         """Note an association that we asked a peer for."""
         now = self._clock.now()
         self.ends.opened(peer.name, "out", association, now)
@@ -113,6 +107,12 @@ class Seen(Unobserved):
                 self.ends.secured(peer.name, str(tls.version()), None, "")
             else:
                 self.ends.secured(peer.name, str(tls.version()), told.ends, told.subject)
+
+    def missed(self, call: Call, error: PacsError) -> None:
+        """Note that there was no association, or that the work on one failed."""
+        what = f"{call.doing} ({call.why})" if call.why else call.doing
+        if self._book.named(call.peer.name) is not None:
+            self.ends.failed(call.peer.name, self._clock.now(), f"{what}: {error.message}", error.hint)
 
     def refused(self, refused: Refused) -> None:
         now = self._clock.now()
@@ -144,9 +144,12 @@ class Seen(Unobserved):
                 yield f"peer-{key} {peer.name}", level, text, hint, "peers"
         for name in self._book.shadowed():
             yield (
-                f"peer-twice {name}", "note", f"{safe(name, 64)} is in the configuration and in the register",
-                "that of the configuration counts: remove one of them", "peers",
-            )  # fmt: skip
+                f"peer-twice {name}",
+                "note",
+                f"{safe(name, 64)} is in the configuration and in the register",
+                "that of the configuration counts: remove one of them",
+                "peers",
+            )
 
     def flaws(self, peer: Peer, now: datetime) -> Iterator[tuple[str, str, str, str]]:
         """Yield what is wrong with one peer: key, level, text, hint."""
@@ -156,9 +159,11 @@ class Seen(Unobserved):
             since = datetime.fromtimestamp(answering.silent_since / 1e6).astimezone()
             when = f"{since:%H:%M}" if since.date() == now.astimezone().date() else f"{since:%d %b %H:%M}"
             yield (
-                "silent", "warn", f"{name} has not answered since {when}: {safe(answering.last.detail, 120)}",
+                "silent",
+                "warn",
+                f"{name} has not answered since {when}: {safe(answering.last.detail, 120)}",
                 f"pacstui peers test {name} says what to ask its administrator; t on the screen Peers",
-            )  # fmt: skip
+            )
         _, ends, _ = self.ends.certificate(peer.name)
         if peer.tls and ends is not None:
             days = (ends - now).days
@@ -170,13 +175,17 @@ class Seen(Unobserved):
         address, at = self.ends.called_from(peer.name)
         if address and at is not None and not self._book.lives_at(peer, address):
             yield (
-                "elsewhere", "note", f"{name} is at {safe(peer.host, 64)}, but {safe(peer.ae_title, 16)} called from "
-                f"{address}", "correct its host, or find out who else calls itself so",
-            )  # fmt: skip
+                "elsewhere",
+                "note",
+                f"{name} is at {safe(peer.host, 64)}, but {safe(peer.ae_title, 16)} called from {address}",
+                "correct its host, or find out who else calls itself so",
+            )
         twins = [each for each in self._book.titled(peer.ae_title) if each is not peer and each.host != peer.host]
         if twins:
             others = ", ".join(f"{safe(each.name, 64)} ({safe(each.host, 64)})" for each in twins[:3])
             yield (
-                "title", "note", f"{name} has the AE title of {others}: {safe(peer.ae_title, 16)}",
+                "title",
+                "note",
+                f"{name} has the AE title of {others}: {safe(peer.ae_title, 16)}",
                 "give each its own: a C-MOVE to that title goes to the first of them",
-            )  # fmt: skip
+            )

@@ -106,8 +106,9 @@ def _told(line: Line) -> PeerLine:
     old = texts_of(line.before)
     what = [
         f"{name.replace('_', ' ')}: {safe(old[name], 60) or '-'} -> {safe(new[name], 60) or '-'}"
-        for name in FIELDS if old[name] != new[name]
-    ]  # fmt: skip
+        for name in FIELDS
+        if old[name] != new[name]
+    ]
     if not what:
         return PeerLine(line.number, line.name, "nothing", "is as the file says")
     return PeerLine(line.number, line.name, "change", "; ".join(what))

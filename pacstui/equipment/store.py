@@ -150,9 +150,13 @@ class Store:
         await self._db.write(body)
 
     async def save(
-        self, echoes: Sequence[Echo] = (), days: Sequence[Day] = (), ends: Sequence[End] = (),
-        knocks: Sequence[Knock] = (), gone: Iterable[int] = (),
-    ) -> None:  # fmt: skip
+        self,
+        echoes: Sequence[Echo] = (),
+        days: Sequence[Day] = (),
+        ends: Sequence[End] = (),
+        knocks: Sequence[Knock] = (),
+        gone: Iterable[int] = (),
+    ) -> None:
         """Keep what was seen; ``gone`` are callers that are dropped."""
         ends_in = [(end.peer, end.way, end.last, end.associations, _written(end.body)) for end in ends]
         knocks_in = [[_written(v) if isinstance(v, dict) else v for v in astuple(knock)] for knock in knocks]

@@ -40,9 +40,7 @@ def _load(context: ssl.SSLContext, certificate: str, key: str, ca: str) -> None:
         ) from error
 
 
-def server_context(
-    certificate: str, key: str, ca: str, *, mutual: bool, oldest: str = "1.2"
-) -> ssl.SSLContext:
+def server_context(certificate: str, key: str, ca: str, *, mutual: bool, oldest: str = "1.2") -> ssl.SSLContext:
     """Return the context of a listener.
 
     Parameters

@@ -23,39 +23,48 @@ def upgrade() -> None:
     op.create_table(
         "peers",
         sa.Column("name", sa.Text(), nullable=False),
-        _count("configured"), _text("body"), _text("by"), _count("changed"),
+        _count("configured"),
+        _text("body"),
+        _text("by"),
+        _count("changed"),
         sa.PrimaryKeyConstraint("name"),
-    )  # fmt: skip
+    )
     op.create_table(
         "peer_echoes",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("peer", sa.Text(), nullable=False),
-        _count("at"), _count("ok"), _count("us"), _text("detail"),
+        _count("at"),
+        _count("ok"),
+        _count("us"),
+        _text("detail"),
         sa.PrimaryKeyConstraint("id"),
-    )  # fmt: skip
+    )
     op.create_index("peer_echoes_peer", "peer_echoes", ["peer", "at"])
     op.create_table(
         "peer_days",
         sa.Column("peer", sa.Text(), nullable=False),
         sa.Column("day", sa.Text(), nullable=False),
         *(_count(name) for name in ("asked", "answered", "up_ms", "down_ms", "min_us", "median_us", "max_us")),
-        _count("calls_in"), _count("calls_out"),
+        _count("calls_in"),
+        _count("calls_out"),
         sa.PrimaryKeyConstraint("peer", "day"),
-    )  # fmt: skip
+    )
     op.create_table(
         "peer_ends",
         sa.Column("peer", sa.Text(), nullable=False),
         sa.Column("way", sa.Text(), nullable=False),
-        _count("last"), _count("associations"), _text("body"),
+        _count("last"),
+        _count("associations"),
+        _text("body"),
         sa.PrimaryKeyConstraint("peer", "way"),
-    )  # fmt: skip
+    )
     op.create_table(
         "peer_callers",
         sa.Column("id", sa.Integer(), nullable=False),
         *(_text(name) for name in ("calling", "called", "address", "kind", "text", "hint", "body")),
         *(_count(name) for name in ("count", "titles", "first", "last", "ignored")),
         sa.PrimaryKeyConstraint("id"),
-    )  # fmt: skip
+    )
 
 
 def downgrade() -> None:
