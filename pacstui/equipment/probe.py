@@ -165,6 +165,7 @@ class Probe:
             raise self._unreachable("dns", f"the name {host} is unknown") from None
         addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
         self._address = addresses[0]
+        self._ours = our_address(self._address)
         return "ok", ", ".join(addresses)
 
     async def _connect(self) -> tuple[str, str]:
@@ -346,6 +347,17 @@ class Probe:
                 ],
             )
         return "ok", f"stored, status {answer.status:04X}H, Patient ID {PATIENT_ID}; delete it there"
+
+
+def our_address(theirs: str) -> str:
+    """Return the address that this machine calls another from, empty if it has no way there; nothing is sent."""
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_INET6 if ":" in theirs else socket.AF_INET, socket.SOCK_DGRAM) as probe,
+    ):
+        probe.connect((theirs, 9))
+        return str(probe.getsockname()[0])
+    return ""
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

@@ -18,7 +18,7 @@ from pacstui.equipment.book import PeerBook
 from pacstui.equipment.callers import Callers
 from pacstui.equipment.ends import Ends
 from pacstui.equipment.history import History
-from pacstui.equipment.line import Call
+from pacstui.equipment.line import COMMITS, ECHOES, FETCHES, QUERIES, SENDS, Call
 from pacstui.equipment.peer import Peer
 from pacstui.equipment.store import Store
 from pacstui.errors import PacsError
@@ -29,6 +29,13 @@ log = logging.getLogger("pacstui.equipment")
 
 SOON_DAYS: Final = 30
 _PRUNE_S: Final = 3600.0
+_WORDS: Final = {
+    ECHOES: "C-ECHO",
+    SENDS: "C-STORE",
+    QUERIES: "C-FIND",
+    FETCHES: "retrieval",
+    COMMITS: "storage commitment",
+}
 
 Problem = tuple[str, str, str, str, str]
 """Name, level, text, hint, screen."""
@@ -110,7 +117,8 @@ class Seen(Unobserved):
 
     def missed(self, call: Call, error: PacsError) -> None:
         """Note that there was no association, or that the work on one failed."""
-        what = f"{call.doing} ({call.why})" if call.why else call.doing
+        what = _WORDS.get(call.doing, call.doing)
+        what += f" ({call.why})" if call.why else ""
         if self._book.named(call.peer.name) is not None:
             self.ends.failed(call.peer.name, self._clock.now(), f"{what}: {error.message}", error.hint)
 
