@@ -29,6 +29,7 @@ REFUSED, LET_IN, MAY_NOT = "refused", "let in", "may not"
 _CONTEXTS: Final = 32
 _SYNTAXES: Final = 6
 _MANY: Final = "(many)"
+_UNKNOWN: Final = f"{REFUSED} 1/1/3"
 
 _Key = tuple[str, str, str, str]
 
@@ -149,14 +150,24 @@ class Callers:
         """Drop a tenth of the rows: those that called least, and of these the oldest."""
         order = sorted(self._rows.items(), key=lambda item: (item[1].ignored, min(item[1].count, 100), item[1].last))
         for key, row in order[: max(1, ROWS // 10)]:
-            del self._rows[key]
-            self._dirty.discard(key)
-            self._gone.append(row.id)
+            self._drop(key, row)
             self.dropped += 1
-            who = origin(row.address.partition("/")[0])
-            self._of[who] -= 1
-            if self._of[who] <= 0:
-                del self._of[who]
+
+    def admitted(self, ae_title: str) -> None:
+        """Drop the rows of an AE title that is a peer from now on: that it was not known, and was let in."""
+        title = safe(ae_title, 32)
+        for key, row in list(self._rows.items()):
+            if row.calling == title and row.kind in (LET_IN, _UNKNOWN):
+                self._drop(key, row)
+
+    def _drop(self, key: _Key, row: Knock) -> None:
+        del self._rows[key]
+        self._dirty.discard(key)
+        self._gone.append(row.id)
+        who = origin(row.address.partition("/")[0])
+        self._of[who] -= 1
+        if self._of[who] <= 0:
+            del self._of[who]
 
     # keeping
 

@@ -229,6 +229,7 @@ class PeersRoom:
 
     async def add(self, name: str, ae_title: str, host: str, **more: Any) -> PeerRow:
         peer = await self.register.add(_texts({"name": name, "ae_title": ae_title, "host": host, **more}))
+        self.seen.callers.admitted(peer.ae_title)
         return self._row(peer)
 
     async def edit(self, name: str, **more: Any) -> PeerRow:
