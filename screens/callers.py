@@ -20,11 +20,11 @@ from screens.widgets.row_table import RowTable
 
 C = cols.Column
 COLUMNS = (
-    C("last", 10, align=">"),
-    C("who", 12, grow=1, most=24, role="strong"),
-    C("from", 15, grow=1, most=40),
-    C("times", 6, align=">"),
-    C("what", 10),
+    C("last", 9, align=">"),
+    C("who", 10, grow=1, most=24, role="strong"),
+    C("from", 13, grow=1, most=40),
+    C("times", 5, align=">"),
+    C("what", 8),
     C("why", 16, grow=6, most=120),
     C("called", 9, rank=2, most=16, role="dim"),
     C("first", 10, rank=3, align=">", role="dim"),
@@ -52,7 +52,7 @@ class CallerPanel(Panel):
         if row is None:
             return [Section(Line("Caller", "title"), [Item([Line("Who called shows here.", "dim")])])]
         now = self.console_app.now()
-        title = Line(f"{who(row)}  ", "title").add(f"{row.what} {count(row.count)} times", "warn-text")
+        title = Line(f"{who(row)}  ", "title").add(f"{row.what} {plural(row.count, 'time')}", "warn-text")
         lines: list[Line] = []
 
         def fact(label: str, text: str, role: str = "text") -> None:
@@ -63,7 +63,9 @@ class CallerPanel(Panel):
         called = f', called "{safe(row.called, 32)}"' if row.called else ""
         fact("who", f"{who(row)}{known} from {safe(row.host, 64)}{called}", "strong")
         fact("why", safe(row.text, 300), "warn-text")
-        if row.hint:
+        if not row.peer and row.titles == 1:
+            lines.append(Line("> ", "accent").add("a", "key").add(" adds it as a peer", "strong"))
+        if row.hint and not (row.hint.startswith("add it as a peer") and not row.peer):
             lines.extend(words(safe(row.hint, 300), width, "strong", 2, Line("> ", "accent")))
         fact("seen", f"first {ago(row.first, now)}, last {ago(row.last, now)}")
         fact("software", safe(row.implementation, 100))

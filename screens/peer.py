@@ -18,7 +18,7 @@ from screens import peer_work as work
 from screens.base import ConsoleScreen
 from screens.widgets.line import Line, fit
 from screens.widgets.panel import Item, Panel, Section, words
-from screens.widgets.plot import spark
+from screens.widgets.plot import chart, spark
 
 LABEL = 10
 DAYS = 30
@@ -73,7 +73,7 @@ class IdentityPanel(Panel):
             if text:
                 lines.extend(words(text, width, role, LABEL, Line(fit(label, LABEL), "dim")))
 
-        for flaw in row.flaws:
+        for flaw in cells.flaws(row):
             lines.extend(words(safe(flaw, 300), width, "warn-text", 2, Line("! ", "warn")))
         tls = f", TLS {fields['tls']}" if row.tls != "off" else ""
         fact("address", f"{fields['ae_title']} at {fields['host']}:{fields['port']}{tls}", "strong")
@@ -114,13 +114,13 @@ def history_sections(of: PeerScreen, width: int) -> list[Section]:
     """Return how a peer answered, drawn small, and what failed last."""
     sections = []
     if of.history is not None and of.detail is not None:
-        sections.append(_answering(of.history, of.detail, width))
+        sections.append(_answering(of.history, of.detail, width, tall=of.apart and of.size.height >= 34))
     if of.detail is not None:
         sections.append(_faults(of, of.detail, width))
     return sections
 
 
-def _answering(history: PeerHistory, detail: PeerDetail, width: int) -> Section:
+def _answering(history: PeerHistory, detail: PeerDetail, width: int, *, tall: bool) -> Section:
     row = detail.row
     title = Line("Answers to C-ECHO", "title")
     if not history.echoes:
@@ -128,7 +128,7 @@ def _answering(history: PeerHistory, detail: PeerDetail, width: int) -> Section:
         return Section(title, [Item([Line(text, "dim")])])
     days = {day.day: day for day in history.days}
     newest = max(days) if days else history.echoes[0].at.astimezone().date()
-    shown = [newest - timedelta(days=back) for back in range(min(DAYS, width - LABEL - 18) - 1, -1, -1)]
+    shown = [newest - timedelta(days=back) for back in range(min(DAYS, width - LABEL - 28) - 1, -1, -1)]
     parts = [part(days[day]) if day in days else None for day in shown]
     up = Line(fit("by day", LABEL), "dim")
     for each in parts:
@@ -140,12 +140,13 @@ def _answering(history: PeerHistory, detail: PeerDetail, width: int) -> Section:
     if recent:
         times = sorted(echo.milliseconds for echo in recent)
         quick.add(f"  {times[0]:.1f} / {times[len(times) // 2]:.1f} / {times[-1]:.1f} ms")
-    lines = [up, quick]
+    lines = [up, quick] if recent else [up]
+    if tall and len(recent) > 1:
+        shape = [echo.milliseconds for echo in reversed(history.echoes) if echo.ok]
+        lines += [Line(), *chart(shape, width, 7, lambda ms: f"{ms:g} ms"), Line()]
     down = sum(day.down_s for day in history.days)
     if down >= 60:
-        lines.append(
-            Line(fit("down", LABEL), "dim").add(f"{duration(down)} in the last month that is known", "warn-text")
-        )
+        lines.append(Line(fit("down", LABEL), "dim").add(f"{duration(down)} of the last {DAYS} days", "warn-text"))
     for month in history.months[-3:][::-1]:
         percent, role = cells.percent(part(month))
         line = Line(fit(f"{month.day:%b %Y}", LABEL), "dim").add(f"{percent:>7}", role)

@@ -25,6 +25,11 @@ def answers(row: PeerRow, now: datetime) -> tuple[str, str]:
     return f"x silent {since}: {safe(row.echo_detail, 200) or 'failed'}", "fail"
 
 
+def flaws(row: PeerRow) -> list[str]:
+    """Return what is wrong with a peer beside that it does not answer, which stands elsewhere."""
+    return [flaw for flaw in row.flaws if row.echo != "failed" or "has not answered since" not in flaw]
+
+
 def percent(part: float | None) -> tuple[str, str]:
     """Return a part of the time; what is not known is a dash."""
     if part is None:

@@ -22,7 +22,7 @@ C = cols.Column
 COLUMNS = (
     C("name", 10, grow=2, most=28, role="strong"),
     C("AE title", 9, grow=1, rank=1, most=16),
-    C("answers", 18, grow=4, most=70),
+    C("answers", 28, grow=4, most=70),
     C("up 30 d", 7, align=">", rank=3),
     C("RTT ms", 6, align=">", rank=5),
     C("called us", 10, align=">", rank=2),
@@ -37,7 +37,7 @@ _CALLERS_S = 10.0
 
 def _notes(row: PeerRow) -> str:
     """Return the notes, after what the peer may ask for where that is not everything, and what is wrong with it."""
-    told = [flaw for flaw in row.flaws if row.echo != "failed" or "not answered" not in flaw]
+    told = cells.flaws(row)
     if row.allow is not None:
         told.append(f"may {', '.join(row.allow)} only" if row.allow else "may ask for nothing")
     return safe("; ".join([*told, row.notes] if row.notes else told), 500)
@@ -107,7 +107,7 @@ class PeersScreen(ConsoleScreen):
             cells.expiry(row, now),
             f"{safe(row.host, 64)}:{row.port}",
             count(row.stored),
-            (notes, "warn-text") if row.flaws else notes,
+            (notes, "warn-text") if cells.flaws(row) else notes,
         )
 
     def show(self, view: View) -> None:

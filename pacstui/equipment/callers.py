@@ -28,6 +28,7 @@ ROWS_OF_ONE: Final = 24
 REFUSED, LET_IN, MAY_NOT = "refused", "let in", "may not"
 _CONTEXTS: Final = 32
 _SYNTAXES: Final = 6
+_QUIET_US: Final = 1_000_000
 _MANY: Final = "(many)"
 _UNKNOWN: Final = f"{REFUSED} 1/1/3"
 
@@ -121,10 +122,11 @@ class Callers:
         if row is None:
             key, row = self._another(key, what, origin(where))
         row.text, row.hint = safe(text, 300), safe(hint, 300)
-        if request is not None:
+        now = micro(at)
+        if request is not None and now - row.last > _QUIET_US:  # in a flood one proposal a second is enough
             row.body = {**row.body, **_proposed(request)}
         row.count += 1
-        row.last = micro(at)
+        row.last = now
         row.first = row.first or row.last
         self._rows[key] = row  # at the end: the latest
         self._dirty.add(key)

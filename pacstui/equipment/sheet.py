@@ -14,6 +14,7 @@ from pacstui.errors import BadRequest
 from pacstui.text import safe
 
 LINES = 5000
+_NEVER_EMPTY = ("ae_title", "host", "port", "tls", "allow", "probe", "limit")
 _RISKY = ("=", "+", "-", "@", "\t", "'")
 """What spreadsheets take for a formula when a cell begins so, and the mark that keeps them from it."""
 
@@ -78,6 +79,8 @@ def _line(number: int, row: dict[str, str], seen: dict[str, int], book: PeerBook
         if twin != name:
             raise BadRequest(f"there is a peer {safe(twin, 64)}, which differs in capitals only")
         texts = {column: _cell(text) for column, text in row.items() if column not in ("name", "origin")}
+        if before is not None:  # an empty cell empties words; of the rest it says nothing
+            texts = {column: text for column, text in texts.items() if text or column not in _NEVER_EMPTY}
         after = peer_of(texts if before is not None else {**texts, "name": name}, before)
     except BadRequest as mistake:
         told = mistake.message + (f" ({mistake.hint})" if mistake.hint else "")
