@@ -21,10 +21,10 @@ from screens.widgets.row_table import RowTable
 C = cols.Column
 COLUMNS = (
     C("last", 9, align=">"),
-    C("who", 10, grow=1, most=24, role="strong"),
+    C("who", 14, grow=1, most=24, role="strong"),
     C("from", 13, grow=1, most=40),
-    C("times", 5, align=">"),
-    C("what", 8),
+    C("times", 7, align=">"),
+    C("what", 7),
     C("why", 16, grow=6, most=120),
     C("called", 9, rank=2, most=16, role="dim"),
     C("first", 10, rank=3, align=">", role="dim"),
@@ -36,7 +36,7 @@ LABEL = 9
 def who(row: CallerRow) -> str:
     """Return how a caller called itself."""
     if row.titles > 1:
-        return f"({count(row.titles)} titles)"
+        return f"{count(row.titles)} titles"
     return safe(row.calling, 32) or "(no AE title)"
 
 
