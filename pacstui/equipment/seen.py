@@ -162,16 +162,7 @@ class Seen(Unobserved):
     def flaws(self, peer: Peer, now: datetime) -> Iterator[tuple[str, str, str, str]]:
         """Yield what is wrong with one peer: key, level, text, hint."""
         name = safe(peer.name, 64)
-        answering = self.history.of(peer.name)
-        if peer.probe and answering.alarming and answering.last is not None:
-            since = datetime.fromtimestamp(answering.silent_since / 1e6).astimezone()
-            when = f"{since:%H:%M}" if since.date() == now.astimezone().date() else f"{since:%d %b %H:%M}"
-            yield (
-                "silent",
-                "warn",
-                f"{name} has not answered since {when}: {safe(answering.last.detail, 120)}",
-                f"pacstui peers test {name} says what to ask its administrator; t on the screen Peers",
-            )
+        yield from self._silence(peer, now)
         _, ends, _ = self.ends.certificate(peer.name)
         if peer.tls and ends is not None:
             days = (ends - now).days
@@ -196,4 +187,25 @@ class Seen(Unobserved):
                 "note",
                 f"{name} has the AE title of {others}: {safe(peer.ae_title, 16)}",
                 "give each its own: a C-MOVE to that title goes to the first of them",
+            )
+
+    def _silence(self, peer: Peer, now: datetime) -> Iterator[tuple[str, str, str, str]]:
+        name, answering = safe(peer.name, 64), self.history.of(peer.name)
+        if peer.probe and answering.alarming and answering.last is not None:
+            detail = safe(answering.last.detail, 120)
+            if not answering.samples and self.ends.last(peer.name, "out") is None:
+                yield (
+                    "never",
+                    "note",
+                    f"{name} has never answered: {detail}",
+                    "t on the screen Peers says why; where it has no listener, E and asked by echo: no",
+                )
+                return
+            since = datetime.fromtimestamp(answering.silent_since / 1e6).astimezone()
+            when = f"{since:%H:%M}" if since.date() == now.astimezone().date() else f"{since:%d %b %H:%M}"
+            yield (
+                "silent",
+                "warn",
+                f"{name} has not answered since {when}: {detail}",
+                f"pacstui peers test {name} says what to ask its administrator; t on the screen Peers",
             )
