@@ -190,6 +190,8 @@ class Store:
                     (peer, peer, ECHOES_KEPT),
                 )
             connection.execute("DELETE FROM peer_days WHERE day < ?", (oldest,))
+            gone = micro(now) - DAYS_KEPT * 86_400_000_000  # peers that left the configuration long ago
+            connection.execute("DELETE FROM peer_ends WHERE last < ? AND last > 0", (gone,))
 
         await self._db.write(body)
 

@@ -50,6 +50,11 @@ async def test_enter_leads_from_a_refusal_to_what_mends_it_and_escape_back():
         assert "(1/1/7)" in text
         assert "set the remote AE title to RADNODE1" in text
         assert "refused 3 times today" in text
+        text = await console.press("p")
+        assert "Add a peer" in text
+        assert text.count("XRAY9") >= 2
+        assert "10.0.4.17" in text
+        await console.press("escape")
         await console.press("escape")
         assert "Storage" in console.text
 
