@@ -237,6 +237,13 @@ class PeerEchoed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PeersChanged(Event):
+    """Peers were added, changed or removed; ``names`` are all of them now."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorActed(Event):
     """A person did something through a contract action that is audited."""
 

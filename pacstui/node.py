@@ -44,7 +44,7 @@ from pacstui.equipment.book import PeerBook, address_of
 from pacstui.equipment.line import Lines
 from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
-from pacstui.events import NodeStarted, NodeStopping, ServiceRefused, TrashChanged
+from pacstui.events import NodeStarted, NodeStopping, PeersChanged, ServiceRefused, TrashChanged
 from pacstui.index import attributes, more
 from pacstui.jobs.room import JobsRoom
 from pacstui.maintenance.room import MaintenanceRoom
@@ -77,6 +77,7 @@ from pacstui.upkeep import kinds as upkeep
 log = logging.getLogger("pacstui.node")
 _LOOKUP_S = 300.0
 _COMMITMENTS_S = 5.0
+_SEEN_S = 5.0
 
 
 _AT_ONCE = {
@@ -186,6 +187,7 @@ class Node:
         self._backups: BackupsRoom | None = None
         self._space: space.SpaceRoom | None = None
         self._reports: reports.ReportsRoom | None = None
+        self._peers: PeersRoom | None = None
         self._server_context: ssl.SSLContext | None = None
         self._sends = False
         self._undo: list[Callable[[], Awaitable[None]]] = []
@@ -221,7 +223,11 @@ class Node:
         throughput = Throughput(clock)
         arriving = Arriving(bus, clock)
         problems = Problems(clock)
-        self._book = book = PeerBook(settings.peers, bus)
+        self._book = book = PeerBook(settings.peers)
+        dicom = settings.dicom
+        timeouts = Timeouts(artim=dicom.artim_s, idle=dicom.idle_s, message=dicom.message_s)
+        limits = Limits(max_pdu=dicom.max_pdu)
+        self._lines = lines = Lines(book, dicom.ae_title, timeouts, limits)
 
         _index_more(settings.query)
         self._onward = onward = Onward(lambda: self._settings, book, lambda: CURRENT.get().name)
@@ -229,6 +235,8 @@ class Node:
             data_dir, settings.archive, bus, clock, busy_s=settings.database.busy_s, beside=onward.queueing
         )
         self._undo.append(archive.close)
+        peers = await self._open_peers(archive.db)
+        problems.watch(peers.seen.problems)
         self._archive_room = archive_room = ArchiveRoom(archive, problems, bus, clock)
         await archive_room.refresh()
         gate = await self._open_accounts(archive.db)
@@ -242,12 +250,9 @@ class Node:
         self._ledger = ledger = Ledger(
             bus, clock, book, throughput, arriving, settings.dicom.max_associations, admission.entered, admission.left
         )
-        ledger.account_of = identity.account
+        ledger.account_of, ledger.watch, admission.open_of = identity.account, peers.seen, ledger.open_of
         self._query = query = QueryService(archive.db, settings.dicom.ae_title)
         query.replace(settings.dicom.ae_title, settings.query.max_answers, settings.query.fuzzy_names)
-        timeouts = Timeouts(artim=settings.dicom.artim_s, idle=settings.dicom.idle_s, message=settings.dicom.message_s)
-        limits = Limits(max_pdu=settings.dicom.max_pdu)
-        self._lines = lines = Lines(book, settings.dicom.ae_title, timeouts, limits)
         lines.watcher = ledger.calls
         self._retrieve = retrieve = RetrieveService(archive, lines, bus, clock, settings.retrieve.parallel)
         self._commitment = commitment = CommitmentService(archive, lines, bus, clock)
@@ -270,7 +275,6 @@ class Node:
         self.address = f"{settings.dicom.host}:{port}"
 
         associations = ledger
-        peers = PeersRoom(lines, bus, clock)
         jobs, backups = await self._open_jobs(archive, peers, problems)
         onward.open(archive, arriving, lines, bus, clock)
         queue = onward.queue
@@ -312,6 +316,7 @@ class Node:
             asyncio.create_task(self._every(1.0, maintenance.tick), name="maintenance"),
             asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
             asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
+            asyncio.create_task(self._every(_SEEN_S, peers.seen.flush), name="peers"),
             asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
             asyncio.create_task(self._every(1.0, jobs.tick), name="jobs"),
             asyncio.create_task(self._every(2.0, backups.tick), name="backups"),
@@ -327,6 +332,34 @@ class Node:
         title = settings.dicom.ae_title
         log.info("pacstui %s, %s listens on %s, data in %s", __version__, title, self.address, data_dir)
         bus.publish(NodeStarted(clock.now(), settings.dicom.ae_title, self.address))
+
+    async def _open_peers(self, database: Database) -> PeersRoom:
+        """Open the equipment register; its peers come after those of the settings."""
+        self._peers = peers = PeersRoom(database, self._lines, self._bus, self._clock, lambda: CURRENT.get().name)
+        register = peers.register
+        register.tls, register.changed, register.noted = (
+            lambda: self._settings.tls,
+            self._peers_changed,
+            self._peer_noted,
+        )
+        peers.uses.append(self._uses_of)
+        await peers.open()
+        return peers
+
+    def _peer_noted(self, action: str, name: str, detail: str) -> None:
+        self._audit.trail.note("configuration", "ok", CURRENT.get().name, action=action, target=name, detail=detail)
+
+    async def _peers_changed(self) -> None:
+        await self._want_jobs()
+        self._bus.publish(PeersChanged(self._clock.now(), self._book.names()))
+
+    def _uses_of(self, name: str) -> Iterable[str]:
+        """Yield in words what names a peer in the settings and among the jobs."""
+        for route in self._settings.routes:
+            if name in route.to:
+                yield f"the route {route.name} sends to it"
+        if self._jobs is not None:
+            yield from self._jobs.naming(name)
 
     async def _open_jobs(self, archive: Archive, peers: PeersRoom, problems: Problems) -> tuple[JobsRoom, BackupsRoom]:
         """Open the jobs room, with the kinds of jobs that this node knows, and what they are about."""
@@ -411,7 +444,7 @@ class Node:
         """Let the jobs be there that the settings ask for."""
         if self._jobs and self._backups and self._space and self._reports:
             rooms = (self._backups, self._space, self._reports)
-            wanted = (*upkeep.wanted(bool(self._settings.peers)), *(each for room in rooms for each in room.wanted()))
+            wanted = (*upkeep.wanted(bool(self._book.names())), *(each for room in rooms for each in room.wanted()))
             kinds = {*upkeep.KINDS, *(kind.name for room in rooms for kind in room.kinds())}
             await self._jobs.want(wanted, of=kinds)
 
@@ -466,10 +499,7 @@ class Node:
 
     def _secure(self, tls: TlsSettings) -> None:
         """Read the certificates: for calls from now on, and for connections that are taken from now on."""
-        if tls.port or any(peer.tls for peer in self._settings.peers):
-            self._book.client_context = client_context(
-                tls.certificate, tls.key, tls.ca, check_host=tls.check_host, oldest=tls.oldest
-            )
+        self._book.secure(tls)
         if tls.port:
             if not tls.certificate:
                 raise SettingsError("[tls] certificate is missing", "a TLS port needs one, and its key")
@@ -533,13 +563,14 @@ class Node:
             return
         old, new = self._settings, loaded.settings
         self._loaded, self._settings = loaded, new.model_copy(update={"node": old.node, "archive": old.archive})
+        self._book.replace(new.peers)
         try:
             self._secure(new.tls)
             if self._syslog is not None:
                 self._syslog.context = _syslog_context(new) or self._syslog.context
         except SettingsError as fault:
             log.error("certificates were not read anew: %s", fault)
-        self._book.replace(new.peers)
+        self._bus.publish(PeersChanged(self._clock.now(), self._book.names()))
         self._admission.replace(new.dicom, new.query)
         self._lines.ae_title = new.dicom.ae_title
         self._retrieve.parallel = new.retrieve.parallel
@@ -579,6 +610,9 @@ class Node:
             await self._remote.close()
         if self._sends:
             await self._onward.queue.close(self._settings.node.drain_s)
+        if self._peers is not None:
+            with contextlib.suppress(PacsError):
+                await self._peers.close()
         for task in self._tasks:
             task.cancel()
         if self._gate is not None:

@@ -455,3 +455,59 @@ CREATE TABLE pins (
     why TEXT DEFAULT '' NOT NULL,
     PRIMARY KEY (study)
 );
+CREATE TABLE peers (
+    name TEXT NOT NULL,
+    configured INTEGER DEFAULT '0' NOT NULL,
+    body TEXT DEFAULT '' NOT NULL,
+    by TEXT DEFAULT '' NOT NULL,
+    changed INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (name)
+);
+CREATE TABLE peer_echoes (
+    id INTEGER NOT NULL,
+    peer TEXT NOT NULL,
+    at INTEGER DEFAULT '0' NOT NULL,
+    ok INTEGER DEFAULT '0' NOT NULL,
+    us INTEGER DEFAULT '0' NOT NULL,
+    detail TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (id)
+);
+CREATE INDEX peer_echoes_peer ON peer_echoes (peer, at);
+CREATE TABLE peer_days (
+    peer TEXT NOT NULL,
+    day TEXT NOT NULL,
+    asked INTEGER DEFAULT '0' NOT NULL,
+    answered INTEGER DEFAULT '0' NOT NULL,
+    up_ms INTEGER DEFAULT '0' NOT NULL,
+    down_ms INTEGER DEFAULT '0' NOT NULL,
+    min_us INTEGER DEFAULT '0' NOT NULL,
+    median_us INTEGER DEFAULT '0' NOT NULL,
+    max_us INTEGER DEFAULT '0' NOT NULL,
+    calls_in INTEGER DEFAULT '0' NOT NULL,
+    calls_out INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (peer, day)
+);
+CREATE TABLE peer_ends (
+    peer TEXT NOT NULL,
+    way TEXT NOT NULL,
+    last INTEGER DEFAULT '0' NOT NULL,
+    associations INTEGER DEFAULT '0' NOT NULL,
+    body TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (peer, way)
+);
+CREATE TABLE peer_callers (
+    id INTEGER NOT NULL,
+    calling TEXT DEFAULT '' NOT NULL,
+    called TEXT DEFAULT '' NOT NULL,
+    address TEXT DEFAULT '' NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    text TEXT DEFAULT '' NOT NULL,
+    hint TEXT DEFAULT '' NOT NULL,
+    body TEXT DEFAULT '' NOT NULL,
+    count INTEGER DEFAULT '0' NOT NULL,
+    titles INTEGER DEFAULT '0' NOT NULL,
+    first INTEGER DEFAULT '0' NOT NULL,
+    last INTEGER DEFAULT '0' NOT NULL,
+    ignored INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (id)
+);

@@ -99,6 +99,12 @@ class JobsRoom:
         each = await self._scheduler.start(self._entry(job), safe(self.caller(), 64), _said(parameters))
         return each.row()
 
+    def naming(self, word: str) -> Iterable[str]:
+        """Yield in words which jobs have ``word`` among their parameters."""
+        for name, entry in self._scheduler.entries.items():
+            if any(word in (part.strip() for part in told.split(",")) for told in entry.job.parameters.values()):
+                yield f"the job {name} names it"
+
     # the noun: looking
 
     async def list(self) -> JobsView:

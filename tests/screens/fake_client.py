@@ -48,7 +48,6 @@ from pacstui.contract.node import (
     Status,
 )
 from pacstui.contract.overview import View
-from pacstui.contract.peers import EchoResult, EchoStep, PeerRow
 from pacstui.contract.queue import QueueView, ReceivingRow
 from pacstui.contract.remote import Comparison, PullRow, RemotePage, RemoteStudy
 from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageView
@@ -56,6 +55,7 @@ from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
 from pacstui.errors import BadRequest, CodeNeeded, Denied, NotFound, NotRunning, PacsError, Unconfirmed
 from tests.screens.fake_backups import FakeBackups, FakeRuns
 from tests.screens.fake_maintenance import FakeMaintenance
+from tests.screens.fake_peers import FakePeers
 from tests.screens.fake_queue import FakeQueue, FakeRoutes
 from tests.screens.fake_space import FakeSpace
 
@@ -196,7 +196,7 @@ class FakeClient:
         self.routes = FakeRoutes(self, self.storage._call)
         self.space = FakeSpace(self, self.storage._call)
         self.maintenance = FakeMaintenance(self, self.storage._call)
-        self.peers = _Peers(self)
+        self.peers = FakePeers(self, self.storage._call)
         self.studies = _Studies(self)
         self.feed = _Feed(self)
         self.remote = _Remote(self)
@@ -706,63 +706,6 @@ class _Storage(_Noun):
                 524_288,
             )
             for n in range(1, 4)
-        )
-
-
-class _Peers(_Noun):
-    async def list(self) -> tuple[PeerRow, ...]:
-        world = self._call("peers.list")
-        return (
-            PeerRow(
-                "CT1",
-                "CT1",
-                "10.0.4.11",
-                104,
-                "Room 3, phone 4711",
-                world.at,
-                40_112,
-                "ok",
-                world.at - timedelta(minutes=12),
-                3.2,
-                "",
-            ),
-            PeerRow("MR2 [/bold]", "MR2", "10.0.4.12", 104, "", None, 0, "never", None, 0.0, ""),
-            PeerRow(
-                "TELERAD",
-                "TELERAD",
-                "tele.example.org",
-                11112,
-                "\x1b[2J",
-                None,
-                0,
-                "failed",
-                world.at - timedelta(hours=2),
-                0.0,
-                "TCP: connection refused",
-            ),
-        )
-
-    async def echo(self, name: str) -> EchoResult:
-        self._call("peers.echo", name)
-        if name == "TELERAD":
-            return EchoResult(
-                name,
-                False,
-                12.0,
-                (EchoStep("name", True, 2.0, "192.0.2.7"), EchoStep("TCP", False, 10.0, "connection refused")),
-                "nothing listens on tele.example.org:11112; ask whether their DICOM service runs",
-            )
-        return EchoResult(
-            name,
-            True,
-            3.4,
-            (
-                EchoStep("name", True, 0.1, "10.0.4.11"),
-                EchoStep("TCP", True, 0.4, ""),
-                EchoStep("association", True, 1.2, ""),
-                EchoStep("echo", True, 1.7, ""),
-            ),
-            "",
         )
 
 
