@@ -20,7 +20,7 @@ class Alike(NamedTuple):
     study: int
     calling: str
     received: int
-    count: int
+    objects: int
     bytes: int
     values: tuple[str, ...]
 
@@ -50,4 +50,7 @@ def alike(
         .limit(sa.bindparam("most"))
     )
     rows = statement.all(connection, since=since, until=until, most=limit)
-    return [Alike(*row[:5], tuple(str(value or "") for value in row[5:])) for row in rows]
+    return [
+        Alike(study, calling, received, objects, octets, tuple(str(value or "") for value in values))
+        for study, calling, received, objects, octets, *values in rows
+    ]
