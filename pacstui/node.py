@@ -347,17 +347,21 @@ class Node:
         return peers
 
     def _peer_noted(self, action: str, name: str, detail: str) -> None:
-        self._audit.trail.note("configuration", "ok", CURRENT.get().name, action=action, target=name, detail=detail)
+        who = CURRENT.get().name
+        self._audit.trail.note("configuration", "ok", who, action=action, target=name, detail=detail)
+        gone = action == "peers.remove"
+        self._maintenance.happened(who, f"peer {name}", detail if gone else "", "" if gone else detail)
 
     async def _peers_changed(self) -> None:
         await self._want_jobs()
+        if self._sends:
+            await self._onward.renew()
         self._bus.publish(PeersChanged(self._clock.now(), self._book.names()))
 
     def _uses_of(self, name: str) -> Iterable[str]:
-        """Yield in words what names a peer in the settings and among the jobs."""
-        for route in self._settings.routes:
-            if name in route.to:
-                yield f"the route {route.name} sends to it"
+        """Yield in words what names a peer among routes and jobs."""
+        if self._sends:
+            yield from self._onward.routes.naming(name)
         if self._jobs is not None:
             yield from self._jobs.naming(name)
 
