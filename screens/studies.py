@@ -12,7 +12,7 @@ from pacstui.contract import privacy
 from pacstui.contract.overview import View
 from pacstui.contract.studies import StudyPage, StudyRow
 from pacstui.text import count, safe, size
-from screens import keymap, space_work
+from screens import keymap, queue_work, space_work
 from screens.base import ConsoleScreen
 from screens.widgets import columns as cols
 from screens.widgets.line import Line
@@ -56,15 +56,20 @@ class StudiesScreen(ConsoleScreen):
         "/ looks in name, ID, accession number and description, over the whole archive. Enter shows a study's series. "
         "~ behind a name: some of its text could not be decoded; ! before it: objects of another patient came under "
         "this study; ^: it is pinned, no rule purges it. p pins the chosen study, or takes its pin off. r fetches the "
-        "list anew; the upper edge says when there is something new. d shows only the studies of which something has "
-        "to be found out. D moves the chosen study to the trash, from which Storage brings it back."
+        "list anew; the upper edge says when there is something new. d shows only the "
+        "studies of which something has to be found out. s sends the chosen study somewhere; D moves it to the trash, "
+        "from which Storage brings it back."
     )
     KEYS = (
         keymap.Key("r", "refresh", "Fetch the list anew, all studies, newest first", "refresh"),
         keymap.Key(
-            "d", "doubtful", "Only studies of two patients; again: only those with files gone; again: all", "doubtful",
+            "d",
+            "doubtful",
+            "Only studies of two patients; again: only those with files gone; again: all",
+            "doubtful",
             weight=2,
         ),
+        queue_work.SEND,
         space_work.PIN,
         space_work.DELETE,
     )
@@ -178,9 +183,7 @@ class StudiesScreen(ConsoleScreen):
 
     async def _ask(self, limit: int, before: int | None = None, after: int | None = None) -> StudyPage | None:
         app = self.console_app
-        call = app.client.studies.list(
-            search=self._search, limit=limit, before=before, only=self._only, after=after
-        )
+        call = app.client.studies.list(search=self._search, limit=limit, before=before, only=self._only, after=after)
         page: StudyPage | None = await app.fetch(call)
         if page is not None:
             app.privacy.learn(t for r in page.rows for t in (r.patient_name, r.patient_id, r.accession))
@@ -266,6 +269,12 @@ class StudiesScreen(ConsoleScreen):
         self._table.cursor = None
         self._table.top = 0
         self._anew()
+
+    def action_send(self) -> None:
+        """Send the chosen study to a destination."""
+        row = self._table.selected
+        if row is not None:
+            queue_work.send_study(self.console_app, row)
 
     def action_delete(self) -> None:
         """Move the chosen study to the trash."""

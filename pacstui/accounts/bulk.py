@@ -61,7 +61,7 @@ class Bulk:
         )
         for account in after:
             if account.disabled:
-                self._rules.gate.end(lambda each, name=account.name: each.account == name)  # type: ignore[misc]
+                self._rules.gate.sessions.end_of(account.name)
         return replace(plan, secrets=tuple(secrets))
 
     def _plan(self, text: str) -> tuple[ImportPlan, list[drafts.Line]]:
@@ -131,5 +131,6 @@ class Bulk:
             yield "can manage accounts"
         if row.kind == PERSON and not account.totp and self._rules.gate.must_have_code(account):
             yield "has no second factor yet"
+        yield from self._rules.gate.tokens.findings(account, days)
         if row.state == "locked":
             yield "locked after wrong passwords"

@@ -6,7 +6,7 @@ Server and client build the same table of methods from the contract, so neither 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_type_hints
@@ -104,6 +104,16 @@ def methods(noun: str) -> dict[str, Method]:
     if declared is None:
         return {}
     return {name: _method(action, getattr(declared, name)) for name, action in actions_of(declared).items()}
+
+
+IDLE = "Pacstui-Idle"
+"""Header with the seconds for which nobody has touched a console."""
+
+
+def idle_s(headers: Mapping[str, str]) -> float:
+    """Return for how long nobody has touched what calls; 0 for a command, and for what is no number."""
+    told = headers.get(IDLE, "")
+    return float(told) if told.isascii() and told.isdecimal() and len(told) < 9 else 0.0
 
 
 _HTTP_STATUS = {

@@ -75,9 +75,7 @@ def _aside(root: Path, disk: Disk, clock: Clock, sop_instance: str, path: str, w
             )
         if not known:
             calling = row[0] if row is not None else ""
-            index.set_aside(
-                writer.connection, microseconds(now), sop_instance, calling, REPLACED, place, size, digest
-            )
+            index.set_aside(writer.connection, microseconds(now), sop_instance, calling, REPLACED, place, size, digest)
 
     writer.transaction(commit)
     disk.unlink_path(old)

@@ -135,13 +135,22 @@ class Trail:
             )  # fmt: skip
 
     def note(
-        self, kind: str, outcome: str, who: str, *, how: str = "", origin: str = "", action: str = "",
-        target: str = "", patient: str = "", detail: str = "",
+        self,
+        kind: str,
+        outcome: str,
+        who: str,
+        *,
+        how: str = "",
+        origin: str = "",
+        action: str = "",
+        target: str = "",
+        patient: str = "",
+        detail: str = "",
     ) -> asyncio.Future[None]:
         """Put an entry on its way; what is returned is done when it is durable, and need not be waited for."""
         entry = Entry(
             0, micro(self._clock.now()), kind, outcome, safe(who, 64), safe(how, 64), safe(origin, 128),
-            safe(action, 64), safe(target, 512), safe(patient, 256), safe(detail, 512),
+            safe(action, 64), safe(target, 512), safe(patient, 2300), safe(detail, 512),
         )  # fmt: skip
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, done))

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pacstui.contract.action import Danger, action
 from pacstui.contract.jobs import RunRow
-from pacstui.contract.privacy import PatientText
+from pacstui.contract.privacy import PatientId, PatientText
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class TrashRow:
     rule: str
     by: str
     patient_name: PatientText
-    patient_id: PatientText
+    patient_id: PatientId
     date: str
     accession: PatientText
     modalities: tuple[str, ...]
@@ -111,7 +111,7 @@ class PlanRow:
     kept: str
     study: str
     patient_name: PatientText
-    patient_id: PatientText
+    patient_id: PatientId
     date: str
     accession: PatientText
     modalities: tuple[str, ...]

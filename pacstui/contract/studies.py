@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pacstui.contract.action import action
-from pacstui.contract.privacy import PatientText
+from pacstui.contract.privacy import PatientId, PatientText
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class StudyRow:
     key: int
     study: str
     patient_name: PatientText
-    patient_id: PatientText
+    patient_id: PatientId
     issuer: PatientText
     birth_date: PatientText
     sex: str
@@ -77,8 +77,11 @@ class StudyDetail:
 class Studies(Protocol):
     """The archive's content."""
 
-    @action("list", "List studies, newest first; a word filters by name, ID, accession or description",
-            permission="studies.view")
+    @action(
+        "list",
+        "List studies, newest first; a word filters by name, ID, accession or description",
+        permission="studies.view",
+    )
     async def list(
         self, search: PatientText = "", limit: int = 100, before: int | None = None, only: str = "",
         after: int | None = None,

@@ -100,6 +100,12 @@ class JobsRoom:
         each = await self._scheduler.start(self._entry(job), safe(self.caller(), 64), _said(parameters))
         return each.row()
 
+    def naming(self, word: str) -> Iterable[str]:
+        """Yield in words which jobs have ``word`` among their parameters."""
+        for name, entry in self._runner.entries.items():
+            if any(word in (part.strip() for part in told.split(",")) for told in entry.job.parameters.values()):
+                yield f"the job {name} names it"
+
     # the noun: looking
 
     async def list(self) -> JobsView:
@@ -145,9 +151,7 @@ class JobsRoom:
             for _, kind in sorted(self._runner.kinds.items())
         )  # fmt: skip
 
-    async def preview(
-        self, schedule: str, window: str = "", zone: str = "", count: int = 5
-    ) -> tuple[datetime, ...]:
+    async def preview(self, schedule: str, window: str = "", zone: str = "", count: int = 5) -> tuple[datetime, ...]:
         most, now = max(1, min(count, 20)), self._clock.now()
         return await asyncio.to_thread(
             lambda: plan_of(schedule, window, zone).preview(now, most, within_s=_PREVIEW_S)

@@ -15,10 +15,10 @@ from pacstui.dicom.dataset import DataSet
 from pacstui.dicom.dimse import Field, Status
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.errors import ContextNotAccepted
-from pacstui.dicom.net.requestor import associate
 from pacstui.dicom.net.service import DEFAULT_TIMEOUTS, Service
 from pacstui.dicom.ul.items import RoleSelection
 from pacstui.equipment.book import PeerBook
+from pacstui.equipment.line import FETCHES
 from pacstui.errors import NotFound, Unavailable
 from pacstui.index.attributes import IMAGE
 from pacstui.index.queries import Instance
@@ -86,20 +86,18 @@ class Recall:
             contexts = [(GET, _SYNTAXES), *((sop_class, (syntax,)) for sop_class, syntax in some)]
             roles = [RoleSelection(sop_class, False, True) for sop_class in sorted({each[0] for each in some})]
             asked = [each for each in wanted if (each.sop_class, each.transfer_syntax) in some]
-            async with associate(
-                peer.host, peer.port, called=peer.ae_title, calling=self._remote.ae_title, contexts=contexts,
-                roles=roles, service_for=service_for, tls=self._book.tls_for(peer),
-            ) as association:  # fmt: skip
+            why = "C-GET for repair"
+            async with self._remote.lines.to(
+                peer, contexts, doing=FETCHES, why=why, roles=roles, service_for=service_for
+            ) as association:
                 await self._ask(association, GET, Field.C_GET, asked)
 
     async def _move(self, peer: PeerSettings, wanted: Sequence[Instance]) -> None:
-        title = self._remote.ae_title
         patient = replace(DEFAULT_TIMEOUTS, response=_MOVE_S)  # what it sends comes by other associations
-        async with associate(
-            peer.host, peer.port, called=peer.ae_title, calling=title, contexts=[(MOVE, _SYNTAXES)],
-            tls=self._book.tls_for(peer), timeouts=patient,
-        ) as association:  # fmt: skip
-            await self._ask(association, MOVE, Field.C_MOVE, wanted, move_destination=title)
+        async with self._remote.lines.to(
+            peer, [(MOVE, _SYNTAXES)], doing=FETCHES, why="C-MOVE for repair", timeouts=patient
+        ) as association:
+            await self._ask(association, MOVE, Field.C_MOVE, wanted, move_destination=self._remote.lines.ae_title)
 
     async def _ask(
         self, association: Association, model: str, command: int, wanted: Sequence[Instance], **elements: str

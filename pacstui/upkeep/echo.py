@@ -21,7 +21,7 @@ def echo_kind(peers: PeersRoom) -> Kind:
 
     async def work(run: Run) -> Outcome:
         asked = listed(run.parameters["peers"])
-        names = asked or [peer.name for peer in await peers.list()]
+        names = asked or [peer.name for peer in await peers.list() if peer.probe]
         gate = asyncio.Semaphore(_AT_ONCE)
         found: dict[str, EchoResult] = {}
         unknown: dict[str, str] = {}

@@ -82,8 +82,12 @@ class Room:
         """Let everything that was begun go as far as it gets."""
         for _ in range(6):
             await asyncio.sleep(0.002)
-        working = self.room._runner.working
-        await self.until(lambda: not any(each.record.kind in ("short", "quiet") for each in working.values()))
+        await self.until(lambda: not any(self._short(task) for task in asyncio.all_tasks()))
+
+    def _short(self, task: asyncio.Task[Any]) -> bool:
+        """Return whether a task is a run that ends by itself, or keeps its end."""
+        entry = self.room._runner.entries.get(task.get_name().removeprefix("job "))
+        return entry is not None and entry.job.kind in ("short", "quiet")
 
     async def tick(self, seconds: float = 1.0) -> None:
         """Let time pass, and the room look at the clock."""

@@ -200,9 +200,7 @@ async def test_a_failure_is_a_problem_until_it_is_made_good(tmp_path: Path) -> N
         assert not list(it.room.problems())
 
 
-async def test_a_fault_of_ours_ends_the_run_and_nothing_else(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_fault_of_ours_ends_the_run_and_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with room(tmp_path, Works(fault=ZeroDivisionError("x"))) as it:
         await it.room.create("nightly", "short", "every 15 min")
         await it.tick(900)
@@ -496,7 +494,6 @@ async def test_one_that_cannot_go_on_as_it_was_told_holds_up_nobody(tmp_path: Pa
         assert await it.states("fine") == ["done"]
         assert await it.states("big") == ["interrupted"]
         assert 'warn big: not begun again: disk cannot be "b"' in it.sentences
-
 
 
 async def test_a_run_that_a_kill_cut_off_goes_on_if_its_kind_can(tmp_path: Path) -> None:

@@ -233,7 +233,13 @@ async def test_a_pinned_study_is_never_purged_not_even_one_that_is_pinned_meanwh
 
     run = Pinning()
     outcome = await Purge(
-        house.archive, house.backups, rules, house.clock, lambda *told: None, run, pins.told  # type: ignore[arg-type]
+        house.archive,
+        house.backups,
+        rules,
+        house.clock,
+        lambda *told: None,
+        run,
+        pins.told,  # type: ignore[arg-type]
     ).work()
     assert await house.studies() == [second.study, first.study]
     assert third.study not in await house.studies()
