@@ -86,8 +86,13 @@ class Room:
 
     def _short(self, task: asyncio.Task[Any]) -> bool:
         """Return whether a task is a run that ends by itself, or keeps its end."""
-        entry = self.room._runner.entries.get(task.get_name().removeprefix("job "))
-        return entry is not None and entry.job.kind in ("short", "quiet")
+        name = task.get_name().removeprefix("job ")
+        entry = self.room._runner.entries.get(name)
+        if entry is None:
+            return False
+        kind = entry.job.kind
+        stopping = kind != "deaf" and any(each.stopping for each in self.room._runner.under_way(name))
+        return kind in ("short", "quiet") or self.works.go.is_set() or stopping
 
     async def tick(self, seconds: float = 1.0) -> None:
         """Let time pass, and the room look at the clock."""
