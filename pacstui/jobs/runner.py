@@ -13,6 +13,7 @@ from datetime import timedelta
 from pacstui import events
 from pacstui.bus import Bus
 from pacstui.clock import Clock
+from pacstui.contract import privacy
 from pacstui.db import Database
 from pacstui.errors import BadRequest, PacsError
 from pacstui.jobs.checks import checked, trouble
@@ -148,6 +149,9 @@ class Runner:
             await self.store.begin(record, fresh, {about.name: list(entry.turns)[1:]} if owed else {})
             if owed:
                 entry.turns.popleft()
+            if turn.parameters:
+                told = privacy.without(turn.parameters)
+                each.note("this run was told: " + ", ".join(f"{name} {value}" for name, value in told.items()))
             entry.set(fresh, kind)
             if record.state == RUNNING and not self.closing:
                 self._run(each)

@@ -57,6 +57,8 @@ async def test_a_run_with_parameters_of_its_own_takes_the_right_to_change_the_jo
         await it.room.start("mine", {"how": "badly"})
         await it.settle()
         assert it.works.ran[-1].parameters == {"how": "badly"}
+        (line,) = await it.room.log(it.works.ran[-1].id)
+        assert line.text == "this run was told: how badly"
         assert (await it.job("mine")).parameters == {}
 
 
