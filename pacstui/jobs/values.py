@@ -32,3 +32,9 @@ def whole(least: int, most: int) -> Callable[[str], object]:
 def listed(text: str) -> list[str]:
     """Return what stands between commas, each once, in its order."""
     return list(dict.fromkeys(each.strip() for each in text.split(",") if each.strip()))
+
+
+def some(text: str) -> None:
+    """Check that something stands between commas."""
+    if not listed(text):
+        raise ValueError("at least one is needed")

@@ -18,9 +18,9 @@ from typing import Final, Protocol
 from pacstui.clock import Clock
 from pacstui.contract.remote import PullRow, RemotePage, RemoteStudy
 from pacstui.db import Database
-from pacstui.errors import BadRequest, NotFound, PacsError, Unavailable
+from pacstui.errors import NotFound, PacsError, Unavailable
 from pacstui.jobs.kinds import Kind, Outcome, Parameter, Run
-from pacstui.jobs.values import listed, whole
+from pacstui.jobs.values import listed, some, whole
 from pacstui.text import plural, safe
 
 _ARRIVED: Final = (
@@ -73,7 +73,7 @@ def prefetch_kind(archives: Archives, database: Database, clock: Clock) -> Kind:
         "Fetches earlier studies from other archives (C-FIND, then C-GET or C-MOVE), of patients of whom a study "
         "arrived lately, or of a list.", work,
         (
-            Parameter("peers", "Names of the archives to ask, in this order, with commas between", check=_check_names),
+            Parameter("peers", "Names of the archives to ask, in this order, with commas between", check=some, required=True),
             Parameter("patients", "Patient IDs with commas between; empty: those of whom a study arrived lately"),
             Parameter("hours", "How long ago that may have been", "24", check=whole(1, 8_760)),
             Parameter("modalities", "Only studies with one of these, with commas between; empty: all"),
@@ -83,11 +83,6 @@ def prefetch_kind(archives: Archives, database: Database, clock: Clock) -> Kind:
         ),
         resumes=True, lane="prefetch", permission="remote.pull",
     )  # fmt: skip
-
-
-def _check_names(text: str) -> None:
-    if not listed(text):
-        raise ValueError("at least one peer is needed")
 
 
 class _Prefetch:
@@ -111,8 +106,6 @@ class _Prefetch:
 
     async def work(self) -> Outcome:
         """Do it."""
-        if not self._peers:
-            raise BadRequest("nothing says which archives are asked", "pacstui jobs edit NAME --set peers=...")
         titles = {self._archives.title_of(peer) for peer in self._peers}
         run = self._run
         patients = self._of_list() if self._list else await self._of_arrived(titles)
