@@ -73,7 +73,8 @@ def prefetch_kind(archives: Archives, database: Database, clock: Clock) -> Kind:
         "Fetches earlier studies from other archives (C-FIND, then C-GET or C-MOVE), of patients of whom a study "
         "arrived lately, or of a list.", work,
         (
-            Parameter("peers", "Names of the archives to ask, in this order, with commas between", check=some, required=True),
+            Parameter("peers", "Names of the archives to ask, in this order, with commas between", check=some,
+                      required=True),
             Parameter("patients", "Patient IDs with commas between; empty: those of whom a study arrived lately"),
             Parameter("hours", "How long ago that may have been", "24", check=whole(1, 8_760)),
             Parameter("modalities", "Only studies with one of these, with commas between; empty: all"),
