@@ -79,10 +79,10 @@ def test_each_destination_keeps_to_itself_whatever_it_does(tmp_path: Path) -> No
         assert "rejected" in rows["REFUSES"]["why"] or "refus" in rows["REFUSES"]["why"], rows["REFUSES"]
         assert "aborted" in rows["ABORTS"]["why"]
         assert f"127.0.0.1:{ports['KILLED']}" in rows["KILLED"]["why"]
-        assert rows["SLOW"]["status"] == "sending"
-        assert rows["REFUSES"]["waiting"] == 40
+        until(lambda: outgoing(node)["SLOW"]["status"] == "sending")
+        until(lambda: outgoing(node)["REFUSES"]["waiting"] == 40)
         assert node.call("node", "status")["health"] == "degraded"
-        waited = rows["KILLED"]["waiting"]
+        waited = outgoing(node)["KILLED"]["waiting"]
         assert waited > 0
         killed = stack.enter_context(storescp(ports["KILLED"], tmp_path / "killed"))
         node.call("queue", "retry", destination="KILLED")
