@@ -241,7 +241,8 @@ class _Work:
             return self.dummy(item, tag, before) if self._names(item, tag, before, letters=True) else before
         if vr in _TEXTS or vr in _CODES:
             return self._without(item, tag, before)
-        if not self.identifiers.in_bytes(self._pieces(before), item.terms):
+        least = 8 if isinstance(before.value, Span) else 6
+        if not self.identifiers.in_bytes(self._pieces(before), item.terms, least):
             return before
         return self.dummy(item, tag, before) if vr in NUMBER_VRS else None
 
