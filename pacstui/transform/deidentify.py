@@ -65,7 +65,7 @@ class Deidentifier:
         Raises
         ------
         Refused
-            When a person has to look at its pixels, sound or document first.
+            When a person has to look at its pixels or listen to it first.
         TransformError
             When a value cannot be judged.
         """

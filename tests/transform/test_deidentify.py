@@ -178,6 +178,8 @@ def test_overlays_and_curves_go() -> None:
         ({"SOPClassUID": US}, "often has text in the picture"),
         ({"SOPClassUID": SC, "Modality": "CT"}, "often has text in the picture"),
         ({"Modality": "XC"}, "modality is XC"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "LABEL", "NONE"]}, "label of the slide"),
+        ({"SpecimenLabelInImage": "YES"}, "label of the slide"),
         ({"ConversionType": "SD"}, "captured or digitized"),
         ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "picture of a screen"),
     ],
@@ -187,7 +189,7 @@ def test_what_a_person_has_to_look_at_is_refused(values: dict[str, Any], says: s
         done(patient(**values))
     assert "burned_in" in caught.value.hint
     assert done(patient(**values), burned_in="send").PatientIdentityRemoved == "YES"
-    if "BurnedInAnnotation" not in values and "RecognizableVisualFeatures" not in values:
+    if says not in ("BurnedInAnnotation is YES", "RecognizableVisualFeatures", "label of the slide"):
         assert done(patient(**values, BurnedInAnnotation="NO")).PatientIdentityRemoved == "YES"
 
 
