@@ -111,7 +111,8 @@ def _place(item: Item, tag: int) -> str:
 
 
 def _value(item: Item, element: Element | None) -> str:
-    from pacstui.transform.tree import Span, raw, text_of
+    from pacstui.transform.source import Span
+    from pacstui.transform.tree import raw, text_of
 
     if element is None:
         return "-"

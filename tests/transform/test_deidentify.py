@@ -277,3 +277,23 @@ def test_a_plan_has_no_state() -> None:
     assert isinstance(plan.deidentifier, Deidentifier)
     data = part10(patient())
     assert plan.apply(data) == plan.apply(data)
+
+
+def test_a_nested_patient_is_who_it_is_at_the_top() -> None:
+    data = patient()
+    data.MultienergyCTAcquisitionSequence = Sequence([Dataset(), Dataset(), Dataset()])
+    for item, number in zip(data.MultienergyCTAcquisitionSequence, ("4711-0815", "", "other"), strict=True):
+        item.PatientName = "Testmann^Erika"
+        if number:
+            item.PatientID = number
+    found = done(data)
+    same, none, other = found.MultienergyCTAcquisitionSequence
+    assert same.PatientID == same.PatientName == none.PatientName == found.PatientID
+    assert other.PatientID == done(patient(PatientID="other")).PatientID
+
+
+def test_only_uids_that_the_standard_has_stay() -> None:
+    data = patient(IrradiationEventUID=["1.2.840.10008.1.1", "1.2.840.10008.99.4711"])
+    known, made_up = done(data).IrradiationEventUID
+    assert known == "1.2.840.10008.1.1"
+    assert made_up.startswith("2.25.")
