@@ -47,6 +47,7 @@ from pacstui.errors import PacsError, SettingsError
 from pacstui.events import NodeStarted, NodeStopping, PeersChanged, ServiceRefused, TrashChanged
 from pacstui.index import attributes, more
 from pacstui.jobs.room import JobsRoom
+from pacstui.maintenance.room import MaintenanceRoom
 from pacstui.monitor.archive import ArchiveRoom, StudiesRoom
 from pacstui.monitor.arriving import Arriving
 from pacstui.monitor.associations import Ledger
@@ -54,8 +55,9 @@ from pacstui.monitor.feed import EventFeed
 from pacstui.monitor.logbook import Logbook
 from pacstui.monitor.problems import Problems
 from pacstui.monitor.rates import Throughput
-from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom, QueueRoom
+from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom
 from pacstui.places import claim
+from pacstui.routing.onward import Onward
 from pacstui.services.commitment import CommitmentService
 from pacstui.services.commitment_scu import CommitmentAsker
 from pacstui.services.identity import IdentityCheck
@@ -99,6 +101,16 @@ def _changed(old: Settings, new: Settings) -> list[tuple[str, str]]:
         for key in type(getattr(old, section)).model_fields
         if getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
     ]
+
+
+def _owner_of(file: Path | None) -> str:
+    """Return who owns the configuration file, as the one who may have changed it."""
+    if file is None:
+        return "environment"
+    try:
+        return f"file of {file.owner()}"
+    except (OSError, KeyError):
+        return "file"
 
 
 def _index_more(query: QuerySettings) -> None:
@@ -173,6 +185,7 @@ class Node:
         self._space: space.SpaceRoom | None = None
         self._peers: PeersRoom | None = None
         self._server_context: ssl.SSLContext | None = None
+        self._sends = False
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self.address = ""
 
@@ -213,7 +226,10 @@ class Node:
         self._lines = lines = Lines(book, dicom.ae_title, timeouts, limits)
 
         _index_more(settings.query)
-        archive = await Archive.open(data_dir, settings.archive, bus, clock, busy_s=settings.database.busy_s)
+        self._onward = onward = Onward(lambda: self._settings, book, lambda: CURRENT.get().name)
+        archive = await Archive.open(
+            data_dir, settings.archive, bus, clock, busy_s=settings.database.busy_s, beside=onward.queueing
+        )
         self._undo.append(archive.close)
         peers = await self._open_peers(archive.db)
         problems.watch(peers.seen.problems)
@@ -255,7 +271,10 @@ class Node:
 
         associations = ledger
         jobs, backups = await self._open_jobs(archive, peers, problems)
-        queue = QueueRoom(arriving, archive_room)
+        onward.open(archive, arriving, lines, bus, clock)
+        queue = onward.queue
+        problems.watch(onward.problems)
+        self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
         node.jobs, node.backups = jobs.part, backups.part
         rooms: dict[str, Any] = {
@@ -274,6 +293,8 @@ class Node:
             "jobs": jobs,
             "backups": backups,
             "space": self._space,
+            "routes": onward.routes,
+            "maintenance": maintenance,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
         self._accounts.changed = lambda: server.reach(self._accounts.wide())
@@ -282,6 +303,8 @@ class Node:
         self._tasks = [
             asyncio.create_task(self._every(1.0, archive_room.refresh), name="archive counts"),
             asyncio.create_task(self._every(1.0, ledger.tick), name="association counts"),
+            asyncio.create_task(self._every(1.0, queue.refresh), name="queue counts"),
+            asyncio.create_task(self._every(1.0, maintenance.tick), name="maintenance"),
             asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
             asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
             asyncio.create_task(self._every(_SEEN_S, peers.seen.flush), name="peers"),
@@ -292,6 +315,8 @@ class Node:
             asyncio.create_task(self._every(30.0, gate.tick), name="sessions"),
             asyncio.create_task(self._look_at_directory(), name="directory"),
         ]
+        self._sends = True
+        await onward.begin()
         for note in self._loaded.notes:
             log.warning("%s", note)
         title = settings.dicom.ae_title
@@ -388,6 +413,21 @@ class Node:
             wanted = (*upkeep.wanted(bool(self._book.names())), *self._backups.wanted(), *self._space.wanted())
             kinds = {*upkeep.KINDS, *space.KINDS, *(kind.name for kind in self._backups.kinds())}
             await self._jobs.want(wanted, of=kinds)
+
+    async def _open_maintenance(self, database: Database, problems: Problems) -> MaintenanceRoom:
+        """Open the room that keeps callers out while somebody works on the node, and tells what was changed."""
+        onward, ledger = self._onward, self._ledger
+        room = MaintenanceRoom(database, self._bus, self._clock, lambda: CURRENT.get().name)
+        room.peers, room.sending = onward.titles, lambda: onward.queue.part().sending
+        room.associations = lambda: ledger.part().active
+        room.changed = onward.queue.wake
+        self._admission.closed, self._admission.echo_only = room.refusal, room.echo_only
+        onward.queue.held_up = room.held_up
+        onward.routes.noted = room.noted
+        problems.watch(room.problems)
+        await room.open()
+        await room.compare(self._settings, _owner_of(self._loaded.source), "at start")
+        return room
 
     async def _open_accounts(self, database: Database) -> Gate:
         """Open the audit trail, then the accounts, whose changes it keeps."""
@@ -514,6 +554,8 @@ class Node:
         if self._space is not None:
             self._space.settings = new.space
         await self._want_jobs()
+        await self._onward.renew()
+        await self._maintenance.compare(new, _owner_of(loaded.source), "reloaded")
         later = [f"[{section}] {key}" for section, key in _changed(old, new) if (section, key) not in _AT_ONCE]
         log.info("configuration reloaded%s", f"; only at the next start: {', '.join(later)}" if later else "")
         await self._look_up_hosts()
@@ -530,6 +572,8 @@ class Node:
             await self._asker.close()
         if self._remote is not None:
             await self._remote.close()
+        if self._sends:
+            await self._onward.queue.close(self._settings.node.drain_s)
         if self._peers is not None:
             with contextlib.suppress(PacsError):
                 await self._peers.close()

@@ -12,7 +12,7 @@ from pacstui.contract import privacy
 from pacstui.contract.overview import View
 from pacstui.contract.studies import StudyPage, StudyRow
 from pacstui.text import count, safe, size
-from screens import keymap, space_work
+from screens import keymap, queue_work, space_work
 from screens.base import ConsoleScreen
 from screens.widgets import columns as cols
 from screens.widgets.line import Line
@@ -56,8 +56,8 @@ class StudiesScreen(ConsoleScreen):
         "/ looks in name, ID, accession number and description, over the whole archive. Enter shows a study's series. "
         "~ behind a name: some of its text could not be decoded; ! before it: objects of another patient came under "
         "this study. r fetches the list anew; the upper edge says when there is something new. d shows only the "
-        "studies of which something has to be found out. D moves the chosen study to the trash, from which Storage "
-        "brings it back."
+        "studies of which something has to be found out. s sends the chosen study somewhere; D moves it to the trash, "
+        "from which Storage brings it back."
     )
     KEYS = (
         keymap.Key("r", "refresh", "Fetch the list anew, all studies, newest first", "refresh"),
@@ -68,6 +68,7 @@ class StudiesScreen(ConsoleScreen):
             "doubtful",
             weight=2,
         ),
+        queue_work.SEND,
         space_work.DELETE,
     )
 
@@ -265,6 +266,12 @@ class StudiesScreen(ConsoleScreen):
         self._table.cursor = None
         self._table.top = 0
         self._anew()
+
+    def action_send(self) -> None:
+        """Send the chosen study to a destination."""
+        row = self._table.selected
+        if row is not None:
+            queue_work.send_study(self.console_app, row)
 
     def action_delete(self) -> None:
         """Move the chosen study to the trash."""

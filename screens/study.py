@@ -12,7 +12,7 @@ from pacstui.contract.storage import MissingRow
 from pacstui.contract.studies import StudyDetail
 from pacstui.errors import PacsError
 from pacstui.text import count, plural, safe, size
-from screens import keymap, space_work
+from screens import keymap, queue_work, space_work
 from screens.base import ConsoleScreen
 from screens.studies import day
 from screens.widgets import columns as cols
@@ -127,10 +127,10 @@ class StudyScreen(ConsoleScreen):
 
     TITLE_WORDS = "Study"
     ABOUT = (
-        "What the index knows of this study and its series. It is fetched again while images arrive, or with r. D "
-        "moves the study, or the chosen series, to the trash."
+        "What the index knows of this study and its series. It is fetched again while images arrive, or with r. s "
+        "sends the study, or the chosen series, somewhere; D moves it to the trash."
     )
-    KEYS = (keymap.Key("r", "refresh", "Fetch the study anew", "refresh"), space_work.DELETE)
+    KEYS = (keymap.Key("r", "refresh", "Fetch the study anew", "refresh"), queue_work.SEND, space_work.DELETE)
 
     def __init__(self, study: str) -> None:
         super().__init__()
@@ -152,6 +152,13 @@ class StudyScreen(ConsoleScreen):
         if not self._busy:
             self._busy = True
             self.console_app.keep(self._load())
+
+    def action_send(self) -> None:
+        """Send the study, or the chosen series of it, to a destination."""
+        page = self.query_one(StudyPagePanel)
+        if page.detail is not None:
+            chosen = next((each for each in page.detail.series if each.series == page.cursor), None)
+            queue_work.send_part(self.console_app, page.detail.row, chosen)
 
     def action_delete(self) -> None:
         """Move the study, or the chosen series of it, to the trash."""

@@ -70,6 +70,8 @@ class ApiClient:
         self.jobs = cast(contract.Jobs, _Noun(self, "jobs"))
         self.backups = cast(contract.Backups, _Noun(self, "backups"))
         self.space = cast(contract.Space, _Noun(self, "space"))
+        self.maintenance = cast(contract.Maintenance, _Noun(self, "maintenance"))
+        self.routes = cast(contract.Routes, _Noun(self, "routes"))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:

@@ -41,7 +41,8 @@ class Admission:
 
     ``check_identity`` is the one place where a user identity (PS3.7 D.3.3.7) is judged, or that none is given.
     ``not_allowed`` is told of services that a caller may not use, once for each association and service. ``open_of``
-    counts the open associations of an AE title.
+    counts the open associations of an AE title. ``closed`` says why nobody is let in for now, ``echo_only`` why only
+    C-ECHO is taken; none and empty where everything is.
     """
 
     def __init__(self, settings: DicomSettings, book: PeerBook, query: QuerySettings | None = None) -> None:
@@ -51,6 +52,8 @@ class Admission:
         self.check_identity: Check = lambda identity, rq, address: None
         self.not_allowed: Callable[[NotAllowed], None] = lambda told: None
         self.open_of: Callable[[str], int] = lambda calling: 0
+        self.closed: Callable[[], Refusal | None] = lambda: None
+        self.echo_only: Callable[[], str] = str
         self.replace(settings, query or QuerySettings())
 
     def replace(self, settings: DicomSettings, query: QuerySettings) -> None:
@@ -103,8 +106,11 @@ class Admission:
                 f'calls "{called}", we are "{ours}"',
                 told + (" (capitals matter)" if close else f', or add "{called}" to [dicom] aliases here'),
             )
-        refusal = self._known(rq, host)
-        return refusal if refusal is not None else self.check_identity(rq.user.identity, rq, host)
+        refusal = self._known(rq, host) or self.check_identity(rq.user.identity, rq, host) or self.closed()
+        if refusal is not None or any(context.abstract_syntax == uids.VERIFICATION for context in rq.contexts):
+            return refusal
+        why = self.echo_only()
+        return Refusal(2, 3, 1, f"only C-ECHO is taken: {why}", "the caller may try again later") if why else None
 
     def _known(self, rq: AssociateRequest, host: str) -> Refusal | None:
         calling = safe(rq.calling)
@@ -215,6 +221,8 @@ class _Caller:
 
     def accepts(self, abstract_syntax: str, transfer_syntaxes: Sequence[str], rq: AssociateRequest) -> tuple[int, str]:
         """Take what the node takes, where the caller may use the service."""
+        if abstract_syntax != uids.VERIFICATION and self._admission.echo_only():
+            return _USER_REJECTION, ""
         result, syntax = self._admission.takes(abstract_syntax, transfer_syntaxes)
         if result == _ACCEPTED and not self._may(abstract_syntax, rq):
             return _USER_REJECTION, ""

@@ -47,13 +47,15 @@ from pacstui.contract.node import (
     Status,
 )
 from pacstui.contract.overview import View
-from pacstui.contract.queue import DestinationRow, QueueView, ReceivingRow
+from pacstui.contract.queue import QueueView, ReceivingRow
 from pacstui.contract.remote import Comparison, PullRow, RemotePage, RemoteStudy
 from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageView
 from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
 from pacstui.errors import BadRequest, CodeNeeded, Denied, NotFound, NotRunning, PacsError, Unconfirmed
 from tests.screens.fake_backups import FakeBackups, FakeRuns
+from tests.screens.fake_maintenance import FakeMaintenance
 from tests.screens.fake_peers import FakePeers
+from tests.screens.fake_queue import FakeQueue, FakeRoutes
 from tests.screens.fake_space import FakeSpace
 
 START = datetime(2026, 11, 25, 14, 3, 22, tzinfo=UTC)
@@ -187,9 +189,11 @@ class FakeClient:
         self.associations = _Associations(self)
         self.overview = _Overview(self)
         self.node = _Node(self)
-        self.queue = _Queue(self)
         self.storage = _Storage(self)
+        self.queue = FakeQueue(self, self.storage._call)
+        self.routes = FakeRoutes(self, self.storage._call)
         self.space = FakeSpace(self, self.storage._call)
+        self.maintenance = FakeMaintenance(self, self.storage._call)
         self.peers = FakePeers(self, self.storage._call)
         self.studies = _Studies(self)
         self.feed = _Feed(self)
@@ -404,7 +408,12 @@ class FakeClient:
             ),
             associations=AssociationsPart(len(self._rows), 212, 4, 100),
             archive=ArchivePart(21_004, self.total, 120_400, 9_812_440, 2_130_000_000_000, 1_870_000_000_000, 3),
-            queue=QueuePart(0, 0, 0, 0),
+            queue=QueuePart(
+                sum(row.waiting for row in self.queue.destinations),
+                0,
+                sum(row.failed for row in self.queue.destinations),
+                0,
+            ),
             jobs={},
             backups=dict(self.saved),
             alerts=self._problems,
@@ -437,8 +446,7 @@ class FakeClient:
                     "receiving",
                 )
             )
-        outgoing: Sequence[DestinationRow] = ()
-        return QueueView(tuple(rows), tuple(outgoing), 2 if rows else 0)
+        return QueueView(tuple(rows), tuple(self.queue.destinations), 2 if rows else 0)
 
     def storage_view(self) -> StorageView:
         """Return the disk."""
@@ -670,11 +678,6 @@ class _Node(_Noun):
 
     async def stop(self) -> None:
         self._call("node.stop").down = True
-
-
-class _Queue(_Noun):
-    async def list(self) -> QueueView:
-        return self._call("queue.list").queue_view()
 
 
 class _Storage(_Noun):
