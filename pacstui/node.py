@@ -57,12 +57,15 @@ from pacstui.monitor.problems import Problems
 from pacstui.monitor.rates import Throughput
 from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom
 from pacstui.places import claim
+from pacstui.reports import room as reports
 from pacstui.routing.onward import Onward
 from pacstui.services.commitment import CommitmentService
 from pacstui.services.commitment_scu import CommitmentAsker
 from pacstui.services.identity import IdentityCheck
 from pacstui.services.policy import Admission
+from pacstui.services.prefetch import prefetch_kind
 from pacstui.services.query import QueryService
+from pacstui.services.recall import Recall
 from pacstui.services.remote import RemoteRoom
 from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
@@ -184,6 +187,7 @@ class Node:
         self._jobs: JobsRoom | None = None
         self._backups: BackupsRoom | None = None
         self._space: space.SpaceRoom | None = None
+        self._reports: reports.ReportsRoom | None = None
         self._peers: PeersRoom | None = None
         self._server_context: ssl.SSLContext | None = None
         self._sends = False
@@ -240,6 +244,7 @@ class Node:
         gate = await self._open_accounts(archive.db)
         problems.watch(self._audit.problems)
         problems.watch(self._directory.problems)
+        problems.watch(gate.tokens.problems)
 
         self._admission = admission = Admission(settings.dicom, book, settings.query)
         admission.not_allowed = lambda told: bus.publish(ServiceRefused(clock.now(), *told))
@@ -279,13 +284,16 @@ class Node:
         self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
         node.jobs, node.backups = jobs.part, backups.part
+        studies = StudiesRoom(archive)
+        if self._space is not None:
+            studies.pinned = self._space.pinned.told
         rooms: dict[str, Any] = {
             "node": node,
             "overview": OverviewRoom(node, associations, queue, archive_room, feed, clock),
             "associations": associations,
             "queue": queue,
             "storage": archive_room,
-            "studies": StudiesRoom(archive),
+            "studies": studies,
             "peers": peers,
             "feed": feed,
             "commitments": commitment,
@@ -297,6 +305,7 @@ class Node:
             "space": self._space,
             "routes": onward.routes,
             "maintenance": maintenance,
+            "reports": self._reports,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
         self._accounts.changed = lambda: server.reach(self._accounts.wide())
@@ -314,6 +323,7 @@ class Node:
             asyncio.create_task(self._every(1.0, jobs.tick), name="jobs"),
             asyncio.create_task(self._every(2.0, backups.tick), name="backups"),
             asyncio.create_task(self._every(5.0, self._tend_space), name="space"),
+            asyncio.create_task(self._every(10.0, self._count_usage), name="usage"),
             asyncio.create_task(self._every(30.0, gate.tick), name="sessions"),
             asyncio.create_task(self._look_at_directory(), name="directory"),
         ]
@@ -376,8 +386,11 @@ class Node:
         )  # fmt: skip
         backups.may = lambda permission: CURRENT.get().may(permission)
         await backups.open()
-        self._open_space(archive, jobs, backups, problems)
-        for kind in (*upkeep.kinds(archive, peers, self._audit, self._bus, self._clock), *backups.kinds()):
+        await self._open_space(archive, jobs, backups, problems)
+        self._open_reports(archive, jobs, backups)
+        assert self._remote is not None
+        prefetch = prefetch_kind(self._remote, archive.db, self._clock)
+        for kind in (*upkeep.kinds(archive, peers, self._audit, self._bus, self._clock), *backups.kinds(), prefetch):
             jobs.register(kind)
         if not self._settings.node.jobs:
             jobs.by_hand_only()
@@ -389,18 +402,38 @@ class Node:
         self._archive_room.start_reindex = lambda: jobs.start("reindex")
         return jobs, backups
 
-    def _open_space(self, archive: Archive, jobs: JobsRoom, backups: BackupsRoom, problems: Problems) -> None:
+    async def _open_space(self, archive: Archive, jobs: JobsRoom, backups: BackupsRoom, problems: Problems) -> None:
         """Open the room that watches over space, and let it have its kinds of jobs."""
         assert self._archive_room is not None
+        assert self._remote is not None
+        recall = Recall(archive, self._book, self._remote, self._bus, self._clock)
         self._space = room = space.SpaceRoom(
-            archive, jobs, self._settings.space, backups.protection, backups.safe_upto, self._archive_room.full_on,
+            archive, jobs, self._settings.space, backups.protection, recall, backups.safe_upto,
+            self._archive_room.full_on,
             lambda: CURRENT.get().name, self._audit_purge, self._clock,
             lambda: self._settings.node.jobs and not jobs.part()["paused"],
         )  # fmt: skip
+        await room.open()
+        self._archive_room.trash_days = lambda: self._settings.space.trash_days
         for kind in room.kinds():
             jobs.register(kind)
         problems.watch(room.problems)
         self._bus.subscribe(TrashChanged, lambda _: backups.recount())
+
+    def _open_reports(self, archive: Archive, jobs: JobsRoom, backups: BackupsRoom) -> None:
+        """Open the room that counts usage, and let it have its kind of job."""
+        about = self._archive_room
+        assert about is not None
+        self._reports = reports.ReportsRoom(
+            archive.db, self._bus, self._clock, self._settings.reports, self._settings.node.data_dir,
+            reports.Surroundings(lambda: self._settings.dicom.ae_title, about.part, about.show, backups.show),
+        )  # fmt: skip
+        for kind in self._reports.kinds():
+            jobs.register(kind)
+
+    async def _count_usage(self) -> None:
+        if self._reports is not None:
+            await self._reports.tick()
 
     def _audit_purge(self, action: str, study: str, patient: str, why: str) -> None:
         self._audit.trail.note("action", "ok", "purge", action=action, target=study, patient=patient, detail=why)
@@ -418,9 +451,10 @@ class Node:
 
     async def _want_jobs(self) -> None:
         """Let the jobs be there that the settings ask for."""
-        if self._jobs is not None and self._backups is not None and self._space is not None:
-            wanted = (*upkeep.wanted(bool(self._book.names())), *self._backups.wanted(), *self._space.wanted())
-            kinds = {*upkeep.KINDS, *space.KINDS, *(kind.name for kind in self._backups.kinds())}
+        if self._jobs and self._backups and self._space and self._reports:
+            rooms = (self._backups, self._space, self._reports)
+            wanted = (*upkeep.wanted(bool(self._book.names())), *(each for room in rooms for each in room.wanted()))
+            kinds = {*upkeep.KINDS, *(kind.name for room in rooms for kind in room.kinds())}
             await self._jobs.want(wanted, of=kinds)
 
     async def _open_maintenance(self, database: Database, problems: Problems) -> MaintenanceRoom:
@@ -457,7 +491,7 @@ class Node:
         if self._syslog is not None:
             sender = self._syslog
             self._audit.server, self._audit.sent = lambda: sender.state, lambda: sender.sent
-        gate.alive = psutil.pid_exists
+        gate.sessions.alive = psutil.pid_exists
         self._audit.sees_patients = lambda: CURRENT.get().may(privacy.PERMISSION)
         self._accounts = AccountsRoom(gate)
         await self._accounts.open(pwd_name(os.getuid()))
@@ -520,7 +554,7 @@ class Node:
                 await asyncio.wait_for(self._stopping.wait(), self._settings.directory.recheck_s)
                 return
             try:
-                await self._following.look_again(frozenset(each.account for each in gate.sessions()))
+                await self._following.look_again(frozenset(each.account for each in gate.sessions.all()))
             except PacsError as fault:
                 log.warning("%s", fault)
             except Exception:  # a fault of ours in one round; the next one is tried all the same
@@ -564,6 +598,8 @@ class Node:
             self._backups.replace(new.backups.targets)
         if self._space is not None:
             self._space.settings = new.space
+        if self._reports is not None:
+            self._reports.settings = new.reports
         await self._want_jobs()
         await self._onward.renew()
         await self._maintenance.compare(new, _owner_of(loaded.source), "reloaded")
@@ -592,10 +628,12 @@ class Node:
             task.cancel()
         if self._gate is not None:
             with contextlib.suppress(PacsError):
-                await self._gate.store.flush()
+                await self._gate.flush()
             self._gate.passwords.close()
             self._directory.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(PacsError):
+            await self._count_usage()
         listener_first = self._order_of_end()
         for undo in listener_first:
             try:

@@ -22,6 +22,7 @@ from pacstui.contract.overview import Overview
 from pacstui.contract.peers import Peers
 from pacstui.contract.queue import Queue
 from pacstui.contract.remote import Remote
+from pacstui.contract.reports import Reports
 from pacstui.contract.routes import Routes
 from pacstui.contract.space import Space
 from pacstui.contract.storage import Storage
@@ -45,6 +46,7 @@ NOUNS: dict[str, type] = {
     "space": Space,
     "routes": Routes,
     "maintenance": Maintenance,
+    "reports": Reports,
 }
 
 
@@ -89,4 +91,5 @@ __all__ = [
     "Space",
     "Routes",
     "Maintenance",
+    "Reports",
 ]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pacstui.errors import PacsError, Unavailable
 
-HEAD = "0012"
+HEAD = "0014"
 """Revision of the newest migration."""
 
 

@@ -185,6 +185,20 @@ CREATE TABLE accounts (
     PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX accounts_name ON accounts (name);
+CREATE TABLE tokens (
+    id TEXT NOT NULL,
+    account INTEGER NOT NULL,
+    label TEXT DEFAULT '' NOT NULL,
+    digest TEXT DEFAULT '' NOT NULL,
+    patterns TEXT DEFAULT '' NOT NULL,
+    created INTEGER DEFAULT '0' NOT NULL,
+    creator TEXT DEFAULT '' NOT NULL,
+    expires INTEGER DEFAULT '0' NOT NULL,
+    last INTEGER DEFAULT '0' NOT NULL,
+    origin TEXT DEFAULT '' NOT NULL,
+    uses INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (id)
+);
 CREATE TABLE roles (
     name TEXT NOT NULL,
     label TEXT DEFAULT '' NOT NULL,
@@ -268,7 +282,8 @@ CREATE TABLE job_runs (
     text TEXT DEFAULT '' NOT NULL,
     hint TEXT DEFAULT '' NOT NULL,
     again INTEGER DEFAULT '0' NOT NULL,
-    restarts INTEGER DEFAULT '0' NOT NULL
+    restarts INTEGER DEFAULT '0' NOT NULL,
+    parameters TEXT DEFAULT '' NOT NULL
 );
 CREATE INDEX job_runs_job ON job_runs (job, id);
 CREATE INDEX job_runs_open ON job_runs (id) WHERE state IN ('running', 'waiting') OR again != 0;
@@ -425,6 +440,20 @@ CREATE TABLE changes (
     "key" TEXT DEFAULT '' NOT NULL,
     old TEXT DEFAULT '' NOT NULL,
     new TEXT DEFAULT '' NOT NULL
+);
+CREATE TABLE usage (
+    day TEXT NOT NULL,
+    what TEXT NOT NULL,
+    who TEXT NOT NULL,
+    amount INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (day, what, who)
+);
+CREATE TABLE pins (
+    study TEXT NOT NULL,
+    at INTEGER DEFAULT '0' NOT NULL,
+    "by" TEXT DEFAULT '' NOT NULL,
+    why TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (study)
 );
 CREATE TABLE peers (
     name TEXT NOT NULL,

@@ -40,9 +40,9 @@ class Admission:
     """The node's policy: AE titles, addresses, limits, and the contexts that it takes.
 
     ``check_identity`` is the one place where a user identity (PS3.7 D.3.3.7) is judged, or that none is given.
-    ``not_allowed`` is told of services that a caller may not use, once for each association and service. ``open_of``
-    counts the open associations of an AE title. ``closed`` says why nobody is let in for now, ``echo_only`` why only
-    C-ECHO is taken; none and empty where everything is.
+    ``not_allowed`` is told of services that a caller may not use, once for each association and service. ``closed``
+    says why nobody is let in for now, ``echo_only`` why only C-ECHO is taken; none and empty where everything is.
+    ``open_of`` counts the open associations of an AE title.
     """
 
     def __init__(self, settings: DicomSettings, book: PeerBook, query: QuerySettings | None = None) -> None:
@@ -51,9 +51,9 @@ class Admission:
         self.active: Callable[[], int] = self._open.total
         self.check_identity: Check = lambda identity, rq, address: None
         self.not_allowed: Callable[[NotAllowed], None] = lambda told: None
-        self.open_of: Callable[[str], int] = lambda calling: 0
         self.closed: Callable[[], Refusal | None] = lambda: None
         self.echo_only: Callable[[], str] = str
+        self.open_of: Callable[[str], int] = lambda calling: 0
         self.replace(settings, query or QuerySettings())
 
     def replace(self, settings: DicomSettings, query: QuerySettings) -> None:

@@ -29,6 +29,7 @@ from pacstui.contract.accounts import (
     Secret,
     SessionRow,
     SignedIn,
+    TokenRow,
     UseRow,
 )
 from pacstui.contract.associations import AssociationDetail, AssociationRow, ContextRow, Moment, RefusalRow
@@ -166,6 +167,7 @@ class FakeClient:
         self.unconfirmed = False
         self.lock_s = 0.0
         self.people = account_rows()
+        self.tokens: list[TokenRow] = []
         self.passwords = {"op1": "right password", "view1": "view1 password"}
         self.must_change: set[str] = set()
         self.must_set_up: set[str] = set()
@@ -714,7 +716,9 @@ class _Studies(_Noun):
         world = self._call("studies.list", (search, limit, before, *([only] if only else [])))
         if search:
             world.require("patients.view")
-        return world.fit(self._list(world, search, limit, before, only, after))
+        page = self._list(world, search, limit, before, only, after)
+        pinned = world.space.pinned
+        return world.fit(replace(page, rows=tuple(replace(r, pinned=pinned.get(r.study, "")) for r in page.rows)))
 
     def _list(
         self, world: FakeClient, search: str, limit: int, before: int | None, only: str, after: int | None
@@ -745,7 +749,7 @@ class _Studies(_Noun):
     async def show(self, study: str) -> StudyDetail:
         world = self._call("studies.show", study)
         key = int(study.rpartition(".")[2])
-        row = study_row(key, world.total)
+        row = replace(study_row(key, world.total), pinned=world.space.pinned.get(study, ""))
         series = tuple(
             SeriesRow(
                 f"{study}.{n}",
@@ -905,7 +909,17 @@ class _Accounts(_Noun):
         sessions = tuple(SessionRow(n, name, "password", "root", 100 + n, START, 4.0) for n in range(row.sessions))
         may = sorted(world.roles.get(row.role, ()))
         uses = tuple(UseRow(p, START if n % 3 == 0 else None, n % 3) for n, p in enumerate(may))
-        return AccountDetail(row, sessions, uses)
+        return AccountDetail(row, sessions, uses, tuple(t for t in world.tokens if t.account == row.name))
+
+    async def create_token(self, name: str, label: str, permissions: tuple[str, ...] = (), expires: str = "") -> Secret:
+        world = self._call("accounts.create_token", (name, label, permissions, expires))
+        ident = f"token{len(world.tokens)}"
+        world.tokens.append(TokenRow(ident, name, label, permissions, "active", START, "op1", None, None, "", 0))
+        return Secret(name, f"pacstui_{ident}_{'0' * 40}", None, f"the token {label}; it is told only now")
+
+    async def revoke_token(self, token: str) -> None:
+        world = self._call("accounts.revoke_token", token)
+        world.tokens = [each for each in world.tokens if each.id != token]
 
     async def create(
         self, name: str, role: str = "viewer", full_name: str = "", email: str = "", os_user: str = "",
