@@ -72,6 +72,11 @@ def named_patients(ids: Sequence[str]) -> Iterator[str]:
     yield ID + ", ".join(some) if some else ""
 
 
+def from_micro(value: int | None) -> datetime | None:
+    """Return the time that microseconds since 1970 stand for, none for none."""
+    return datetime.fromtimestamp(value / 1e6, UTC) if value else None
+
+
 def _row(row: Any) -> AuditRow:
     return AuditRow(row[0], datetime.fromtimestamp(row[1] / 1e6, UTC), *row[2:11])
 
@@ -313,14 +318,18 @@ class AuditRoom:
         return out.getvalue()
 
     async def state(self) -> AuditState:
-        def body(connection: sqlite3.Connection) -> Any:
-            return connection.execute("SELECT count(*), min(at) FROM audit").fetchone()
-
-        entries, oldest = await self._db.read(body)
         server, unsent, problem = self.server()
+        sent = self.sent() if unsent else None
+
+        def body(connection: sqlite3.Connection) -> Any:
+            entries, oldest = connection.execute("SELECT count(*), min(at) FROM audit").fetchone()
+            row = connection.execute("SELECT at FROM audit WHERE id > ? ORDER BY id LIMIT 1", (sent,)).fetchone()
+            return entries, oldest, row[0] if row else 0
+
+        entries, oldest, waits = await self._db.read(body)
         return AuditState(
-            entries, datetime.fromtimestamp(oldest / 1e6, UTC) if oldest else None, self.trail.unwritten, server,
-            unsent, self.trail.problem or problem,
+            entries, from_micro(oldest), self.trail.unwritten, server, unsent, self.trail.problem or problem,
+            from_micro(waits),
         )  # fmt: skip
 
 
