@@ -7,6 +7,7 @@ import csv
 import io
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from pacstui.audit.chain import ID
 from pacstui.audit.trail import PATIENCE_S, Trail, micro
 from pacstui.bus import Bus
 from pacstui.clock import Clock
+from pacstui.contract import privacy
 from pacstui.contract.audit import AuditPage, AuditRow, AuditState, Verdict
 from pacstui.errors import BadRequest, Denied, PacsError
 from pacstui.text import plural, safe
@@ -312,9 +314,10 @@ class AuditRoom:
         rows = await self._find("", "", "", since, until, _EXPORTED + 1, None)
         if len(rows) > _EXPORTED:
             raise BadRequest(f"these are more than {_EXPORTED:,} entries", "export less at once: --since, --until")
+        sees = self.sees_patients()
         for row in reversed(rows):
-            told = _row(row)
-            writer.writerow([told.id, told.at.isoformat(), *(guarded(str(text)) for text in row[2:11])])
+            told = _row(row) if sees else privacy.masked(_row(row))
+            writer.writerow([told.id, told.at.isoformat(), *(guarded(str(text)) for text in astuple(told)[2:])])
         return out.getvalue()
 
     async def state(self) -> AuditState:
