@@ -41,6 +41,7 @@ from pacstui.dicom.net.tls import client_context, server_context
 from pacstui.dicom.ul.effects import Limits
 from pacstui.directory.directory import Directory
 from pacstui.equipment.book import PeerBook, address_of
+from pacstui.equipment.line import Lines
 from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
 from pacstui.events import NodeStarted, NodeStopping, ServiceRefused, TrashChanged
@@ -223,20 +224,22 @@ class Node:
         ledger.account_of = identity.account
         self._query = query = QueryService(archive.db, settings.dicom.ae_title)
         query.replace(settings.dicom.ae_title, settings.query.max_answers, settings.query.fuzzy_names)
-        self._retrieve = retrieve = RetrieveService(
-            archive, book, bus, clock, settings.dicom.ae_title, settings.retrieve.parallel
-        )
-        self._commitment = commitment = CommitmentService(archive, book, bus, clock, settings.dicom.ae_title)
-        self._asker = commitment.asker = CommitmentAsker(archive, book, bus, clock)
-        self._remote = RemoteRoom(archive, book, bus, clock, settings.dicom.ae_title)
+        timeouts = Timeouts(artim=settings.dicom.artim_s, idle=settings.dicom.idle_s, message=settings.dicom.message_s)
+        limits = Limits(max_pdu=settings.dicom.max_pdu)
+        self._lines = lines = Lines(book, settings.dicom.ae_title, timeouts, limits)
+        lines.watcher = ledger.calls
+        self._retrieve = retrieve = RetrieveService(archive, lines, bus, clock, settings.retrieve.parallel)
+        self._commitment = commitment = CommitmentService(archive, lines, bus, clock)
+        self._asker = commitment.asker = CommitmentAsker(archive, lines, bus, clock)
+        self._remote = RemoteRoom(archive, lines, bus, clock)
         services = ServiceTable(StorageService(archive, bus, clock), query, retrieve, commitment, self._asker)
         dicom = settings.dicom
         self._listener = listener = Listener(
             admission,
             services.service_for,
             observer=ledger,
-            timeouts=Timeouts(artim=dicom.artim_s, idle=dicom.idle_s, message=dicom.message_s),
-            limits=Limits(max_pdu=dicom.max_pdu),
+            timeouts=timeouts,
+            limits=limits,
             max_connections=dicom.max_associations,
             clock=clock,
         )
@@ -246,7 +249,7 @@ class Node:
         self.address = f"{settings.dicom.host}:{port}"
 
         associations = ledger
-        peers = PeersRoom(book, lambda: self._settings.dicom.ae_title, bus, clock)
+        peers = PeersRoom(lines, bus, clock)
         jobs, backups = await self._open_jobs(archive, peers, problems)
         queue = QueueRoom(arriving, archive_room)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
@@ -464,11 +467,8 @@ class Node:
             log.error("certificates were not read anew: %s", fault)
         self._book.replace(new.peers)
         self._admission.replace(new.dicom, new.query)
-        if self._commitment is not None:
-            self._commitment.ae_title = new.dicom.ae_title
-        if self._remote is not None:
-            self._remote.ae_title = new.dicom.ae_title
-        self._retrieve.replace(new.dicom.ae_title, new.retrieve.parallel)
+        self._lines.ae_title = new.dicom.ae_title
+        self._retrieve.parallel = new.retrieve.parallel
         self._query.replace(new.dicom.ae_title, new.query.max_answers, new.query.fuzzy_names)
         if self._gate is not None:
             self._gate.replace(new.accounts, new.directory)
@@ -568,5 +568,3 @@ def run(loaded: Loaded, *, log_json: bool = False) -> int:
         log.error("%s", fault)
         return 1
     return 0
-
-

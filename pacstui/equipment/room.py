@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.peers import EchoResult, EchoStep, PeerRow
-from pacstui.dicom.net.requestor import associate
 from pacstui.dicom.net.service import Timeouts
 from pacstui.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
-from pacstui.equipment.book import PeerBook
-from pacstui.errors import NotFound, PacsError
+from pacstui.equipment.line import ECHOES, Lines
+from pacstui.errors import PacsError
 from pacstui.events import PeerEchoed
 from pacstui.text import safe
 
@@ -19,23 +16,19 @@ _ECHO_TIMEOUTS = Timeouts(connect=5.0, associate=10.0, response=10.0)
 
 
 class PeersRoom:
-    """Peers and their echoes. ``our_title`` gives the AE title that we call with."""
+    """Peers and their echoes."""
 
-    def __init__(self, book: PeerBook, our_title: Callable[[], str], bus: Bus, clock: Clock) -> None:
-        self._book = book
-        self._our_title = our_title
+    def __init__(self, lines: Lines, bus: Bus, clock: Clock) -> None:
+        self._lines = lines
         self._bus = bus
         self._clock = clock
 
     async def list(self) -> tuple[PeerRow, ...]:
-        return self._book.rows()
+        return self._lines.book.rows()
 
     async def echo(self, name: str, *, quiet: bool = False) -> EchoResult:
         """Try a peer; ``quiet`` where somebody else tells the outcome."""
-        peer = self._book.named(name)
-        if peer is None:
-            known = ", ".join(self._book.names()) or "none"
-            raise NotFound(f"there is no peer {safe(name, 64)}", f"known are: {known}")
+        peer = self._lines.peer(name)
         began = self._clock.monotonic()
         steps: list[EchoStep] = []
 
@@ -44,15 +37,12 @@ class PeersRoom:
 
         hint = ""
         try:
-            async with associate(
-                peer.host,
-                peer.port,
-                called=peer.ae_title,
-                calling=self._our_title(),
-                contexts=[(VERIFICATION, [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN])],
+            async with self._lines.to(
+                peer,
+                [(VERIFICATION, [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN])],
+                doing=ECHOES,
                 timeouts=_ECHO_TIMEOUTS,
                 on_step=step,
-                tls=self._book.tls_for(peer),
             ) as association:
                 asked = self._clock.monotonic()
                 status = await association.echo()
