@@ -11,10 +11,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pacstui.dicom import uids  # noqa: E402
+from pacstui.dicom import syntaxes, uids  # noqa: E402
 from pacstui.dicom.dictionary import keyword_of  # noqa: E402
+from pacstui.dicom.syntaxes import PLAIN  # noqa: E402
 from pacstui.dicom.uids import name_of  # noqa: E402
-from pacstui.imaging.convert import LOSSLESS, PLAIN  # noqa: E402
+from pacstui.imaging.convert import LOSSLESS  # noqa: E402
 from pacstui.index.attributes import ATTRIBUTES, LEVELS, UNIQUE  # noqa: E402
 from pacstui.services import models, policy, remote  # noqa: E402
 from pacstui.services.commitment import COMMITMENT  # noqa: E402
@@ -44,7 +45,7 @@ def services() -> str:
 
 def transfer_syntaxes() -> str:
     """Return the transfer syntaxes of storage."""
-    taken = [uid for uid in uids.TRANSFER_SYNTAXES if uid in policy._STORABLE]
+    taken = [uid for uid in syntaxes.TRANSFER_SYNTAXES if uid in policy._STORABLE]
     return _table(("transfer syntax", "UID"), [(name_of(uid), uid) for uid in taken])
 
 
@@ -75,7 +76,7 @@ def attributes() -> str:
 def conversions() -> str:
     """Return what becomes what."""
     rows = [(", ".join(name_of(uid) for uid in PLAIN), "each of these")]
-    rows.append((", ".join(name_of(uid) for uid in uids.TRANSFER_SYNTAXES if uid in LOSSLESS), "the plain ones"))
+    rows.append((", ".join(name_of(uid) for uid in syntaxes.TRANSFER_SYNTAXES if uid in LOSSLESS), "the plain ones"))
     return _table(("kept as", "sent as well as"), rows)
 
 

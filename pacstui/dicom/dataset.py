@@ -15,12 +15,7 @@ from typing import Final
 
 from pacstui.dicom import charset
 from pacstui.dicom.dictionary import vr_of
-
-IMPLICIT: Final = "1.2.840.10008.1.2"
-EXPLICIT: Final = "1.2.840.10008.1.2.1"
-DEFLATED: Final = "1.2.840.10008.1.2.1.99"
-BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
-
+from pacstui.dicom.syntaxes import BIG_ENDIAN, DEFLATED, IMPLICIT
 
 
 def _vrs(names: str) -> frozenset[str]:

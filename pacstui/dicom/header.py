@@ -17,15 +17,10 @@ from struct import error as StructError
 from typing import Final
 
 from pacstui.dicom import charset
+from pacstui.dicom.syntaxes import BIG_ENDIAN, EXPLICIT, IMPLICIT, WHOLLY_DEFLATED
 from pacstui.text import size
 
 Buffer = bytes | bytearray | memoryview | mmap.mmap
-
-IMPLICIT: Final = "1.2.840.10008.1.2"
-EXPLICIT: Final = "1.2.840.10008.1.2.1"
-BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
-DEFLATED: Final = frozenset(("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"))
-"""Transfer syntaxes whose whole data set is deflated (PS3.5 A.5, A.7, A.4.12)."""
 
 _UNDEFINED = 0xFFFFFFFF
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
@@ -200,14 +195,14 @@ def read(data: Buffer, transfer_syntax: str, *, start: int = 0, steps: int = _ST
     """
     ended = True
     length = len(data)
-    if transfer_syntax in DEFLATED:
+    if transfer_syntax in WHOLLY_DEFLATED:
         data, length, ended = inflate(data, start)
         start = 0
     order = _BIG if transfer_syntax == BIG_ENDIAN else _LITTLE
     found: dict[int, bytes] = {}
     header = Header()
     try:
-        if length > _INFLATE_LIMIT and transfer_syntax in DEFLATED:
+        if length > _INFLATE_LIMIT and transfer_syntax in WHOLLY_DEFLATED:
             raise _Lost(f"the data set inflates to more than {size(_INFLATE_LIMIT)}")
         header.pixels = _walk(data, start, length, order, transfer_syntax != IMPLICIT, found, steps)
         if not ended:

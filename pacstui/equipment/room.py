@@ -6,7 +6,8 @@ from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.peers import EchoResult, EchoStep, PeerRow
 from pacstui.dicom.net.service import Timeouts
-from pacstui.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+from pacstui.dicom.syntaxes import LITTLE
+from pacstui.dicom.uids import VERIFICATION
 from pacstui.equipment.line import ECHOES, Lines
 from pacstui.errors import PacsError
 from pacstui.events import PeerEchoed
@@ -39,7 +40,7 @@ class PeersRoom:
         try:
             async with self._lines.to(
                 peer,
-                [(VERIFICATION, [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN])],
+                [(VERIFICATION, LITTLE)],
                 doing=ECHOES,
                 timeouts=_ECHO_TIMEOUTS,
                 on_step=step,

@@ -17,12 +17,13 @@ from pacstui.archive.reading import Part
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.commitments import AskedRow, CommitmentRow
-from pacstui.dicom import dataset
+from pacstui.dicom import dataset, syntaxes
 from pacstui.dicom.dataset import DataSet, DataSetError, Element
 from pacstui.dicom.dimse import E_ACTION_TYPE, Field, Status
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.request import Request
 from pacstui.dicom.net.service import BufferSink
+from pacstui.dicom.syntaxes import LITTLE
 from pacstui.dicom.uids import valid_uid
 from pacstui.dicom.ul.items import RoleSelection
 from pacstui.equipment.line import COMMITS, Lines
@@ -34,7 +35,6 @@ from pacstui.text import safe
 log = logging.getLogger("pacstui.services")
 COMMITMENT: Final = "1.2.840.10008.1.20.1"
 INSTANCE: Final = "1.2.840.10008.1.20.1.1"
-PLAIN: Final = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 
 PROCESSING_FAILURE, NO_SUCH_INSTANCE, RESOURCE_LIMITATION = 0x0110, 0x0112, 0x0213
 CLASS_CONFLICT, DUPLICATE_TRANSACTION = 0x0119, 0x0131
@@ -269,7 +269,7 @@ class CommitmentService:
         peer = peers[0]
         try:
             async with asyncio.timeout(_ANSWER_S), self._lines.to(
-                peer, [(COMMITMENT, PLAIN)], doing=COMMITS, why="the answer to a storage commitment",
+                peer, [(COMMITMENT, LITTLE)], doing=COMMITS, why="the answer to a storage commitment",
                 roles=[RoleSelection(COMMITMENT, False, True)],
             ) as own:
                 return await self._tell(own, commitment, outcome), f"look at the log of {safe(peer.name, 64)}"
@@ -291,7 +291,7 @@ class CommitmentService:
         return "" if response.ok else f"{safe(commitment.calling, 16)} answered {response.status:04X}H"
 
     def _information(self, transaction: str, outcome: Sequence[Outcome], transfer_syntax: str) -> bytes:
-        order = "big" if transfer_syntax == dataset.BIG_ENDIAN else "little"
+        order = "big" if transfer_syntax == syntaxes.BIG_ENDIAN else "little"
         report = DataSet()
         report.put(_TRANSACTION, transaction, "UI")
         report.put(_RETRIEVE_AE, self._lines.ae_title, "AE")

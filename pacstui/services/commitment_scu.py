@@ -14,16 +14,17 @@ from pacstui.archive.lane import microseconds
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.commitments import AskedRow
-from pacstui.dicom import dataset
+from pacstui.dicom import dataset, syntaxes
 from pacstui.dicom.dataset import DataSet, DataSetError
 from pacstui.dicom.dimse import Field, Status
 from pacstui.dicom.net.request import Request
 from pacstui.dicom.net.service import BufferSink, Service
+from pacstui.dicom.syntaxes import LITTLE
 from pacstui.equipment.line import COMMITS, Lines
 from pacstui.errors import NotFound, PacsError
 from pacstui.index.commitments import AskedCommitment, AskedCommitments, Outcome
 from pacstui.index.queries import moment
-from pacstui.services.commitment import COMMITMENT, INSTANCE, PLAIN
+from pacstui.services.commitment import COMMITMENT, INSTANCE
 from pacstui.settings import PeerSettings
 from pacstui.text import safe
 
@@ -48,7 +49,7 @@ class _ReportSink(BufferSink):
             if self.too_long:
                 raise DataSetError("more than 64 MiB")
             report = dataset.decode(bytes(self.data), request.context.transfer_syntax)
-            order = "big" if request.context.transfer_syntax == dataset.BIG_ENDIAN else "little"
+            order = "big" if request.context.transfer_syntax == syntaxes.BIG_ENDIAN else "little"
             known = await self._asker.answered(report.uid(_TRANSACTION), _outcome(report, order))
         except DataSetError as error:
             await request.respond(_INVALID_ARGUMENT, comment=str(error))
@@ -154,7 +155,7 @@ class CommitmentAsker:
         came = self._waiting[transaction] = asyncio.Event()
         try:
             async with self._lines.to(
-                peer, [(COMMITMENT, PLAIN)], doing=COMMITS, why="asks for storage commitment",
+                peer, [(COMMITMENT, LITTLE)], doing=COMMITS, why="asks for storage commitment",
                 service_for=self.service_for,
             ) as association:  # fmt: skip
                 context = association.context_for(COMMITMENT)

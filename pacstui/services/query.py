@@ -10,7 +10,7 @@ from struct import Struct
 from typing import Final, Literal
 
 from pacstui.db import Database
-from pacstui.dicom import charset, dataset
+from pacstui.dicom import charset, dataset, syntaxes
 from pacstui.dicom.dataset import CHARSET, DataSet, DataSetError, Element
 from pacstui.dicom.dictionary import keyword_of
 from pacstui.dicom.dimse import Status
@@ -81,7 +81,7 @@ def understand(request: Request, identifier: DataSet, fuzzy: bool) -> Asked:
 def _key_text(identifier: DataSet, attribute: Attribute, transfer_syntax: str) -> str:
     element = identifier[attribute.tag]
     if attribute.vr == "US" and element.vr in ("US", "SS", "UN"):
-        order: Literal["big", "little"] = "big" if transfer_syntax == dataset.BIG_ENDIAN else "little"
+        order: Literal["big", "little"] = "big" if transfer_syntax == syntaxes.BIG_ENDIAN else "little"
         return str(int.from_bytes(element.value[:2], order)) if len(element.value) >= 2 else ""
     return identifier.text(attribute.tag)
 
@@ -113,14 +113,14 @@ class Answers:
         self._fixed.put(LEVEL, asked.query.level, "CS")
         for tag in asked.extra:
             self._fixed.put(tag, ae_title if tag == _RETRIEVE_AE else "ONLINE", "AE" if tag == _RETRIEVE_AE else "CS")
-        short = transfer_syntax == dataset.IMPLICIT or (
-            transfer_syntax == dataset.EXPLICIT and all(each.vr not in dataset.LONG_VRS for each in self._columns)
+        short = transfer_syntax == syntaxes.IMPLICIT or (
+            transfer_syntax == syntaxes.EXPLICIT and all(each.vr not in dataset.LONG_VRS for each in self._columns)
         )
         self._heads = self._plain_heads() if short else None
 
     def _plain_heads(self) -> list[_Head]:
         """Return tag, attribute, and how an element begins, in ascending order; with the fixed ones whole."""
-        explicit = self._syntax == dataset.EXPLICIT
+        explicit = self._syntax == syntaxes.EXPLICIT
         length = Struct("<H" if explicit else "<I")
         heads: list[_Head] = []
         for at, column in enumerate(self._columns):
@@ -148,7 +148,7 @@ class Answers:
     def _number(self, column: Attribute, text: str, encoded: bytes) -> bytes:
         if column.vr != "US":
             return encoded
-        order = "big" if self._syntax == dataset.BIG_ENDIAN else "little"
+        order = "big" if self._syntax == syntaxes.BIG_ENDIAN else "little"
         return int(text).to_bytes(2, order) if text.isdigit() and int(text) < 65536 else b""  # type: ignore[arg-type]
 
     def _quick(self, row: Sequence[str | None], heads: Sequence[_Head]) -> bytes:

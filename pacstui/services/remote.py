@@ -22,6 +22,15 @@ from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.errors import ContextNotAccepted
 from pacstui.dicom.net.outgoing import Response
 from pacstui.dicom.net.service import Service
+from pacstui.dicom.syntaxes import (
+    JPEG_2000,
+    JPEG_2000_LOSSLESS,
+    JPEG_BASELINE,
+    JPEG_LOSSLESS,
+    JPEG_LS_LOSSLESS,
+    LITTLE,
+    RLE,
+)
 from pacstui.dicom.uids import is_storage, valid_uid
 from pacstui.dicom.ul.items import RoleSelection
 from pacstui.equipment.line import FETCHES, QUERIES, Lines
@@ -36,11 +45,7 @@ from pacstui.text import safe
 log = logging.getLogger("pacstui.services")
 _ROOT: Final = "1.2.840.10008.5.1.4.1.2.2."
 FIND, MOVE, GET = _ROOT + "1", _ROOT + "2", _ROOT + "3"
-_EXPLICIT, _IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
-_COMPRESSED: Final = (
-    "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.90",
-    "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.5",
-)  # fmt: skip
+_COMPRESSED: Final = (JPEG_BASELINE, JPEG_LOSSLESS, JPEG_LS_LOSSLESS, JPEG_2000_LOSSLESS, JPEG_2000, RLE)
 _USUAL: Final = tuple(
     "1.2.840.10008.5.1.4.1.1." + end
     for end in ("1", "1.1", "1.2", "2", "2.1", "3.1", "4", "4.1", "6.1", "7", "12.1", "12.2", "20", "88.11", "88.22",
@@ -145,7 +150,7 @@ class RemoteRoom:
             _DATE: date, _TIME: "", _ACCESSION: accession, _MODALITIES: modality, _DESCRIPTION: "", _NAME: name,
             _ID: id, _BIRTH: "", _STUDY_UID: study, _SERIES_COUNT: "", _INSTANCE_COUNT: "",
         }  # fmt: skip
-        async with self._lines.to(found, [(FIND, (_EXPLICIT, _IMPLICIT))], doing=QUERIES) as association:
+        async with self._lines.to(found, [(FIND, LITTLE)], doing=QUERIES) as association:
             answers, more = await self._ask(association, STUDY, keys, max(1, min(limit, 1000)))
         rows = [await self._row(answer) for answer in answers]
         rows.sort(key=lambda row: (row.date, row.time), reverse=True)
@@ -183,7 +188,7 @@ class RemoteRoom:
     async def compare(self, peer: str, study: str) -> Comparison:
         found = self._lines.peer(peer)
         _check(study)
-        async with self._lines.to(found, [(FIND, (_EXPLICIT, _IMPLICIT))], doing=QUERIES) as association:
+        async with self._lines.to(found, [(FIND, LITTLE)], doing=QUERIES) as association:
             there = set(await self._instances(association, study))
         here = {each.sop_instance for each in await self._archive.index.instances(study)}
         return Comparison(
@@ -251,13 +256,13 @@ class RemoteRoom:
         pull.verb = "C-GET"
         classes: set[str] = set()
         with contextlib.suppress(ContextNotAccepted, Unavailable):
-            async with self._lines.to(peer, [(FIND, (_EXPLICIT, _IMPLICIT))], doing=QUERIES) as association:
+            async with self._lines.to(peer, [(FIND, LITTLE)], doing=QUERIES) as association:
                 found = await self._instances(association, pull.study)
                 pull.total = len(found)
                 classes = {uid for uid in found.values() if valid_uid(uid)}
         wanted = sorted(classes)[:16] or list(_USUAL)
-        contexts: list[tuple[str, Sequence[str]]] = [(GET, (_EXPLICIT, _IMPLICIT))]
-        contexts += [(sop_class, (_EXPLICIT, _IMPLICIT)) for sop_class in wanted]
+        contexts: list[tuple[str, Sequence[str]]] = [(GET, LITTLE)]
+        contexts += [(sop_class, LITTLE) for sop_class in wanted]
         if classes:
             contexts += [(sop_class, (syntax,)) for sop_class in wanted for syntax in _COMPRESSED]
         roles = [RoleSelection(sop_class, False, True) for sop_class in wanted if is_storage(sop_class) or classes]
@@ -272,7 +277,7 @@ class RemoteRoom:
         pull.verb = "C-MOVE"
         # What it sends comes by other associations: on this one it may be silent all the while.
         patient = replace(self._lines.timeouts, response=_MOVE_S)
-        contexts = [(MOVE, (_EXPLICIT, _IMPLICIT))]
+        contexts = [(MOVE, LITTLE)]
         async with self._lines.to(peer, contexts, doing=FETCHES, why="C-MOVE", timeouts=patient) as association:
             await self._follow(pull, association, MOVE, Field.C_MOVE, move_destination=self._lines.ae_title)
 

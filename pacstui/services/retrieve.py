@@ -20,11 +20,12 @@ from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.errors import AssociationEnded
 from pacstui.dicom.net.request import Request
 from pacstui.dicom.net.service import BufferSink
+from pacstui.dicom.syntaxes import PLAIN
 from pacstui.dicom.uids import name_of
 from pacstui.dicom.ul.negotiation import Context
 from pacstui.equipment.line import SENDS, Lines
 from pacstui.errors import PacsError
-from pacstui.imaging.convert import PLAIN, NotConvertible, convert, may_convert
+from pacstui.imaging.convert import NotConvertible, convert, may_convert
 from pacstui.index.attributes import LEVELS, PATIENT, UNIQUE
 from pacstui.index.retrieve import Copy, copies
 from pacstui.services import models

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from pacstui.archive import Archive
 from pacstui.archive.reading import Content, Part
+from pacstui.dicom.syntaxes import LITTLE
 from pacstui.errors import PacsError
-from pacstui.imaging.convert import PLAIN
 from pacstui.index.retrieve import Copy
 
 _AHEAD: Final = 3
@@ -116,7 +116,7 @@ def proposals(found: Sequence[Copy]) -> list[tuple[str, tuple[str, ...]]]:
     for sop_class, syntaxes in kinds.items():
         proposals += [(sop_class, (syntax,)) for syntax in syntaxes]
     for sop_class in kinds:
-        proposals += [(sop_class, (syntax,)) for syntax in PLAIN[:2] if syntax not in kinds[sop_class]]
+        proposals += [(sop_class, (syntax,)) for syntax in LITTLE if syntax not in kinds[sop_class]]
     return proposals
 
 
