@@ -13,10 +13,12 @@ sys.path.insert(0, str(ROOT))
 
 from pacstui.dicom import syntaxes, uids  # noqa: E402
 from pacstui.dicom.dictionary import keyword_of  # noqa: E402
+from pacstui.dicom.sequences import Inner  # noqa: E402
 from pacstui.dicom.syntaxes import PLAIN  # noqa: E402
 from pacstui.dicom.uids import name_of  # noqa: E402
 from pacstui.imaging.convert import LOSSLESS  # noqa: E402
 from pacstui.index.attributes import ATTRIBUTES, LEVELS, UNIQUE  # noqa: E402
+from pacstui.index.more import ITEMS  # noqa: E402
 from pacstui.services import models, policy, remote  # noqa: E402
 from pacstui.services.commitment import COMMITMENT  # noqa: E402
 
@@ -66,11 +68,21 @@ def attributes() -> str:
         for tag, attribute in sorted(ATTRIBUTES[level].items(), key=lambda each: each[0]):
             if attribute.level == level and tag not in seen:
                 seen.add(tag)
-                how = "returned" if attribute.computed else "matched, returned"
-                rows.append(
-                    (level, keyword_of(tag), f"({tag >> 16:04X},{tag & 0xFFFF:04X})", attribute.vr, how)
-                )
+                how = "counted when asked for" if attribute.computed else "indexed"
+                rows.append((level, keyword_of(tag), f"({tag >> 16:04X},{tag & 0xFFFF:04X})", attribute.vr, how))
     return _table(("level", "attribute", "tag", "VR", ""), rows)
+
+
+def _keys(inner: Inner) -> str:
+    return ", ".join(
+        keyword_of(tag) if isinstance(kind, str) else f"{keyword_of(tag)} ({_keys(kind)})"
+        for tag, kind in sorted(inner.items())
+    )
+
+
+def sequences() -> str:
+    """Return by what the items of sequences are matched."""
+    return _table(("sequence", "keys in its item"), [(keyword_of(tag), _keys(ITEMS[tag])) for tag in sorted(ITEMS)])
 
 
 def conversions() -> str:
@@ -82,7 +94,7 @@ def conversions() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "services": services, "transfer syntaxes": transfer_syntaxes, "levels": levels, "attributes": attributes,
-    "conversions": conversions,
+    "sequences": sequences,    "conversions": conversions,
 }  # fmt: skip
 _BLOCK = re.compile(r"(<!-- from the code: (.*?) -->\n\n).*?(\n\n<!-- end -->)", re.DOTALL)
 

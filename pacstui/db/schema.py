@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pacstui.errors import PacsError, Unavailable
 
-HEAD = "0009"
+HEAD = "0010"
 """Revision of the newest migration."""
 
 

@@ -265,6 +265,23 @@ def decode(data: bytes, transfer_syntax: str) -> DataSet:
     return found
 
 
+def decode_items(data: bytes, big: bool, explicit: bool, terms: str) -> list[DataSet]:
+    """Read the value of a sequence: its items, with or without the delimiter at the end.
+
+    Parameters
+    ----------
+    terms
+        Specific Character Set of the data set that the sequence is in.
+
+    Raises
+    ------
+    DataSetError
+        Where it cannot be followed.
+    """
+    reader = _Reader(data, _BIG if big else _LITTLE, explicit)
+    return reader.sequence(0, _UNDEFINED, len(data), DataSet(terms=terms), 0, explicit, 0)[0].items
+
+
 def encode(data_set: DataSet, transfer_syntax: str) -> bytes:
     """Write a data set. Sequences and items have undefined length; values are written as they are.
 
