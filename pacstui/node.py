@@ -570,5 +570,3 @@ def run(loaded: Loaded, *, log_json: bool = False) -> int:
         log.error("%s", fault)
         return 1
     return 0
-
-

@@ -84,6 +84,7 @@ def mode_keys() -> tuple[Key, ...]:
         Key(key, word, does, f"mode('{mode}')", known.get(MODE_NEEDS.get(mode, ""))) for key, mode, word, does in MODES
     )
 
+
 COMMON: tuple[Key, ...] = (
     Key("slash", "find", "Filter what is shown; a leading ! shows the others", "find", shown="/", weight=1),
     Key("question_mark", "help", "Show this screen's keys and what it shows", "help", shown="?", weight=0),

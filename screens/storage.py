@@ -235,9 +235,7 @@ class StorageScreen(ConsoleScreen):
         page = self.query_one(StoragePage)
         if page.space is not None:
             space = page.space
-            space_work.empty(
-                self.console_app, page.chosen, space.trash_entries, space.trash_bytes, self.action_refresh
-            )
+            space_work.empty(self.console_app, page.chosen, space.trash_entries, space.trash_bytes, self.action_refresh)
 
     def action_plan(self) -> None:
         """Show what the rules would purge now."""

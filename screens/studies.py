@@ -62,7 +62,10 @@ class StudiesScreen(ConsoleScreen):
     KEYS = (
         keymap.Key("r", "refresh", "Fetch the list anew, all studies, newest first", "refresh"),
         keymap.Key(
-            "d", "doubtful", "Only studies of two patients; again: only those with files gone; again: all", "doubtful",
+            "d",
+            "doubtful",
+            "Only studies of two patients; again: only those with files gone; again: all",
+            "doubtful",
             weight=2,
         ),
         space_work.DELETE,
@@ -176,9 +179,7 @@ class StudiesScreen(ConsoleScreen):
 
     async def _ask(self, limit: int, before: int | None = None, after: int | None = None) -> StudyPage | None:
         app = self.console_app
-        call = app.client.studies.list(
-            search=self._search, limit=limit, before=before, only=self._only, after=after
-        )
+        call = app.client.studies.list(search=self._search, limit=limit, before=before, only=self._only, after=after)
         page: StudyPage | None = await app.fetch(call)
         if page is not None:
             app.privacy.learn(t for r in page.rows for t in (r.patient_name, r.patient_id, r.accession))

@@ -38,8 +38,17 @@ class Trail(Protocol):
     """What of the audit trail is needed here."""
 
     def note(
-        self, kind: str, outcome: str, who: str, *, how: str = "", origin: str = "", action: str = "",
-        target: str = "", patient: str = "", detail: str = "",
+        self,
+        kind: str,
+        outcome: str,
+        who: str,
+        *,
+        how: str = "",
+        origin: str = "",
+        action: str = "",
+        target: str = "",
+        patient: str = "",
+        detail: str = "",
     ) -> object:
         """Put an entry on its way."""
         ...
@@ -47,7 +56,6 @@ class Trail(Protocol):
     async def record(self, kind: str, outcome: str, who: str, **more: str) -> None:
         """Write an entry."""
         ...
-
 
 
 def micro(moment: datetime) -> int:
@@ -75,8 +83,14 @@ class Gate:
     """
 
     def __init__(
-        self, store: Store, passwords: Passwords, settings: AccountsSettings, clock: Clock, trail: Trail,
-        node_uid: int, key: Path | None = None,
+        self,
+        store: Store,
+        passwords: Passwords,
+        settings: AccountsSettings,
+        clock: Clock,
+        trail: Trail,
+        node_uid: int,
+        key: Path | None = None,
     ) -> None:
         self.store = store
         self.passwords = passwords
@@ -145,7 +159,8 @@ class Gate:
             if account is None or account.kind != PERSON:
                 recover = " or, as this user, pacstui accounts recover NAME" if nobody.trusted else ""
                 return replace(
-                    nobody, why=f"{os_user} has no account on this node",
+                    nobody,
+                    why=f"{os_user} has no account on this node",
                     hint=f"an administrator gives you one: pacstui accounts create NAME --os-user {os_user}{recover}",
                 )
             session = self._process(account, uid, pid, os_user, started)
@@ -227,9 +242,7 @@ class Gate:
         now = self.clock.monotonic()
         self._by_token = {key: each for key, each in self._by_token.items() if self.is_open(each)}
         self._by_process = {
-            key: each
-            for key, each in self._by_process.items()
-            if now - each.seen < _COMMAND_S and self.alive(each.pid)
+            key: each for key, each in self._by_process.items() if now - each.seen < _COMMAND_S and self.alive(each.pid)
         }
         while len(self._ended) > _SESSIONS:
             del self._ended[next(iter(self._ended))]

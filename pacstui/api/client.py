@@ -124,7 +124,10 @@ class ApiClient:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=max(10.0, interval * 5))
         try:
             async with self._open().get(
-                "/v1/stream", params={"interval": str(interval)}, timeout=timeout, read_bufsize=_VIEW_LIMIT,
+                "/v1/stream",
+                params={"interval": str(interval)},
+                timeout=timeout,
+                read_bufsize=_VIEW_LIMIT,
                 headers=self._headers(),
             ) as answer:
                 if answer.status != 200:

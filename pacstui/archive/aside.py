@@ -58,9 +58,7 @@ def do_set_damaged_aside(root: Path, disk: Disk, clock: Clock, sop_instance: str
     def commit(connection: object) -> None:
         writer.connection.execute("UPDATE instances SET missing = ? WHERE sop_instance = ?", (DAMAGED, sop_instance))
         if not known:
-            index.set_aside(
-                writer.connection, microseconds(now), sop_instance, row[1], REPLACED, path, size, digest
-            )
+            index.set_aside(writer.connection, microseconds(now), sop_instance, row[1], REPLACED, path, size, digest)
 
     writer.transaction(commit)
     disk.unlink_path(old)

@@ -299,9 +299,7 @@ class IngestLane:
 
     def _do_journal(self, placing: list[Job], received: float) -> None:
         """Make what is small and new durable at one go, and write its files; if there is no room, nothing is done."""
-        small = [
-            job for job in placing if job.todo is Todo.STORE and job.body is not None and job.size <= LARGEST
-        ]
+        small = [job for job in placing if job.todo is Todo.STORE and job.body is not None and job.size <= LARGEST]
         if not small:
             return
         durable = self._journal.append(

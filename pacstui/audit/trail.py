@@ -133,8 +133,17 @@ class Trail:
             )  # fmt: skip
 
     def note(
-        self, kind: str, outcome: str, who: str, *, how: str = "", origin: str = "", action: str = "",
-        target: str = "", patient: str = "", detail: str = "",
+        self,
+        kind: str,
+        outcome: str,
+        who: str,
+        *,
+        how: str = "",
+        origin: str = "",
+        action: str = "",
+        target: str = "",
+        patient: str = "",
+        detail: str = "",
     ) -> asyncio.Future[None]:
         """Put an entry on its way; what is returned is done when it is durable, and need not be waited for."""
         entry = Entry(

@@ -20,9 +20,19 @@ def _list(rows: list[dict[str, Any]]) -> list[str]:
     return table(
         ["id", "with", "called", "address", "state", "doing", "images", "failed", "per s", "bytes", "for"],
         (
-            [r["id"], _with(r), r["called"], r["address"], r["state"], r["doing"], f"{r['stored']:,}",
-             f"{r['failed']:,}", f"{r['rate']:.0f}", size(max(r["received_bytes"], r["sent_bytes"])),
-             duration(r["seconds"])]
+            [
+                r["id"],
+                _with(r),
+                r["called"],
+                r["address"],
+                r["state"],
+                r["doing"],
+                f"{r['stored']:,}",
+                f"{r['failed']:,}",
+                f"{r['rate']:.0f}",
+                size(max(r["received_bytes"], r["sent_bytes"])),
+                duration(r["seconds"]),
+            ]
             for r in rows
         ),
         empty="nobody is connected",
@@ -45,8 +55,12 @@ def _show(detail: dict[str, Any]) -> Iterator[str]:
     yield from table(
         ["id", "result", "service", "transfer syntax"],
         (
-            [c["id"], _RESULTS[c["result"]] if c["result"] in range(5) else "not judged",
-             c["abstract_name"] or c["abstract_syntax"], c["accepted"] or ", ".join(c["proposed"])]
+            [
+                c["id"],
+                _RESULTS[c["result"]] if c["result"] in range(5) else "not judged",
+                c["abstract_name"] or c["abstract_syntax"],
+                c["accepted"] or ", ".join(c["proposed"]),
+            ]
             for c in detail["contexts"]
         ),
         empty="no presentation contexts",

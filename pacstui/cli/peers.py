@@ -13,9 +13,16 @@ def _list(rows: list[dict[str, Any]]) -> list[str]:
     return table(
         ["name", "AE title", "address", "last call", "stored", "echo", "may", "notes"],
         (
-            [r["name"], r["ae_title"], f"{r['host']}:{r['port']}", moment(r["seen"]), f"{r['stored']:,}",
-             r["echo"] if r["echo"] != "ok" else f"ok, {r['echo_ms']:.0f} ms",
-             "all" if r["allow"] is None else ", ".join(r["allow"]) or "nothing", r["notes"]]
+            [
+                r["name"],
+                r["ae_title"],
+                f"{r['host']}:{r['port']}",
+                moment(r["seen"]),
+                f"{r['stored']:,}",
+                r["echo"] if r["echo"] != "ok" else f"ok, {r['echo_ms']:.0f} ms",
+                "all" if r["allow"] is None else ", ".join(r["allow"]) or "nothing",
+                r["notes"],
+            ]
             for r in rows
         ),
         empty="no peers; add one to the configuration as a [[peers]] table with name, ae_title, host and port",

@@ -15,8 +15,17 @@ def _list(value: dict[str, Any]) -> Iterator[str]:
     yield from table(
         ["from", "patient", "mod", "description", "images", "size", "per s", "last", "state"],
         (
-            [r["calling"], person(r["patient_name"]), r["modality"], r["description"], f"{r['instances']:,}",
-             size(r["bytes"]), f"{r['rate']:.0f}", moment(r["last"]), r["state"]]
+            [
+                r["calling"],
+                person(r["patient_name"]),
+                r["modality"],
+                r["description"],
+                f"{r['instances']:,}",
+                size(r["bytes"]),
+                f"{r['rate']:.0f}",
+                moment(r["last"]),
+                r["state"],
+            ]
             for r in value["receiving"]
         ),
         empty="  nothing",
@@ -26,8 +35,15 @@ def _list(value: dict[str, Any]) -> Iterator[str]:
     yield from table(
         ["destination", "wait", "sending", "failed", "oldest", "per s", "what is happening"],
         (
-            [r["destination"], f"{r['waiting']:,}", r["sending"], f"{r['failed']:,}", moment(r["oldest"]),
-             f"{r['rate']:.0f}", r["state"]]
+            [
+                r["destination"],
+                f"{r['waiting']:,}",
+                r["sending"],
+                f"{r['failed']:,}",
+                moment(r["oldest"]),
+                f"{r['rate']:.0f}",
+                r["state"],
+            ]
             for r in value["outgoing"]
         ),
         empty="  nothing",

@@ -18,9 +18,18 @@ def _rows(rows: list[dict[str, Any]]) -> list[str]:
     return table(
         ["date", "patient", "ID", "mod", "description", "series", "images", "size", "received", "study"],
         (
-            [day(r["date"]), _who(r), r["patient_id"] or "-",
-             "/".join(r["modalities"]), r["description"], r["series"], f"{r['instances']:,}", size(r["bytes"]),
-             moment(r["received"]), r["study"]]
+            [
+                day(r["date"]),
+                _who(r),
+                r["patient_id"] or "-",
+                "/".join(r["modalities"]),
+                r["description"],
+                r["series"],
+                f"{r['instances']:,}",
+                size(r["bytes"]),
+                moment(r["received"]),
+                r["study"],
+            ]
             for r in rows
         ),
         empty="no studies",
@@ -56,8 +65,15 @@ def _show(detail: dict[str, Any]) -> Iterator[str]:
     yield from table(
         ["no.", "mod", "description", "station", "images", "size", "series"],
         (
-            [s["number"] or "-", s["modality"], s["description"], s["station"], f"{s['instances']:,}", size(s["bytes"]),
-             s["series"]]
+            [
+                s["number"] or "-",
+                s["modality"],
+                s["description"],
+                s["station"],
+                f"{s['instances']:,}",
+                size(s["bytes"]),
+                s["series"],
+            ]
             for s in detail["series"]
         ),
     )

@@ -60,6 +60,27 @@ def permissions() -> tuple[str, ...]:
     return tuple(sorted(declared | {privacy.PERMISSION}))
 
 
-__all__ = ["IMPORT", "NOUNS", "Action", "Danger", "all_actions", "actions_of", "permissions", "Node", "Overview",
-           "Associations", "Queue", "Storage", "Peers", "Studies", "Feed", "Commitments", "Remote", "Accounts", "Audit",
-           "Jobs", "Backups", "Space"]
+__all__ = [
+    "IMPORT",
+    "NOUNS",
+    "Action",
+    "Danger",
+    "all_actions",
+    "actions_of",
+    "permissions",
+    "Node",
+    "Overview",
+    "Associations",
+    "Queue",
+    "Storage",
+    "Peers",
+    "Studies",
+    "Feed",
+    "Commitments",
+    "Remote",
+    "Accounts",
+    "Audit",
+    "Jobs",
+    "Backups",
+    "Space",
+]

@@ -75,8 +75,11 @@ class StudyDetail:
 class Studies(Protocol):
     """The archive's content."""
 
-    @action("list", "List studies, newest first; a word filters by name, ID, accession or description",
-            permission="studies.view")
+    @action(
+        "list",
+        "List studies, newest first; a word filters by name, ID, accession or description",
+        permission="studies.view",
+    )
     async def list(
         self, search: PatientText = "", limit: int = 100, before: int | None = None, only: str = "",
         after: int | None = None,

@@ -103,5 +103,3 @@ def _person(people: People, link: Link, name: str) -> Iterator[DirectoryStep]:
         yield DirectoryStep("role", "ok", f"{safe(role, 64)}, by {safe(group, 160)}", "")
     else:
         yield DirectoryStep("role", "fail", "none of these groups gives a role here", "add one to [[directory.roles]]")
-
-

@@ -176,9 +176,7 @@ class IndexWriter:
         self._count(ids.series, ids.study, 1, size)
         return ids.conflict
 
-    def replace(
-        self, connection: sqlite3.Connection, old: Found, entry: Entry, place: Place, received: int
-    ) -> str:
+    def replace(self, connection: sqlite3.Connection, old: Found, entry: Entry, place: Place, received: int) -> str:
         """Let an instance's row describe other content; return why its study is doubtful, empty if it is not."""
         ids = self._ids(connection, entry, received)
         digest, meta_digest, data_offset, size, path = place
@@ -219,9 +217,7 @@ class IndexWriter:
     def flush(self, connection: sqlite3.Connection, day: str, received: int) -> None:
         """Write the counters of everything since the last flush."""
         for key, (count, size) in self._series.items():
-            connection.execute(
-                "UPDATE series SET instances=instances+?, bytes=bytes+? WHERE id=?", (count, size, key)
-            )
+            connection.execute("UPDATE series SET instances=instances+?, bytes=bytes+? WHERE id=?", (count, size, key))
         for key, (count, size) in self._studies.items():
             connection.execute(
                 "UPDATE studies SET instances=instances+?, bytes=bytes+?, changed=? WHERE id=?",

@@ -165,9 +165,7 @@ class JobsRoom:
         rows = tuple(self._row(entry) for _, entry in sorted(scheduler.entries.items()))
         recent = tuple(row_of(record) for record in list(scheduler.recent)[: -_RECENT - 1 : -1])
         held = scheduler.paused or ("the setting [node] jobs" if scheduler.by_hand_only else "")
-        return JobsView(
-            bool(held), held, rows, tuple(running), recent, self._planned(self._clock.now())
-        )
+        return JobsView(bool(held), held, rows, tuple(running), recent, self._planned(self._clock.now()))
 
     def _planned(self, now: datetime) -> tuple[PlannedRow, ...]:
         entries = self._scheduler.entries.values()
@@ -260,9 +258,7 @@ class JobsRoom:
             for _, kind in sorted(self._scheduler.kinds.items())
         )  # fmt: skip
 
-    async def preview(
-        self, schedule: str, window: str = "", zone: str = "", count: int = 5
-    ) -> tuple[datetime, ...]:
+    async def preview(self, schedule: str, window: str = "", zone: str = "", count: int = 5) -> tuple[datetime, ...]:
         return plan_of(schedule, window, zone).preview(self._clock.now(), max(1, min(count, 20)))
 
     # the noun: doing

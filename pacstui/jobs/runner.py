@@ -186,9 +186,7 @@ class Runner:
         self.working[each.id] = each
         record = each.record
         self._bus.publish(
-            events.JobBegan(
-                self.clock.now(), record.job, record.kind, record.started_by, each.kind.quiet, each.by_hand
-            )
+            events.JobBegan(self.clock.now(), record.job, record.kind, record.started_by, each.kind.quiet, each.by_hand)
         )
         each.task = asyncio.create_task(self._work(each), name=f"job {record.job}")
 

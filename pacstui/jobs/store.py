@@ -192,7 +192,8 @@ class Store:
             connection.executemany("DELETE FROM job_lines WHERE run=?", silent)
             gone = connection.execute(older, (job, RUNS_KEPT)).fetchall()
             gone += connection.execute(
-                f"SELECT id FROM job_runs WHERE job=? AND started < ? AND {_ENDED}", (job, old)  # noqa: S608
+                f"SELECT id FROM job_runs WHERE job=? AND started < ? AND {_ENDED}",  # noqa: S608
+                (job, old),
             ).fetchall()
             connection.executemany("DELETE FROM job_lines WHERE run=?", gone)
             connection.executemany("DELETE FROM job_runs WHERE id=?", gone)

@@ -101,12 +101,17 @@ class ArchiveRoom:
         stats = self._archive.stats()
         if stats.unsettled:
             yield (
-                "journal-stuck", "fail", f"files cannot be written out, only the journal keeps them: {stats.unsettled}",
-                f"check the disk of {safe(view.path)} before the node is stopped; it goes on trying", "storage",
+                "journal-stuck",
+                "fail",
+                f"files cannot be written out, only the journal keeps them: {stats.unsettled}",
+                f"check the disk of {safe(view.path)} before the node is stopped; it goes on trying",
+                "storage",
             )
         if not view.accepting:
             yield (
-                "storage-refuses", "fail", f"objects are refused (A700): {view.detail}",
+                "storage-refuses",
+                "fail",
+                f"objects are refused (A700): {view.detail}",
                 f"{stats.remedy or 'check the disk'}: {safe(view.path)}; objects are taken again by themselves",
                 "storage",
             )
@@ -114,7 +119,8 @@ class ArchiveRoom:
             yield from self._space_runs_out(view)
         if self._missing:
             yield (
-                "objects-missing", "fail",
+                "objects-missing",
+                "fail",
                 f"{_some(self._missing, 'object')} of the index without file, or with a damaged one",
                 "which: pacstui storage missing; Storage, m (pacstui space repair) gets them from backups; or send "
                 "them again",
@@ -122,14 +128,20 @@ class ArchiveRoom:
             )
         if self._counts.quarantined:
             yield (
-                "quarantine", "note", f"{plural(self._counts.quarantined, 'object')} set aside",
-                "compare them with the stored ones: pacstui storage quarantine", "storage",
+                "quarantine",
+                "note",
+                f"{plural(self._counts.quarantined, 'object')} set aside",
+                "compare them with the stored ones: pacstui storage quarantine",
+                "storage",
             )
         if self._conflicts:
             yield (
-                "conflicts", "note", f"{_some(self._conflicts, 'study', 'studies')} with objects of two patients",
+                "conflicts",
+                "note",
+                f"{_some(self._conflicts, 'study', 'studies')} with objects of two patients",
                 "which: pacstui studies list --only conflicts; find out which patient is right, correct it at the "
-                "modality", "studies:conflicts",
+                "modality",
+                "studies:conflicts",
             )
 
     def _space_runs_out(self, view: StorageView) -> Iterable[tuple[str, str, str, str, str]]:
@@ -226,7 +238,10 @@ class ArchiveRoom:
             raise
         result, told = outcome_of(stored)
         return {
-            "result": result, "reason": told, "sop_instance": stored.header.sop_instance, "bytes": stored.size,
+            "result": result,
+            "reason": told,
+            "sop_instance": stored.header.sop_instance,
+            "bytes": stored.size,
             "study": stored.header.study,
         }
 

@@ -125,8 +125,14 @@ class Ledger(Unobserved):
         self._rejected += 1
         self._throughput.refused()
         entry = Entry(
-            refused.association, refused.calling, refused.called, refused.address, now, self._clock.monotonic(),
-            state="refused", doing="refused",
+            refused.association,
+            refused.calling,
+            refused.called,
+            refused.address,
+            now,
+            self._clock.monotonic(),
+            state="refused",
+            doing="refused",
         )
         entry.title = f"Refused: {safe(refused.text)}"
         entry.answer = answer_in_words(refused.result, refused.source, refused.reason)
@@ -139,8 +145,15 @@ class Ledger(Unobserved):
         known = self._refusals.pop(key, None)
         if known is None:
             known = _Refusals(
-                entry.id, refused.calling, refused.called, refused.address[0], safe(refused.text), safe(refused.hint),
-                0, now, now,
+                entry.id,
+                refused.calling,
+                refused.called,
+                refused.address[0],
+                safe(refused.text),
+                safe(refused.hint),
+                0,
+                now,
+                now,
             )
             if len(self._refusals) >= REFUSALS_KEPT:
                 self._refusals.popitem(last=False)
@@ -150,8 +163,16 @@ class Ledger(Unobserved):
         self._refusals[key] = known
         self._bus.publish(
             events.AssociationRefused(
-                now, entry.id, refused.calling, refused.called, refused.address[0], refused.result, refused.source,
-                refused.reason, refused.text, refused.hint,
+                now,
+                entry.id,
+                refused.calling,
+                refused.called,
+                refused.address[0],
+                refused.result,
+                refused.source,
+                refused.reason,
+                refused.text,
+                refused.hint,
             )
         )
 
@@ -163,8 +184,12 @@ class Ledger(Unobserved):
         entry.user = user(told.identity)
         entry.contexts = tuple(
             ContextRow(
-                c.id, safe(c.abstract_syntax, 64), safe(name_of(c.abstract_syntax), 64),
-                tuple(safe(name_of(ts), 64) for ts in c.transfer_syntaxes[:_SYNTAXES_KEPT]), "", _NOT_JUDGED,
+                c.id,
+                safe(c.abstract_syntax, 64),
+                safe(name_of(c.abstract_syntax), 64),
+                tuple(safe(name_of(ts), 64) for ts in c.transfer_syntaxes[:_SYNTAXES_KEPT]),
+                "",
+                _NOT_JUDGED,
             )
             for c in request.contexts[:_CONTEXTS_KEPT]
         )
@@ -181,8 +206,16 @@ class Ledger(Unobserved):
         self._left(entry.address[0])
         self._bus.publish(
             events.AssociationClosed(
-                self._clock.now(), entry.id, entry.calling, entry.address[0], how, detail, entry.stored, entry.failed,
-                entry.received, entry.seconds,
+                self._clock.now(),
+                entry.id,
+                entry.calling,
+                entry.address[0],
+                how,
+                detail,
+                entry.stored,
+                entry.failed,
+                entry.received,
+                entry.seconds,
             )
         )
 
@@ -216,8 +249,10 @@ class Ledger(Unobserved):
             entry.pending += 1
             return
         entry.doing = "idle"
-        told = f"{name(command.field)}: {plural(entry.pending, 'answer')}" if command.field == Field.C_FIND else name(
-            command.field
+        told = (
+            f"{name(command.field)}: {plural(entry.pending, 'answer')}"
+            if command.field == Field.C_FIND
+            else name(command.field)
         )
         entry.moment(self._clock, told if status == Status.SUCCESS else f"{told}, ended with {status:04X}H")
 

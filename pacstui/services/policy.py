@@ -19,6 +19,7 @@ from pacstui.text import safe
 _PRIVATE_DOTS = 5
 _ACCEPTED, _USER_REJECTION, _ABSTRACT_SYNTAX, _TRANSFER_SYNTAXES = 0, 1, 3, 4
 
+
 class NotAllowed(NamedTuple):
     """A service that a caller may not use: on which association, who, the rule in words and what changes it."""
 
@@ -69,13 +70,19 @@ class Admission:
         limit = self._settings.max_associations
         if self.active() >= limit:
             return Refusal(
-                2, 3, 2, f"this node has reached its limit of {limit} associations",
+                2,
+                3,
+                2,
+                f"this node has reached its limit of {limit} associations",
                 "look for associations that nobody closes, or raise [dicom] max_associations",
             )
         own = self._settings.max_associations_per_host
         if own and self._open[peer_address] >= own:
             return Refusal(
-                2, 3, 2, f"{peer_address} has reached its limit of {own} associations",
+                2,
+                3,
+                2,
+                f"{peer_address} has reached its limit of {own} associations",
                 "look for associations that the caller does not close, or raise [dicom] max_associations_per_host",
             )
         return None
@@ -87,7 +94,10 @@ class Admission:
             close = next((title for title in self._titles if title.lower() == rq.called.lower()), "")
             told = f"set the called AE title to {close or ours} at {calling or host}"
             return Refusal(
-                1, 1, 7, f'calls "{called}", we are "{ours}"',
+                1,
+                1,
+                7,
+                f'calls "{called}", we are "{ours}"',
                 told + (" (capitals matter)" if close else f', or add "{called}" to [dicom] aliases here'),
             )
         refusal = self._known(rq, host)
@@ -98,12 +108,17 @@ class Admission:
         peers = self._book.titled(rq.calling)
         loopback = is_loopback(host)
         if peers:
-            if self._settings.check_peer_host and not loopback and not any(
-                self._book.lives_at(peer, host) for peer in peers
+            if (
+                self._settings.check_peer_host
+                and not loopback
+                and not any(self._book.lives_at(peer, host) for peer in peers)
             ):
                 known = ", ".join(peer.host for peer in peers)
                 return Refusal(
-                    1, 1, 3, f'"{calling}" is known at {known}, this call came from {host}',
+                    1,
+                    1,
+                    3,
+                    f'"{calling}" is known at {known}, this call came from {host}',
                     f"correct the host of peer {peers[0].name}, or find out who else calls itself {calling}",
                 )
             return None
@@ -111,7 +126,10 @@ class Admission:
         if allowed == "all" or (allowed == "loopback" and loopback):
             return None
         return Refusal(
-            1, 1, 3, f'"{calling}" from {host} is not known here',
+            1,
+            1,
+            3,
+            f'"{calling}" from {host} is not known here',
             f'add it as a peer: [[peers]] name = "{calling}", ae_title = "{calling}", host = "{host}"',
         )
 
@@ -127,7 +145,8 @@ class Admission:
         titled = self._book.titled(calling)
         if not titled:
             return (
-                frozenset(self._settings.unknown_allow), "[dicom] unknown_allow",
+                frozenset(self._settings.unknown_allow),
+                "[dicom] unknown_allow",
                 f'make "{safe(calling)}" a peer, or add the service there',
             )
         peers = [peer for peer in titled if self._book.lives_at(peer, host)] or titled
@@ -143,8 +162,9 @@ class Admission:
         if not uids.is_storage(abstract_syntax) and not self.takes_unknown(abstract_syntax):
             return _ABSTRACT_SYNTAX, ""
         for ts in transfer_syntaxes:
-            if ts in _STORABLE or (self._settings.unknown_sop_classes and not ts.startswith("1.2.840.10008.")
-                                   and uids.valid_uid(ts)):
+            if ts in _STORABLE or (
+                self._settings.unknown_sop_classes and not ts.startswith("1.2.840.10008.") and uids.valid_uid(ts)
+            ):
                 return _ACCEPTED, ts
         return _TRANSFER_SYNTAXES, ""
 
@@ -192,7 +212,11 @@ class _Caller:
             text = f"{safe(self._calling) or 'a caller without AE title'} may not {_DOES[service]}"
             self._admission.not_allowed(
                 NotAllowed(
-                    self._association, self._calling, self._host, service, f"{text}: {self._rule} has no {service}",
+                    self._association,
+                    self._calling,
+                    self._host,
+                    service,
+                    f"{text}: {self._rule} has no {service}",
                     self._remedy,
                 )
             )

@@ -249,9 +249,7 @@ class SpaceRoom:
                 if entry != ALL:
                     raise
                 failed.append(f"{number}: {error}")
-        return Emptied(
-            len(gone), sum(each.instances for each in gone), sum(each.bytes for each in gone), tuple(failed)
-        )
+        return Emptied(len(gone), sum(each.instances for each in gone), sum(each.bytes for each in gone), tuple(failed))
 
     async def plan(self, limit: int = 100) -> PurgePlan:
         now, settings = self._clock.now(), self.settings

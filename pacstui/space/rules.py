@@ -102,9 +102,7 @@ class Rule:
             parts.append(f"from {', '.join(rule.calling)}")
         if rule.description:
             parts.append(f'like "{rule.description}"')
-        parts.append(
-            f"in {plural(rule.copies, 'backup', 'backups')}" if rule.only_if_backed_up else "backed up or not"
-        )
+        parts.append(f"in {plural(rule.copies, 'backup', 'backups')}" if rule.only_if_backed_up else "backed up or not")
         if rule.when == "full":
             parts.append("while the volume is full")
         return ", ".join(parts)

@@ -225,5 +225,3 @@ async def test_the_bus_is_heard(tmp_path: Path) -> None:
         doors.audit._refused(refused)
         told = [each for each in await doors.entries() if each.kind == "association refused"]
         assert [(each.who, each.origin, each.outcome) for each in told] == [("CT9", "10.0.0.9", "denied")]
-
-

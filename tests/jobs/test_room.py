@@ -194,9 +194,7 @@ async def test_a_failure_is_a_problem_until_it_is_made_good(tmp_path: Path) -> N
         assert not list(it.room.problems())
 
 
-async def test_a_fault_of_ours_ends_the_run_and_nothing_else(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_fault_of_ours_ends_the_run_and_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with room(tmp_path, Works(fault=ZeroDivisionError("x"))) as it:
         await it.room.create("nightly", "short", "every 15 min")
         await it.tick(900)

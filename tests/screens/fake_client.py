@@ -1275,9 +1275,7 @@ class _Jobs(_Noun):
         world = self._call("jobs.delete", job)
         world.job_rows = [row for row in world.job_rows if row.name != job]
 
-    async def preview(
-        self, schedule: str, window: str = "", zone: str = "", count: int = 5
-    ) -> tuple[datetime, ...]:
+    async def preview(self, schedule: str, window: str = "", zone: str = "", count: int = 5) -> tuple[datetime, ...]:
         self._call("jobs.preview", (schedule, window, zone))
         if schedule and not schedule[0].isalpha():
             raise BadRequest(f'"{schedule}" is no schedule', "write daily 02:00")

@@ -159,8 +159,7 @@ def test_orthanc_is_asked_and_fetched_from(here: NodeProcess, tmp_path: Path) ->
     with receiver("orthanc", tmp_path / "orthanc" / "run", port_of_here) as port:
         toml = here.folder / "pacstui.toml"
         toml.write_text(
-            toml.read_text()
-            + f'[[peers]]\nname = "orthanc"\nae_title = "BENCH"\nhost = "127.0.0.1"\nport = {port}\n'
+            toml.read_text() + f'[[peers]]\nname = "orthanc"\nae_title = "BENCH"\nhost = "127.0.0.1"\nport = {port}\n'
         )
         import signal
 

@@ -68,9 +68,7 @@ def test_xdg_config_home_moves_the_users_file(here: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("through", ["argument", "environment"])
-def test_a_named_file_that_is_not_there_is_a_mistake(
-    here: Path, monkeypatch: pytest.MonkeyPatch, through: str
-) -> None:
+def test_a_named_file_that_is_not_there_is_a_mistake(here: Path, monkeypatch: pytest.MonkeyPatch, through: str) -> None:
     written(here / "pacstui.toml", "")
     missing = here / "absent.toml"
     if through == "environment":
@@ -138,8 +136,10 @@ def test_a_folder_and_an_unreadable_name_are_mistakes(here: Path) -> None:
 
 
 def test_byte_order_mark_and_windows_line_ends_are_tolerated(here: Path) -> None:
-    file = written(here / "dos.toml", b"\xef\xbb\xbf[dicom]\r\nport = 104\r\n\r\n[[peers]]\r\nname='A'\r\n"
-                                      b"ae_title = 'A'\r\nhost = 'h'\r\n")
+    file = written(
+        here / "dos.toml",
+        b"\xef\xbb\xbf[dicom]\r\nport = 104\r\n\r\n[[peers]]\r\nname='A'\r\nae_title = 'A'\r\nhost = 'h'\r\n",
+    )
     loaded = load(file)
     assert (loaded.settings.dicom.port, loaded.settings.peers[0].host) == (104, "h")
 
@@ -233,7 +233,7 @@ _VALUES = st.recursive(
         st.integers().map(str),
         st.floats().map(lambda value: str(value) if value == value else "nan"),
         st.sampled_from(["true", "inf", "-nan", "1979-05-27", "07:32:00", "1979-05-27T07:32:00Z", '""', "'\\'"]),
-        st.text(st.characters(exclude_characters="\"\\\n\r", exclude_categories=("Cs", "Cc")), max_size=20).map(
+        st.text(st.characters(exclude_characters='"\\\n\r', exclude_categories=("Cs", "Cc")), max_size=20).map(
             lambda text: f'"{text}"'
         ),
     ),

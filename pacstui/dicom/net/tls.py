@@ -40,9 +40,7 @@ def _load(context: ssl.SSLContext, certificate: str, key: str, ca: str) -> None:
         ) from error
 
 
-def server_context(
-    certificate: str, key: str, ca: str, *, mutual: bool, oldest: str = "1.2"
-) -> ssl.SSLContext:
+def server_context(certificate: str, key: str, ca: str, *, mutual: bool, oldest: str = "1.2") -> ssl.SSLContext:
     """Return the context of a listener.
 
     Parameters
@@ -67,9 +65,7 @@ def server_context(
     return context
 
 
-def client_context(
-    certificate: str, key: str, ca: str, *, check_host: bool, oldest: str = "1.2"
-) -> ssl.SSLContext:
+def client_context(certificate: str, key: str, ca: str, *, check_host: bool, oldest: str = "1.2") -> ssl.SSLContext:
     """Return the context for calling peers, with our certificate if they ask for one. Without ``ca`` those whom the
     system trusts are trusted. Raises SettingsError."""
     context = _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), oldest)
