@@ -63,7 +63,9 @@ class Commitments(Protocol):
     async def ask(self, peer: str, study: str) -> AskedRow: ...
 
     @action(
-        "again", "Ask a peer again that did not answer, or does not keep all", permission="commitments.ask",
+        "again",
+        "Ask a peer again that did not answer, or does not keep all",
+        permission="commitments.ask",
         audited=True,
     )
     async def again(self, id: int) -> AskedRow: ...

@@ -17,6 +17,7 @@ from pacstui.dicom import charset
 from pacstui.dicom.dictionary import vr_of
 from pacstui.dicom.syntaxes import BIG_ENDIAN, DEFLATED, IMPLICIT
 
+
 def _vrs(names: str) -> frozenset[str]:
     return frozenset(names.split())
 

@@ -484,9 +484,7 @@ def normal_time(text: str) -> str:
     return "".join(part or "" for part in match.groups()) if match else text
 
 
-def _decode(
-    found: dict[int, bytes], sequences: dict[int, tuple[bytes, bool]], header: Header, order: _Order
-) -> None:
+def _decode(found: dict[int, bytes], sequences: dict[int, tuple[bytes, bool]], header: Header, order: _Order) -> None:
     values = header.values
     terms = found.get(CHARSET, b"").decode("latin_1").strip(" \0")
     for tag, raw in found.items():

@@ -86,7 +86,6 @@ class _ActionSink(BufferSink):
         await request.respond(Status.SUCCESS)
         self._service.begin_work(commitment, request.association)
 
-
     def _understand(self) -> tuple[str, list[Reference]]:
         return _read(dataset.decode(bytes(self.data), self.request.context.transfer_syntax))
 
@@ -315,10 +314,16 @@ class CommitmentService:
             )
         peer = peers[0]
         try:
-            async with asyncio.timeout(_ANSWER_S), self._lines.to(
-                peer, [(COMMITMENT, LITTLE)], doing=COMMITS, why="the answer to a storage commitment",
-                roles=[RoleSelection(COMMITMENT, False, True)],
-            ) as own:
+            async with (
+                asyncio.timeout(_ANSWER_S),
+                self._lines.to(
+                    peer,
+                    [(COMMITMENT, LITTLE)],
+                    doing=COMMITS,
+                    why="the answer to a storage commitment",
+                    roles=[RoleSelection(COMMITMENT, False, True)],
+                ) as own,
+            ):
                 return await self._tell(own, commitment, outcome), f"look at the log of {safe(peer.name, 64)}"
         except TimeoutError:
             return f"{safe(peer.name, 64)} does not answer", "look whether it hangs"

@@ -61,7 +61,6 @@ class _ReportSink(BufferSink):
             return
         await request.respond(Status.SUCCESS)
 
-
     def _understand(self) -> tuple[str, list[Outcome]]:
         syntax = self.request.context.transfer_syntax
         report = dataset.decode(bytes(self.data), syntax)

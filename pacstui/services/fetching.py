@@ -103,9 +103,7 @@ def parts_of(study: str, found: Mapping[str, There]) -> Iterator[Part]:
     yield _part(kinds, identifiers)
 
 
-def _steps(
-    study: str, found: Mapping[str, There]
-) -> Iterator[tuple[str, frozenset[tuple[str, str]], Sequence[str]]]:
+def _steps(study: str, found: Mapping[str, There]) -> Iterator[tuple[str, frozenset[tuple[str, str]], Sequence[str]]]:
     """Yield each step of a fetch that takes several associations: series, contexts, and instances if not all of it."""
     by_series: dict[str, list[str]] = {}
     for uid, each in found.items():

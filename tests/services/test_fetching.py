@@ -24,7 +24,10 @@ def test_one_association_for_what_the_peer_says_it_has() -> None:
     found = {"1.1": There(CT, "1.7", (EXPLICIT,)), "1.2": There(MR, "1.8", (JPEG_BASELINE, RLE))}
     (part,) = parts_of("1.5", found)
     assert part.contexts == [
-        (CT, (EXPLICIT, IMPLICIT)), (MR, (EXPLICIT, IMPLICIT)), (MR, (JPEG_BASELINE,)), (MR, (RLE,))
+        (CT, (EXPLICIT, IMPLICIT)),
+        (MR, (EXPLICIT, IMPLICIT)),
+        (MR, (JPEG_BASELINE,)),
+        (MR, (RLE,)),
     ]
     assert [(role.sop_class, role.scu, role.scp) for role in part.roles] == [(CT, False, True), (MR, False, True)]
     (identifier,) = part.identifiers

@@ -115,8 +115,7 @@ def answer(rq: AssociateRequest, judge: Judge, max_pdu: int) -> Negotiated | Ref
         called=rq.called,
         calling=rq.calling,
         contexts=tuple(
-            ContextAnswer(c.id, c.result, c.transfer_syntax or next(iter(c.proposed), IMPLICIT))
-            for c in contexts
+            ContextAnswer(c.id, c.result, c.transfer_syntax or next(iter(c.proposed), IMPLICIT)) for c in contexts
         ),
         user=user,
         called_field=rq.called_field,
