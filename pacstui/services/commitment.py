@@ -6,9 +6,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from pacstui import events
 from pacstui.archive import Archive
@@ -30,6 +30,7 @@ from pacstui.equipment.line import COMMITS, Lines
 from pacstui.errors import NotFound, PacsError, Unavailable
 from pacstui.index.commitments import REPORTING, WAITING, Commitment, Commitments, Outcome, Reference
 from pacstui.index.queries import moment
+from pacstui.services.aside import aside
 from pacstui.text import safe
 
 log = logging.getLogger("pacstui.services")
@@ -47,10 +48,8 @@ _ALL_COMMITTED, _SOME_FAILED = 1, 2
 _NO_SUCH_ACTION, _INVALID_ARGUMENT = 0x0123, 0x0115
 _LIMIT: Final = 64 << 20
 _AT_ONCE: Final = 64
-_SMALL: Final = 65536
 _LOOKING: Final = 2
 _AT_WORK: Final = 8
-T = TypeVar("T")
 _BACKOFF_S: Final = (15, 60, 120, 300, 600, 1800, 3600)
 _ATTEMPTS: Final = 200
 _ANSWER_S: Final = 60.0
@@ -88,11 +87,6 @@ class _ActionSink(BufferSink):
 
     def _understand(self) -> tuple[str, list[Reference]]:
         return _read(dataset.decode(bytes(self.data), self.request.context.transfer_syntax))
-
-
-async def aside(size: int, work: Callable[[], T]) -> T:
-    """Do work on ``size`` bytes; away from the event loop where that would hold it up."""
-    return work() if size <= _SMALL else await asyncio.to_thread(work)
 
 
 def _read(identifier: DataSet) -> tuple[str, list[Reference]]:

@@ -24,7 +24,8 @@ from pacstui.equipment.line import COMMITS, Lines
 from pacstui.errors import NotFound, PacsError
 from pacstui.index.commitments import AskedCommitment, AskedCommitments, Outcome, Reference
 from pacstui.index.queries import moment
-from pacstui.services.commitment import COMMITMENT, INSTANCE, aside
+from pacstui.services.aside import aside
+from pacstui.services.commitment import COMMITMENT, INSTANCE
 from pacstui.settings import PeerSettings
 from pacstui.text import safe
 

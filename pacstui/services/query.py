@@ -24,6 +24,7 @@ from pacstui.index.attributes import ATTRIBUTES, UNIQUE, Attribute
 from pacstui.index.find import Query, find
 from pacstui.index.fold import fold
 from pacstui.index.more import ITEMS
+from pacstui.services.aside import decoded
 from pacstui.services.models import (
     COMBINED,
     FIND,
@@ -257,7 +258,7 @@ class _FindSink(BufferSink):
                 raise WrongIdentifier("C-FIND-RQ without an identifier", LEVEL)
             if self.too_long:
                 raise WrongIdentifier("the identifier has more than 1 MiB")
-            identifier = dataset.decode(bytes(self.data), request.context.transfer_syntax)
+            identifier = await decoded(self)
             asked = understand(request, identifier, self._service.fuzzy, self._service.ae_title())
             await self._answer(asked)
         except WrongIdentifier as wrong:

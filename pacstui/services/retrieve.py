@@ -29,6 +29,7 @@ from pacstui.imaging.convert import NotConvertible, convert, may_convert
 from pacstui.index.attributes import LEVELS, PATIENT, UNIQUE
 from pacstui.index.retrieve import Copy, copies
 from pacstui.services import models
+from pacstui.services.aside import decoded
 from pacstui.services.models import WrongIdentifier, check_above, level_of
 from pacstui.services.sending import Feed, Tally, group_count, groups, proposals
 from pacstui.settings import PeerSettings
@@ -91,7 +92,7 @@ class Retrieval(BufferSink):
         try:
             if not request.command.has_data_set or self.too_long:
                 raise WrongIdentifier("a retrieval needs an identifier of at most 1 MiB", models.LEVEL)
-            identifier = dataset.decode(bytes(self.data), request.context.transfer_syntax)
+            identifier = await decoded(self)
             keys = chosen(identifier, models.MODELS[request.context.abstract_syntax])
             if not await self.ready():
                 return
