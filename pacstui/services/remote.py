@@ -263,9 +263,12 @@ class RemoteRoom:
         """Fetch by C-GET; raises ContextNotAccepted where the peer does not offer that."""
         pull.verb = "C-GET"
         found: dict[str, There] = {}
-        with contextlib.suppress(ContextNotAccepted, Unavailable):
+        doubt: PacsError | None = None
+        try:
             async with self._lines.to(peer, [(FIND, LITTLE)], doing=QUERIES, why="what a study has") as association:
                 found = await self._instances(association, pull.study)
+        except (ContextNotAccepted, Unavailable) as error:  # it may be fetched all the same
+            doubt = error
         pull.total = len(found)
         storage = _Counted(self._archive, self._bus, self._clock, peer.ae_title)
         for part in parts_of(pull.study, found):
@@ -276,6 +279,8 @@ class RemoteRoom:
                 for identifier in part.identifiers:
                     if not pull.cancelled.is_set():
                         await self._follow(pull, association, GET, Field.C_GET, identifier)
+        if doubt is not None and not pull.received and not pull.why and not pull.cancelled.is_set():
+            pull.why, pull.hint = f"nothing came: {doubt.message}", doubt.hint
         if found and not pull.cancelled.is_set() and not pull.why:
             here = {each.sop_instance for each in await self._archive.index.instances(pull.study)}
             lacking = len(found.keys() - here)
