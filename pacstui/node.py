@@ -242,7 +242,7 @@ class Node:
         lines.watcher = ledger.calls
         self._retrieve = retrieve = RetrieveService(archive, lines, bus, clock, settings.retrieve.parallel)
         self._commitment = commitment = CommitmentService(archive, lines, bus, clock)
-        self._asker = commitment.asker = CommitmentAsker(archive, lines, bus, clock)
+        self._asker = commitment.asker = CommitmentAsker(archive, lines, bus, clock, settings.commitment.answer_h)
         self._remote = RemoteRoom(archive, lines, bus, clock)
         services = ServiceTable(StorageService(archive, bus, clock), query, retrieve, commitment, self._asker)
         dicom = settings.dicom
@@ -569,6 +569,8 @@ class Node:
         self._admission.replace(new.dicom, new.query)
         self._lines.ae_title = new.dicom.ae_title
         self._retrieve.parallel = new.retrieve.parallel
+        if self._asker is not None:
+            self._asker.answer_h = new.commitment.answer_h
         self._query.replace(new.dicom.ae_title, new.query.max_answers, new.query.fuzzy_names)
         if self._gate is not None:
             self._gate.replace(new.accounts, new.directory)
