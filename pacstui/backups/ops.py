@@ -13,7 +13,7 @@ from pathlib import Path
 from tarfile import TarError
 from typing import Any, Final
 
-from pacstui.backups import browse, checks, prune, selection
+from pacstui.backups import browse, checks, prune, retention, selection
 from pacstui.backups.drill import Drill
 from pacstui.backups.folder import translate
 from pacstui.backups.layout import Manifest
@@ -99,14 +99,14 @@ def _prune(request: Request, target: Target, watch: Watch) -> dict[str, Any]:
 
 def _prune_plan(request: Request, target: Target, watch: Watch) -> dict[str, Any]:
     manifests = target.snapshots()
-    rules = prune.kept(manifests, target.spec.keep)
+    rules = retention.kept(manifests, target.spec.keep)
     going = [each for each in manifests if not rules[each.id]]
     staying = [each for each in manifests if rules[each.id]]
     told = checks.read(target)
     return {
         "keep": [summary(each, rules[each.id], told) for each in staying],
         "remove": [summary(each, [], told) for each in going],
-        "bytes": prune.only_needed_by(going, staying), "rules": prune.rules_told(target.spec.keep),
+        "bytes": retention.only_needed_by(going, staying), "rules": retention.rules_told(target.spec.keep),
     }  # fmt: skip
 
 
@@ -123,9 +123,7 @@ def summary(manifest: Manifest, keeps: list[str], told: list[checks.Check]) -> d
 
     A verification counts for the snapshots that were there when it was made.
     """
-    check = next(
-        (each for each in told if each.kind == checks.VERIFY and each.at >= manifest.at[:19]), None
-    )
+    check = next((each for each in told if each.kind == checks.VERIFY and each.at >= manifest.at[:19]), None)
     return {
         "id": manifest.id, "at": manifest.at, "patients": manifest.patients, "studies": manifest.studies,
         "instances": manifest.instances, "bytes": manifest.bytes, "missing": manifest.missing_total,
@@ -139,7 +137,7 @@ def summary(manifest: Manifest, keeps: list[str], told: list[checks.Check]) -> d
 
 def _survey(request: Request, target: Target, watch: Watch) -> dict[str, Any]:
     manifests = target.snapshots()
-    rules = prune.kept(manifests, target.spec.keep)
+    rules = retention.kept(manifests, target.spec.keep)
     told = checks.read(target)
     drill = next((asdict(each) for each in told if each.kind == checks.DRILL), None)
     check = next((asdict(each) for each in told if each.kind == checks.VERIFY), None)
@@ -235,9 +233,7 @@ def _extract(
     return {"files": files, "failed": failed, "wanted": len(wanted)}
 
 
-def _extract_list(
-    request: Request, target: Target, watch: Watch, wanted: list[list[str]], to: str
-) -> dict[str, Any]:
+def _extract_list(request: Request, target: Target, watch: Watch, wanted: list[list[str]], to: str) -> dict[str, Any]:
     """Write objects by the digests of their data sets; each is digest, SOP Instance UID, calling AE title."""
     folder = Path(to)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

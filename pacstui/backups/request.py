@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from pacstui.backups.target import Spec, work_folder
+from pacstui.backups.spec import Spec, work_folder
 
 SURVEY: Final = "survey.json"
 """What the last survey of a target found, below `work_folder`."""

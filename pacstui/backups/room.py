@@ -17,8 +17,8 @@ from pacstui.backups.calling import Calls
 from pacstui.backups.errands import Errands
 from pacstui.backups.protection import Protection
 from pacstui.backups.request import Request
+from pacstui.backups.spec import WORK, sweep
 from pacstui.backups.standing import Jobs, Standing, Standings, moment, snapshot_row
-from pacstui.backups.target import WORK, sweep
 from pacstui.clock import Clock
 from pacstui.contract.backups import (
     BackupsView,
@@ -308,4 +308,3 @@ def _studies_since(after: int, db: sqlite3.Connection) -> int:
 def _free(place: Path) -> int:
     there = next((each for each in (place, *place.parents) if each.exists()), Path("/"))
     return shutil.disk_usage(there).free
-

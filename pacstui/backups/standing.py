@@ -12,9 +12,9 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from pacstui.archive import Archive
-from pacstui.backups.prune import rules_told
 from pacstui.backups.request import SURVEY
-from pacstui.backups.target import Spec, local_path, work_folder
+from pacstui.backups.retention import rules_told
+from pacstui.backups.spec import Spec, local_path, work_folder
 from pacstui.clock import Clock
 from pacstui.contract.backups import SnapshotRow, TargetRow
 from pacstui.contract.jobs import JobRow, RunRow

@@ -7,63 +7,23 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 from pacstui.backups import layout
 from pacstui.backups.folder import FolderStore
 from pacstui.backups.keys import Keys
 from pacstui.backups.known import Known, remove
 from pacstui.backups.layout import Manifest
-from pacstui.backups.lock import Lock, alive, started_at
+from pacstui.backups.lock import Lock, started_at
+from pacstui.backups.spec import Spec, local_path, sweep
 from pacstui.backups.store import Store
 from pacstui.backups.watch import Watch
 from pacstui.errors import Corrupt, NotFound, PacsError, SettingsError, Unavailable
 
-WORK = "backups"
-"""The folder below the data directory for what is known of targets, and for temporary files."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """What the settings say of a target; see `pacstui.settings.TargetSettings`."""
-
-    name: str
-    url: str
-    encrypt_to: tuple[str, ...] = ()
-    identity_file: str = ""
-    passphrase_file: str = ""
-    mounted: bool = False
-    endpoint: str = ""
-    region: str = ""
-    access_key: str = ""
-    secret_key_file: str = ""
-    max_mb_per_s: float = 0.0
-    keep: dict[str, int] = field(default_factory=dict)
-    include: tuple[str, ...] = ("configuration",)
-
-
 _NEW: Final = "right path, and mounted? For a new target, pacstui backup run makes the first"
-
-
-def local_path(url: str) -> Path | None:
-    """Return the folder that a target's address stands for, none for a bucket."""
-    if url.startswith("s3:"):
-        return None
-    if url.startswith("file:"):
-        return Path(unquote(urlsplit(url).path))
-    return Path(url).expanduser()
-
-
-def work_folder(data_dir: Path, name: str) -> Path:
-    """Return where things of one target are kept on this machine."""
-    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:40]
-    return data_dir / WORK / f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
 def store_of(spec: Spec, folder: Path) -> Store:
@@ -85,15 +45,6 @@ def store_of(spec: Spec, folder: Path) -> Store:
     from pacstui.backups.bucket import BucketStore  # its library takes as long as the rest, and folders need it not
 
     return BucketStore(spec.url, config, folder / "spool")
-
-
-def sweep(folder: Path) -> None:
-    """Remove what runs left in a target's `work_folder` that were cut off."""
-    for what in ("work", "verify", "drill"):
-        for old in folder.glob(f"{what}-*-*-*"):
-            pid, started = old.name.split("-")[1:3]
-            if not (pid.isdigit() and alive(int(pid), started)):
-                shutil.rmtree(old, ignore_errors=True)
 
 
 class Target:

@@ -18,7 +18,7 @@ from pacstui.errors import BadRequest, NotFound, NotRunning, PacsError
 from pacstui.text import duration, safe, size
 
 if TYPE_CHECKING:
-    from pacstui.backups.target import Spec
+    from pacstui.backups.spec import Spec
     from pacstui.settings import Settings
 
 _PACE_S = 0.3
@@ -76,8 +76,8 @@ class Ways:
 
     def spec(self) -> Spec:
         """Return the target as the work takes it."""
+        from pacstui.backups.spec import Spec
         from pacstui.backups.standing import spec_of
-        from pacstui.backups.target import Spec
 
         where = self._where
         if where.url:
@@ -102,9 +102,7 @@ class Ways:
         """
         if not self._where.url:
             try:
-                return plain.call(
-                    self.data_dir, "backups", method, timeout=_ANSWER_S, target=self.name(), **arguments
-                )
+                return plain.call(self.data_dir, "backups", method, timeout=_ANSWER_S, target=self.name(), **arguments)
             except NotRunning:
                 if not op:
                     raise
@@ -164,9 +162,7 @@ class Ways:
         """
         if not self._where.url:
             try:
-                row = plain.call(
-                    self.data_dir, "backups", method, timeout=_ANSWER_S, target=self.name(), **arguments
-                )
+                row = plain.call(self.data_dir, "backups", method, timeout=_ANSWER_S, target=self.name(), **arguments)
                 return self.follow(row) if wait else row
             except NotRunning:
                 pass

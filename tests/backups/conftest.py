@@ -12,8 +12,9 @@ import pytest
 
 from pacstui.archive import Archive
 from pacstui.backups.restore import Restore, Restored
+from pacstui.backups.spec import Spec, work_folder
 from pacstui.backups.take import Taken, Taking
-from pacstui.backups.target import Spec, Target, work_folder
+from pacstui.backups.target import Target
 from pacstui.backups.verify import Verdict, Verification
 from pacstui.backups.watch import Watch
 from tests.archive.conftest import OPTIONS, send

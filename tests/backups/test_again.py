@@ -20,9 +20,9 @@ from pacstui.archive import Archive
 from pacstui.backups.lock import started_at
 from pacstui.backups.request import Request
 from pacstui.backups.room import BackupsRoom
+from pacstui.backups.spec import Spec, work_folder
 from pacstui.backups.standing import Standings
 from pacstui.backups.take import Taking
-from pacstui.backups.target import Spec, work_folder
 from pacstui.clock import SYSTEM
 from pacstui.errors import PacsError
 from pacstui.settings import ArchiveSettings, TargetSettings

@@ -15,7 +15,8 @@ from moto.server import ThreadedMotoServer
 from pacstui.archive import Archive
 from pacstui.backups import prune, take
 from pacstui.backups.bucket import BucketStore
-from pacstui.backups.target import Spec, Target
+from pacstui.backups.spec import Spec
+from pacstui.backups.target import Target
 from pacstui.errors import NotFound, Unavailable
 from tests.backups.conftest import Place, contents, fill
 from tests.running import free_port
@@ -98,9 +99,7 @@ async def test_an_archive_goes_to_a_bucket_and_comes_back(
     assert contents(tmp_path / "back") == contents(archive.data_dir)
 
 
-async def test_a_bit_that_flips_in_a_bucket_is_found(
-    cloud: Place, archive: Archive, server: str, bucket: str
-) -> None:
+async def test_a_bit_that_flips_in_a_bucket_is_found(cloud: Place, archive: Archive, server: str, bucket: str) -> None:
     await fill(archive, 3)
     cloud.take()
     s3 = client(server)

@@ -15,7 +15,7 @@ from pacstui.archive.trash_rows import Which
 from pacstui.backups.ops import perform
 from pacstui.backups.protection import Protection
 from pacstui.backups.request import Request
-from pacstui.backups.target import Spec
+from pacstui.backups.spec import Spec
 from pacstui.clock import SYSTEM
 from pacstui.errors import Unavailable
 from pacstui.jobs.kinds import Outcome
@@ -42,9 +42,7 @@ class Targets:
 
     def __init__(self, archive: Archive, tmp_path: Path) -> None:
         self.archive = archive
-        self.places = {
-            name: Place(Spec(name, str(tmp_path / name)), archive.data_dir) for name in ("disk", "nas")
-        }
+        self.places = {name: Place(Spec(name, str(tmp_path / name)), archive.data_dir) for name in ("disk", "nas")}
         self.protection = Protection(lambda: list(self.places), self.ask)
 
     async def ask(self, name: str, op: str, **arguments: Any) -> dict[str, Any]:
