@@ -49,7 +49,7 @@ def prune(target: Target, by: str, watch: Watch, zone: tzinfo | None = None) -> 
                     f"{error.message}: nothing is removed while nobody knows what that snapshot needs",
                     f"look at it; if it is lost, remove {layout.manifest_name(name)} by hand",
                 ) from None
-        rules = kept(manifests, target.spec.keep, zone)
+        rules = kept(manifests, target.spec.keep, zone, doubted=target.doubted(manifests))
         staying = [each for each in manifests if rules[each.id]]
         going = [each for each in manifests if not rules[each.id]]
         return _remove(target, staying, going, watch)

@@ -37,7 +37,7 @@ class Request:
         """Return what `encode` made."""
         value = json.loads(line)
         spec = value.pop("spec")
-        for name in ("encrypt_to", "include"):
+        for name in ("encrypt_to", "include", "signers"):
             spec[name] = tuple(spec[name])
         value["secrets"] = tuple(value["secrets"])
         return cls(spec=Spec(**spec), **value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
@@ -19,7 +19,11 @@ _PERIODS: Final[dict[str, Callable[[datetime], object]]] = {
 
 
 def kept(
-    manifests: Sequence[Manifest], keep: Mapping[str, int], zone: tzinfo | None = None, now: datetime | None = None
+    manifests: Sequence[Manifest],
+    keep: Mapping[str, int],
+    zone: tzinfo | None = None,
+    now: datetime | None = None,
+    doubted: Collection[str] = (),
 ) -> dict[str, list[str]]:
     """Return which rules keep which snapshot, by its id; one that none keeps has an empty list.
 
@@ -35,6 +39,8 @@ def kept(
     now
         The time; the machine's if None. Snapshots of later times, from when a clock was wrong, stay and count for no
         rule: else they would take the place of each new one.
+    doubted
+        Snapshots that may be somebody else's. They stay and count for no rule, for the same reason.
     """
     newest = sorted(manifests, key=lambda each: (each.at, each.id), reverse=True)
     found: dict[str, list[str]] = {each.id: [] for each in newest}
@@ -42,7 +48,9 @@ def kept(
     for each in newest:
         if each.moment > limit:
             found[each.id].append("future")
-    newest = [each for each in newest if each.moment <= limit]
+        elif each.id in doubted:
+            found[each.id].append("not trusted")
+    newest = [each for each in newest if each.moment <= limit and each.id not in doubted]
     for each in newest[: max(1, keep.get("last", 1))]:
         found[each.id].append("last")
     whole = next((each for each in newest if not each.missing_total), None)

@@ -90,13 +90,13 @@ def held(target: Target, manifest: Manifest, keys: list[bytes], watch: Watch) ->
     names it and that no verification found damaged."""
     known = target.known
     known.learn(target.store, watch)
-    packs = {pack.name for pack in manifest.packs}
+    packs = {(pack.name, pack.size, pack.list) for pack in manifest.packs}
     found = []
     for key in keys:
-        row = known.db.execute(
-            "SELECT p.name FROM members m JOIN packs p ON p.id = m.pack WHERE m.key = ?", (key,)
-        ).fetchone()
-        found.append(row is not None and row[0] in packs)
+        rows = known.db.execute(
+            "SELECT p.name, p.size, p.list FROM members m JOIN packs p ON p.id = m.pack WHERE m.key = ?", (key,)
+        )
+        found.append(any((str(name), int(size), str(listing)) in packs for name, size, listing in rows))
     return found
 
 

@@ -250,20 +250,12 @@ class Trust:
         """Whether any key is known here."""
         return bool(self._keys or self._prints)
 
-    def believes(self, data: bytes, signature: bytes, namespace: str) -> bool:
-        """Return whether data is signed by a key that is known here."""
-        try:
-            public = author(data, signature, namespace)
-        except ValueError:
-            return False
-        return public in self._keys or public.fingerprint in self._prints
-
-    def seal(self, data: bytes, signature: bytes | None, taken: datetime) -> Seal:
-        """Judge a manifest, taken at that time by its own words, by its signature; none if there is none."""
+    def seal(self, data: bytes, signature: bytes | None, taken: datetime, namespace: str = MANIFEST) -> Seal:
+        """Judge what was written, at that time by its own words, by its signature; none if there is none."""
         if signature is None:
             return self._unsigned(taken)
         try:
-            public = author(data, signature, MANIFEST)
+            public = author(data, signature, namespace)
         except ValueError as error:
             return Seal("wrong", f"its signature is wrong: {error}")
         if public in self._keys or public.fingerprint in self._prints:

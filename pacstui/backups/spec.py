@@ -31,6 +31,7 @@ class Spec:
     max_mb_per_s: float = 0.0
     keep: dict[str, int] = field(default_factory=dict)
     include: tuple[str, ...] = ("configuration",)
+    signers: tuple[str, ...] = ()
 
 
 def local_path(url: str) -> Path | None:

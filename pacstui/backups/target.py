@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from pacstui.backups.keys import Keys
 from pacstui.backups.known import Known, remove
 from pacstui.backups.layout import Manifest
 from pacstui.backups.lock import Lock, started_at
+from pacstui.backups.signing import Seal, Trust
 from pacstui.backups.spec import Spec, local_path, sweep
 from pacstui.backups.store import Store
 from pacstui.backups.watch import Watch
@@ -56,11 +57,15 @@ class Target:
         What the settings say.
     folder
         Where things of it are kept on this machine (`work_folder`); any empty folder where there is no archive.
+    archive
+        The data directory of the archive that knows who signs its snapshots, if there is one.
     """
 
-    def __init__(self, spec: Spec, folder: Path) -> None:
+    def __init__(self, spec: Spec, folder: Path, archive: Path | None = None) -> None:
         self.spec = spec
         self.folder = folder
+        self.archive = archive
+        self.trust = Trust(archive, spec.signers)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self.keys = Keys(spec.encrypt_to, spec.identity_file, spec.passphrase_file)
@@ -69,6 +74,7 @@ class Target:
         self.store = store_of(spec, folder)
         self.marker: dict[str, Any] = {}
         self._known: Known | None = None
+        self._seals: dict[str, Seal] = {}
 
     @property
     def known(self) -> Known:
@@ -261,12 +267,40 @@ class Target:
             kept.write_bytes(data)
         return manifest
 
+    def seal(self, manifest: Manifest) -> Seal:
+        """Return what the signature of a snapshot tells."""
+        found = self._seals.get(manifest.id)
+        if found is None:
+            name = layout.signature_name(layout.manifest_name(manifest.id))
+            try:
+                signature: bytes | None = self.store.get(name)
+            except NotFound:
+                signature = None
+            found = self._seals[manifest.id] = self.trust.seal(
+                layout.encode_manifest(manifest), signature, manifest.moment
+            )
+        return found
+
+    def doubted(self, manifests: Iterable[Manifest]) -> set[str]:
+        """Return which of some snapshots may be somebody else's."""
+        return {manifest.id for manifest in manifests if not self.seal(manifest).believed}
+
+    def _latest(self, names: list[str]) -> list[str]:
+        """Return the newest snapshot that nothing tells against, else the newest: one of a time to come was taken
+        while the clock was wrong, one that is not signed as it should be may be anybody's."""
+        ahead = layout.stamp(datetime.now(UTC) + timedelta(hours=1))
+        fits = [name for name in names if name[:16] <= ahead] or names
+        for name in fits:
+            with suppress(Corrupt, NotFound):
+                if self.seal(self.manifest(name)).believed:
+                    return [name]
+        return fits[:1]
+
     def find(self, snapshot: str) -> Manifest:
         """Return a snapshot by its id, the beginning of one, or ``latest``; raises NotFound."""
         names = self.snapshot_names()
-        if snapshot == "latest":  # one of a time to come was taken while the clock was wrong
-            ahead = layout.stamp(datetime.now(UTC) + timedelta(hours=1))
-            fits = [name for name in names if name[:16] <= ahead][:1] or names[:1]
+        if snapshot == "latest":
+            fits = self._latest(names)
         else:
             fits = [name for name in names if name.startswith(snapshot)]
         if len(fits) != 1:

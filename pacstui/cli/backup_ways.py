@@ -34,6 +34,7 @@ class Where:
     identity_file: str = ""
     passphrase_file: str = ""
     endpoint: str = ""
+    signed_by: str = ""
 
 
 class Ways:
@@ -48,6 +49,11 @@ class Ways:
     def by_address(self) -> bool:
         """Whether the target is none of the settings."""
         return bool(self._where.url)
+
+    @property
+    def signers(self) -> tuple[str, ...]:
+        """Keys that are named here to be believed."""
+        return (self._where.signed_by,) if self._where.signed_by else ()
 
     @property
     def settings(self) -> Settings:
@@ -82,7 +88,13 @@ class Ways:
         where = self._where
         if where.url:
             return Spec(
-                "by address", where.url, (), where.identity_file, where.passphrase_file, endpoint=where.endpoint
+                "by address",
+                where.url,
+                (),
+                where.identity_file,
+                where.passphrase_file,
+                endpoint=where.endpoint,
+                signers=self.signers,
             )
         name = self.name()
         for target in self.settings.backups.targets:
@@ -90,7 +102,7 @@ class Ways:
                 spec = spec_of(target)
                 return replace(
                     spec, identity_file=where.identity_file or spec.identity_file,
-                    passphrase_file=where.passphrase_file or spec.passphrase_file,
+                    passphrase_file=where.passphrase_file or spec.passphrase_file, signers=self.signers,
                 )  # fmt: skip
         names = ", ".join(target.name for target in self.settings.backups.targets) or "none"
         raise NotFound(f"there is no target {name}", f"targets are: {names}")

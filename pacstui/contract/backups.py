@@ -83,6 +83,8 @@ class SnapshotRow:
 
     ``new_instances`` and ``new_bytes`` are what had to travel for it. ``by`` is who started it. ``checked`` says in
     words how it was verified last. ``keeps`` names the rules of retention that keep it: last, daily, weekly, ...
+    ``signed`` is signed, early (older than the archive's key), unknown (no key to compare with), or, where it may be
+    somebody else's, none, foreign or wrong; ``signature`` says the same in words.
     """
 
     id: str
@@ -103,6 +105,13 @@ class SnapshotRow:
     checked_at: datetime | None
     checked_ok: bool | None
     keeps: tuple[str, ...]
+    signed: str = ""
+    signature: str = ""
+
+    @property
+    def doubted(self) -> bool:
+        """Whether it may be somebody else's."""
+        return self.signed in ("none", "foreign", "wrong")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +171,8 @@ class Changes:
 class RestorePlan:
     """What a restore would do. ``what`` is all, index, patient, study or instance; ``to`` is a folder, or empty for the
     running archive. ``there`` counts instances that are there already and stay. ``free_bytes`` is of the place that it
-    goes to. ``problems`` are reasons why it cannot be done; there must be none.
+    goes to. ``problems`` are reasons why it cannot be done; there must be none. ``signed`` and ``signature`` tell who
+    took the snapshot, as those of `SnapshotRow`.
     """
 
     target: str
@@ -177,6 +187,8 @@ class RestorePlan:
     seconds: float | None
     free_bytes: int
     problems: tuple[str, ...]
+    signed: str = ""
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,10 +96,10 @@ async def several(archive: Archive, place: Place) -> list[str]:
 
 async def test_only_what_no_kept_snapshot_needs_goes(archive: Archive, place: Place, tmp_path: Any) -> None:
     await several(archive, place)
-    assert len(place.files(".tar")) == 3
+    assert len(place.packs()) == 3
     done = run(place, last=1)
     assert (done.snapshots, done.packs) == (2, 2)
-    assert len(place.files(".tar")) == len(place.files(".list")) == 1
+    assert len(place.packs()) == len(place.files(".list")) == 1
     assert place.verify(fresh=True).ok
     assert place.restore(tmp_path / "back").failed_total == 0
     assert len(contents(tmp_path / "back")) == 2
@@ -128,7 +128,7 @@ async def test_nothing_goes_while_a_manifest_cannot_be_read(archive: Archive, pl
     await fill(archive, 2)
     place.take()
     place.take()
-    victim = place.files("manifest.json")[0]
+    victim = place.manifests()[0]
     victim.write_bytes(victim.read_bytes().replace(b"PACS", b"PACZ"))
     before = place.files()
     with pytest.raises(Corrupt, match="nothing is removed"):
