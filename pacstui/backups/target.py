@@ -24,6 +24,7 @@ from pacstui.backups.store import Store
 from pacstui.backups.watch import Watch
 from pacstui.errors import Corrupt, NotFound, PacsError, SettingsError, Unavailable
 
+_STAMP: Final = 16
 _NEW: Final = "right path, and mounted? For a new target, pacstui backup run makes the first"
 
 
@@ -245,7 +246,7 @@ class Target:
                 found.append(self.manifest(name))
             except (Corrupt, NotFound):
                 continue
-        return found
+        return sorted(found, key=lambda each: (each.moment, each.id), reverse=True)
 
     def snapshot_names(self) -> list[str]:
         """Return the names of all snapshots, newest first."""
@@ -289,12 +290,16 @@ class Target:
         """Return the newest snapshot that nothing tells against, else the newest: one of a time to come was taken
         while the clock was wrong, one that is not signed as it should be may be anybody's."""
         ahead = layout.stamp(datetime.now(UTC) + timedelta(hours=1))
-        fits = [name for name in names if name[:16] <= ahead] or names
+        fits = [name for name in names if name[:_STAMP] <= ahead] or names
+        found: list[Manifest] = []
         for name in fits:
+            if found and name[:_STAMP] != found[0].id[:_STAMP]:
+                break  # but of several in one second, the last
             with suppress(Corrupt, NotFound):
-                if self.seal(self.manifest(name)).believed:
-                    return [name]
-        return fits[:1]
+                manifest = self.manifest(name)
+                if self.seal(manifest).believed:
+                    found.append(manifest)
+        return [max(found, key=lambda each: each.moment).id] if found else fits[:1]
 
     def find(self, snapshot: str) -> Manifest:
         """Return a snapshot by its id, the beginning of one, or ``latest``; raises NotFound."""

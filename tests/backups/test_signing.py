@@ -26,7 +26,7 @@ def judged(place: Place, **changes: Any) -> str:
     target = place.target(**changes)
     target.open()
     try:
-        return target.seal(target.manifest(target.snapshot_names()[0])).state
+        return target.seal(target.snapshots()[0]).state
     finally:
         target.close()
 
