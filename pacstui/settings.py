@@ -558,6 +558,13 @@ class TargetSettings(Section):
     secret_key_file: PemFile = ""
     """File with the secret access key."""
 
+    lock_days: Annotated[float, Field(ge=0, le=36500)] = 0.0
+    """Object lock of a bucket: what a snapshot consists of cannot be removed for so many days from the newest snapshot
+    that needs it; 0 for none. The bucket must have been made with object lock."""
+
+    lock_mode: Literal["governance", "compliance"] = "governance"
+    """Who can remove it all the same: governance, whoever has the permission to bypass it; compliance, nobody."""
+
 
 class BackupsSettings(Section):
     """Backups."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO, Final, cast
 
+from pacstui.backups.store import Refused
 from pacstui.errors import Corrupt, NotFound, PacsError, StorageFull, Unavailable
 
 _PIECE: Final = 1 << 20
@@ -231,7 +232,12 @@ class FolderStore:
         """See `Store`."""
         with self._guarded(name), suppress(FileNotFoundError):
             target = self._placed(name)
-            target.unlink()
+            try:
+                target.unlink()
+            except PermissionError as error:
+                raise Refused(
+                    f"{target} may not be removed: {error.strerror}", "it is immutable, or the folder's rights changed"
+                ) from None
             if name.startswith("snapshots/"):
                 with suppress(OSError):
                     target.parent.rmdir()

@@ -19,7 +19,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS packs (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, list TEXT NOT NULL,
-    held INTEGER NOT NULL, verified INTEGER NOT NULL DEFAULT 0
+    held INTEGER NOT NULL, verified INTEGER NOT NULL DEFAULT 0, locked INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS members (
     key BLOB NOT NULL, pack INTEGER NOT NULL, offset INTEGER NOT NULL, size INTEGER NOT NULL, head INTEGER NOT NULL,
@@ -146,6 +146,15 @@ class Known:
     def has(self, key: bytes) -> bool:
         """Return whether an object is in the target."""
         return self.db.execute("SELECT 1 FROM members WHERE key=?", (key,)).fetchone() is not None
+
+    def locked(self, name: str) -> int:
+        """Return until when a pack is locked as far as is known (seconds since 1970)."""
+        row = self.db.execute("SELECT locked FROM packs WHERE name=?", (name,)).fetchone()
+        return int(row[0]) if row is not None else 0
+
+    def lock(self, name: str, until: int) -> None:
+        """Note until when a pack is locked."""
+        self.db.execute("UPDATE packs SET locked=? WHERE name=?", (until, name))
 
     def packs_with(self, key: bytes) -> set[int]:
         """Return the rows of the packs that have an object."""

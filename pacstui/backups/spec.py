@@ -32,6 +32,8 @@ class Spec:
     keep: dict[str, int] = field(default_factory=dict)
     include: tuple[str, ...] = ("configuration",)
     signers: tuple[str, ...] = ()
+    lock_days: float = 0.0
+    lock_mode: str = "governance"
 
 
 def local_path(url: str) -> Path | None:

@@ -90,7 +90,7 @@ def spec_of(target: TargetSettings) -> Spec:
             "last": target.keep_last, "daily": target.keep_daily, "weekly": target.keep_weekly,
             "monthly": target.keep_monthly, "yearly": target.keep_yearly,
         },
-        target.include,
+        target.include, (), target.lock_days, target.lock_mode,
     )  # fmt: skip
 
 

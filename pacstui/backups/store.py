@@ -6,6 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from pacstui.errors import Unavailable
+
+
+class Refused(Unavailable):
+    """A file may not be removed: locked, immutable, or the key here may not."""
+
 
 class Store(Protocol):
     """Files by name. What `put` and `put_file` return from is durable there, whole or not at all.
@@ -50,7 +56,7 @@ class Store(Protocol):
         ...
 
     def delete(self, name: str) -> None:
-        """Remove a file; that it is gone already is no fault."""
+        """Remove a file; that it is gone already is no fault. Raises `Refused` where it has to stay."""
         ...
 
     def free(self) -> int | None:

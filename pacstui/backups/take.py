@@ -21,6 +21,7 @@ from typing import Any, Final
 from pacstui import __version__
 from pacstui.backups import extra, layout, signing, source
 from pacstui.backups.folder import translate
+from pacstui.backups.holding import hold
 from pacstui.backups.keys import sealed_file
 from pacstui.backups.layout import FileRef, Manifest, PackRef
 from pacstui.backups.sending import Sending
@@ -28,7 +29,8 @@ from pacstui.backups.signing import Signer
 from pacstui.backups.target import Target
 from pacstui.backups.wanted import Wants
 from pacstui.backups.watch import Watch
-from pacstui.errors import Corrupt, NotFound, Unavailable
+from pacstui.errors import Corrupt, NotFound, PacsError, Unavailable
+from pacstui.jobs.kinds import Cancelled
 from pacstui.text import plural, size
 
 _TOLD: Final = 1000
@@ -37,16 +39,12 @@ _PIECE: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A snapshot that is there, and what should be said of it."""
+    """A snapshot that is there, what should be said of it, and whether somebody should look at that."""
 
     manifest: Manifest
     text: str
     hint: str
-
-    @property
-    def warning(self) -> bool:
-        """Whether something is missing in it."""
-        return bool(self.manifest.missing_total)
+    warning: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +143,23 @@ class Taking:
         target.store.put(name, data)
         known.remember("unfinished", "")
         known.remember("newest", manifest.id)
-        return Taken(manifest, *self._told(manifest))
+        text, hint = self._told(manifest)
+        return Taken(manifest, *self._held(manifest, text, hint))
+
+    def _held(self, manifest: Manifest, text: str, hint: str) -> tuple[str, str, bool]:
+        """Lock it where that is wanted; a snapshot that cannot be locked is there all the same, and is told of."""
+        lock = self._target.lock
+        if lock is None:
+            return text, hint, bool(manifest.missing_total)
+        try:
+            hold(self._target, lock, manifest, self._watch)
+        except Cancelled:
+            raise
+        except PacsError as error:
+            self._watch.note(str(error), "fail")
+            return f"{error.message}: the snapshot is there and not locked; {text}", hint or error.hint, True
+        days = lock.days.total_seconds() / 86400
+        return f"{text}; locked for {days:g} days at least", hint, bool(manifest.missing_total)
 
     def _see_that_all_is_there(self, packs: tuple[PackRef, ...]) -> None:
         """See that nobody took packs away meanwhile: a snapshot never names what is not there."""

@@ -18,6 +18,7 @@ from pacstui.backups.keys import Keys
 from pacstui.backups.known import Known, remove
 from pacstui.backups.layout import Manifest
 from pacstui.backups.lock import Lock, started_at
+from pacstui.backups.object_lock import ObjectLock
 from pacstui.backups.signing import Seal, Trust
 from pacstui.backups.spec import Spec, local_path, sweep
 from pacstui.backups.store import Store
@@ -28,11 +29,13 @@ _STAMP: Final = 16
 _NEW: Final = "right path, and mounted? For a new target, pacstui backup run makes the first"
 
 
-def store_of(spec: Spec, folder: Path) -> Store:
-    """Return where a target's files lie."""
+def store_of(spec: Spec, folder: Path) -> tuple[Store, ObjectLock | None]:
+    """Return where a target's files lie, and what locks them there if they are to be locked."""
     path = local_path(spec.url)
     if path is not None:
-        return FolderStore(path)
+        if spec.lock_days:
+            raise SettingsError(f"lock_days of the target {spec.name} is for buckets", "take it out")
+        return FolderStore(path), None
     config: dict[str, Any] = {}
     for key, value in (("endpoint", spec.endpoint), ("region", spec.region), ("access_key_id", spec.access_key)):
         if value:
@@ -46,7 +49,10 @@ def store_of(spec: Spec, folder: Path) -> Store:
             ) from None
     from pacstui.backups.bucket import BucketStore  # its library takes as long as the rest, and folders need it not
 
-    return BucketStore(spec.url, config, folder / "spool")
+    lock = ObjectLock(spec.url, config, spec.lock_mode, spec.lock_days) if spec.lock_days else None
+    if lock is not None:
+        config["checksum_algorithm"] = "SHA256"  # S3 takes no object without one where objects are locked
+    return BucketStore(spec.url, config, folder / "spool"), lock
 
 
 class Target:
@@ -72,7 +78,7 @@ class Target:
             self.keys = Keys(spec.encrypt_to, spec.identity_file, spec.passphrase_file)
         except ValueError as error:
             raise SettingsError(f"encrypt_to of the target {spec.name}: {error}", "make one with age-keygen") from None
-        self.store = store_of(spec, folder)
+        self.store, self.lock = store_of(spec, folder)
         self.marker: dict[str, Any] = {}
         self._known: Known | None = None
         self._seals: dict[str, Seal] = {}
@@ -178,6 +184,9 @@ class Target:
         if self.keys.wants_passphrase:
             self._see_recipient()
         self.known.remember("id", str(self.marker["id"]))
+        if self.lock is not None:  # of all things the first, so that a bucket that cannot is told at once
+            for name in (layout.MARKER, *((layout.IDENTITY,) if self.keys.wants_passphrase else ())):
+                self.lock.hold(name, self.lock.until(datetime.now(UTC)))
 
     def _see_recipient(self) -> None:
         """Encrypt to whom the passphrase stands for. That is found out once on this machine, and kept."""
