@@ -42,7 +42,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "verify_percent": 3.0, "drill": "monthly 1 05:00", "max_mb_per_s": 0.0,
         "encrypt_to": ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"], "identity_file": "",
         "passphrase_file": "", "include": ["configuration"], "endpoint": "", "region": "", "access_key": "",
-        "secret_key_file": "", "lock_days": 0.0, "lock_mode": "governance",
+        "secret_key_file": "", "key_file": "", "known_hosts": "", "lock_days": 0.0, "lock_mode": "governance",
     },
     "space.rules": {
         "name": "ultrasound after five years", "days": 1826, "by": "received", "modalities": ["US"],

@@ -170,6 +170,9 @@ class BucketStore:
         self._spool.mkdir(parents=True, exist_ok=True, mode=0o700)
         return self._spool
 
+    def close(self) -> None:
+        """See `Store`."""
+
     def clear(self) -> None:
         """See `Store`."""
         shutil.rmtree(self._spool, ignore_errors=True)

@@ -255,6 +255,9 @@ class FolderStore:
                 folder.mkdir(mode=0o700)
             return folder
 
+    def close(self) -> None:
+        """See `Store`."""
+
     def clear(self) -> None:
         """See `Store`."""
         with self._guarded():

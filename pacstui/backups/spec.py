@@ -34,11 +34,18 @@ class Spec:
     signers: tuple[str, ...] = ()
     lock_days: float = 0.0
     lock_mode: str = "governance"
+    key_file: str = ""
+    known_hosts: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What it is: folder, bucket or sftp."""
+        return {"s3": "bucket", "sftp": "sftp"}.get(self.url.partition(":")[0], "folder")
 
 
 def local_path(url: str) -> Path | None:
-    """Return the folder that a target's address stands for, none for a bucket."""
-    if url.startswith("s3:"):
+    """Return the folder that a target's address stands for, none for one that is no folder of this machine."""
+    if url.startswith(("s3:", "sftp:")):
         return None
     if url.startswith("file:"):
         return Path(unquote(urlsplit(url).path))

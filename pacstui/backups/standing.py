@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from pacstui.archive import Archive
 from pacstui.backups.request import SURVEY
 from pacstui.backups.retention import rules_told
-from pacstui.backups.spec import Spec, local_path, work_folder
+from pacstui.backups.spec import Spec, work_folder
 from pacstui.clock import Clock
 from pacstui.contract.backups import SnapshotRow, TargetRow
 from pacstui.contract.jobs import JobRow, RunRow
@@ -90,7 +90,8 @@ def spec_of(target: TargetSettings) -> Spec:
             "last": target.keep_last, "daily": target.keep_daily, "weekly": target.keep_weekly,
             "monthly": target.keep_monthly, "yearly": target.keep_yearly,
         },
-        target.include, (), target.lock_days, target.lock_mode,
+        target.include, (), target.lock_days, target.lock_mode, target.key_file,
+        target.known_hosts,
     )  # fmt: skip
 
 
@@ -289,7 +290,7 @@ class Standings:
         return TargetRow(
             name=name,
             url=known.spec.url,
-            kind="folder" if local_path(known.spec.url) is not None else "bucket",
+            kind=known.spec.kind,
             state=state,
             problem=problem,
             hint=hint,

@@ -67,6 +67,10 @@ class Store(Protocol):
         """Return a folder for temporary files, made if need be."""
         ...
 
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
     def clear(self) -> None:
         """Remove what an interrupted run left of temporary files. Called by who holds the lock."""
         ...

@@ -32,10 +32,14 @@ _NEW: Final = "right path, and mounted? For a new target, pacstui backup run mak
 def store_of(spec: Spec, folder: Path) -> tuple[Store, ObjectLock | None]:
     """Return where a target's files lie, and what locks them there if they are to be locked."""
     path = local_path(spec.url)
+    if spec.lock_days and not spec.url.startswith("s3:"):
+        raise SettingsError(f"lock_days of the target {spec.name} is for buckets", "take it out")
     if path is not None:
-        if spec.lock_days:
-            raise SettingsError(f"lock_days of the target {spec.name} is for buckets", "take it out")
         return FolderStore(path), None
+    if spec.url.startswith("sftp:"):
+        from pacstui.backups.sftp import SftpStore  # like the bucket's
+
+        return SftpStore(spec.url, spec.key_file, spec.known_hosts, folder / "spool"), None
     config: dict[str, Any] = {}
     for key, value in (("endpoint", spec.endpoint), ("region", spec.region), ("access_key_id", spec.access_key)):
         if value:
@@ -92,6 +96,7 @@ class Target:
 
     def close(self) -> None:
         """Close what is open here."""
+        self.store.close()
         if self._known is not None:
             self._known.close()
 
@@ -126,6 +131,10 @@ class Target:
         before = self.known.about("id")
         try:
             self.store.open(make=False)
+        except NotFound as error:
+            if before:
+                raise Unavailable(error.message, "is it mounted there?") from None
+            raise
         except Unavailable:
             path = local_path(self.spec.url)
             if not before and path is not None and not path.exists() and path.parent.is_dir():

@@ -15,13 +15,13 @@ from pacstui.contract.privacy import PatientText
 class TargetRow:
     """One place that backups go to.
 
-    ``kind`` is folder or bucket. ``state`` is asking (nothing is known yet), good, late (older than ``objective_h``
-    hours), never, away (it cannot be reached) or failed (the last run, or the last verification); ``problem`` says
-    what is wrong and ``hint`` what mends it. ``unsaved`` and ``unsaved_bytes`` are instances stored since the
-    newest snapshot. ``growth_bytes_per_day`` is what snapshots added, over the last two weeks. ``free_bytes`` is
-    none where the target does not tell. ``checked`` and ``drill`` say in words how the last verification and the
-    last restore drill went; ``checked_ok`` and ``drill_ok`` are none while there was none. ``run`` is the id of
-    what runs on it now, 0 if nothing does.
+    ``kind`` is folder, bucket or sftp. ``state`` is asking (nothing is known yet), good, late (older than
+    ``objective_h`` hours), never, away (it cannot be reached) or failed (the last run, or the last verification, or
+    somebody else wrote there); ``problem`` says what is wrong and ``hint`` what mends it. ``unsaved`` and
+    ``unsaved_bytes`` are instances stored since the newest snapshot. ``growth_bytes_per_day`` is what snapshots added,
+    over the last two weeks. ``free_bytes`` is none where the target does not tell. ``checked`` and ``drill`` say in
+    words how the last verification and the last restore drill went; ``checked_ok`` and ``drill_ok`` are none while
+    there was none. ``run`` is the id of what runs on it now, 0 if nothing does.
     """
 
     name: str

@@ -78,6 +78,7 @@ async def test_all_that_a_snapshot_needs_is_locked_and_stays_so(
     held = locked(server, bucket)
     assert set(held) == names
     assert all(until >= datetime.now(UTC) + 10 * DAY for until in held.values())
+    s3 = client(server)
     pack = next(f"radnode1/{name}" for name in held if name.endswith(".tar") and name.startswith("packs/"))
     version = s3.head_object(Bucket=bucket, Key=pack)["VersionId"]
     with pytest.raises(ClientError, match="AccessDenied"):
