@@ -123,7 +123,7 @@ class Drill:
             self._wrong.append(error.message)
             return 0.0, []
         watch.tell(now="checking the index")
-        problem = check_index(index)
+        problem = check_index(index, self._watch)
         with closing(source.connect(index)) as db:
             held = source.counts(db)
         if problem:

@@ -52,7 +52,7 @@ class Known:
     @staticmethod
     def _connect(path: Path) -> sqlite3.Connection:
         db = sqlite3.connect(f"file:{path}?mode=rwc", uri=True, isolation_level=None, check_same_thread=False)
-        db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
+        db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA trusted_schema=OFF;")
         if db.execute("PRAGMA user_version").fetchone()[0] != _FORM:
             db.executescript("DROP TABLE IF EXISTS members; DROP TABLE IF EXISTS packs;")
         db.executescript(f"{_SCHEMA} PRAGMA user_version={_FORM};")

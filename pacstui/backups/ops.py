@@ -29,6 +29,7 @@ from pacstui.backups.watch import Watch
 from pacstui.errors import BadRequest, Corrupt, PacsError, StorageFull, Unavailable
 
 log = logging.getLogger("pacstui.backups")
+_STEPS: Final = 100_000
 _DOUBT: Final = "verify the target in full: pacstui backup verify --full"
 
 
@@ -48,6 +49,7 @@ def perform(request: Request, watch: Watch) -> dict[str, Any]:
     try:
         target = Target(request.spec, request.folder, request.archive)
         try:
+            target.known.db.set_progress_handler(lambda: int(watch.stopping), _STEPS)
             if request.op != "backup":
                 target.open()
             found = work(request, target, watch, **request.arguments)
@@ -58,6 +60,7 @@ def perform(request: Request, watch: Watch) -> dict[str, Any]:
     except PacsError:
         raise
     except sqlite3.Error as error:
+        watch.check()
         if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
             raise StorageFull(f"{request.folder} is full", "make room on the archive's disk") from None
         log.exception("%s broke off", request.op)
@@ -139,6 +142,7 @@ def summary(manifest: Manifest, seal: Seal, keeps: list[str], told: list[checks.
 
 def _survey(request: Request, target: Target, watch: Watch) -> dict[str, Any]:
     manifests = target.snapshots()
+    target.forget(each.id for each in manifests)
     rules = retention.kept(manifests, target.spec.keep, doubted=target.doubted(manifests))
     told = checks.read(target)
     drill = next((asdict(each) for each in told if each.kind == checks.DRILL), None)

@@ -167,7 +167,7 @@ class Restore:
         index = to / paths.DATABASE
         if not (goes_on and index.is_file() and _digest(index) == manifest.index_sha256):
             fetch_index(self._target, manifest, index, self._watch)
-        problem = check_index(index)
+        problem = check_index(index, self._watch)
         if problem:
             raise Corrupt(f"the index in snapshot {manifest.id} is damaged: {problem}", "restore an earlier snapshot")
         self._extra = read_extra(self._target, manifest)

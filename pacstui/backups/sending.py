@@ -126,7 +126,7 @@ class Sending:
                 pieces = source.pieces(self._data_dir, replace(each, path=path), watch)
                 return pack_file(target.plain_spool(), target.store.spool(), target.keys, each, pieces)
             except OSError as error:
-                raise translate(error, str(target.store.spool())) from error
+                raise translate(error, target.store.url) from error
             except (NotFound, Corrupt, Unavailable) as error:
                 failed[:] = [(each, error.message)]
             if not path:

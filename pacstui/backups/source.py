@@ -79,7 +79,9 @@ def copy_index(data_dir: Path, target: Path) -> None:
 
 def connect(index: Path) -> sqlite3.Connection:
     """Open a copy of an index for reading."""
-    return sqlite3.connect(f"file:{index}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+    db = sqlite3.connect(f"file:{index}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+    db.execute("PRAGMA trusted_schema=OFF")
+    return db
 
 
 def counts(db: sqlite3.Connection, schema: str = "main") -> Counts:

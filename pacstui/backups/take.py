@@ -24,6 +24,7 @@ from pacstui.backups.folder import translate
 from pacstui.backups.holding import hold
 from pacstui.backups.keys import sealed_file
 from pacstui.backups.layout import FileRef, Manifest, PackRef
+from pacstui.backups.patience import asked
 from pacstui.backups.sending import Sending
 from pacstui.backups.signing import Signer
 from pacstui.backups.target import Target
@@ -215,13 +216,14 @@ class Taking:
                 while piece := read.read(_PIECE):
                     self._watch.check()
                     plain.update(piece)
-                    packed.write(piece)
+                    with asked(target.store.url):
+                        packed.write(piece)
                 length = read.tell()
             path = sealed_file(target.keys, spool, target.store.spool())
             name = f"index.db.gz{layout.AGE if target.encrypted else ''}"
             return self._put_file(snapshot, name, path), plain.hexdigest(), length
         except OSError as error:
-            raise translate(error, str(target.store.spool())) from error
+            raise translate(error, target.store.url) from error
         finally:
             spool.unlink(missing_ok=True)
 

@@ -219,8 +219,10 @@ class Target:
             "made": datetime.now(UTC).isoformat(timespec="seconds"), "encrypted": self.keys.encrypted,
             "recipients": list(self.keys.names), "passphrase": self.keys.wants_passphrase,
         }  # fmt: skip
-        self.store.put(layout.MARKER, layout.sealed(value))
-        self.marker = value
+        if self.store.create(layout.MARKER, layout.sealed(value)):
+            self.marker = value
+        else:  # somebody else begins it just now: what is there says whose it is
+            self.open()
 
     def _see_that_it_is_mounted(self) -> None:
         path = local_path(self.spec.url)
@@ -299,6 +301,13 @@ class Target:
                 layout.encode_manifest(manifest), signature, manifest.moment
             )
         return found
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Remove what is kept on this machine of snapshots that the target has no more; ``names`` are those it has."""
+        there = set(names)
+        for path in (self.folder / "manifests").glob("*.json"):
+            if path.stem not in there:
+                path.unlink(missing_ok=True)
 
     def doubted(self, manifests: Iterable[Manifest]) -> set[str]:
         """Return which of some snapshots may be somebody else's."""

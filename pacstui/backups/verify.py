@@ -245,7 +245,7 @@ class Verification:
             fetch(self._target, name, path, self._watch, manifest.index.size, manifest.index.sha256)
             return
         fetch_index(self._target, manifest, path, self._watch)
-        problem = check_index(path)
+        problem = check_index(path, self._watch)
         if problem:
             raise Corrupt(f"its index is damaged: {problem}", "")
         self._target.known.learn(self._target.store, self._watch)

@@ -77,10 +77,10 @@ async def test_a_fault_of_the_disk_ends_the_run_in_words_and_the_next_goes_on(
     real: Callable[..., int] = os.rename
     renamed: list[str] = []
 
-    def failing(source: Any, target: Any) -> None:
+    def failing(source: Any, target: Any, **folders: int) -> None:
         if len(renamed) >= 5:
             raise OSError(number, os.strerror(number))
-        real(source, target)
+        real(source, target, **folders)
         renamed.append(str(target))
 
     monkeypatch.setattr(folder_store.os, "rename", failing)
