@@ -112,11 +112,11 @@ def problem(row: TargetRow, width: int) -> list[Line]:
             mark, role = "!", "warn"
         lines += words(safe(row.problem, 600), width, role, 2, Line(f"{mark} ", role))
     if row.hint:
-        lines += words(safe(_in_keys(row.hint), 600), width, "strong", 2, Line("> ", "accent"))
+        lines += words(safe(in_keys(row.hint), 600), width, "strong", 2, Line("> ", "accent"))
     return lines
 
 
-def _in_keys(hint: str) -> str:
+def in_keys(hint: str) -> str:
     """Return a hint with the keys of these pages in place of the commands that do the same."""
     return _COMMAND.sub(lambda found: _KEYS.get(found[1], found[0]), hint)
 

@@ -18,7 +18,7 @@ from secrets import token_hex
 from typing import BinaryIO, Final, cast
 
 from pacstui.backups.patience import asked
-from pacstui.backups.store import Refused
+from pacstui.backups.store import ROOM, Refused
 from pacstui.errors import Corrupt, NotFound, PacsError, StorageFull, Unavailable
 
 _PIECE: Final = 1 << 20
@@ -35,10 +35,7 @@ _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 def translate(error: OSError, place: str) -> PacsError:
     """Return what an error of the system means for a target."""
     if error.errno in _FULL:
-        return StorageFull(
-            f"{place} is full", "prune (pacstui backup prune), make room there, or use another target; "
-            "the next run goes on where this one ended",
-        )  # fmt: skip
+        return StorageFull(f"{place} is full", ROOM)
     if error.errno in _READ_ONLY:
         return Unavailable(
             f"{place} cannot be written: {error.strerror}", "correct its rights, or mount it for writing"

@@ -113,15 +113,15 @@ class Sending:
         try:
             return source.read(self._data_dir, each)
         except (NotFound, Corrupt):
-            elsewhere = source.replaced(self._data_dir, each)
-            if not elsewhere:
+            moved = source.elsewhere(self._data_dir, each)
+            if not moved:
                 raise
-            return source.read(self._data_dir, replace(each, path=elsewhere))
+            return source.read(self._data_dir, replace(each, path=moved))
 
     def _pack_large(self, each: Source, failed: list[tuple[Source, str]]) -> Finished | None:
         target, watch = self._target, self._watch
         watch.tell(now=each.path)
-        for path in (each.path, source.replaced(self._data_dir, each)):
+        for path in (each.path, source.elsewhere(self._data_dir, each)):
             try:
                 pieces = source.pieces(self._data_dir, replace(each, path=path), watch)
                 return pack_file(target.plain_spool(), target.store.spool(), target.keys, each, pieces)

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncssh
 
-from pacstui.backups.store import Refused
+from pacstui.backups.store import ROOM, Refused
 from pacstui.errors import Corrupt, NotFound, SettingsError, StorageFull, Unavailable
 
 T = TypeVar("T")
@@ -86,10 +86,7 @@ class SftpStore:
             raise Unavailable(f"{self.url} went away: {error.reason}", "the next run goes on") from None
         except asyncssh.SFTPError as error:
             if self._full():
-                raise StorageFull(
-                    f"{self.url} is full", "prune (pacstui backup prune), make room there, or use another target; "
-                    "the next run goes on where this one ended",
-                ) from None  # fmt: skip
+                raise StorageFull(f"{self.url} is full", ROOM) from None
             raise Unavailable(f"{self.url} refuses {name}: {error.reason}", "look at the folder there") from None
         except (OSError, asyncssh.Error) as error:
             raise Unavailable(f"{self.url} cannot be reached: {error}", _NETWORK) from None

@@ -164,13 +164,20 @@ def _set_aside(data_dir: Path, path: str, received: int, digest: bytes) -> Sourc
     return Source(path, whole.digest() + NO_HEAD, size, 0, received)
 
 
-def replaced(data_dir: Path, source: Source) -> str:
-    """Return where an object is now that was replaced while the backup ran: it was set aside; empty if nowhere."""
+def elsewhere(data_dir: Path, source: Source) -> str:
+    """Return where an object is now that was replaced (it was set aside) or deleted (it is in the trash) while the
+    backup ran; empty if nowhere."""
     try:
         with closing(sqlite3.connect(f"file:{data_dir / paths.DATABASE}?mode=ro", uri=True, timeout=30)) as live:
             row = live.execute(
                 "SELECT path FROM quarantine WHERE digest=? ORDER BY id DESC LIMIT 1", (source.key[:32],)
             ).fetchone()
+            if row is not None:
+                return str(row[0])
+            row = live.execute(
+                "SELECT t.folder, d.path FROM trashed d JOIN trash t ON t.id = d.trash"
+                " WHERE d.digest=? AND d.meta_digest=? ORDER BY d.id DESC LIMIT 1", (source.key[:32], source.key[32:]),
+            ).fetchone()  # fmt: skip
     except sqlite3.Error:
         return ""
-    return str(row[0]) if row else ""
+    return f"{paths.TRASH}/{row[0]}/{str(row[1]).rpartition('/')[2]}" if row is not None else ""

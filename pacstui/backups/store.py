@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from pacstui.errors import Unavailable
+
+ROOM: Final = (
+    "make room there, prune (pacstui backup prune) if it has snapshots to spare, or use another target; the next run"
+    " goes on where this one ended"
+)
+"""What mends a target that is full."""
 
 
 class Refused(Unavailable):

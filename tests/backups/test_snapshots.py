@@ -16,7 +16,8 @@ import pyrage
 import pytest
 
 from pacstui.archive import Archive
-from pacstui.backups import packs, take
+from pacstui.archive.trash_rows import Which
+from pacstui.backups import packs, selection, take
 from pacstui.backups.keys import NoKey
 from pacstui.errors import BadRequest, Corrupt, NotFound, SettingsError, StorageFull, Unavailable
 from pacstui.jobs.kinds import Cancelled
@@ -427,3 +428,35 @@ async def test_an_object_that_is_replaced_meanwhile_is_saved_as_the_index_has_it
     assert taken.manifest.missing_total == 0
     place.restore(tmp_path / "back")
     assert contents(tmp_path / "back") == old
+
+
+async def test_a_study_that_is_deleted_meanwhile_is_saved_from_the_trash(
+    archive: Archive, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    things = await fill(archive, 3)
+    old = contents(archive.data_dir)
+    index = tmp_path / "copy" / "index.db"
+    index.parent.mkdir()
+    take.source.copy_index(archive.data_dir, index)
+    await archive.trash.delete(Which(things[0].study))
+    monkeypatch.setattr(take.source, "copy_index", lambda _, to: shutil.copy(index, to))
+    taken = place.take()
+    assert (taken.manifest.missing_total, taken.warning) == (0, False)
+    place.restore(tmp_path / "back")
+    assert contents(tmp_path / "back") == old
+
+
+async def test_files_that_vanished_unknown_to_the_index_are_no_longer_taken_to_be_there(
+    archive: Archive, place: Place, tmp_path: Path
+) -> None:
+    things = await fill(archive, 3)
+    place.take()
+    next(p for p in (archive.data_dir / "objects").rglob("*") if p.is_file() and things[1].sop in p.name).unlink()
+    target = place.target()
+    target.open()
+    manifest = target.find("latest")
+    wanted = selection.select(target, manifest, "study", things[0].study, place.data_dir, place.watch())
+    assert (len(wanted), selection.here(place.data_dir, wanted)) == (3, 2)
+    lacking = selection.select(target, manifest, "all", "", place.data_dir, place.watch())
+    assert [each.sop_instance for each in lacking] == [things[1].sop]
+    target.close()
