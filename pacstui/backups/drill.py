@@ -26,10 +26,10 @@ from typing import Any, Final
 from pacstui.archive import paths
 from pacstui.backups import checks, extra, source
 from pacstui.backups.checks import Check
-from pacstui.backups.folder import translate
 from pacstui.backups.layout import Manifest, Member
 from pacstui.backups.reading import Packs, check_index, fetch_index, read_extra
 from pacstui.backups.restore import fits
+from pacstui.backups.store import translate
 from pacstui.backups.target import Target
 from pacstui.backups.watch import Watch
 from pacstui.errors import Corrupt, PacsError, StorageFull, Unavailable

@@ -18,31 +18,16 @@ from secrets import token_hex
 from typing import BinaryIO, Final, cast
 
 from pacstui.backups.patience import asked
-from pacstui.backups.store import ROOM, Refused
-from pacstui.errors import Corrupt, NotFound, PacsError, StorageFull, Unavailable
+from pacstui.backups.store import Refused, translate
+from pacstui.errors import Corrupt, NotFound, Unavailable
 
 _PIECE: Final = 1 << 20
 _TEMPORARY: Final = "tmp"
 _WHOLE: Final = 256 << 20
 """No file that is read at once is larger: packs in memory have 96 MiB at most, manifests and lists less."""
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _STRANGE: Final = "somebody else wrote there: look at it, and at who may write to this folder"
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
-
-
-def translate(error: OSError, place: str) -> PacsError:
-    """Return what an error of the system means for a target."""
-    if error.errno in _FULL:
-        return StorageFull(f"{place} is full", ROOM)
-    if error.errno in _READ_ONLY:
-        return Unavailable(
-            f"{place} cannot be written: {error.strerror}", "correct its rights, or mount it for writing"
-        )
-    if error.errno in (errno.EIO, errno.ENXIO, errno.ENODEV):
-        return Unavailable(f"{place} fails: {error.strerror}", "check cable and disk; mount it again")
-    return Unavailable(f"{place} cannot be used: {error.strerror or error}", "is it mounted?")
 
 
 class FolderStore:

@@ -15,13 +15,13 @@ from typing import Any, Final
 
 from pacstui.backups import browse, checks, prune, retention, selection, signing
 from pacstui.backups.drill import Drill
-from pacstui.backups.folder import translate
 from pacstui.backups.layout import Manifest
 from pacstui.backups.lock import holder_of, stale
 from pacstui.backups.request import SURVEY, Request
 from pacstui.backups.restore import Restore, needed_bytes, see_place, swap
 from pacstui.backups.signing import Seal
 from pacstui.backups.spec import local_path
+from pacstui.backups.store import translate
 from pacstui.backups.take import Taking, result
 from pacstui.backups.target import Target
 from pacstui.backups.verify import Verification

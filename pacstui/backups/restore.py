@@ -18,11 +18,11 @@ from typing import Final
 
 from pacstui.archive import paths
 from pacstui.backups import extra, source
-from pacstui.backups.folder import translate
 from pacstui.backups.layout import Manifest, Member
 from pacstui.backups.reading import Packs, check_index, fetch_index, read_extra
 from pacstui.backups.source import NO_HEAD, Source
 from pacstui.backups.spec import local_path
+from pacstui.backups.store import translate
 from pacstui.backups.target import Target
 from pacstui.backups.watch import Watch
 from pacstui.db import schema

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from pacstui.backups import packs, source
-from pacstui.backups.folder import translate
 from pacstui.backups.packs import Finished, Packing, pack_file
 from pacstui.backups.source import Source
+from pacstui.backups.store import translate
 from pacstui.backups.target import Target
 from pacstui.backups.watch import Watch
 from pacstui.errors import Corrupt, NotFound, Unavailable

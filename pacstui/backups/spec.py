@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pacstui.backups.lock import alive
+from pacstui.backups.processes import alive
 
 WORK = "backups"
 """The folder below the data directory for what is known of targets, and for temporary files."""

@@ -20,13 +20,13 @@ from typing import Any, Final
 
 from pacstui import __version__
 from pacstui.backups import extra, layout, signing, source
-from pacstui.backups.folder import translate
 from pacstui.backups.holding import hold
 from pacstui.backups.keys import sealed_file
 from pacstui.backups.layout import FileRef, Manifest, PackRef
 from pacstui.backups.patience import asked
 from pacstui.backups.sending import Sending
 from pacstui.backups.signing import Signer
+from pacstui.backups.store import translate
 from pacstui.backups.target import Target
 from pacstui.backups.wanted import Wants
 from pacstui.backups.watch import Watch

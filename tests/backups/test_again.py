@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from pacstui.archive import Archive
-from pacstui.backups.lock import started_at
+from pacstui.backups.processes import started_at
 from pacstui.backups.request import Request
 from pacstui.backups.room import BackupsRoom
 from pacstui.backups.sending import Sending
