@@ -109,7 +109,12 @@ class Keys:
         sealed = pyrage.passphrase.encrypt(f"{identity}\n".encode(), self._passphrase())
         if not store.create(layout.IDENTITY, sealed):  # of a run that was cut off, or that begins just now as well
             self.use(store)
-            self.write_to(self.own_recipient())
+            try:
+                self.write_to(self.own_recipient())
+            except Unavailable as error:
+                raise Unavailable(
+                    error.message, f"somebody else begins this target; if nobody does, remove {layout.IDENTITY} there"
+                ) from None
             return
         self._identities = [identity, *self._identities]
         self.write_to(str(identity.to_public()))

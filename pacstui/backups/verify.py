@@ -76,7 +76,7 @@ class Verification:
         self._damaged: set[str] = set()
         self._newest: set[str] = set()
         self._objects = self._bytes = 0
-        self._signed = self._unsigned = 0
+        self._unsigned = self._strangers = 0
         self._unread = ""
 
     def run(self) -> Verdict:
@@ -128,10 +128,9 @@ class Verification:
     def _see_who_signed(self, manifest: Manifest) -> None:
         seal = self._target.seal(manifest)
         if not seal.believed:
-            self._wrong(layout.manifest_name(manifest.id), f"{seal.text}; it may be somebody else's")
-        elif seal.state == "signed":
-            self._signed += 1
-        else:
+            self._strangers += 1
+            self._wrong(layout.manifest_name(manifest.id), seal.text)
+        elif seal.state != "signed":
             self._unsigned += 1
             self._watch.note(f"{manifest.id}: {seal.text}", "warn" if seal.state == "unknown" else "info")
 
@@ -279,7 +278,11 @@ class Verification:
             "full": f"all {plural(packs, 'pack')} ({size(self._bytes)})",
         }[self._depth]
         hint = ""
-        if wrong:
+        if wrong and wrong == self._strangers:
+            first = self._findings[0]
+            text = f"{plural(wrong, 'snapshot')} may be somebody else's: {first.name}: {first.what}"
+            hint = "who else may write there? What is not yours, remove from the target by hand"
+        elif wrong:
             first = self._findings[0]
             text = f"{plural(wrong, 'fault')} in {what}: {first.name}: {first.what}"
             hint = "back up now: what the archive still has travels again; then check the target's disk"

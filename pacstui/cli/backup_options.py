@@ -51,16 +51,33 @@ def end(row: dict[str, Any], as_json: bool) -> None:
     raise typer.Exit(seen(row["state"]))
 
 
-def snapshot_lines(rows: list[dict[str, Any]]) -> list[str]:
-    return table(
-        ["snapshot", "when", "studies", "instances", "size", "new", "missing", "checked", "by", "kept as"],
-        (
-            [
-                row["id"], moment(row["at"]), count(row["studies"]), count(row["instances"]), size(row["bytes"]),
-                count(row["new_instances"]), count(row["missing"]) if row["missing"] else "-", row["checked"] or "-",
-                row["by"], ", ".join(row["keeps"]) or "to be pruned",
-            ]
-            for row in rows
-        ),
-        empty="no snapshot yet",
-    )  # fmt: skip
+_SIGNED = {"signed": "yes", "early": "not yet", "unknown": "?"}
+
+
+def snapshot_lines(rows: list[dict[str, Any]], kept: bool = True) -> list[str]:
+    """Return snapshots as a table. ``kept`` tells whether the rules that keep them are known here."""
+    titles = [
+        "snapshot",
+        "when",
+        "studies",
+        "instances",
+        "size",
+        "new",
+        "missing",
+        "signed",
+        "checked",
+        "by",
+        "kept as",
+    ]
+    lines = [
+        [
+            row["id"], moment(row["at"]), count(row["studies"]), count(row["instances"]), size(row["bytes"]),
+            count(row["new_instances"]), count(row["missing"]) if row["missing"] else "-",
+            _SIGNED.get(row["signed"], "NOT OURS"), row["checked"] or "-", row["by"],
+            ", ".join(row["keeps"]) or "to be pruned",
+        ]
+        for row in rows
+    ]  # fmt: skip
+    if not kept:
+        titles, lines = titles[:-1], [line[:-1] for line in lines]
+    return table(titles, lines, empty="no snapshot yet")

@@ -89,8 +89,11 @@ def snapshots(
     if json:
         say_json(rows)
     else:
-        for line in snapshot_lines(rows):
+        for line in snapshot_lines(rows, kept=not ways.by_address):
             say(line)
+        for row in rows:
+            if row["signed"] != "signed":
+                say(f"{row['id']}: {row['signature']}")
 
 
 @app.command("key", help="Show the key that signs this archive's snapshots: write its fingerprint down elsewhere.")

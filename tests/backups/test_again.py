@@ -24,7 +24,7 @@ from pacstui.backups.sending import Sending
 from pacstui.backups.spec import Spec, work_folder
 from pacstui.backups.standing import Standings
 from pacstui.clock import SYSTEM
-from pacstui.errors import PacsError
+from pacstui.errors import PacsError, Unavailable
 from pacstui.settings import ArchiveSettings, TargetSettings
 from tests.archive.conftest import send
 from tests.backups.conftest import Place, fill, mark
@@ -118,8 +118,21 @@ async def test_a_first_run_that_was_cut_off_does_not_block_the_target(
     place.spec = replace(place.spec, passphrase_file=str(secret))
     await fill(archive, 2)
     (place.folder / "keys").mkdir(parents=True)
-    (place.folder / "keys" / "identity.age").write_bytes(b"of a run that was cut off")
+    identity = place.folder / "keys" / "identity.age"
+    identity.write_bytes(b"half of a key")
+    with pytest.raises(Unavailable, match="does not open") as told:
+        place.take()
+    assert "remove keys/identity.age" in told.value.hint
+    identity.unlink()
+    place.take()
+    whole = identity.read_bytes()
+    for path in place.files():
+        if path != identity:
+            path.unlink()
+    for path in place.data_dir.glob("backups/*/known.db*"):
+        path.unlink()
     assert not place.take().warning
+    assert identity.read_bytes() == whole
     assert place.verify(fresh=True).ok
 
 
