@@ -116,7 +116,7 @@ def _prune_plan(request: Request, target: Target, watch: Watch) -> dict[str, Any
 
 
 def _drill(request: Request, target: Target, watch: Watch, snapshot: str, instances: int) -> dict[str, Any]:
-    done = Drill(target, target.find(snapshot), instances, request.by, watch).run()
+    done = Drill(target, _trusted(target, snapshot, watch), instances, request.by, watch).run()
     return {
         "ok": done.check.ok, "text": done.text, "hint": done.hint, "warning": not done.check.ok,
         "snapshot": done.check.snapshot, "rate_bytes_per_s": done.check.rate_bytes_per_s,

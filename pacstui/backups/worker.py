@@ -12,22 +12,16 @@ import json
 import os
 import sys
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 import psutil
 
 from pacstui.backups.ops import perform
-from pacstui.backups.patience import LIMIT_S, overdue
+from pacstui.backups.patience import tend
 from pacstui.backups.request import Request
 from pacstui.backups.watch import Watch
-from pacstui.errors import PacsError, Unavailable
-from pacstui.jobs.kinds import Cancelled
-
-_GRACE_S: Final = 20.0
-_LOOK_S: Final = 0.5
+from pacstui.errors import PacsError
 
 
 def main() -> int:
@@ -48,7 +42,12 @@ def main() -> int:
     request = Request.decode(sys.stdin.readline())
     watch = Watch(lambda told: say({"told": told}), request.spec.max_mb_per_s * 1e6)
     threading.Thread(target=_listen, args=(watch,), daemon=True).start()
-    threading.Thread(target=_tend, args=(watch, say), daemon=True).start()
+
+    def give_up(error: PacsError) -> None:
+        say({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
+        os._exit(1)
+
+    threading.Thread(target=tend, args=(watch, give_up), daemon=True).start()
     try:
         found = perform(request, watch)
     except PacsError as error:
@@ -65,23 +64,6 @@ def _stand_back() -> None:
         os.nice(10)
     with suppress(OSError, psutil.Error, AttributeError):
         psutil.Process().ionice(psutil.IOPRIO_CLASS_BE, 7)
-
-
-def _tend(watch: Watch, say: Callable[[dict[str, Any]], None]) -> None:
-    """End the process when it cannot end by itself: it hangs in a place that does not answer any more."""
-    while True:
-        place = overdue()
-        if place:
-            told = f"{place} has not answered for {LIMIT_S / 60:.0f} minutes", "is it mounted, and its server up?"
-            _give_up(say, Unavailable(*told))
-        if watch.stopping_s > _GRACE_S:
-            _give_up(say, Cancelled(watch.why, "what was done stays; the next run goes on from there"))
-        time.sleep(_LOOK_S)
-
-
-def _give_up(say: Callable[[dict[str, Any]], None], error: PacsError) -> None:
-    say({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
-    os._exit(1)
 
 
 def _listen(watch: Watch) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -123,6 +125,7 @@ class Ways:
     def direct(self, op: str, **arguments: Any) -> dict[str, Any]:
         """Do it in this process, with progress on a terminal."""
         from pacstui.backups.ops import perform
+        from pacstui.backups.patience import tend
         from pacstui.backups.request import Request
         from pacstui.backups.watch import Watch
 
@@ -142,6 +145,7 @@ class Ways:
                     show.now(progress(state))
 
             watch = Watch(say, spec.max_mb_per_s * 1e6)
+            threading.Thread(target=tend, args=(watch, _give_up), daemon=True).start()
             title = self.settings.dicom.ae_title if not self._where.url else ""
             request = Request(
                 op, spec, str(data_dir.absolute()) if there else "", title, _who(), source, work, self._secrets(),
@@ -196,6 +200,12 @@ class Ways:
                 plain.call(self.data_dir, "jobs", "cancel", id=row["id"])
                 raise
         return row
+
+
+def _give_up(error: PacsError) -> None:
+    """End, although a thread still waits for a place that does not answer."""
+    print(f"\nfailed: {safe(str(error), 600)}", file=sys.stderr, flush=True)  # noqa: T201
+    os._exit(1)
 
 
 def progress(state: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ from tests.backups.test_hostile import ask, bent
 HANGING = """
 import os, threading
 from pacstui.backups import folder, patience, worker
-patience.LIMIT_S, worker._GRACE_S, worker._LOOK_S = {limit}, 0.5, 0.05
+patience.LIMIT_S, patience.GRACE_S, patience.LOOK_S = {limit}, 0.5, 0.05
 real = folder.FolderStore._place
 def place(self, temporary, name):
     if name.startswith("packs/"):
