@@ -162,7 +162,7 @@ class Drill:
     def _choose(self, index: Path) -> list[Sample]:
         """Take whole packs at random until there are enough instances, so that the rate is that of a restore."""
         known = self._target.known
-        known.learn(self._target.store, self._watch)
+        self._target.learn(self._watch)
         db = known.db
         sample: list[Sample] = []
         with known.beside(index):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -81,13 +81,16 @@ class Known:
         """Remember something."""
         self.db.execute("INSERT OR REPLACE INTO about (name, value) VALUES (?, ?)", (name, value))
 
-    def learn(self, store: Store, watch: Watch) -> tuple[int, int]:
+    def learn(self, store: Store, watch: Watch, named: Callable[[], Mapping[str, str]]) -> tuple[int, int]:
         """Bring what is known up to what the target has.
+
+        A list that says what is in a pack is believed when a snapshot that is believed names it, by its SHA-256, as
+        ``named`` returns them by pack: else who can write there could let objects be taken for saved that are not.
 
         Returns
         -------
         tuple
-            How many packs are gone that were known, and how many lie there without a readable list.
+            How many packs are gone that were known, and how many lie there without a list that can be believed.
         """
         packs: dict[str, int] = {}
         lists: set[str] = set()
@@ -106,6 +109,7 @@ class Known:
         for row in lost:
             self.drop([row])
         doubtful = 0
+        lists_of: Mapping[str, str] | None = None
         for name, size in packs.items():
             if name in known and known[name][0] not in lost:
                 continue
@@ -114,7 +118,11 @@ class Known:
                 continue
             watch.check()
             try:
+                lists_of = named() if lists_of is None else lists_of
                 data = store.get(layout.list_name(name))
+                if sha256(data).hexdigest() != lists_of.get(name):
+                    doubtful += 1
+                    continue
                 self.add(name, size, data, list(layout.decode_list(data, layout.list_name(name), size)))
             except (Corrupt, NotFound) as error:
                 watch.note(str(error), "warn")

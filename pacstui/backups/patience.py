@@ -16,7 +16,7 @@ from pacstui.jobs.kinds import Cancelled
 
 LIMIT_S: Final = 300.0
 """A disk that spins up, a share whose server is started anew: minutes are no hang yet."""
-GRACE_S: Final = 20.0
+GRACE_S: Final = 5.0
 LOOK_S: Final = 0.5
 _BYTES_PER_S: Final = 1 << 20
 _lock = threading.Lock()

@@ -183,7 +183,7 @@ class Restore:
     def _objects_of(self, index: Path, goes_on: bool) -> None:
         known, watch = self._target.known, self._watch
         watch.tell(now="asking what the target has")
-        known.learn(self._target.store, watch)
+        self._target.learn(watch)
         db = known.db
         with known.beside(index):
             db.executescript(

@@ -99,7 +99,7 @@ def held(target: Target, manifest: Manifest, keys: list[bytes], watch: Watch) ->
     """Return for each key whether a snapshot has that object, whole as far as is known: in a pack of its, whose list
     names it and that no verification found damaged."""
     known = target.known
-    known.learn(target.store, watch)
+    target.learn(watch)
     packs = {(pack.name, pack.size, pack.list) for pack in manifest.packs}
     found = []
     for key in keys:
@@ -124,7 +124,7 @@ def by_digest(target: Target, wanted: list[tuple[bytes, str, str]], watch: Watch
         Those that it has, and the SOP Instance UIDs of those that it has not.
     """
     known = target.known
-    known.learn(target.store, watch)
+    target.learn(watch)
     found: list[Wanted] = []
     lacking: list[str] = []
     for digest, uid, calling in wanted:
@@ -161,7 +161,7 @@ def extract(
     """Write instances into a folder, to be imported; return each file with its calling AE title, and what failed."""
     see_room(to, sum(each.source.size for each in wanted))
     known = target.known
-    known.learn(target.store, watch)
+    target.learn(watch)
     watch.tell(total=len(wanted), total_bytes=sum(each.source.size for each in wanted), unit="instances")
     by_pack: dict[tuple[int, str, int], list[tuple[Member, Wanted]]] = {}
     failed: dict[str, str] = {}

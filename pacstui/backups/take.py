@@ -104,12 +104,14 @@ class Taking:
         try:
             with self._target.scratch("work") as work:
                 index = work / "index.db"
+                signer = signing.own(
+                    self._data_dir
+                )  # before the moment of the snapshot: it is none from before the key
                 self._watch.tell(now="copying the index")
                 at = datetime.now(UTC)
                 source.copy_index(self._data_dir, index)
                 with closing(source.connect(index)) as db:
                     held = source.counts(db)
-                signer = signing.own(self._data_dir)
                 self._target.begin(held.archive, self._node)
                 with self._target.writing("backup", self._by, self._watch):
                     return self._take(_Copy(index, held, at, began), signer)
@@ -120,12 +122,12 @@ class Taking:
         target, watch, known = self._target, self._watch, self._target.known
         known.remember("unfinished", "yes")
         watch.tell(now="asking what the target has")
-        gone, doubtful = known.learn(target.store, watch)
+        gone, doubtful = target.learn(watch)
         if gone:
             watch.note(f"{plural(gone, 'pack')} that the target had are gone from it; what was in them travels anew "
                        "as far as the archive has it", "warn")  # fmt: skip
         if doubtful:
-            watch.note(f"{plural(doubtful, 'pack')} without a list that can be read: of an interrupted run, not used")
+            watch.note(f"{plural(doubtful, 'pack')} that no snapshot names: of an interrupted run, not used")
         with known.beside(copy.path):
             wants = Wants(known, self._data_dir)
             if wants.thin:

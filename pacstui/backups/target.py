@@ -271,6 +271,18 @@ class Target:
             )
         return found
 
+    def learn(self, watch: Watch) -> tuple[int, int]:
+        """Bring what is known up to what the target has; see `Known.learn`."""
+        return self.known.learn(self.store, watch, self._lists)
+
+    def _lists(self) -> dict[str, str]:
+        """Return the SHA-256 of the lists that snapshots name which nothing tells against, by pack."""
+        found: dict[str, str] = {}
+        for manifest in self.snapshots():
+            if self.seal(manifest).believed:
+                found |= {pack.name: pack.list for pack in manifest.packs}
+        return found
+
     def forget(self, names: Iterable[str]) -> None:
         """Remove what is kept on this machine of snapshots that the target has no more; ``names`` are those it has."""
         there = set(names)

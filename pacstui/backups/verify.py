@@ -247,7 +247,7 @@ class Verification:
         problem = check_index(path, self._watch)
         if problem:
             raise Corrupt(f"its index is damaged: {problem}", "")
-        self._target.known.learn(self._target.store, self._watch)
+        self._target.learn(self._watch)
         db = self._target.known.db
         with self._target.known.beside(path):
             db.executescript("DROP TABLE IF EXISTS temp.bad; CREATE TEMP TABLE bad (pack INTEGER PRIMARY KEY);")

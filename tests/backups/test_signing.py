@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +206,32 @@ async def test_good_news_of_somebody_else_is_not_believed(archive: Archive, plac
     assert ask(place, "survey")["check"]["text"] == "a fault"
 
 
+async def test_who_writes_there_cannot_let_objects_be_taken_for_saved(
+    archive: Archive, place: Place, tmp_path: Path
+) -> None:
+    await fill(archive, 1)
+    place.take()
+    await fill(archive, 2)
+    with closing(sqlite3.connect(archive.data_dir / "index.db")) as db:
+        keys = [bytes(a) + bytes(b) for a, b in db.execute("SELECT digest, meta_digest FROM instances")]
+    pack = b"nothing of it" * 1000
+    name = sha256(pack).hexdigest()
+    for place_of, data in (
+        (layout.pack_name(name, False), pack),
+        (layout.list_name(name), layout.encode_list(layout.Member(key, 0, 10, 5) for key in keys)),
+    ):
+        (place.folder / place_of).parent.mkdir(exist_ok=True)
+        (place.folder / place_of).write_bytes(data)
+    for fresh in (False, True):
+        if fresh:
+            for path in place.data_dir.glob("backups/*/known.db*"):
+                path.unlink()
+        taken = place.take().manifest
+        assert name not in {each.name for each in taken.packs}
+    place.restore(tmp_path / "back")
+    assert contents(tmp_path / "back") == contents(archive.data_dir)
+
+
 async def test_a_snapshot_that_somebody_removed_is_missed(archive: Archive, place: Place) -> None:
     await fill(archive, 1)
     place.take()
@@ -242,3 +271,17 @@ async def test_what_was_not_signed_yet_protects_nothing_from_the_purge(archive: 
     request = Request("held", place.spec, str(place.data_dir), arguments={"keys": []})
     with pytest.raises(Unavailable, match="not trusted"):
         ops.perform(request, place.watch())
+
+
+async def test_the_first_snapshot_is_not_from_before_the_key(
+    archive: Archive, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(archive, 1)
+    real, at = signing.own, []
+
+    def own_later(data_dir: Path) -> Signer:
+        at.append(datetime.now(UTC))
+        return real(data_dir)
+
+    monkeypatch.setattr(signing, "own", own_later)
+    assert place.take().manifest.moment >= at[0]
