@@ -45,6 +45,14 @@ class Counts:
     archive: str
 
 
+def index_of(data_dir: Path) -> Path:
+    """Return the index of an archive; raises NotFound where there is none."""
+    index = data_dir / paths.DATABASE
+    if not index.is_file():
+        raise NotFound(f"there is no archive in {data_dir}", "check [node] data_dir")
+    return index
+
+
 def copy_index(data_dir: Path, target: Path) -> None:
     """Copy the index as it is at one moment; the node goes on writing meanwhile.
 
@@ -56,9 +64,7 @@ def copy_index(data_dir: Path, target: Path) -> None:
     Unavailable, Corrupt
         When the index cannot be read, or the copy not be written.
     """
-    index = data_dir / paths.DATABASE
-    if not index.is_file():
-        raise NotFound(f"there is no archive in {data_dir}", "check [node] data_dir")
+    index = index_of(data_dir)
     for end in ("", "-wal", "-shm", "-journal"):
         Path(f"{target}{end}").unlink(missing_ok=True)
     try:

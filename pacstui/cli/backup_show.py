@@ -99,12 +99,10 @@ def snapshots(
 @app.command("key", help="Show the key that signs this archive's snapshots: write its fingerprint down elsewhere.")
 def key(context: typer.Context, json: Json = False) -> None:
     """Show who signs."""
-    from pacstui.backups import signing
-    from pacstui.errors import NotFound
+    from pacstui.backups import signing, source
 
     data_dir = door(context).data_dir()
-    if not (data_dir / "index.db").is_file():
-        raise NotFound(f"there is no archive in {data_dir}", "check [node] data_dir, or --config")
+    source.index_of(data_dir)
     public = signing.own(data_dir).public
     signers = str(data_dir / signing.SIGNERS)
     if json:
