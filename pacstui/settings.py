@@ -72,7 +72,9 @@ def _syslog_url(value: str) -> str:
         except ValueError:
             fits = False
         if not fits or parts.path not in ("", "/") or parts.username is not None or parts.query or parts.fragment:
-            raise ValueError("a syslog server is syslog+tls://host:6514, syslog+tcp://host:601 or syslog+udp://host:514")
+            raise ValueError(
+                "a syslog server is syslog+tls://host:6514, syslog+tcp://host:601 or syslog+udp://host:514"
+            )
     return url
 
 
