@@ -187,7 +187,7 @@ class _Demo:
         ports = _free_ports(1 + len(titles))
         self._config.write_text(_configuration(self._data_dir, ports[0], dict(zip(titles, ports[1:], strict=True))))
         self._begin_node()
-        command = [sys.executable, "-m", "pacstui.practice.hospital", "--leash"]
+        command = [sys.executable, "-P", "-m", "pacstui.practice.hospital", "--leash"]
         command += ["--port", str(ports[0]), "--called", AE_TITLE, "--pace", str(self._pace)]
         command += ["--report", str(self._ledger), "--budget", str(min(BUDGET_BYTES, free // 6))]
         if closes_after is not None:
@@ -208,7 +208,7 @@ class _Demo:
             self._hospital.stdin.flush()
 
     def _begin_node(self) -> None:
-        command = [sys.executable, "-m", "pacstui", "--config", str(self._config), "serve"]
+        command = [sys.executable, "-P", "-m", "pacstui", "--config", str(self._config), "serve"]
         with self._node_log.open("ab") as log:
             self._node = self._scratch.start(command, log, _environment())
 

@@ -13,8 +13,9 @@ import pytest
 
 from pacstui.archive import Archive
 from pacstui.backups.restore import Restore, Restored
+from pacstui.backups.spec import Spec, work_folder
 from pacstui.backups.take import Taken, Taking
-from pacstui.backups.target import Spec, Target, work_folder
+from pacstui.backups.target import Target
 from pacstui.backups.verify import Verdict, Verification
 from pacstui.backups.watch import Watch
 from tests.archive.conftest import OPTIONS, send
@@ -75,7 +76,7 @@ class Place:
         folder = work_folder(self.data_dir, self.spec.name)
         if fresh:  # as on a machine that never saw it
             folder = folder.with_name(f"fresh-{os.urandom(4).hex()}")
-        return Target(replace(self.spec, **changes), folder)
+        return Target(replace(self.spec, **changes), folder, None if fresh else self.data_dir)
 
     def take(self, watch: Watch | None = None, **changes: Any) -> Taken:
         target = self.target(**changes)
@@ -102,6 +103,12 @@ class Place:
 
     def files(self, kind: str = "") -> list[Path]:
         return sorted(p for p in self.folder.rglob("*") if p.is_file() and kind in p.name)
+
+    def manifests(self) -> list[Path]:
+        return sorted(self.folder.glob("snapshots/*/manifest.json"))
+
+    def packs(self) -> list[Path]:
+        return [path for path in self.files(".tar") if path.parent.parent.name == "packs"]
 
 
 @pytest.fixture

@@ -29,8 +29,12 @@ def ask(place: Place, op: str, **arguments: Any) -> dict[str, Any]:
 
 
 def newest(place: Place) -> tuple[Path, Manifest]:
-    path = sorted(place.folder.glob("snapshots/*/manifest.json"))[-1]
-    return path, layout.manifest_from(path.read_bytes(), f"snapshots/{path.parent.name}/manifest.json")
+    found = [
+        (layout.manifest_from(path.read_bytes(), f"snapshots/{path.parent.name}/manifest.json"), path)
+        for path in place.folder.glob("snapshots/*/manifest.json")
+    ]
+    manifest, path = max(found, key=lambda pair: pair[0].moment)
+    return path, manifest
 
 
 def forget(place: Place) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from pacstui.archive import Archive
 from pacstui.backups import folder as folder_store
-from pacstui.backups import layout, lock, take
+from pacstui.backups import layout, lock, packs
 from pacstui.backups.folder import FolderStore
 from pacstui.backups.lock import Holder, Lock, gone, holder_of, stale
 from pacstui.backups.target import Spec, Target
@@ -109,15 +109,15 @@ def test_a_folder_that_is_replaced_meanwhile_is_noticed(store: FolderStore) -> N
 async def test_a_fault_of_the_disk_ends_the_run_in_words_and_the_next_goes_on(
     archive: Archive, place: Place, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception], words: str
 ) -> None:
-    monkeypatch.setattr(take, "PACK_BYTES", 2000)
+    monkeypatch.setattr(packs, "PACK_BYTES", 2000)
     await fill(archive, 16)
     real: Callable[..., int] = os.rename
     renamed: list[str] = []
 
-    def failing(source: Any, target: Any) -> None:
+    def failing(source: Any, target: Any, **folders: int) -> None:
         if len(renamed) >= 5:
             raise OSError(number, os.strerror(number))
-        real(source, target)
+        real(source, target, **folders)
         renamed.append(str(target))
 
     monkeypatch.setattr(folder_store.os, "rename", failing)
