@@ -49,7 +49,7 @@ SENDING = (
     C("tries", 5, align=">", rank=3),
     C("next try", 11, rank=2),
     C("status", 6, rank=5),
-    C("what is happening", 12, grow=5, rank=1, most=90),
+    C("what is happening", 12, grow=14, rank=1, most=90),
     C("route", 10, grow=1, rank=7, most=24, role="dim"),
     C("first", 6, rank=8, role="dim"),
 )
