@@ -150,8 +150,7 @@ def _errors(rows: list[dict[str, Any]]) -> Iterator[str]:
         ),
         empty="nothing failed, and nothing is tried again",
     )  # fmt: skip
-    for hint in dict.fromkeys(f"{r['destination']}: {r['hint']}" for r in rows if r["hint"]):
-        yield hint
+    yield from dict.fromkeys(f"{r['destination']}: {r['hint']}" for r in rows if r["hint"])
 
 
 def _changed(did: str) -> Any:

@@ -49,7 +49,7 @@ async def test_a_dead_destination_is_seen_with_what_mends_it(size: tuple[int, in
         text = await opened(console)
         for words in (
             "Going out  1,470 wait  24 failed", "x down", "TELERAD", "1,158", "3:12", "! failed", "> sending",
-            "x since 11:05: nothing listens at 10.0.9.7:104; asked again in 0:41; 12 failed",
+            "x since 11:05: nothing listens at 10.0.9.7:104; asked again in 0:41",
             "> check the port, and that the peer's DICOM service is started",
         ):  # fmt: skip
             assert words in text, words
@@ -266,16 +266,16 @@ async def test_the_list_is_written_to_a_file(tmp_path: Path, monkeypatch: pytest
         await console.press("x")
         await console.shows("queue-TELERAD-")
         await console.press("home", "ctrl+k", *"q.csv", "enter")
-        await console.shows("961 lines written to q.csv")
+        await console.shows("960 lines written to q.csv")
         await console.press("x")
         await console.shows("queue-TELERAD-")
         await console.press("home", "ctrl+k", *"q.json", "enter")
-        await console.shows("961 lines written to q.json")
+        await console.shows("960 lines written to q.json")
     rows = list(csv.DictReader((tmp_path / "q.csv").open(newline="")))
-    assert len(rows) == 961
+    assert len(rows) == 960
     assert rows[0]["description"] == "'=cmd()"
     assert {row["status"] for row in rows} == {"", "A700H"}
-    assert len(json.loads((tmp_path / "q.json").read_text())) == 961
+    assert len(json.loads((tmp_path / "q.json").read_text())) == 960
 
 
 async def test_names_are_masked_for_who_may_not_see_them() -> None:
