@@ -138,6 +138,7 @@ class Retrieved(Event):
     """A C-MOVE or C-GET ended: how many instances were sent, sent with a warning, failed, and not tried any more.
 
     ``why`` says in plain words what the first failure was, empty if there was none; ``hint`` what mends it.
+    ``subjects`` are the Study Instance UIDs that were asked for, each with its Patient ID.
     """
 
     association: int
@@ -150,6 +151,8 @@ class Retrieved(Event):
     remaining: int
     why: str
     hint: str
+    address: str = ""
+    subjects: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +237,13 @@ class PeerEchoed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PeersChanged(Event):
+    """Peers were added, changed or removed; ``names`` are all of them now."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorActed(Event):
     """A person did something through a contract action that is audited."""
 
@@ -308,3 +318,11 @@ class SendingEnded(Event):
     why: str
     hint: str
     sending: int
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceTold(Event):
+    """Maintenance began, is over, or was changed; ``text`` says which, ``who`` whose it is."""
+
+    who: str
+    text: str

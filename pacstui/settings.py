@@ -300,7 +300,11 @@ class AccountsSettings(Section):
     """Hours for which a one-time password is good."""
 
     session_h: Annotated[float, Field(ge=0.1, le=720)] = 12.0
-    """Hours after which a sign-in with a password ends; an idle one ends after a quarter of that."""
+    """Hours after which a sign-in with a password ends."""
+
+    idle_h: Annotated[float, Field(ge=0.02, le=720)] = 3.0
+    """Hours without a key pressed, or a command, after which a sign-in with a password ends. What a console fetches by
+    itself does not count."""
 
     console_lock_s: Annotated[float, Field(ge=0, le=86400)] = 900.0
     """Seconds without a key after which a console of an account with a password locks; 0 for never."""
@@ -428,7 +432,8 @@ class AuditSettings(Section):
     """Audit Source ID in those messages; empty for the AE title."""
 
     seen_s: Annotated[float, Field(ge=0, le=86400)] = 900.0
-    """Seconds for which a view of the same patients by the same account stands for one entry."""
+    """Seconds for which a patient in the same view of the same account, or a study sent to the same peer, stands in one
+    entry."""
 
 
 class ConsoleSettings(Section):
@@ -797,6 +802,22 @@ class SpaceSettings(Section):
     """Which studies are purged, in this order."""
 
 
+class ReportsSettings(Section):
+    """Reports on usage and operations: what was received, by whom, how it went, how backups stand. No patients."""
+
+    folder: Annotated[str, AfterValidator(os.path.expanduser), Words("the path of a folder")] = ""
+    """Folder that they are written to; empty: reports in the data directory."""
+
+    schedule: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = "monthly 1 06:00"
+    """When the report of the month that is over is written; empty: by hand only. Others are jobs of the kind report."""
+
+    formats: tuple[Literal["txt", "csv", "json", "html"], ...] = ("html", "csv")
+    """As which files the report is written: text, CSV for a spreadsheet, JSON for programs, a page of HTML."""
+
+    keep_days: Annotated[int, Field(ge=0, le=36500)] = 1100
+    """Days that written reports are kept; 0 for ever."""
+
+
 class Settings(Section):
     """All sections."""
 
@@ -815,6 +836,7 @@ class Settings(Section):
     backups: BackupsSettings = BackupsSettings()
     space: SpaceSettings = SpaceSettings()
     routing: RoutingSettings = RoutingSettings()
+    reports: ReportsSettings = ReportsSettings()
     routes: tuple[RouteSettings, ...] = ()
     transforms: tuple[TransformSettings, ...] = ()
     destinations: tuple[DestinationSettings, ...] = ()

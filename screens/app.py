@@ -395,6 +395,13 @@ class ConsoleApp(App[int]):
         if self.allowed("routes.list") and not isinstance(self.screen, RoutesScreen):
             self.go(RoutesScreen())
 
+    def action_maintenance(self) -> None:
+        """Show maintenance."""
+        from screens.maintenance import MaintenanceScreen
+
+        if self.allowed("maintenance.show") and not isinstance(self.screen, MaintenanceScreen):
+            self.go(MaintenanceScreen())
+
     def action_account(self) -> None:
         """Open the menu of the account."""
         from screens.modals.account_menu import AccountMenu

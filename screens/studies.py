@@ -55,7 +55,8 @@ class StudiesScreen(ConsoleScreen):
         "Newest received first. Rows are fetched as you scroll, so a million studies open as fast as a hundred. "
         "/ looks in name, ID, accession number and description, over the whole archive. Enter shows a study's series. "
         "~ behind a name: some of its text could not be decoded; ! before it: objects of another patient came under "
-        "this study. r fetches the list anew; the upper edge says when there is something new. d shows only the "
+        "this study; ^: it is pinned, no rule purges it. p pins the chosen study, or takes its pin off. r fetches the "
+        "list anew; the upper edge says when there is something new. d shows only the "
         "studies of which something has to be found out. s sends the chosen study somewhere; D moves it to the trash, "
         "from which Storage brings it back."
     )
@@ -69,6 +70,7 @@ class StudiesScreen(ConsoleScreen):
             weight=2,
         ),
         queue_work.SEND,
+        space_work.PIN,
         space_work.DELETE,
     )
 
@@ -89,14 +91,15 @@ class StudiesScreen(ConsoleScreen):
         table.empty = ["asking the node"]
         yield table
 
+    def _whose(self, row: StudyRow) -> str:
+        marks = ("! " if row.conflict else "") + ("^ " if row.pinned else "")
+        return marks + self.console_app.privacy.name(row.patient_name) + (" ~" if row.marked else "")
+
     def _cells(self, row: StudyRow) -> Sequence[cols.Cell]:
         privacy = self.console_app.privacy
         return (
             f"{row.received.astimezone():%d %b %H:%M}",
-            (
-                ("! " if row.conflict else "") + privacy.name(row.patient_name) + (" ~" if row.marked else ""),
-                "warn" if row.conflict else "strong",
-            ),
+            (self._whose(row), "warn" if row.conflict else "strong"),
             privacy.ident(row.patient_id, "(none)"),
             privacy.ident(day(row.birth_date)),
             safe(row.sex, 4),
@@ -278,6 +281,12 @@ class StudiesScreen(ConsoleScreen):
         row = self._table.selected
         if row is not None:
             space_work.delete_study(self.console_app, row, self._begin)
+
+    def action_pin(self) -> None:
+        """Pin the chosen study, or take its pin off."""
+        row = self._table.selected
+        if row is not None:
+            space_work.pin(self.console_app, row, self._begin)
 
     @on(RowTable.Chosen)
     def _open(self, event: RowTable.Chosen) -> None:

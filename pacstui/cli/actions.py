@@ -195,7 +195,7 @@ def _flag(name: str, text: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
 
 
-_GROUPS: Final = {"backups": "backup"}
+_GROUPS: Final = {"backups": "backup", "reports": "report"}
 """Groups of commands that are not named as their noun."""
 
 

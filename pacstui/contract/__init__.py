@@ -16,11 +16,13 @@ from pacstui.contract.backups import Backups
 from pacstui.contract.commitments import Commitments
 from pacstui.contract.feed import Feed
 from pacstui.contract.jobs import Jobs
+from pacstui.contract.maintenance import Maintenance
 from pacstui.contract.node import Node
 from pacstui.contract.overview import Overview
 from pacstui.contract.peers import Peers
 from pacstui.contract.queue import Queue
 from pacstui.contract.remote import Remote
+from pacstui.contract.reports import Reports
 from pacstui.contract.routes import Routes
 from pacstui.contract.space import Space
 from pacstui.contract.storage import Storage
@@ -43,6 +45,8 @@ NOUNS: dict[str, type] = {
     "backups": Backups,
     "space": Space,
     "routes": Routes,
+    "maintenance": Maintenance,
+    "reports": Reports,
 }
 
 
@@ -86,4 +90,6 @@ __all__ = [
     "Backups",
     "Space",
     "Routes",
+    "Maintenance",
+    "Reports",
 ]

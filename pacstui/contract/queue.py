@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pacstui.contract.action import Danger, action
-from pacstui.contract.privacy import PatientText
+from pacstui.contract.privacy import PatientId, PatientText
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class ReceivingRow:
     study: str
     calling: str
     patient_name: PatientText
-    patient_id: PatientText
+    patient_id: PatientId
     modality: str
     description: str
     instances: int
@@ -87,7 +87,7 @@ class SendingRow:
     series: str
     level: str
     patient_name: PatientText
-    patient_id: PatientText
+    patient_id: PatientId
     date: str
     modalities: str
     description: str

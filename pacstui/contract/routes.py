@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pacstui.contract.action import Danger, action
-from pacstui.contract.privacy import PatientText
+from pacstui.contract.privacy import PatientId, PatientText
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class PlannedSending:
 
     study: str
     patient_name: PatientText
-    patient_id: PatientText
+    patient_id: PatientId
     date: str
     modalities: str
     description: str

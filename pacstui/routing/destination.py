@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -58,8 +58,8 @@ class Ways:
     """What destinations need of the node.
 
     ``changed`` makes a changed copy by the name of a transformation, for a destination, on a thread; raises `Withheld`
-    or `Unfit`. ``discard`` is given each content when it was sent or not. ``held_up`` says why nothing is sent
-    anywhere, empty if things are.
+    or `Unfit`. ``discard`` is given each content when it was sent or not. ``held_up`` says why nothing is
+    sent to a destination for now, empty if things are.
     """
 
     archive: Archive
@@ -71,7 +71,7 @@ class Ways:
     down: Callable[[Destination, PacsError], None]
     up: Callable[[Destination], None]
     ended: Callable[[Ended], None]
-    held_up: Callable[[], str] = field(default=lambda: "")
+    held_up: Callable[[str], str]
 
 
 class Destination:
@@ -173,7 +173,7 @@ class Destination:
 
     def words(self) -> str:
         """Say what is happening, in a sentence."""
-        held = self._ways.held_up()
+        held = self._ways.held_up(self.name)
         if self.paused_by:
             return f"paused by {self.paused_by}" + (f": {self.paused}" if self.paused else "")
         if held:
@@ -196,7 +196,7 @@ class Destination:
 
     def _hindered(self) -> float:
         """Return for how many seconds nothing is to be sent now; 0 if something may be."""
-        if self.paused_by or self._ways.held_up():
+        if self.paused_by or self._ways.held_up(self.name):
             return _LONGEST_S
         if self.breaker.open:
             return max(0.01, self.breaker.probe_at - self._ways.clock.monotonic())
@@ -216,7 +216,7 @@ class Destination:
     async def _work(self, number: int) -> None:
         while not self._stopping and number < self.settings.associations:
             try:
-                if self.breaker.open and number == 0 and not self.paused_by and not self._ways.held_up():
+                if self.breaker.open and number == 0 and not self.paused_by and not self._ways.held_up(self.name):
                     await self._probe()
                 hindered = self._hindered()
                 if hindered:

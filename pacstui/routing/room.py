@@ -95,10 +95,10 @@ class QueueRoom:
         self._sums: dict[str, Sums] = {}
         self._stale = True
         self._pruned_at = -_PRUNE_S
-        self.held_up = ""
+        self.held_up: Callable[[str], str] = lambda destination: ""
         self._ways = Ways(
             archive, self._outbox, clock, self._courier, changing, _discard, self._down, self._up, self._ended,
-            lambda: self.held_up,
+            lambda name: self.held_up(name),
         )  # fmt: skip
         bus.subscribe(events.InstanceStored, self._stored)
 
@@ -222,7 +222,7 @@ class QueueRoom:
         status = "idle"
         if each.paused_by:
             status = "paused"
-        elif self.held_up:
+        elif self.held_up(name):
             status = "held up"
         elif breaker.open:
             status = "down"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -41,8 +42,12 @@ class RouteSources:
         return Routes((each.settings for each in found), self.titles())
 
 
+Noted = Callable[[sqlite3.Connection, str, Iterable[tuple[str, str, str]]], None]
+"""Writes down who changed what, in the transaction that changes it: key, old and new value of each."""
+
+
 class RoutesRoom:
-    """Lists, makes and tries routes."""
+    """Lists, makes and tries routes. ``noted`` is told of what people change."""
 
     def __init__(self, database: Database, sources: RouteSources, queueing: Queueing, clock: Clock) -> None:
         self._db = database
@@ -50,6 +55,8 @@ class RoutesRoom:
         self._queueing = queueing
         self._clock = clock
         self._broken: dict[str, str] = {}
+        self._to: dict[str, tuple[str, ...]] = {}
+        self.noted: Noted = lambda connection, who, changes: None
 
     async def list(self) -> tuple[RouteRow, ...]:
         configured = list(self._sources.configured())
@@ -65,6 +72,7 @@ class RoutesRoom:
         self._broken = {}
         rows = [self._row(each, counts.get(each.settings.name, (0, 0, 0))) for each in found]
         self._broken = {row.name: row.problem for row in rows if row.problem and row.enabled}
+        self._to = {row.name: row.to for row in rows}
         return tuple(rows)
 
     def _row(self, each: MadeRoute, counts: tuple[int, int, int]) -> RouteRow:
@@ -90,6 +98,12 @@ class RoutesRoom:
     async def look(self) -> None:
         """See which routes cannot be used, for the list of problems."""
         await self.list()
+
+    def naming(self, destination: str) -> Iterable[str]:
+        """Yield in words which routes send to a destination."""
+        for name, to in self._to.items():
+            if destination in to:
+                yield f"the route {name} sends to it"
 
     def problems(self) -> Iterable[tuple[str, str, str, str, str]]:
         """Yield the routes that cannot be used."""
@@ -129,9 +143,14 @@ class RoutesRoom:
             there = ", ".join(self._sources.transforms()) or "none"
             raise NotFound(f"there is no transformation {safe(settings.transform, 64)}", f"there are: {there}")
 
-    async def _put(self, settings: RouteSettings, source: str) -> RouteRow:
+    async def _put(self, settings: RouteSettings, source: str, old: RouteSettings | None = None) -> RouteRow:
         by, now = self._sources.caller(), microseconds(self._clock.now())
-        await self._db.write(lambda c: made.put(c, settings, source, by, now))
+
+        def write(connection: sqlite3.Connection) -> None:
+            made.put(connection, settings, source, by, now)
+            self.noted(connection, by, _changes(old, settings))
+
+        await self._db.write(write)
         self._queueing.renew()
         return next(row for row in await self.list() if row.name == settings.name)
 
@@ -151,15 +170,15 @@ class RoutesRoom:
         wanted = {key: value for key, value in changes.items() if value is not None}
         settings = made.checked(there.settings.model_dump() | wanted)
         self._check(settings)
-        return await self._put(settings, "console")
+        return await self._put(settings, "console", there.settings)
 
     async def enable(self, name: str) -> None:
         there = await self._named(name)
-        await self._put(there.settings.model_copy(update={"enabled": True}), there.source)
+        await self._put(there.settings.model_copy(update={"enabled": True}), there.source, there.settings)
 
     async def disable(self, name: str) -> None:
         there = await self._named(name)
-        await self._put(there.settings.model_copy(update={"enabled": False}), there.source)
+        await self._put(there.settings.model_copy(update={"enabled": False}), there.source, there.settings)
 
     async def delete(self, name: str) -> None:
         there = await self._named(name)
@@ -167,7 +186,13 @@ class RoutesRoom:
             raise BadRequest(
                 f"the route {safe(name, 64)} stands in the configuration file", "remove it there, or disable it here"
             )
-        await self._db.write(lambda c: made.remove(c, name))
+        by = self._sources.caller()
+
+        def write(connection: sqlite3.Connection) -> None:
+            made.remove(connection, name)
+            self.noted(connection, by, _changes(there.settings, None))
+
+        await self._db.write(write)
         self._queueing.renew()
         await self.look()
 
@@ -184,6 +209,25 @@ class RoutesRoom:
             raise BadRequest(f"a dry run looks at 1 to {_MOST_HOURS:g} hours", "give fewer hours")
         now, titles = self._clock.now(), dict(self._sources.titles())
         return await self._db.read(lambda c: trial(c, settings, titles, now - timedelta(hours=hours), now))
+
+
+def _changes(old: RouteSettings | None, new: RouteSettings | None) -> list[tuple[str, str, str]]:
+    """Return what differs between two states of a route, none for one that there is not."""
+    before = old.model_dump(mode="json") if old is not None else {}
+    after = new.model_dump(mode="json") if new is not None else {}
+    name = str(after.get("name") or before.get("name"))
+    found = []
+    for key in RouteSettings.model_fields:
+        was, is_now = before.get(key), after.get(key)
+        if key != "name" and was != is_now:
+            found.append((f"route {name} {key}", _said(was), _said(is_now)))
+    return found
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _words(settings: RouteSettings) -> str:

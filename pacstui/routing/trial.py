@@ -5,14 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
-import sqlalchemy as sa
-
 from pacstui.contract.routes import PlannedSending, RouteTrial
-from pacstui.index import tables as t
-from pacstui.index.attributes import ATTRIBUTES, IMAGE
-from pacstui.index.queries import Statement
+from pacstui.index.alike import alike
 from pacstui.jobs.store import micro
 from pacstui.routing.listing import when
 from pacstui.routing.route import Routes, Subject
@@ -39,26 +36,16 @@ def trial(
     for fault in routes.problems.values():
         raise fault
     tags = sorted(routes.routes[0].tags)
-    i, e, s = t.instances.c, t.series.c, t.studies.c
-    columns = [ATTRIBUTES[IMAGE][tag].column.label(f"t{tag}") for tag in tags]
-    exact = [i.received] if settings.hours else []
-    statement = Statement(
-        sa.select(s.id, i.calling, sa.func.min(i.received), sa.func.count(), sa.func.sum(i.size), *columns)
-        .select_from(t.instances.join(t.series, i.series == e.id).join(t.studies, e.study == s.id))
-        .where(i.received >= sa.bindparam("since"), i.received <= sa.bindparam("until"))
-        .group_by(s.id, i.calling, *exact, *columns)
-        .limit(_GROUPS + 1)
-    )
-    groups = statement.all(connection, since=micro(since), until=micro(until))
+    groups = alike(connection, tags, micro(since), micro(until), _GROUPS + 1, moments=bool(settings.hours))
     cut = len(groups) > _GROUPS
     studies: dict[int, list[Any]] = {}
     looked = set()
     seen = 0
-    for key, calling, received, number, octets, *values in groups[:_GROUPS]:
+    for key, calling, received, number, octets, values in groups[:_GROUPS]:
         known = dict(zip(tags, values, strict=True))
         looked.add(key)
         seen += number
-        subject = Subject(lambda tag, known=known: str(known.get(tag) or ""), calling, "", when(received))  # type: ignore[misc]
+        subject = Subject(partial(_value, known), calling, "", when(received))
         ways = tuple(way.destination for way in routes.ways(subject))
         if not ways:
             continue
@@ -69,6 +56,10 @@ def trial(
         row[4].update(dict.fromkeys(ways))
     rows = [_planned(connection, key, *row) for key, row in sorted(studies.items(), reverse=True)[:_ROWS]]
     return RouteTrial(since, until, len(looked), seen, tuple(rows), cut or len(studies) > _ROWS)
+
+
+def _value(known: Mapping[int, str], tag: int) -> str:
+    return known.get(tag, "")
 
 
 def _planned(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,11 +13,8 @@ from pacstui.transform.paths import BadPath, Path, parse
 from pacstui.transform.patterns import BadPattern, Pattern, TooLong, pattern
 from pacstui.transform.pseudonyms import Pseudonyms
 from pacstui.transform.templates import Context, Template, template
-from pacstui.transform.tree import NUMBER_VRS, PIXELS, STRING_VRS, Element, Item, Span, text_of
+from pacstui.transform.tree import NUMBER_VRS, PIXELS, STRING_VRS, Element, Item, Note, Span, text_of
 from pacstui.transform.values import SETTABLE, element_of, split, vr_at, wrong
-
-Note = Callable[[Item, int, str, "Element | None", "Element | None"], None]
-"""Is told of each change: where, what was done, and the element before and after."""
 
 _SETTING: Final = ("set", "fill", "replace")
 _TEXT: Final = ("regex", "prefix", "suffix", "map")
@@ -52,10 +49,8 @@ class Change:
         TransformError
             When a value does not fit, or is not in the table.
         """
-        if self.action in ("set", "fill"):
-            places = list(self.path.made(root)) if self.path.one else []
-        else:
-            places = list(self.path.places(root))
+        made = self.action in ("set", "fill") and not self.path.everywhere
+        places = list(self.path.made(root) if made else self.path.places(root))
         for item, tag in places:
             before = item.elements.get(tag)
             if self.action == "fill" and before is not None and not before.empty:
@@ -115,7 +110,7 @@ class Change:
         return self._checked(item, tag, vr, "\\".join(self.table.get(value, rest.get(value, "")) for value in values))
 
     def _checked(self, item: Item, tag: int, vr: str, text: str) -> Element:
-        why = wrong(vr, text)
+        why = wrong(vr, text, told=False)
         if why:
             raise TransformError(f"{named(tag)}: {why}", f"see the transform's change of {self.path.text}")
         return element_of(item, vr, text)

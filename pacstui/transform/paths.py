@@ -116,9 +116,8 @@ class Path:
                 yield item, tag
 
     def made(self, root: Item) -> Iterator[tuple[Item, int]]:
-        """Yield where the attribute is or should be; items are made where one is asked for by its number, or where
-        a sequence has none."""
-        for item in list(self._items(root, make=not self.everywhere)):
+        """Yield where the attribute is or should be; an item that is asked for by its number is made."""
+        for item in list(self._items(root, make=True)):
             yield item, self.last.make(item)
 
     def _items(self, root: Item, make: bool) -> Iterator[Item]:
@@ -131,6 +130,7 @@ def _descend(item: Item, steps: tuple[Step, ...], make: bool) -> Iterator[Item]:
         yield item
         return
     step = steps[0]
+    make = make and step.index is not None
     for tag in step.tags(item) or ([step.make(item)] if make and step.one else []):
         element = item.elements.get(tag)
         if element is None and make:
@@ -138,8 +138,8 @@ def _descend(item: Item, steps: tuple[Step, ...], make: bool) -> Iterator[Item]:
         if element is None or element.items is None:
             continue
         items = element.items
-        if make and len(items) < (step.index or 0) + 1 and (step.index is not None or not items):
-            if len(items) < (step.index or 0):
+        if make and step.index is not None and len(items) <= step.index:
+            if len(items) < step.index:
                 raise TransformError(
                     f"{keyword_of(tag)} has {len(items)} items, so that number {step.index} cannot be made"
                 )

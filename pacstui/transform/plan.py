@@ -9,14 +9,14 @@ from typing import BinaryIO, Final
 
 from pacstui.errors import SettingsError
 from pacstui.settings import ChangeSettings, TransformSettings
-from pacstui.transform.changes import Change, Note, compile_change
+from pacstui.transform.changes import Change, compile_change
 from pacstui.transform.deidentify import Deidentifier
 from pacstui.transform.faults import TransformError, named
 from pacstui.transform.private import NotPrivate, Safe, safe_private
 from pacstui.transform.profile import Profile
 from pacstui.transform.pseudonyms import Pseudonyms
 from pacstui.transform.templates import Context
-from pacstui.transform.tree import Element, Item, open_object
+from pacstui.transform.tree import Element, Item, Note, Part10, open_object
 from pacstui.transform.write import write_object
 
 NOWHERE: Final = Context()
@@ -55,7 +55,16 @@ class Plan:
         self.write(BytesIO(data), out, context)
         return out.getvalue()
 
-    def write(self, source: BinaryIO, out: BinaryIO, context: Context = NOWHERE, note: Note | None = None) -> Outcome:
+    def write(
+        self,
+        source: BinaryIO,
+        out: BinaryIO,
+        context: Context = NOWHERE,
+        note: Note | None = None,
+        *,
+        syntax: str = "",
+        at: int = 0,
+    ) -> Outcome:
         """Write the changed copy of a DICOM file; takes its time, so run it on a thread.
 
         The transfer syntax stays, and pixel data are copied byte by byte, without being held in memory.
@@ -71,6 +80,8 @@ class Plan:
             What is known of the sending, for templates.
         note
             Is told of each change.
+        syntax, at
+            Where ``source`` is a data set without file meta information: its transfer syntax, and where it begins.
 
         Raises
         ------
@@ -79,15 +90,20 @@ class Plan:
         TransformError
             When the object cannot be followed, or a value does not fit; the message names the attribute.
         """
-        part = open_object(source)
+        part = open_object(source, syntax, at)
+        try:
+            return self._written(part, out, context, note or _silent)
+        finally:
+            part.close()
+
+    def _written(self, part: Part10, out: BinaryIO, context: Context, note: Note) -> Outcome:
         for tag in (0x00080016, 0x00080018):
             if not part.root.text(tag):
                 raise TransformError(f"it has no {named(tag)}, so that nobody could be sent it")
-        told = note or _silent
         if self.deidentifier is not None:
-            self.deidentifier.apply(part.root, told)
+            self.deidentifier.apply(part, note)
         for change in self.changes:
-            change.make(part.root, context, self.pseudonyms, told)
+            change.make(part.root, context, self.pseudonyms, note)
         at = write_object(part, out)
         return Outcome(part.root.text(0x00080016), part.root.text(0x00080018), part.syntax, at)
 

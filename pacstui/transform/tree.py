@@ -7,7 +7,7 @@ Values stay bytes until somebody asks for their text. The pixel data and whateve
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from struct import Struct
 from tempfile import SpooledTemporaryFile
@@ -17,7 +17,7 @@ from pacstui.dicom import charset
 from pacstui.dicom.dataset import BIG_ENDIAN, DEFLATED, IMPLICIT, LONG_VRS, TEXT_VRS
 from pacstui.dicom.dictionary import vr_of
 from pacstui.dicom.header import guess_transfer_syntax
-from pacstui.dicom.uids import trim_uid
+from pacstui.dicom.uids import trim_uid, valid_uid
 from pacstui.transform.faults import TransformError, named
 
 CHARSET: Final = 0x00080005
@@ -105,6 +105,10 @@ class Item:
                 yield from item.below()
 
 
+Note = Callable[[Item, int, str, "Element | None", "Element | None"], None]
+"""Is told of each change: where, what was done, and the element before and after."""
+
+
 def raw(element: Element) -> bytes:
     """Return the bytes of an element that is at hand, none for what was left in the source."""
     return element.value if isinstance(element.value, bytes) else b""
@@ -164,10 +168,17 @@ class Part10:
     syntax: str
     root: Item
     source: Source
+    inflated: BinaryIO | None = None
+
+    def close(self) -> None:
+        """Let go of what was inflated."""
+        if self.inflated is not None:
+            self.inflated.close()
 
 
-def open_object(file: BinaryIO) -> Part10:
-    """Read a file with or without preamble and file meta information.
+def open_object(file: BinaryIO, syntax: str = "", at: int = 0) -> Part10:
+    """Read a file with or without preamble and file meta information, or a data set that begins at ``at`` and has the
+    transfer syntax that is given.
 
     Raises
     ------
@@ -175,15 +186,18 @@ def open_object(file: BinaryIO) -> Part10:
         Where its bytes cannot be followed.
     """
     source = Source(file)
-    syntax, at = _head(source)
+    if not syntax:
+        syntax, at = _head(source)
+    inflated = None
     if syntax == DEFLATED or syntax in _DEFLATED_TOO:
-        source, at = Source(_inflated(source, at)), 0
+        inflated = _inflated(source, at)
+        source, at = Source(inflated), 0
     reader = _Reader(source, syntax == BIG_ENDIAN)
     root = Item(big=syntax == BIG_ENDIAN)
     end = reader.item(root, at, source.size, 0, syntax != IMPLICIT, False)
     if end < source.size and source.take(end, 8).strip(b"\0"):
         raise TransformError("an item or sequence ends that did not begin", "repair the object at its source")
-    return Part10(syntax, root, source)
+    return Part10(syntax, root, source, inflated)
 
 
 def _head(source: Source) -> tuple[str, int]:
@@ -204,6 +218,8 @@ def _head(source: Source) -> tuple[str, int]:
     syntax = syntax or guess_transfer_syntax(source.take(at, 1 << 12))
     if not syntax:
         raise TransformError("it is no DICOM object, or its transfer syntax is not told and cannot be guessed")
+    if not valid_uid(syntax):
+        raise TransformError("what stands as its transfer syntax is no UID")
     return syntax, at
 
 

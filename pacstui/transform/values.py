@@ -34,27 +34,31 @@ def split(vr: str, text: str) -> list[str]:
     return [text] if vr in ONE_VALUE else text.split("\\")
 
 
-def wrong(vr: str, text: str) -> str:
-    """Return why ``text`` cannot be the value of an element with this VR, empty if it can."""
+def wrong(vr: str, text: str, *, told: bool = True) -> str:
+    """Return why ``text`` cannot be the value of an element with this VR, empty if it can.
+
+    The value is quoted where it may be ``told``: one from an object may be the patient's.
+    """
     if vr not in SETTABLE:
         return f"a value of VR {vr} cannot be set by text"
     for value in split(vr, text) if text else ():
-        why = _wrong_number(vr, value) if vr in NUMBER_VRS else _wrong_text(vr, value)
+        quoted = f'"{_short(value)}"' if told else "the value"
+        why = _wrong_number(vr, value, quoted) if vr in NUMBER_VRS else _wrong_text(vr, value, quoted)
         if why:
             return why
     return ""
 
 
-def _wrong_number(vr: str, value: str) -> str:
+def _wrong_number(vr: str, value: str, quoted: str) -> str:
     try:
         number: int | float = float(value) if vr in ("FL", "FD") else int(value)
         Struct("<" + NUMBER_VRS[vr]).pack(number)
     except (ValueError, StructError, OverflowError):
-        return f'"{_short(value)}" is no number that {vr} holds'
+        return f"{quoted} is no number that {vr} holds"
     return ""
 
 
-def _wrong_text(vr: str, value: str) -> str:
+def _wrong_text(vr: str, value: str, quoted: str) -> str:
     plain = _LAYOUT.sub("", value) if vr in ("LT", "ST", "UT") else value
     if _CONTROL.search(plain):
         return f"{vr} holds no control characters"
@@ -66,30 +70,30 @@ def _wrong_text(vr: str, value: str) -> str:
     longest = LONGEST.get(vr)
     if longest is not None and len(value) > longest:
         return f"it has {len(value)} characters, {vr} holds {longest}"
-    return _wrong_form(vr, value) if value else ""
+    return _wrong_form(vr, value, quoted) if value else ""
 
 
-def _wrong_form(vr: str, value: str) -> str:
+def _wrong_form(vr: str, value: str, quoted: str) -> str:
     if vr == "CS" and not _CODE.fullmatch(value):
-        return f'"{_short(value)}" is no code string (CS): capitals, digits, blanks and underscores'
+        return f"{quoted} is no code string (CS): capitals, digits, blanks and underscores"
     if vr == "DS" and not _DECIMAL.fullmatch(value):
-        return f'"{_short(value)}" is no decimal number (DS)'
+        return f"{quoted} is no decimal number (DS)"
     if vr == "IS" and not (_WHOLE.fullmatch(value) and -(2**31) <= int(value) < 2**31):
-        return f'"{_short(value)}" is no whole number (IS)'
+        return f"{quoted} is no whole number (IS)"
     if vr == "AS" and not _AGE.fullmatch(value):
-        return f'"{_short(value)}" is no age (AS) as 042Y'
+        return f"{quoted} is no age (AS) as 042Y"
     if vr == "DA" and not _is_date(value):
-        return f'"{_short(value)}" is no date (DA) as 20260131'
+        return f"{quoted} is no date (DA) as 20260131"
     if vr == "TM" and not _TIME.fullmatch(value):
-        return f'"{_short(value)}" is no time (TM) as 143000'
+        return f"{quoted} is no time (TM) as 143000"
     if vr == "DT" and not _is_moment(value):
-        return f'"{_short(value)}" is no date and time (DT) as 20260131143000'
+        return f"{quoted} is no date and time (DT) as 20260131143000"
     if vr == "UI" and not valid_uid(value):
-        return f'"{_short(value)}" is no UID'
+        return f"{quoted} is no UID"
     if vr == "UR" and (" " in value.strip() or not value.isascii()):
         return "an address (UR) has no blanks"
     if vr == "AE" and not (value.isascii() and value.strip()):
-        return f'"{_short(value)}" is no AE title'
+        return f"{quoted} is no AE title"
     return ""
 
 

@@ -43,7 +43,9 @@ survey swi swallow t1w t2w tagged thick thickness thin third time tof tomo tomog
 trace tracking trans transverse tse turbo ultrasound un unenhanced unilateral upright urogram urography us vibe view
 views volume volumetric water weighted weight weightbearing wide window wo with without xa xr xray zoom and at by for
 from of on or per the to w iodixanol iohexol iomeprol iopamidol iopromide ioversol gadobutrol gadoterate gadoteridol
-gadoxetate gadopentetate saline air oxygen glucose tc99m f18 ga68
+gadoxetate gadopentetate saline air oxygen glucose tc99m f18 ga68 isovue omnipaque
+ultravist visipaque iomeron imeron xenetix optiray gadovist dotarem magnevist prohance primovist multihance omniscan
+gastrografin
 """
 
 WORDS: Final = frozenset(_WORDS.split())

@@ -25,8 +25,8 @@ class Field:
     """One field.
 
     ``choices`` are value and explanation; with them the value is one of these. ``secret`` ones are drawn as dots.
-    ``note`` stands below while the cursor is there, and ``told``, which is what the node says of the value. A ``fixed``
-    one is shown, cannot be changed, and says why.
+    ``note`` stands below while the cursor is there, and ``told``, which is what the node says of the value. A
+    ``fixed`` one is shown, cannot be changed, and says why.
     """
 
     name: str

@@ -38,7 +38,7 @@ class House:
         self.bus.subscribe(Event, self.heard.append)
         self.clock = FakeClock()
         self.folder = folder
-        self.book = PeerBook(settings.peers, self.bus)
+        self.book = PeerBook(settings.peers)
         self.onward = Onward(lambda: self.settings, self.book, lambda: "admin")
 
     async def open(self) -> None:
