@@ -323,4 +323,4 @@ async def test_an_empty_queue_says_what_would_be_there() -> None:
     async with driven(SteppedClient()) as console:
         await console.press("3")
         text = await console.shows("Nothing waits to go out")
-        assert "Routes (O) send what comes on" in text
+        assert "O makes routes, which send what comes" in text
