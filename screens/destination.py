@@ -23,6 +23,10 @@ from screens.widgets.panel import Item, Panel, Section
 from screens.widgets.row_table import RowTable
 
 PAGE = 200
+MOST = 500
+LEAP = 4
+"""End goes on by so many pages of so many rows at once."""
+
 EVERY_S = 2.0
 MOST_MARKED = 20_000
 KEPT = 1_000
@@ -247,7 +251,23 @@ class DestinationScreen(ConsoleScreen):
     @on(RowTable.EdgeWanted, "#sendings")
     def _edge(self, event: RowTable.EdgeWanted) -> None:
         if event.last:
-            self.table.go_on_to_the_end()
+            self.console_app.keep(self._leap(self._turn))
+
+    async def _leap(self, turn: int) -> None:
+        """Go to the last row; in a long list some pages on, and from there with the next press."""
+        table = self.table
+        for _ in range(LEAP):
+            page = await self._ask(table.held[-1].id, MOST)
+            if page is None or turn != self._turn or not self.is_attached:
+                table.not_given()
+                return
+            table.extend(page.rows, more=page.more, total=len(table.held) + len(page.rows))
+            if not table.more:
+                break
+        table.cursor = table.held[-1].id
+        if table.more:
+            self.console_app.say("there are older ones: End goes on, / and f look for them")
+        self._redraw()
 
     @on(RowTable.Moved, "#sendings")
     def _moved(self) -> None:
@@ -322,7 +342,7 @@ class DestinationScreen(ConsoleScreen):
         found: dict[int, SendingRow] = {}
         before, more = 0, True
         while more and len(found) < MOST_MARKED:
-            page = await self._ask(before, 500)
+            page = await self._ask(before, MOST)
             if page is None or turn != self._turn or not self.is_attached:
                 return
             found |= {row.id: row for row in page.rows}
