@@ -650,8 +650,8 @@ class TransformSettings(Section):
     """Pseudonyms of different projects cannot be joined. Empty: the name. Changing it changes all pseudonyms."""
 
     burned_in: Literal["refuse", "send"] = "refuse"
-    """What is done with objects whose pixels, sound or document may tell who the patient is, as far as attributes say
-    so: a person has to look at them. See docs/de-identification.md."""
+    """What is done with objects whose pixels or sound may tell who the patient is, as far as attributes say so: a
+    person has to look at them. See docs/de-identification.md."""
 
     safe_private: tuple[
         Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)], ...

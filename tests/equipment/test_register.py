@@ -40,7 +40,10 @@ async def test_a_peer_that_is_added_is_let_in_at_once_and_after_a_restart(site: 
 
 async def test_a_change_tells_what_was_and_what_is(site: Site) -> None:
     await site.room.add("MR two", "MR2", "192.0.2.20")
+    kept: list[tuple[str, str, str]] = []
+    site.room.register.kept = lambda connection, who, made: kept.extend(made)
     await site.room.edit("MR two", host="192.0.2.21", notes="moved")
+    assert kept == [("peer MR two host", "192.0.2.20", "192.0.2.21"), ("peer MR two notes", "", "moved")]
     assert site.noted[-1] == ("peers.edit", "MR two", "host: 192.0.2.20 -> 192.0.2.21; notes: - -> moved")
     await site.room.edit("MR two", notes="moved ")
     assert len(site.noted) == 2, "what changes nothing is no change"
@@ -58,7 +61,11 @@ async def test_of_a_peer_of_the_configuration_only_what_stands_beside_it_changes
 
 
 async def test_removing_tells_before_what_breaks_and_shuts_out_at_once(site: Site) -> None:
-    site.room.uses.append(lambda name: [f"the route {name.lower()} sends to it"])
+
+    async def uses(name: str) -> list[str]:
+        return [f"the route {name.lower()} sends to it"]
+
+    site.room.uses.append(uses)
     await site.room.add("VNA", "VNA", "192.0.2.30")
     assert (await site.room.removal("VNA")).breaks == ("the route vna sends to it",)
     await site.room.remove("VNA")
