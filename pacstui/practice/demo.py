@@ -384,8 +384,10 @@ send = "study"
 stable_s = 5
 [[routes]]
 name = "chest-images"
-modality = ["CR", "MR"]
+description = ["*CHEST*"]
 to = ["AI-CHEST"]
+send = "study"
+stable_s = 5
 [[routes]]
 name = "old-archive"
 modality = ["US", "MG"]
