@@ -24,9 +24,10 @@ from pacstui.accounts.second import KEY
 from pacstui.accounts.store import Store
 from pacstui.api.server import ControlServer
 from pacstui.archive import Archive
+from pacstui.audit.lines import context_of, server_of
 from pacstui.audit.message import Teller
 from pacstui.audit.room import AuditRoom
-from pacstui.audit.syslog import SyslogSender, server_of
+from pacstui.audit.syslog import SyslogSender
 from pacstui.audit.trail import Trail
 from pacstui.backups.room import BackupsRoom
 from pacstui.bus import Bus
@@ -37,7 +38,7 @@ from pacstui.db import Database
 from pacstui.dicom.dictionary import tag_of, vr_of
 from pacstui.dicom.net.listener import Listener
 from pacstui.dicom.net.service import Timeouts
-from pacstui.dicom.net.tls import client_context, server_context
+from pacstui.dicom.net.tls import server_context
 from pacstui.dicom.ul.effects import Limits
 from pacstui.directory.directory import Directory
 from pacstui.equipment.book import PeerBook, address_of
@@ -142,23 +143,6 @@ def _index_more(query: QuerySettings) -> None:
     attributes.renew()
 
 
-def _syslog_context(settings: Settings) -> ssl.SSLContext | None:
-    """Return the TLS context for the syslog server, none for one without TLS.
-
-    Raises
-    ------
-    SettingsError
-        When a file cannot be used.
-    """
-    audit, tls = settings.audit, settings.tls
-    if not audit.server or server_of(audit.server).kind != "syslog+tls":
-        return None
-    try:
-        return client_context(tls.certificate, tls.key, audit.server_ca, check_host=True, oldest=tls.oldest)
-    except SettingsError as fault:
-        raise SettingsError(fault.message.replace("[tls] ca:", "[audit] server_ca:"), fault.hint) from fault
-
-
 class Node:
     """One running node.
 
@@ -258,7 +242,7 @@ class Node:
         lines.watcher = ledger.calls
         self._retrieve = retrieve = RetrieveService(archive, lines, bus, clock, settings.retrieve.parallel)
         self._commitment = commitment = CommitmentService(archive, lines, bus, clock)
-        self._asker = commitment.asker = CommitmentAsker(archive, lines, bus, clock)
+        self._asker = commitment.asker = CommitmentAsker(archive, lines, bus, clock, settings.commitment.answer_h)
         self._remote = RemoteRoom(archive, lines, bus, clock)
         services = ServiceTable(StorageService(archive, bus, clock), query, retrieve, commitment, self._asker)
         dicom = settings.dicom
@@ -502,7 +486,7 @@ class Node:
         title = settings.dicom.ae_title
         teller = Teller(settings.audit.source_id or title, title, socket.gethostname() or "-")
         self._syslog = sender = SyslogSender(
-            database, server_of(settings.audit.server), teller, _syslog_context(settings)
+            database, server_of(settings.audit.server), teller, context_of(settings.audit, settings.tls)
         )
         trail.written = sender.wake
         await sender.open(trail.last)
@@ -578,13 +562,15 @@ class Node:
         try:
             self._secure(new.tls)
             if self._syslog is not None:
-                self._syslog.context = _syslog_context(new) or self._syslog.context
+                self._syslog.use(context_of(new.audit, new.tls))
         except SettingsError as fault:
             log.error("certificates were not read anew: %s", fault)
         self._bus.publish(PeersChanged(self._clock.now(), self._book.names()))
         self._admission.replace(new.dicom, new.query)
         self._lines.ae_title = new.dicom.ae_title
         self._retrieve.parallel = new.retrieve.parallel
+        if self._asker is not None:
+            self._asker.answer_h = new.commitment.answer_h
         self._query.replace(new.dicom.ae_title, new.query.max_answers, new.query.fuzzy_names)
         if self._gate is not None:
             self._gate.replace(new.accounts, new.directory)

@@ -272,6 +272,14 @@ class RetrieveSettings(Section):
     """Associations at once to the destination of one C-MOVE."""
 
 
+class CommitmentSettings(Section):
+    """Storage commitment."""
+
+    answer_h: Annotated[float, Field(gt=0, le=8760)] = 24.0
+    """Hours that a peer has for the answer when it is asked whether it keeps objects; then it counts as not given, is
+    told of, and can be asked for again."""
+
+
 class DatabaseSettings(Section):
     """The index."""
 
@@ -827,6 +835,7 @@ class Settings(Section):
     archive: ArchiveSettings = ArchiveSettings()
     query: QuerySettings = QuerySettings()
     retrieve: RetrieveSettings = RetrieveSettings()
+    commitment: CommitmentSettings = CommitmentSettings()
     database: DatabaseSettings = DatabaseSettings()
     accounts: AccountsSettings = AccountsSettings()
     directory: DirectorySettings = DirectorySettings()

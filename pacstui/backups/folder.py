@@ -19,6 +19,7 @@ from typing import BinaryIO, Final, cast
 from pacstui.errors import Corrupt, NotFound, PacsError, StorageFull, Unavailable
 
 _PIECE: Final = 1 << 20
+_CLEARED: Final = 5  # times that others, who got a lock, may clear our temporary file away
 _TEMPORARY: Final = "tmp"
 _WHOLE: Final = 256 << 20
 """No file that is read at once is larger: packs in memory have 96 MiB at most, manifests and lists less."""
@@ -173,28 +174,34 @@ class FolderStore:
     def create(self, name: str, data: bytes) -> bool:
         """See `Store`. A link does it: the name appears with its content, or not at all."""
         with self._guarded(name):
-            temporary = self.spool() / token_hex(8)
+            for _ in range(_CLEARED):
+                with suppress(FileNotFoundError):
+                    return self._create(name, data)
+            return self._create(name, data)
+
+    def _create(self, name: str, data: bytes) -> bool:
+        temporary = self.spool() / token_hex(8)
+        try:
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(fd, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            target = self._placed(name)
+            self._make(target.parent)
             try:
-                fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                with os.fdopen(fd, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                target = self._placed(name)
-                self._make(target.parent)
-                try:
-                    os.link(temporary, target)
-                except FileExistsError:
-                    return False
-                except OSError as error:  # a file system without hard links
-                    if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
-                        raise
-                    return self._create_plainly(target, data)
-                _sync_folder(target.parent)
-                return True
-            finally:
-                with suppress(OSError):
-                    temporary.unlink()
+                os.link(temporary, target)
+            except FileExistsError:
+                return False
+            except OSError as error:  # a file system without hard links
+                if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+                    raise
+                return self._create_plainly(target, data)
+            _sync_folder(target.parent)
+            return True
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
 
     @staticmethod
     def _create_plainly(target: Path, data: bytes) -> bool:

@@ -230,7 +230,11 @@ class Target:
         self.keys.write_to(own)
 
     def _make(self, archive: str, node: str) -> None:
-        for name, _ in self.store.list(""):
+        names = [name for name, _ in self.store.list("")]
+        if layout.MARKER in names:
+            self.open()  # another first run was quicker
+            return
+        for name in names:
             if name == layout.IDENTITY:
                 continue  # of a first run that was cut off before it had written anything else
             raise Unavailable(
@@ -243,7 +247,9 @@ class Target:
             "made": datetime.now(UTC).isoformat(timespec="seconds"), "encrypted": self.keys.encrypted,
             "recipients": list(self.keys.names), "passphrase": self.keys.wants_passphrase,
         }  # fmt: skip
-        self.store.put(layout.MARKER, layout.sealed(value))
+        if not self.store.create(layout.MARKER, layout.sealed(value)):
+            self.open()  # another first run was quicker
+            return
         self.marker = value
 
     def _see_that_it_is_mounted(self) -> None:

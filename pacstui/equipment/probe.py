@@ -17,7 +17,8 @@ from pacstui.dicom.net import certificates
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.service import Timeouts
 from pacstui.dicom.net.tls import explain
-from pacstui.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION, name_of
+from pacstui.dicom.syntaxes import LITTLE
+from pacstui.dicom.uids import VERIFICATION, name_of
 from pacstui.equipment import asking
 from pacstui.equipment.ends import negotiated
 from pacstui.equipment.line import ECHOES, Lines
@@ -28,7 +29,7 @@ from pacstui.text import plural, safe
 
 TIMEOUTS: Final = Timeouts(connect=5.0, associate=10.0, response=15.0)
 SOON_DAYS: Final = 30
-_PLAIN: Final = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+
 _ROOT: Final = "1.2.840.10008.5.1.4.1.1."
 _LEAVES: Final = (
     "2 4 7 1 1.1 1.2 6.1 20 128 12.1 3.1 1.3 2.1 2.2 4.1 4.3 11.1 12.2 12.1.1 13.1.1 13.1.3 77.1.1 77.1.2 77.1.4 "
@@ -248,7 +249,7 @@ class Probe:
         began = time.perf_counter()
         status = -1
         try:
-            async with self._associate([(VERIFICATION, _PLAIN)]) as association:
+            async with self._associate([(VERIFICATION, LITTLE)]) as association:
                 software = safe(association.implementation[0].strip(), 32) or "not named"
                 size = association.max_pdu_send
                 told = f"software {software}, takes PDUs of {f'{size:,} bytes' if size else 'any size'}"
@@ -288,7 +289,7 @@ class Probe:
         return True
 
     async def _services(self) -> tuple[str, str]:
-        wanted = [(uid, _PLAIN) for uid in (*_CLASSES, *_SERVICES)]
+        wanted = [(uid, LITTLE) for uid in (*_CLASSES, *_SERVICES)]
         try:
             async with self._associate(wanted) as association:
                 self._takes = negotiated(association.contexts)
@@ -324,7 +325,7 @@ class Probe:
     async def _object(self) -> tuple[str, str]:
         instance, data = specimen(self._calling, self._clock.now())
         try:
-            async with self._associate([(SECONDARY_CAPTURE, _PLAIN)]) as association:
+            async with self._associate([(SECONDARY_CAPTURE, LITTLE)]) as association:
                 context = association.context_for(SECONDARY_CAPTURE)
                 answer = await association.store(
                     context, instance, context.transfer_syntax, encoded(data, context.transfer_syntax)

@@ -23,7 +23,8 @@ from pacstui.contract.peers import (
 )
 from pacstui.db import Database
 from pacstui.dicom.net.service import Timeouts
-from pacstui.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+from pacstui.dicom.syntaxes import LITTLE
+from pacstui.dicom.uids import VERIFICATION
 from pacstui.equipment import sheet
 from pacstui.equipment.line import ECHOES, Lines
 from pacstui.equipment.peer import Peer, texts_of
@@ -173,7 +174,7 @@ class PeersRoom:
         try:
             async with self._lines.to(
                 peer,
-                [(VERIFICATION, [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN])],
+                [(VERIFICATION, LITTLE)],
                 doing=ECHOES,
                 timeouts=_ECHO_TIMEOUTS,
                 on_step=step,

@@ -19,8 +19,9 @@ LEVELS: Final = (PATIENT, STUDY, SERIES, IMAGE)
 class Attribute:
     """An attribute that is matched and returned.
 
-    ``column`` holds its value as text. ``computed`` ones are counted when they are asked for, and not matched.
-    ``key`` is the column of its folded form where there is one, ``other`` a second one.
+    ``column`` holds its value as text, for VR SQ its items (:mod:`pacstui.dicom.sequences`). ``computed`` ones are
+    counted when they are asked for. ``key`` is the column of its folded form where there is one, ``other`` a second
+    one; ``store`` is the one that holds it among others.
     """
 
     tag: int
@@ -30,6 +31,7 @@ class Attribute:
     computed: bool = False
     key: sa.ColumnElement[str] | None = None
     other: sa.ColumnElement[str] | None = None
+    store: sa.ColumnElement[str] | None = None
 
 
 _p, _s, _e, _i = t.patients.c, t.studies.c, t.series.c, t.instances.c
@@ -139,7 +141,7 @@ def renew() -> None:
         for tag, vr in tags.items():
             value = sa.case((column != "", sa.func.json_extract(column, f'$."{key_of(tag)}"')), else_="")
             for each in LEVELS[at + 1 :]:
-                ATTRIBUTES[each].setdefault(tag, Attribute(tag, level, vr, value))
+                ATTRIBUTES[each].setdefault(tag, Attribute(tag, level, vr, value, store=column))
 
 
 renew()

@@ -11,6 +11,7 @@ from typing import Final
 
 from pacstui.dicom import header
 from pacstui.dicom.header import Header
+from pacstui.dicom.sequences import Inner
 
 _STUDY: Final = {
     0x00101000: "LO", 0x00101010: "AS", 0x00101020: "DS", 0x00101030: "DS", 0x00102160: "SH", 0x00104000: "LT",
@@ -23,14 +24,34 @@ _SERIES: Final = {
     0x00541000: "CS",
 }  # fmt: skip
 _IMAGE: Final = {
-    0x00080012: "DA", 0x00080013: "TM", 0x00080022: "DA", 0x00080032: "TM", 0x00200012: "IS", 0x00200032: "DS",
-    0x00200100: "IS", 0x00201041: "DS", 0x00204000: "LT", 0x00280004: "CS", 0x00280100: "US", 0x00541330: "US",
-    0x00700080: "CS",
+    0x00080012: "DA", 0x00080013: "TM", 0x00080022: "DA", 0x0008002A: "DT", 0x00080032: "TM", 0x00200012: "IS",
+    0x00200032: "DS", 0x00200100: "IS", 0x00201041: "DS", 0x00204000: "LT", 0x00280004: "CS", 0x00280100: "US",
+    0x00541330: "US", 0x00700080: "CS",
 }  # fmt: skip
 
-STUDY_MORE: dict[int, str] = dict(_STUDY)
-SERIES_MORE: dict[int, str] = dict(_SERIES)
-IMAGE_MORE: dict[int, str] = dict(_IMAGE)
+_CODE: Final = {0x00080100: "SH", 0x00080102: "SH", 0x00080103: "SH", 0x00080104: "LO"}
+_REFERENCE: Final = {0x00081150: "UI", 0x00081155: "UI"}
+_REQUEST: Final[Inner] = {
+    0x00080050: "SH", 0x0020000D: "UI", 0x00321032: "PN", 0x00321033: "LO", 0x00321060: "LO", 0x00321064: _CODE,
+    0x00400007: "LO", 0x00400008: _CODE, 0x00400009: "SH", 0x00401001: "SH", 0x00401002: "LO", 0x0040100A: _CODE,
+}  # fmt: skip
+_STUDY_ITEMS: Final[dict[int, Inner]] = {
+    0x00080051: {0x00400031: "UT", 0x00400032: "UT", 0x00400033: "CS"},
+    0x00081032: _CODE, 0x00081084: _CODE, 0x00081110: _REFERENCE, 0x00321064: _CODE,
+    0x00101002: {0x00100020: "LO", 0x00100021: "LO", 0x00100022: "CS"},
+}  # fmt: skip
+_SERIES_ITEMS: Final[dict[int, Inner]] = {
+    0x00080082: _CODE, 0x0008103F: _CODE, 0x00081111: _REFERENCE, 0x00400260: _CODE, 0x00400275: _REQUEST,
+}  # fmt: skip
+_IMAGE_ITEMS: Final[dict[int, Inner]] = {
+    0x00082218: _CODE | {0x00082220: _CODE}, 0x00082228: _CODE, 0x0040A043: _CODE, 0x00540220: _CODE,
+}  # fmt: skip
+ITEMS: Final = _STUDY_ITEMS | _SERIES_ITEMS | _IMAGE_ITEMS
+"""What the items of an indexed sequence are matched by and returned with, by the sequence's tag."""
+
+STUDY_MORE: dict[int, str] = _STUDY | dict.fromkeys(_STUDY_ITEMS, "SQ")
+SERIES_MORE: dict[int, str] = _SERIES | dict.fromkeys(_SERIES_ITEMS, "SQ")
+IMAGE_MORE: dict[int, str] = _IMAGE | dict.fromkeys(_IMAGE_ITEMS, "SQ")
 """VR by tag; :func:`also` adds to them."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
@@ -43,8 +64,9 @@ def key_of(tag: int) -> str:
 
 
 def _ready() -> None:
+    header.want_items(ITEMS)
     for tags in (STUDY_MORE, SERIES_MORE, IMAGE_MORE):
-        header.want(tags)
+        header.want({tag: vr for tag, vr in tags.items() if vr != "SQ"})
         _keys.update({tag: key_of(tag) for tag in tags})
 
 
@@ -53,8 +75,9 @@ _ready()
 
 def also(level: dict[int, str], tags: Iterable[tuple[int, str]]) -> None:
     """Index further tags, given with their VR, at a level from now on. Raises ValueError for a VR that is no text."""
-    header.want(dict(tags))
-    level.update(tags)
+    found = dict(tags)
+    header.want({tag: vr for tag, vr in found.items() if tag not in ITEMS})
+    level.update(found)
     _ready()
 
 

@@ -12,9 +12,10 @@ from struct import Struct
 from typing import BinaryIO, Final
 
 from pacstui.dicom import charset
-from pacstui.dicom.dataset import BIG_ENDIAN, DEFLATED, IMPLICIT, LONG_VRS, TEXT_VRS
+from pacstui.dicom.dataset import LONG_VRS, TEXT_VRS
 from pacstui.dicom.dictionary import vr_of
 from pacstui.dicom.header import guess_transfer_syntax
+from pacstui.dicom.syntaxes import BIG_ENDIAN, DEFLATED, IMPLICIT
 from pacstui.dicom.uids import trim_uid, valid_uid
 from pacstui.transform.faults import TransformError, named
 from pacstui.transform.source import Source, Span, inflated_data

@@ -74,7 +74,12 @@ async def test_what_was_searched_for_stands_before_and_the_trail_finds_who_looke
         doors.audit.seen(me, "studies.list", "limit=9", "roe")
         assert [patient for _, _, patient in await seen(doors)] == ["doe; ID P1", "roe"]
         assert len((await doors.audit.list(search="p1")).rows) == 1
+        assert "doe; ID P1" in await doors.audit.export_csv()
         doors.audit.sees_patients = lambda: False
+        exported = await doors.audit.export_csv()
+        assert "studies.list" in exported
+        assert "P1" not in exported
+        assert "doe" not in exported
         assert not (await doors.audit.list(search="p1")).rows
 
 

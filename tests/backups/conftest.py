@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 
 from pacstui.archive import Archive
@@ -18,6 +19,7 @@ from pacstui.backups.verify import Verdict, Verification
 from pacstui.backups.watch import Watch
 from tests.archive.conftest import OPTIONS, send
 from tests.archive.objects import Object
+from tests.backups import cheap_age
 
 ARCHIVE_ID = "a" * 32
 
@@ -105,6 +107,12 @@ class Place:
 @pytest.fixture
 def place(archive: Archive, tmp_path: Path) -> Place:
     return Place(Spec("disk", str(tmp_path / "disk")), archive.data_dir)
+
+
+@pytest.fixture
+def cheap_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare new targets the second that a passphrase takes by design, and each opening of their key another one."""
+    monkeypatch.setattr(pyrage.passphrase, "encrypt", cheap_age.encrypt)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

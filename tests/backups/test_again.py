@@ -32,6 +32,7 @@ from tests.backups.test_hostile import ask
 from tests.running import until
 
 
+@pytest.mark.usefixtures("cheap_passphrases")
 @pytest.mark.parametrize("encrypted", [False, True])
 async def test_a_pack_that_is_gone_is_no_fault_once_its_objects_travelled_again(
     archive: Archive, place: Place, tmp_path: Path, encrypted: bool
@@ -110,6 +111,7 @@ def worker(place: Place, spec: object) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
+@pytest.mark.usefixtures("cheap_passphrases")
 async def test_a_first_run_that_was_cut_off_does_not_block_the_target(
     archive: Archive, place: Place, tmp_path: Path
 ) -> None:

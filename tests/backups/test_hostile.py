@@ -117,6 +117,7 @@ async def test_a_lock_full_of_nonsense_is_told_and_can_be_removed(archive: Archi
     place.take()
 
 
+@pytest.mark.usefixtures("cheap_passphrases")
 async def test_a_target_cannot_say_for_whom_it_is_encrypted(archive: Archive, place: Place, tmp_path: Path) -> None:
     secret = tmp_path / "phrase"
     secret.write_text("correct horse battery")

@@ -182,6 +182,7 @@ async def test_the_stock_tools_open_an_encrypted_target(archive: Archive, place:
     assert contents(tmp_path / "out") == contents(archive.data_dir)
 
 
+@pytest.mark.usefixtures("cheap_passphrases")
 async def test_a_passphrase_protects_the_targets_own_identity(archive: Archive, place: Place, tmp_path: Path) -> None:
     right, wrong = tmp_path / "right", tmp_path / "wrong"
     right.write_text("correct horse battery staple\n")
@@ -193,6 +194,16 @@ async def test_a_passphrase_protects_the_targets_own_identity(archive: Archive, 
     assert contents(tmp_path / "back") == contents(archive.data_dir)
     with pytest.raises(Unavailable, match="passphrase"):
         place.restore(tmp_path / "none", passphrase_file=str(wrong))
+
+
+async def test_a_passphrase_is_dear_to_guess(archive: Archive, place: Place, tmp_path: Path) -> None:
+    (tmp_path / "phrase").write_text("correct horse battery staple\n")
+    await fill(archive, 1)
+    place.take(passphrase_file=str(tmp_path / "phrase"))
+    _, recipient, _ = (place.folder / "keys" / "identity.age").read_bytes().split(b"\n", 2)
+    kind, _, cost = recipient.removeprefix(b"-> ").split()
+    assert kind == b"scrypt"
+    assert int(cost) >= 14  # 2 ** 14 rounds of 128 KiB and more: some tenths of a second on a slow machine
 
 
 async def test_encryption_cannot_be_changed_by_the_settings_alone(

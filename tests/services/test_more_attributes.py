@@ -103,7 +103,7 @@ def test_others_by_setting_and_for_what_is_stored_already(tmp_path: Path) -> Non
     assert node.stop() == 0
 
 
-@pytest.mark.parametrize("keyword", ["NoSuchKeyword", "PixelData", "ReferencedStudySequence"])
+@pytest.mark.parametrize("keyword", ["NoSuchKeyword", "PixelData", "ReferencedSeriesSequence"])
 def test_what_cannot_be_indexed_is_told_at_the_start(tmp_path: Path, keyword: str) -> None:
     config = f'[query]\nimage_attributes = ["{keyword}"]\n'
     node = NodeProcess(tmp_path / "node", port=free_port(), config=config)
