@@ -180,9 +180,7 @@ class AuditScreen(ConsoleScreen):
             return
         self._found, self._found_more = len(page.rows), page.next is not None
         self._newest = page.rows[0].id if page.rows and not self._limited else self._newest
-        table.empty = (
-            ["Nothing is found. esc shows all entries."] if self._limited else ["The audit trail is empty."]
-        )
+        table.empty = ["Nothing is found. esc shows all entries."] if self._limited else ["The audit trail is empty."]
         self._entitle()
         table.show(page.rows, more=page.next is not None, total=self._total(len(page.rows), page))
 

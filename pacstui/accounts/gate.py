@@ -35,8 +35,17 @@ class Trail(Protocol):
     """What of the audit trail is needed here."""
 
     def note(
-        self, kind: str, outcome: str, who: str, *, how: str = "", origin: str = "", action: str = "",
-        target: str = "", patient: str = "", detail: str = "",
+        self,
+        kind: str,
+        outcome: str,
+        who: str,
+        *,
+        how: str = "",
+        origin: str = "",
+        action: str = "",
+        target: str = "",
+        patient: str = "",
+        detail: str = "",
     ) -> object:
         """Put an entry on its way."""
         ...
@@ -60,8 +69,14 @@ class Gate:
     """
 
     def __init__(
-        self, store: Store, passwords: Passwords, settings: AccountsSettings, clock: Clock, trail: Trail,
-        node_uid: int, key: Path | None = None,
+        self,
+        store: Store,
+        passwords: Passwords,
+        settings: AccountsSettings,
+        clock: Clock,
+        trail: Trail,
+        node_uid: int,
+        key: Path | None = None,
     ) -> None:
         self.store = store
         self.passwords = passwords
@@ -135,7 +150,8 @@ class Gate:
             if account is None or account.kind != PERSON:
                 recover = " or, as this user, pacstui accounts recover NAME" if nobody.trusted else ""
                 return replace(
-                    nobody, why=f"{os_user} has no account on this node",
+                    nobody,
+                    why=f"{os_user} has no account on this node",
                     hint=f"an administrator gives you one: pacstui accounts create NAME --os-user {os_user}{recover}",
                 )
             found = self.sessions.of_process(account.name, OS_USER, uid, pid, os_user, started)

@@ -180,7 +180,11 @@ class Proof:
         except _Locked as locked:
             left = max(1.0, self.at_directory.left(str(locked), 0))
             await self.trail.record(
-                "sign-in", "failed", who, how=BY_DIRECTORY, origin=caller.origin,
+                "sign-in",
+                "failed",
+                who,
+                how=BY_DIRECTORY,
+                origin=caller.origin,
                 detail=f"not tried: too many wrong passwords at the directory; locked for {duration(left)}",
             )
             raise _too_many(left) from None
@@ -230,7 +234,11 @@ class Proof:
             return ""
         if not code.strip():
             await self.trail.record(
-                "sign-in", "denied", account.name, how=proved.how, origin=caller.origin,
+                "sign-in",
+                "denied",
+                account.name,
+                how=proved.how,
+                origin=caller.origin,
                 detail="asked for a code of the second factor",
             )
             raise CodeNeeded("a code of your second factor is needed too", "the six digits of your device")
@@ -260,7 +268,11 @@ class Proof:
     async def _count(self, caller: Caller, who: str, key: str, how: str, detail: str) -> float:
         left = self.lockout.failed(key, caller.uid)
         await self.trail.record(
-            "sign-in", "failed", who, how=how, origin=caller.origin,
+            "sign-in",
+            "failed",
+            who,
+            how=how,
+            origin=caller.origin,
             detail=safe(detail, 300) + (f"; locked for {duration(left)}" if left else ""),
         )
         return left

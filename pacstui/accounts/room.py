@@ -66,7 +66,11 @@ class AccountsRoom:
             first = drafts.fresh(os_user, PERSON, self._store, now)
             await self._store.add(replace(first, role=ADMINISTRATOR, os_user=os_user, full_name=_gecos(os_user)))
             await self._gate.trail.record(
-                "configuration", "ok", "node", action="accounts.create", target=os_user,
+                "configuration",
+                "ok",
+                "node",
+                action="accounts.create",
+                target=os_user,
                 detail="first start: the OS user who started the node is administrator",
             )
 
@@ -155,8 +159,15 @@ class AccountsRoom:
     # changing
 
     async def create(
-        self, name: str, role: str = "viewer", full_name: str = "", email: str = "", os_user: str = "",
-        kind: str = PERSON, expires: str = "", notes: str = "",
+        self,
+        name: str,
+        role: str = "viewer",
+        full_name: str = "",
+        email: str = "",
+        os_user: str = "",
+        kind: str = PERSON,
+        expires: str = "",
+        notes: str = "",
     ) -> Secret:
         now = self._gate.clock.now()
         given = {"role": role, "full_name": full_name, "email": email, "os_user": os_user, "expires": expires,
@@ -173,8 +184,14 @@ class AccountsRoom:
         return secret
 
     async def edit(
-        self, name: str, role: str | None = None, full_name: str | None = None, email: str | None = None,
-        os_user: str | None = None, expires: str | None = None, notes: str | None = None,
+        self,
+        name: str,
+        role: str | None = None,
+        full_name: str | None = None,
+        email: str | None = None,
+        os_user: str | None = None,
+        expires: str | None = None,
+        notes: str | None = None,
     ) -> AccountRow:
         account = self._store.get(name)
         given = {"role": role, "full_name": full_name, "email": email, "os_user": os_user, "expires": expires,
@@ -289,9 +306,7 @@ class AccountsRoom:
     async def list_tokens(self, name: str = "") -> tuple[TokenRow, ...]:
         return await self._issuing.list(name)
 
-    async def create_token(
-        self, name: str, label: str, permissions: tuple[str, ...] = (), expires: str = ""
-    ) -> Secret:
+    async def create_token(self, name: str, label: str, permissions: tuple[str, ...] = (), expires: str = "") -> Secret:
         secret = await self._issuing.create(name, label, permissions, expires)
         self.changed()
         return secret
@@ -358,5 +373,3 @@ def _gecos(name: str) -> str:
         return safe(pwd.getpwnam(name).pw_gecos.partition(",")[0], 128)
     except KeyError:
         return ""
-
-

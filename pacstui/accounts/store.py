@@ -167,9 +167,13 @@ class Store:
                 names = [name for name in _FIELDS if name in fields_of and name not in ("id", "name")]
                 text = ", ".join(f"{name}=?" for name in names)
                 values = [fields_of[name] for name in names]
-                if names and not connection.execute(
-                    f"UPDATE accounts SET {text} WHERE id=?", (*values, account.id)  # noqa: S608
-                ).rowcount:
+                if (
+                    names
+                    and not connection.execute(
+                        f"UPDATE accounts SET {text} WHERE id=?",  # noqa: S608
+                        (*values, account.id),
+                    ).rowcount
+                ):
                     raise NotFound(f"the account {account.name} is gone", "pacstui accounts list shows all")
 
         await self._db.write(body)

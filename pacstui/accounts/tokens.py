@@ -75,8 +75,17 @@ class Trail(Protocol):
     """What of the audit trail is needed here."""
 
     def note(
-        self, kind: str, outcome: str, who: str, *, how: str = "", origin: str = "", action: str = "",
-        target: str = "", patient: str = "", detail: str = "",
+        self,
+        kind: str,
+        outcome: str,
+        who: str,
+        *,
+        how: str = "",
+        origin: str = "",
+        action: str = "",
+        target: str = "",
+        patient: str = "",
+        detail: str = "",
     ) -> object:
         """Put an entry on its way."""
         ...  # fmt: skip

@@ -73,6 +73,9 @@ class ApiClient:
         self.jobs = cast(contract.Jobs, _Noun(self, "jobs"))
         self.backups = cast(contract.Backups, _Noun(self, "backups"))
         self.space = cast(contract.Space, _Noun(self, "space"))
+        self.maintenance = cast(contract.Maintenance, _Noun(self, "maintenance"))
+        self.routes = cast(contract.Routes, _Noun(self, "routes"))
+        self.reports = cast(contract.Reports, _Noun(self, "reports"))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
@@ -128,7 +131,10 @@ class ApiClient:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=max(10.0, interval * 5))
         try:
             async with self._open().get(
-                "/v1/stream", params={"interval": str(interval)}, timeout=timeout, read_bufsize=_VIEW_LIMIT,
+                "/v1/stream",
+                params={"interval": str(interval)},
+                timeout=timeout,
+                read_bufsize=_VIEW_LIMIT,
                 headers=self._headers(),
             ) as answer:
                 if answer.status != 200:

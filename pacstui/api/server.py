@@ -65,7 +65,13 @@ class ControlServer:
     """
 
     def __init__(
-        self, data_dir: Path, rooms: dict[str, Any], import_one: Importer, gate: Gate, audit: AuditRoom, bus: Bus,
+        self,
+        data_dir: Path,
+        rooms: dict[str, Any],
+        import_one: Importer,
+        gate: Gate,
+        audit: AuditRoom,
+        bus: Bus,
         clock: Clock,
     ) -> None:
         self._rooms = rooms

@@ -52,6 +52,7 @@ class Method:
         """Return in words what a call is about, without what is secret or points at a patient."""
         hidden = self.secrets.union(self.looks)
         shown = {n: v for n, v in arguments.items() if n not in hidden and v not in (None, "", ())}
+        shown = {n: privacy.without(v) if isinstance(v, dict) else v for n, v in shown.items()}
         if len(shown) == 1 and len(self.parameters) == 1:
             return str(next(iter(shown.values())))
         return ", ".join(f"{name}={value}" for name, value in shown.items())

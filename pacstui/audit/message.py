@@ -209,7 +209,11 @@ def _participants(root: ET.Element, entry: Entry, event: Code, teller: Teller) -
     }.get(event, ((), ()))  # fmt: skip
     if entry.kind == "association refused":
         _participant(
-            root, entry.who or "(unknown)", *role, asks=not reported, alternative=f"AETITLES={entry.who}",
+            root,
+            entry.who or "(unknown)",
+            *role,
+            asks=not reported,
+            alternative=f"AETITLES={entry.who}",
             where=entry.origin,
         )
     elif not own:

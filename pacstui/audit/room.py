@@ -20,7 +20,7 @@ from pacstui.clock import Clock
 from pacstui.contract import privacy
 from pacstui.contract.audit import AuditPage, AuditRow, AuditState, Verdict
 from pacstui.errors import BadRequest, Denied, PacsError
-from pacstui.text import plural, safe
+from pacstui.text import guarded, plural, safe
 
 
 class Caller(Protocol):
@@ -139,7 +139,12 @@ class AuditRoom:
     # what the node writes by itself
 
     def seen(
-        self, caller: Caller, action: str, target: str, patient: str = "", kind: str = "patients seen",
+        self,
+        caller: Caller,
+        action: str,
+        target: str,
+        patient: str = "",
+        kind: str = "patients seen",
         ids: Sequence[str] = (),
     ) -> None:
         """Note that an account saw who patients are, once in a while for the same thing.
@@ -157,7 +162,13 @@ class AuditRoom:
             return
         for named in named_patients(fresh):
             self.trail.note(
-                kind, "ok", caller.name, how=caller.how, origin=caller.origin, action=action, target=target,
+                kind,
+                "ok",
+                caller.name,
+                how=caller.how,
+                origin=caller.origin,
+                action=action,
+                target=target,
                 patient="; ".join(text for text in (patient, named) if text),
             )
 
@@ -172,7 +183,12 @@ class AuditRoom:
             if not self._recent.is_new(("sent", event.calling, event.destination, event.address, study), self.seen_s):
                 continue  # many devices fetch a study object by object
             self.trail.note(
-                "export", "ok", event.calling, how="DICOM", origin=event.address, action=f"dicom.{event.verb}",
+                "export",
+                "ok",
+                event.calling,
+                how="DICOM",
+                origin=event.address,
+                action=f"dicom.{event.verb}",
                 target=", ".join(filter(None, (study and f"study={study}", f"to={event.destination}"))),
                 patient=f"{ID}{patient}" if patient else "",
                 detail=f"{plural(sent, 'instance')} of {plural(len(event.subjects) or 1, 'study', 'studies')} sent"
@@ -184,7 +200,13 @@ class AuditRoom:
         """Note that an account lacked a permission, once in a while for the same thing."""
         if self._recent.is_new((caller.name, "denied", action, target), _DENIED_S):
             self.trail.note(
-                "denied", "denied", caller.name, how=caller.how, origin=caller.origin, action=action, target=target,
+                "denied",
+                "denied",
+                caller.name,
+                how=caller.how,
+                origin=caller.origin,
+                action=action,
+                target=target,
                 detail=f"it takes the permission {permission}",
             )
 
@@ -201,22 +223,39 @@ class AuditRoom:
         kind = _KINDS.get(action.partition(".")[2], "action")
         outcome = "ok" if fault is None else "denied" if isinstance(fault, Denied) else "failed"
         return self.trail.note(
-            kind, outcome, caller.name, how=caller.how, origin=caller.origin, action=action, target=target,
-            patient=patient, detail=fault.message if fault is not None else "",
+            kind,
+            outcome,
+            caller.name,
+            how=caller.how,
+            origin=caller.origin,
+            action=action,
+            target=target,
+            patient=patient,
+            detail=fault.message if fault is not None else "",
         )
 
     def _refused(self, event: events.AssociationRefused) -> None:
         if self._recent.is_new((event.calling, event.called, event.address, event.text), _REFUSED_S):
             self.trail.note(
-                "association refused", "denied", event.calling or "(no AE title)", how="DICOM", origin=event.address,
-                target=event.called, detail=event.text,
+                "association refused",
+                "denied",
+                event.calling or "(no AE title)",
+                how="DICOM",
+                origin=event.address,
+                target=event.called,
+                detail=event.text,
             )
 
     def _service_refused(self, event: events.ServiceRefused) -> None:
         if self._recent.is_new((event.calling, event.address, event.text), _REFUSED_S):
             self.trail.note(
-                "association refused", "denied", event.calling or "(no AE title)", how="DICOM", origin=event.address,
-                target=event.service, detail=event.text,
+                "association refused",
+                "denied",
+                event.calling or "(no AE title)",
+                how="DICOM",
+                origin=event.address,
+                target=event.service,
+                detail=event.text,
             )
 
     def _opened(self, event: events.AssociationOpened) -> None:
@@ -236,7 +275,12 @@ class AuditRoom:
         """Note a run that nobody began by hand; one that only looks now and then is not worth an entry."""
         if not event.quiet and not event.by_hand:
             self.trail.note(
-                "action", "ok", "schedule", how="schedule", action="jobs.start", target=event.job,
+                "action",
+                "ok",
+                "schedule",
+                how="schedule",
+                action="jobs.start",
+                target=event.job,
                 detail="" if event.by == "schedule" else f"by {event.by}",
             )
 
@@ -244,15 +288,21 @@ class AuditRoom:
         """Yield what is wrong now, for ``monitor.problems``."""
         if self.trail.problem:
             yield (
-                "audit", "fail", f"the audit trail cannot be written: {self.trail.problem}",
-                "make room on the disk; the entries wait and are written by themselves", "audit",
+                "audit",
+                "fail",
+                f"the audit trail cannot be written: {self.trail.problem}",
+                "make room on the disk; the entries wait and are written by themselves",
+                "audit",
             )
         _, unsent, problem = self.server()
         if problem:
             yield (
-                "audit server", "warn", problem,
+                "audit server",
+                "warn",
+                problem,
                 f"{unsent:,} entries wait and are sent once it is back: does it run, are [audit] server and server_ca"
-                " right, does it want the certificate of [tls]? pacstui doctor looks", "audit",
+                " right, does it want the certificate of [tls]? pacstui doctor looks",
+                "audit",
             )
 
     async def tick(self) -> None:
@@ -263,7 +313,10 @@ class AuditRoom:
             if removed:
                 lost = f"; the syslog server never got {unsent:,} of them" if unsent else ""
                 self.trail.note(
-                    "configuration", "ok", "node", action="audit.retention",
+                    "configuration",
+                    "ok",
+                    "node",
+                    action="audit.retention",
                     detail=f"{removed:,} entries older than {self.days} days were removed{lost}",
                 )
         await self.trail.seal()
@@ -271,7 +324,13 @@ class AuditRoom:
     # the noun
 
     async def list(
-        self, search: str = "", who: str = "", kind: str = "", since: str = "", until: str = "", limit: int = 100,
+        self,
+        search: str = "",
+        who: str = "",
+        kind: str = "",
+        since: str = "",
+        until: str = "",
+        limit: int = 100,
         before: int | None = None,
     ) -> AuditPage:
         limit = max(1, min(limit, _PAGE))
@@ -309,8 +368,9 @@ class AuditRoom:
     async def export_csv(self, since: str = "", until: str = "") -> str:
         out = io.StringIO()
         writer = csv.writer(out)
-        writer.writerow(["id", "at", "kind", "outcome", "who", "how", "origin", "action", "target",
-                         "patient", "detail"])
+        writer.writerow(
+            ["id", "at", "kind", "outcome", "who", "how", "origin", "action", "target", "patient", "detail"]
+        )
         rows = await self._find("", "", "", since, until, _EXPORTED + 1, None)
         if len(rows) > _EXPORTED:
             raise BadRequest(f"these are more than {_EXPORTED:,} entries", "export less at once: --since, --until")
@@ -334,8 +394,3 @@ class AuditRoom:
             entries, from_micro(oldest), self.trail.unwritten, server, unsent, self.trail.problem or problem,
             from_micro(waits),
         )  # fmt: skip
-
-
-def guarded(text: str) -> str:
-    """Return text for a cell of a CSV file that no spreadsheet takes for a formula."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

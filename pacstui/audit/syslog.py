@@ -48,7 +48,11 @@ class SyslogSender:
     """
 
     def __init__(
-        self, database: Database, server: Server, teller: Teller, context: ssl.SSLContext | None = None,
+        self,
+        database: Database,
+        server: Server,
+        teller: Teller,
+        context: ssl.SSLContext | None = None,
         pause: Callable[[float], Any] = asyncio.sleep,
     ) -> None:
         self._db = database

@@ -66,9 +66,10 @@ def studies(
 def _here(data_dir: Path | None, uids: list[str]) -> dict[str, int]:
     if data_dir is None or not (data_dir / paths.DATABASE).is_file() or not uids:
         return {}
-    with suppress(sqlite3.Error), closing(
-        sqlite3.connect(f"file:{data_dir / paths.DATABASE}?mode=ro", uri=True, timeout=30)
-    ) as db:
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"file:{data_dir / paths.DATABASE}?mode=ro", uri=True, timeout=30)) as db,
+    ):
         marks = ",".join("?" * len(uids))
         return dict(db.execute(_HERE.format(marks=marks), uids))
     return {}

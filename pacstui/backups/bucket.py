@@ -163,5 +163,3 @@ class BucketStore:
     def clear(self) -> None:
         """See `Store`."""
         shutil.rmtree(self._spool, ignore_errors=True)
-
-

@@ -83,9 +83,7 @@ class Drilled:
 class Drill:
     """One rehearsal."""
 
-    def __init__(
-        self, target: Target, manifest: Manifest, instances: int, by: str, watch: Watch
-    ) -> None:
+    def __init__(self, target: Target, manifest: Manifest, instances: int, by: str, watch: Watch) -> None:
         self._target = target
         self._manifest = manifest
         self._wanted = max(1, instances)
@@ -208,10 +206,10 @@ class Drill:
         port = _free_port()
         configuration = scratch / "pacstui.toml"
         configuration.write_text(
-            f"[node]\ndata_dir = \"{scratch / 'data'}\"\njobs = false\n"
-            f"[dicom]\nae_title = \"{self._title}\"\nport = {port}\n"
-            "unknown_callers = \"none\"\n[audit]\nserver = \"\"\n"
-            f"[[peers]]\nname = \"drill\"\nae_title = \"{self._title}\"\nhost = \"127.0.0.1\"\nallow = [\"get\"]\n"
+            f'[node]\ndata_dir = "{scratch / "data"}"\njobs = false\n'
+            f'[dicom]\nae_title = "{self._title}"\nport = {port}\n'
+            'unknown_callers = "none"\n[audit]\nserver = ""\n'
+            f'[[peers]]\nname = "drill"\nae_title = "{self._title}"\nhost = "127.0.0.1"\nallow = ["get"]\n'
         )
         self._watch.tell(now="starting a node on it")
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PACSTUI_")}
@@ -333,9 +331,7 @@ def _fetched(port: int, part: list[Sample], title: str) -> dict[str, bytes]:
     for sop_class, syntax in kinds:
         ae.requested_contexts = [*ae.requested_contexts, _context(sop_class, syntax)]
     roles: list[Any] = [build_role(kind, scp_role=True) for kind in sorted({kind for kind, _ in kinds})]
-    association = ae.associate(
-        "127.0.0.1", port, ae_title=title, ext_neg=roles, evt_handlers=[(evt.EVT_C_STORE, keep)]
-    )
+    association = ae.associate("127.0.0.1", port, ae_title=title, ext_neg=roles, evt_handlers=[(evt.EVT_C_STORE, keep)])
     if not association.is_established:
         return came
     try:

@@ -185,9 +185,7 @@ class Lock:
                 if holder is None or holder.token != self.mine.token:
                     self._lost("somebody removed the lock of this run")
                     return
-                self.mine = Holder(
-                    **{**asdict(self.mine), "seen": self._now().isoformat(timespec="seconds")}
-                )
+                self.mine = Holder(**{**asdict(self.mine), "seen": self._now().isoformat(timespec="seconds")})
                 self._store.put(layout.LOCK, self._encoded())
 
     def __exit__(

@@ -123,9 +123,7 @@ def summary(manifest: Manifest, keeps: list[str], told: list[checks.Check]) -> d
 
     A verification counts for the snapshots that were there when it was made.
     """
-    check = next(
-        (each for each in told if each.kind == checks.VERIFY and each.at >= manifest.at[:19]), None
-    )
+    check = next((each for each in told if each.kind == checks.VERIFY and each.at >= manifest.at[:19]), None)
     return {
         "id": manifest.id, "at": manifest.at, "patients": manifest.patients, "studies": manifest.studies,
         "instances": manifest.instances, "bytes": manifest.bytes, "missing": manifest.missing_total,
@@ -235,9 +233,7 @@ def _extract(
     return {"files": files, "failed": failed, "wanted": len(wanted)}
 
 
-def _extract_list(
-    request: Request, target: Target, watch: Watch, wanted: list[list[str]], to: str
-) -> dict[str, Any]:
+def _extract_list(request: Request, target: Target, watch: Watch, wanted: list[list[str]], to: str) -> dict[str, Any]:
     """Write objects by the digests of their data sets; each is digest, SOP Instance UID, calling AE title."""
     folder = Path(to)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

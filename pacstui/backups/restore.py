@@ -111,7 +111,7 @@ def see_place(to: Path, target: Target, manifest: Manifest, index_only: bool) ->
         if not goes_on:
             raise BadRequest(
                 f"another restore was begun in {to} ({mark.get('snapshot', '?')})",
-                "finish that one, or use another folder"
+                "finish that one, or use another folder",
             )
     elif entries:
         raise BadRequest(f"{to} is not empty", "restore into a new folder; nothing is ever written over")
@@ -184,16 +184,14 @@ class Restore:
         db.execute("ATTACH DATABASE ? AS ix", (f"file:{index}?mode=ro&immutable=1",))
         try:
             db.executescript("DROP TABLE IF EXISTS temp.wanted; CREATE TEMP TABLE wanted (key BLOB, path TEXT);")
-            db.execute(
-                "INSERT INTO temp.wanted SELECT CAST(digest || meta_digest AS BLOB), path FROM ix.instances"
-            )
+            db.execute("INSERT INTO temp.wanted SELECT CAST(digest || meta_digest AS BLOB), path FROM ix.instances")
             self._want_set_aside(db)
             db.execute("CREATE INDEX temp.wanted_key ON wanted (key)")
             total, total_bytes = db.execute(
                 "SELECT count(*), coalesce(sum(m.size), 0) FROM temp.wanted w JOIN members m ON m.key = w.key"
             ).fetchone()
             watch.tell(total=total, total_bytes=total_bytes, unit="objects")
-            for path, in db.execute(
+            for (path,) in db.execute(
                 "SELECT path FROM temp.wanted w WHERE NOT EXISTS (SELECT 1 FROM members m WHERE m.key = w.key)"
             ):
                 self._fail(str(path), "the target has no good copy of it")
@@ -212,9 +210,7 @@ class Restore:
         pairs = set_aside_in(self._extra)
         db.executemany("INSERT INTO temp.wanted VALUES (?, ?)", [(key, path) for path, key in pairs])
 
-    def _pack(
-        self, db: sqlite3.Connection, packs: Packs, row: int, name: str, length: int, goes_on: bool
-    ) -> None:
+    def _pack(self, db: sqlite3.Connection, packs: Packs, row: int, name: str, length: int, goes_on: bool) -> None:
         wanted: dict[bytes, Member] = {}
         places: dict[bytes, list[str]] = {}
         for key, offset, each_size, head, path in db.execute(
@@ -303,7 +299,7 @@ class Restore:
         text = f"{what} of {manifest.moment.astimezone():%Y-%m-%d %H:%M} in {self._to}"
         if self._bytes and seconds > 1:
             text += f", {size(self._bytes / seconds)}/s"
-        hint = f"start a node on it: [node] data_dir = \"{self._to}\""
+        hint = f'start a node on it: [node] data_dir = "{self._to}"'
         if missing:
             first = next(iter(self._failed.items()))
             text = f"{plural(missing, 'object')} could not be brought back ({first[0]}: {first[1]}); {text}"

@@ -308,4 +308,3 @@ def _studies_since(after: int, db: sqlite3.Connection) -> int:
 def _free(place: Path) -> int:
     there = next((each for each in (place, *place.parents) if each.exists()), Path("/"))
     return shutil.disk_usage(there).free
-

@@ -119,9 +119,7 @@ class Verification:
                 self._wrong(layout.manifest_name(name), error.message)
         return found
 
-    def _names_and_sizes(
-        self, manifests: list[Manifest], packs: dict[str, PackRef], present: dict[str, int]
-    ) -> None:
+    def _names_and_sizes(self, manifests: list[Manifest], packs: dict[str, PackRef], present: dict[str, int]) -> None:
         for pack in packs.values():
             name = layout.pack_name(pack.name, self._target.encrypted)
             if self._replaced(pack.name, present):
@@ -203,9 +201,7 @@ class Verification:
                 self._bad(pack.name, name, f"{plural(len(failed), 'object')} in it: {why.message}")
         self._objects += len(members)
         self._bytes += pack.size
-        target.known.db.execute(
-            "UPDATE packs SET verified=? WHERE name=?", (int(time.time()), pack.name)
-        )
+        target.known.db.execute("UPDATE packs SET verified=? WHERE name=?", (int(time.time()), pack.name))
 
     @staticmethod
     def _taken(member: Member, pieces: Iterator[bytes]) -> None:

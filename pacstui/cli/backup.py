@@ -395,9 +395,7 @@ def _in_place(ways: Ways, snapshot: str, what: str, place: str, yes: bool, as_js
 
 
 @app.command("prune-plan", help=_help("prune_plan"))
-def prune_plan(
-    context: typer.Context, target: Target = "", json: Json = False
-) -> None:
+def prune_plan(context: typer.Context, target: Target = "", json: Json = False) -> None:
     """Show what would go."""
     _show_prune(Ways(door(context), Where(target)), json)
 

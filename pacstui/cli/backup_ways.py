@@ -102,9 +102,7 @@ class Ways:
         """
         if not self._where.url:
             try:
-                return plain.call(
-                    self.data_dir, "backups", method, timeout=_ANSWER_S, target=self.name(), **arguments
-                )
+                return plain.call(self.data_dir, "backups", method, timeout=_ANSWER_S, target=self.name(), **arguments)
             except NotRunning:
                 if not op:
                     raise
@@ -164,9 +162,7 @@ class Ways:
         """
         if not self._where.url:
             try:
-                row = plain.call(
-                    self.data_dir, "backups", method, timeout=_ANSWER_S, target=self.name(), **arguments
-                )
+                row = plain.call(self.data_dir, "backups", method, timeout=_ANSWER_S, target=self.name(), **arguments)
                 return self.follow(row) if wait else row
             except NotRunning:
                 pass

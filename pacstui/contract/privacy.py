@@ -6,7 +6,7 @@ The node shows it only to accounts with the permission ``patients.view``, and ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -34,6 +34,8 @@ class _Id:
 PATIENT_ID = _Id()
 PatientId = Annotated[str, PATIENT, PATIENT_ID]
 """A Patient ID: the audit trail says by it whom somebody has looked at."""
+KEYS = frozenset({"patients"})
+"""Keys of free parameters (``dict[str, str]``) whose values point at patients."""
 
 
 class _Secret:
@@ -54,6 +56,11 @@ def secret(hint: Any) -> bool:
 def marked(hint: Any) -> bool:
     """Return whether a type is declared as one that points at a patient."""
     return get_origin(hint) is Annotated and PATIENT in hint.__metadata__
+
+
+def without(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return free parameters with the values hidden that point at patients; blank stays blank."""
+    return {name: MASK if name in KEYS and value else value for name, value in parameters.items()}
 
 
 @cache

@@ -80,9 +80,7 @@ class Remote(Protocol):
         date: str = "", modality: str = "", study: str = "", limit: int = 100,
     ) -> RemotePage: ...  # fmt: skip
 
-    @action(
-        "compare", "Compare a study here with the same study at a peer", permission="remote.find", key="c"
-    )
+    @action("compare", "Compare a study here with the same study at a peer", permission="remote.find", key="c")
     async def compare(self, peer: str, study: str) -> Comparison: ...
 
     @action("pull", "Fetch a study from a peer", permission="remote.pull", audited=True, key="p")

@@ -19,11 +19,10 @@ from pacstui.dicom.dimse import Status
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.errors import AssociationEnded
 from pacstui.dicom.net.request import Request
-from pacstui.dicom.net.requestor import associate
 from pacstui.dicom.net.service import BufferSink
 from pacstui.dicom.uids import name_of
 from pacstui.dicom.ul.negotiation import Context
-from pacstui.equipment.book import PeerBook
+from pacstui.equipment.line import SENDS, Lines
 from pacstui.errors import PacsError
 from pacstui.imaging.convert import PLAIN, NotConvertible, convert, may_convert
 from pacstui.index.attributes import LEVELS, PATIENT, UNIQUE
@@ -270,7 +269,7 @@ class _Move(Retrieval):
         return self.request.command.move_destination
 
     async def ready(self) -> bool:
-        peers = self.service.book.titled(self.destination)
+        peers = self.service.lines.book.titled(self.destination)
         if peers:
             self._peer = peers[0]
             return True
@@ -305,10 +304,8 @@ class _Move(Retrieval):
         peer = self._peer
         assert peer is not None
         try:
-            async with associate(
-                peer.host, peer.port, called=peer.ae_title, calling=self.service.ae_title, contexts=proposals(found),
-                tls=self.service.book.tls_for(peer),
-            ) as association:
+            why = f"C-MOVE for {self.request.association.calling}"
+            async with self.service.lines.to(peer, proposals(found), doing=SENDS, why=why) as association:
                 offered: dict[str, list[Context]] = {}
                 for context in association.accepted.values():
                     offered.setdefault(context.abstract_syntax, []).append(context)
@@ -326,17 +323,13 @@ def _converted(content: Content, transfer_syntax: str, wanted: str) -> bytes:
 class RetrieveService:
     """C-MOVE and C-GET for the three models. ``parallel`` associations at once go to a move destination."""
 
-    def __init__(self, archive: Archive, book: PeerBook, bus: Bus, clock: Clock, ae_title: str, parallel: int) -> None:
+    def __init__(self, archive: Archive, lines: Lines, bus: Bus, clock: Clock, parallel: int) -> None:
         self.archive = archive
-        self.book = book
+        self.lines = lines
         self.bus = bus
         self.clock = clock
         self.converting = asyncio.Semaphore(_CONVERSIONS)
-        self.replace(ae_title, parallel)
-
-    def replace(self, ae_title: str, parallel: int) -> None:
-        """Go on with other settings."""
-        self.ae_title, self.parallel = ae_title, parallel
+        self.parallel = parallel
 
     def begin(self, request: Request) -> Retrieval:
         return _Move(self, request) if request.context.abstract_syntax in models.MOVE else _Get(self, request)

@@ -34,10 +34,7 @@ class Seeded:
 
     def __init__(self, node: NodeProcess) -> None:
         self.node = node
-        first, second = (
-            Object(name="Zebrafish^Quokka", patient="ID-471147", accession="ACC-99")
-            for _ in range(2)
-        )
+        first, second = (Object(name="Zebrafish^Quokka", patient="ID-471147", accession="ACC-99") for _ in range(2))
         keep(node, first, second)
         self.studies = (first.study, second.study)
         self.target = "disk"

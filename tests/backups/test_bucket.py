@@ -98,9 +98,7 @@ async def test_an_archive_goes_to_a_bucket_and_comes_back(
     assert contents(tmp_path / "back") == contents(archive.data_dir)
 
 
-async def test_a_bit_that_flips_in_a_bucket_is_found(
-    cloud: Place, archive: Archive, server: str, bucket: str
-) -> None:
+async def test_a_bit_that_flips_in_a_bucket_is_found(cloud: Place, archive: Archive, server: str, bucket: str) -> None:
     await fill(archive, 3)
     cloud.take()
     s3 = client(server)

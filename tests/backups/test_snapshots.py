@@ -40,9 +40,7 @@ async def test_a_restored_archive_is_the_saved_one(archive: Archive, place: Plac
         assert index.execute("SELECT count(*) FROM instances").fetchone() == (10,)
 
 
-async def test_a_restored_archive_opens_and_has_nothing_to_mend(
-    archive: Archive, place: Place, tmp_path: Path
-) -> None:
+async def test_a_restored_archive_opens_and_has_nothing_to_mend(archive: Archive, place: Place, tmp_path: Path) -> None:
     things = await fill(archive, 4)
     place.take()
     shutil.move(place.data_dir, tmp_path / "gone")
@@ -184,9 +182,7 @@ async def test_the_stock_tools_open_an_encrypted_target(archive: Archive, place:
     assert contents(tmp_path / "out") == contents(archive.data_dir)
 
 
-async def test_a_passphrase_protects_the_targets_own_identity(
-    archive: Archive, place: Place, tmp_path: Path
-) -> None:
+async def test_a_passphrase_protects_the_targets_own_identity(archive: Archive, place: Place, tmp_path: Path) -> None:
     right, wrong = tmp_path / "right", tmp_path / "wrong"
     right.write_text("correct horse battery staple\n")
     wrong.write_text("incorrect horse battery\n")
@@ -280,9 +276,7 @@ async def test_a_quick_look_finds_what_is_gone_or_cut(archive: Archive, place: P
     assert "instead of" in place.verify("quick").text
 
 
-async def test_samples_read_everything_in_time(
-    archive: Archive, place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_samples_read_everything_in_time(archive: Archive, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(take, "PACK_BYTES", 2000)
     await fill(archive, 12)
     place.take()

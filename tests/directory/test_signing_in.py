@@ -69,7 +69,8 @@ async def test_an_account_is_made_at_the_first_sign_in_and_says_where_it_is_from
         assert (row.origin, row.password, row.email) == ("directory", "directory", "dora@example.org")
         entries = [e for e in await doors.entries() if "dora" in (e.who, e.target)]
         assert [(e.kind, e.outcome, e.how) for e in entries] == [
-            ("action", "ok", "directory"), ("sign-in", "ok", "directory"),
+            ("action", "ok", "directory"),
+            ("sign-in", "ok", "directory"),
         ]
         assert "administrator by pacs-admins" in entries[0].detail.lower()
         assert DORA not in repr(await doors.entries())

@@ -97,7 +97,12 @@ class House:
     async def purge(self, settings: SpaceSettings, run: OneRun | None = None) -> Outcome:
         run = run or OneRun()
         return await Purge(
-            self.archive, self.backups, settings, self.clock, lambda *told: self.audit.append(told), run  # type: ignore[arg-type]
+            self.archive,
+            self.backups,
+            settings,
+            self.clock,
+            lambda *told: self.audit.append(told),
+            run,  # type: ignore[arg-type]
         ).work()
 
     async def studies(self) -> list[str]:
