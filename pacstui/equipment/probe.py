@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 import time
@@ -26,6 +27,8 @@ from pacstui.equipment.peer import Peer
 from pacstui.equipment.specimen import PATIENT_ID, SECONDARY_CAPTURE, encoded, specimen
 from pacstui.errors import PacsError
 from pacstui.text import plural, safe
+
+log = logging.getLogger("pacstui.equipment")
 
 TIMEOUTS: Final = Timeouts(connect=5.0, associate=10.0, response=15.0)
 SOON_DAYS: Final = 30
@@ -118,6 +121,10 @@ class Probe:
                     await self._step(name, work)
         except _Failed:
             pass
+        except Exception:  # a fault of ours is told as that, and blamed on nobody
+            log.exception("the test of %s failed", self._peer.name)
+            self._set(name, "fail", "this node failed at the test; its log says why")
+            self._failed, self._meaning = name, "nothing is known of the peer by that"
         finally:
             self.running = False
             for each in self._steps.values():
@@ -192,14 +199,14 @@ class Probe:
             )
             try:
                 tls = writer.get_extra_info("ssl_object")
-                ended = False
+                version, der, ended = str(tls.version()), tls.getpeercert(True) or b"", False
                 with contextlib.suppress(TimeoutError):  # TLS 1.3 refuses a client's certificate only afterwards
                     async with asyncio.timeout(0.3):
                         try:
                             ended = not await reader.read(1)
                         except OSError:
                             ended = True
-                return str(tls.version()), tls.getpeercert(True) or b"", ended
+                return version, der, ended
             finally:
                 await _close(writer)
 
@@ -362,7 +369,8 @@ def our_address(theirs: str) -> str:
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
-    writer.close()
+    """Close a connection at once: a TLS shutdown would wait for the other side, which waits for a request meanwhile."""
+    writer.transport.abort()
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(1.0):
             await writer.wait_closed()

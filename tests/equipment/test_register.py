@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from pacstui.cli import checks
 from pacstui.dicom.ul.faults import Refusal
 from pacstui.dicom.ul.items import UserInformation
 from pacstui.dicom.ul.pdu import AssociateRequest
 from pacstui.equipment.peer import Peer, peer_of, texts_of
 from pacstui.errors import BadRequest, NotFound
 from pacstui.services.policy import Admission
-from pacstui.settings import SERVICES, DicomSettings
+from pacstui.settings import SERVICES, DicomSettings, NodeSettings, Settings
 from tests.equipment.conftest import Site
 
 
@@ -139,3 +140,11 @@ async def test_what_is_wrong_with_peers_is_a_problem(site: Site) -> None:
     assert "called from 192.0.2.99" in told["peer-elsewhere CT old"]
     await site.room.edit("CT old", host="192.0.2.99")
     assert "peer-elsewhere CT old" not in {problem[0] for problem in site.room.seen.problems()}
+
+
+async def test_the_doctor_tries_the_peers_of_the_register_too(site: Site) -> None:
+    await site.room.add("MR two", "MR2", "127.0.0.1", port=1)
+    settings = Settings(node=NodeSettings(data_dir=site.database.path.parent))
+    (told,) = checks.peers(checks.Patient(settings, None, None))
+    assert (told.check, told.level) == ("peer MR two", "warn")
+    assert "127.0.0.1:1 cannot be reached" in told.text
