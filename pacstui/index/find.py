@@ -220,8 +220,7 @@ def _name(plan: _Plan, attribute: Attribute, match: Match, fuzzy: bool) -> None:
 
 def _items(plan: _Plan, attribute: Attribute, match: Match, fuzzy: bool) -> None:
     """Sequences: tested item by item where what is asked for stands anywhere."""
-    for text in _literals(match):
-        assert attribute.store is not None
+    for text in _literals(match) if attribute.store is not None else ():
         plan.add(f"i{attribute.tag:x}", sa.func.instr(attribute.store, plan.bind(text)) > 0)
     plan.test(attribute, comparison(match, fold if fuzzy else None))
 

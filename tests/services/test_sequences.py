@@ -128,7 +128,9 @@ def test_what_is_not_supported_in_an_item_is_said(node: NodeProcess) -> None:
     with asking(node.port) as caller:
         found, statuses, _ = caller.find(series(TWO, items(RequestedProcedureID="RP1", PatientState="X")))
         assert (len(found), statuses) == (1, [0xFF01])
-        found, statuses, _ = caller.find(ask(StudyInstanceUID="", ReferencedSeriesSequence=items(Modality="CT")))
+        found, statuses, _ = caller.find(
+            ask(StudyInstanceUID="", ReferencedImageSequence=items(ReferencedSOPClassUID="1.2"))
+        )
         assert (len(found), set(statuses)) == (3, {0xFF01})
 
 
