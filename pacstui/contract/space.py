@@ -130,7 +130,7 @@ class PinRow:
     by: str
     why: PatientText
     patient_name: PatientText
-    patient_id: PatientText
+    patient_id: PatientId
     date: str
     accession: PatientText
     modalities: tuple[str, ...]
