@@ -11,11 +11,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pacstui.dicom import uids  # noqa: E402
+from pacstui.dicom import syntaxes, uids  # noqa: E402
 from pacstui.dicom.dictionary import keyword_of  # noqa: E402
+from pacstui.dicom.sequences import Inner  # noqa: E402
+from pacstui.dicom.syntaxes import PLAIN  # noqa: E402
 from pacstui.dicom.uids import name_of  # noqa: E402
-from pacstui.imaging.convert import LOSSLESS, PLAIN  # noqa: E402
+from pacstui.imaging.convert import LOSSLESS  # noqa: E402
 from pacstui.index.attributes import ATTRIBUTES, LEVELS, UNIQUE  # noqa: E402
+from pacstui.index.more import ITEMS  # noqa: E402
 from pacstui.services import models, policy, remote  # noqa: E402
 from pacstui.services.commitment import COMMITMENT  # noqa: E402
 
@@ -44,7 +47,7 @@ def services() -> str:
 
 def transfer_syntaxes() -> str:
     """Return the transfer syntaxes of storage."""
-    taken = [uid for uid in uids.TRANSFER_SYNTAXES if uid in policy._STORABLE]
+    taken = [uid for uid in syntaxes.TRANSFER_SYNTAXES if uid in policy._STORABLE]
     return _table(("transfer syntax", "UID"), [(name_of(uid), uid) for uid in taken])
 
 
@@ -65,21 +68,33 @@ def attributes() -> str:
         for tag, attribute in sorted(ATTRIBUTES[level].items(), key=lambda each: each[0]):
             if attribute.level == level and tag not in seen:
                 seen.add(tag)
-                how = "returned" if attribute.computed else "matched, returned"
+                how = "counted when asked for" if attribute.computed else "indexed"
                 rows.append((level, keyword_of(tag), f"({tag >> 16:04X},{tag & 0xFFFF:04X})", attribute.vr, how))
     return _table(("level", "attribute", "tag", "VR", ""), rows)
+
+
+def _keys(inner: Inner) -> str:
+    return ", ".join(
+        keyword_of(tag) if isinstance(kind, str) else f"{keyword_of(tag)} ({_keys(kind)})"
+        for tag, kind in sorted(inner.items())
+    )
+
+
+def sequences() -> str:
+    """Return by what the items of sequences are matched."""
+    return _table(("sequence", "keys in its item"), [(keyword_of(tag), _keys(ITEMS[tag])) for tag in sorted(ITEMS)])
 
 
 def conversions() -> str:
     """Return what becomes what."""
     rows = [(", ".join(name_of(uid) for uid in PLAIN), "each of these")]
-    rows.append((", ".join(name_of(uid) for uid in uids.TRANSFER_SYNTAXES if uid in LOSSLESS), "the plain ones"))
+    rows.append((", ".join(name_of(uid) for uid in syntaxes.TRANSFER_SYNTAXES if uid in LOSSLESS), "the plain ones"))
     return _table(("kept as", "sent as well as"), rows)
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "services": services, "transfer syntaxes": transfer_syntaxes, "levels": levels, "attributes": attributes,
-    "conversions": conversions,
+    "sequences": sequences,    "conversions": conversions,
 }  # fmt: skip
 _BLOCK = re.compile(r"(<!-- from the code: (.*?) -->\n\n).*?(\n\n<!-- end -->)", re.DOTALL)
 

@@ -182,6 +182,20 @@ class CommitmentTold(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CommitmentAnswered(Event):
+    """A peer that was asked for storage commitment has answered for ``committed`` and against ``failed`` objects, or
+    ``problem`` says why there is no answer; ``hint`` what mends it."""
+
+    peer: str
+    study: str
+    transaction: str
+    committed: int
+    failed: int
+    problem: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceUnreadable(Event):
     """An instance could not be read back: its file is gone, damaged, or the disk fails."""
 

@@ -73,6 +73,7 @@ from pacstui.services.storage import StorageService
 from pacstui.services.table import ServiceTable
 from pacstui.settings import DicomSettings, QuerySettings, Settings, TlsSettings
 from pacstui.space import room as space
+from pacstui.text import plural
 from pacstui.upkeep import kinds as upkeep
 
 log = logging.getLogger("pacstui.node")
@@ -220,6 +221,7 @@ class Node:
         )
         self._undo.append(archive.close)
         peers = await self._open_peers(archive.db)
+        onward.queueing.renew()
         problems.watch(peers.seen.problems)
         self._archive_room = archive_room = ArchiveRoom(archive, problems, bus, clock)
         await archive_room.refresh()
@@ -240,7 +242,7 @@ class Node:
         lines.watcher = ledger.calls
         self._retrieve = retrieve = RetrieveService(archive, lines, bus, clock, settings.retrieve.parallel)
         self._commitment = commitment = CommitmentService(archive, lines, bus, clock)
-        self._asker = commitment.asker = CommitmentAsker(archive, lines, bus, clock)
+        self._asker = commitment.asker = CommitmentAsker(archive, lines, bus, clock, settings.commitment.answer_h)
         self._remote = RemoteRoom(archive, lines, bus, clock)
         services = ServiceTable(StorageService(archive, bus, clock), query, retrieve, commitment, self._asker)
         dicom = settings.dicom
@@ -331,10 +333,7 @@ class Node:
         return peers
 
     def _peer_noted(self, action: str, name: str, detail: str) -> None:
-        who = CURRENT.get().name
-        self._audit.trail.note("configuration", "ok", who, action=action, target=name, detail=detail)
-        gone = action == "peers.remove"
-        self._maintenance.happened(who, f"peer {name}", detail if gone else "", "" if gone else detail)
+        self._audit.trail.note("configuration", "ok", CURRENT.get().name, action=action, target=name, detail=detail)
 
     async def _peers_changed(self) -> None:
         await self._want_jobs()
@@ -342,12 +341,18 @@ class Node:
             await self._onward.renew()
         self._bus.publish(PeersChanged(self._clock.now(), self._book.names()))
 
-    def _uses_of(self, name: str) -> Iterable[str]:
-        """Yield in words what names a peer among routes and jobs."""
-        if self._sends:
-            yield from self._onward.routes.naming(name)
-        if self._jobs is not None:
-            yield from self._jobs.naming(name)
+    async def _uses_of(self, name: str) -> list[str]:
+        """Return in words what names a peer: routes, destinations, jobs, and what waits to go there."""
+        found = [f"the route {row.name} sends to it" for row in await self._onward.routes.list() if name in row.to]
+        found += [
+            f"the destination {each.name} asks it to send"
+            for each in self._settings.destinations if each.move_from == name
+        ]  # fmt: skip
+        found += [
+            f"{plural(row.waiting, 'object')} {'waits' if row.waiting == 1 else 'wait'} to go there"
+            for row in self._onward.queue.outgoing() if row.destination == name and row.waiting
+        ]  # fmt: skip
+        return [*found, *(self._jobs.naming(name) if self._jobs is not None else ())]
 
     async def _open_jobs(self, archive: Archive, peers: PeersRoom, problems: Problems) -> tuple[JobsRoom, BackupsRoom]:
         """Open the jobs room, with the kinds of jobs that this node knows, and what they are about."""
@@ -446,6 +451,8 @@ class Node:
         self._admission.closed, self._admission.echo_only = room.refusal, room.echo_only
         onward.queue.held_up = room.held_up
         onward.routes.noted = room.noted
+        if self._peers is not None:
+            self._peers.register.kept = room.noted
         problems.watch(room.problems)
         await room.open()
         await room.compare(self._settings, _owner_of(self._loaded.source), "at start")
@@ -562,6 +569,8 @@ class Node:
         self._admission.replace(new.dicom, new.query)
         self._lines.ae_title = new.dicom.ae_title
         self._retrieve.parallel = new.retrieve.parallel
+        if self._asker is not None:
+            self._asker.answer_h = new.commitment.answer_h
         self._query.replace(new.dicom.ae_title, new.query.max_answers, new.query.fuzzy_names)
         if self._gate is not None:
             self._gate.replace(new.accounts, new.directory)

@@ -27,6 +27,7 @@ from pacstui.archive.refusal import (
 from pacstui.archive.work import Job, Stored
 from pacstui.dicom import header
 from pacstui.dicom.header import Header
+from pacstui.dicom.syntaxes import WHOLLY_DEFLATED
 from pacstui.index.ingest import entry_of
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ class Incoming:
             found = await self._archive.in_thread(self._complete_file, last)
         else:
             found = None
-            if self.transfer_syntax not in header.DEFLATED or self.size <= _LOOP_INFLATE:
+            if self.transfer_syntax not in WHOLLY_DEFLATED or self.size <= _LOOP_INFLATE:
                 found = header.read(self._buffer, self.transfer_syntax, steps=_LOOP_STEPS)
             if found is None:
                 found = await self._archive.in_thread(header.read, self._buffer, self.transfer_syntax)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from struct import Struct, pack
 from typing import Final
 
-from pacstui.dicom import header
+from pacstui.dicom import header, syntaxes
 from pacstui.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 PREFIX: Final = b"DICM"
@@ -151,7 +151,7 @@ def _uid(value: bytes) -> str:
 
 def _plausible(data: bytes | bytearray | memoryview, syntax: str) -> bool:
     """Return whether a file without any head begins like a data set: group 0008 or so, then a further element."""
-    order = "big" if syntax == header.BIG_ENDIAN else "little"
+    order = "big" if syntax == syntaxes.BIG_ENDIAN else "little"
     return int.from_bytes(data[:2], order) in (0x0004, 0x0008, 0x0010)  # type: ignore[arg-type]
 
 

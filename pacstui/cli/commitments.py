@@ -53,7 +53,7 @@ def _asked(rows: list[dict[str, Any]]) -> Iterator[str]:
     )
     for r in rows:
         if r["problem"]:
-            yield f"{r['id']}: {r['problem']}"
+            yield f"{r['id']}: {r['problem']}; pacstui commitments again {r['id']} asks again"
         for uid in r["missing"]:
             yield f"{r['id']}: {r['peer']} does not keep {uid}"
 
@@ -61,7 +61,7 @@ def _asked(rows: list[dict[str, Any]]) -> Iterator[str]:
 app = group(
     "commitments",
     "Storage commitments that were asked for, by others and by this node.",
-    {"list": _list, "asked": _asked, "ask": lambda row: _asked([row])},
+    {"list": _list, "asked": _asked, "ask": lambda row: _asked([row]), "again": lambda row: _asked([row])},
     words={
         "limit": "At most so many, newest first.", "id": "Its number, as the list shows it.",
         "peer": "The peer's name, as pacstui peers list shows it.", "study": "Study Instance UID of a study here.",

@@ -34,7 +34,7 @@ class AskedRow:
     """A commitment that this node asked a peer for: does it keep the instances of a study?
 
     ``state`` is asked (the answer is to come), committed, not committed (``missing`` says which are not, at most 1000),
-    or failed: ``problem`` says why the peer could not be asked.
+    failed (``problem`` says why the peer could not be asked), or no answer: it said nothing for the time that is set.
     """
 
     id: int
@@ -61,6 +61,14 @@ class Commitments(Protocol):
 
     @action("ask", "Ask a peer whether it keeps a study", permission="commitments.ask", audited=True)
     async def ask(self, peer: str, study: str) -> AskedRow: ...
+
+    @action(
+        "again",
+        "Ask a peer again that did not answer, or does not keep all",
+        permission="commitments.ask",
+        audited=True,
+    )
+    async def again(self, id: int) -> AskedRow: ...
 
     @action("asked", "List commitments that peers were asked for, newest first", permission="commitments.view")
     async def asked(self, limit: int = 50) -> tuple[AskedRow, ...]: ...

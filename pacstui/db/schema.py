@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pacstui.errors import PacsError, Unavailable
 
-HEAD = "0014"
+HEAD = "0015"
 """Revision of the newest migration."""
 
 
@@ -42,7 +42,7 @@ async def ensure(path: Path) -> None:
         )
     await asyncio.to_thread(copy, path, found)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pacstui.db.migrate", str(path), stderr=asyncio.subprocess.PIPE
+        sys.executable, "-P", "-m", "pacstui.db.migrate", str(path), stderr=asyncio.subprocess.PIPE
     )
     _, stderr = await process.communicate()
     if process.returncode:

@@ -15,11 +15,7 @@ from typing import Final
 
 from pacstui.dicom import charset
 from pacstui.dicom.dictionary import vr_of
-
-IMPLICIT: Final = "1.2.840.10008.1.2"
-EXPLICIT: Final = "1.2.840.10008.1.2.1"
-DEFLATED: Final = "1.2.840.10008.1.2.1.99"
-BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
+from pacstui.dicom.syntaxes import BIG_ENDIAN, DEFLATED, IMPLICIT
 
 
 def _vrs(names: str) -> frozenset[str]:
@@ -267,6 +263,23 @@ def decode(data: bytes, transfer_syntax: str) -> DataSet:
     if at < len(data):
         raise DataSetError("an item or sequence ends that did not begin")
     return found
+
+
+def decode_items(data: bytes, big: bool, explicit: bool, terms: str) -> list[DataSet]:
+    """Read the value of a sequence: its items, with or without the delimiter at the end.
+
+    Parameters
+    ----------
+    terms
+        Specific Character Set of the data set that the sequence is in.
+
+    Raises
+    ------
+    DataSetError
+        Where it cannot be followed.
+    """
+    reader = _Reader(data, _BIG if big else _LITTLE, explicit)
+    return reader.sequence(0, _UNDEFINED, len(data), DataSet(terms=terms), 0, explicit, 0)[0].items
 
 
 def encode(data_set: DataSet, transfer_syntax: str) -> bytes:

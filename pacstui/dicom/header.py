@@ -17,15 +17,11 @@ from struct import error as StructError
 from typing import Final
 
 from pacstui.dicom import charset
+from pacstui.dicom.sequences import SEQUENCES, Inner, items_text
+from pacstui.dicom.syntaxes import BIG_ENDIAN, EXPLICIT, IMPLICIT, WHOLLY_DEFLATED
 from pacstui.text import size
 
 Buffer = bytes | bytearray | memoryview | mmap.mmap
-
-IMPLICIT: Final = "1.2.840.10008.1.2"
-EXPLICIT: Final = "1.2.840.10008.1.2.1"
-BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
-DEFLATED: Final = frozenset(("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"))
-"""Transfer syntaxes whose whole data set is deflated (PS3.5 A.5, A.7, A.4.12)."""
 
 _UNDEFINED = 0xFFFFFFFF
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
@@ -37,6 +33,7 @@ _PIXELS = frozenset((0x7FE00010, 0x7FE00008, 0x7FE00009, 0x7FE00001, 0x00287FE0)
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _STEPS = 20_000_000
 _VALUE_LIMIT = 1024
+_ITEMS_LIMIT = 16384
 _INFLATE_KEEP = 8 << 20
 # One element has at most 4 GiB (PS3.5 7.1.1), so what is larger than two is no honest data set.
 _INFLATE_LIMIT = 9_000_000_000
@@ -44,7 +41,7 @@ _LET_GO = 1 << 24
 _NEVER = 1 << 62
 
 CHARSET: Final = 0x00080005
-_TEXT, _CODE, _UID, _DATE, _TIME, _SHORT_INT = range(6)
+_TEXT, _CODE, _UID, _DATE, _TIME, _SHORT_INT, _SEQUENCE = range(7)
 
 WANTED: Final[dict[int, int]] = {
     CHARSET: _CODE,
@@ -99,6 +96,12 @@ def want(tags: Mapping[int, str]) -> None:
         if vr not in _TEXT_VRS and vr not in _KINDS and vr not in _PLAIN_VRS:
             raise ValueError(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) has VR {vr}, which cannot be indexed")
         WANTED.setdefault(tag, _TEXT if vr in _TEXT_VRS else _KINDS.get(vr, _CODE))
+
+
+def want_items(sequences: Mapping[int, Inner]) -> None:
+    """Read these sequences from now on too, of their items what is given."""
+    SEQUENCES.update(sequences)
+    WANTED.update(dict.fromkeys(sequences, _SEQUENCE))
 
 
 _OPEN_ITEM = "an item of undefined length ends without its delimiter (PS3.5 7.5.2)"
@@ -200,16 +203,17 @@ def read(data: Buffer, transfer_syntax: str, *, start: int = 0, steps: int = _ST
     """
     ended = True
     length = len(data)
-    if transfer_syntax in DEFLATED:
+    if transfer_syntax in WHOLLY_DEFLATED:
         data, length, ended = inflate(data, start)
         start = 0
     order = _BIG if transfer_syntax == BIG_ENDIAN else _LITTLE
     found: dict[int, bytes] = {}
+    sequences: dict[int, tuple[bytes, bool]] = {}
     header = Header()
     try:
-        if length > _INFLATE_LIMIT and transfer_syntax in DEFLATED:
+        if length > _INFLATE_LIMIT and transfer_syntax in WHOLLY_DEFLATED:
             raise _Lost(f"the data set inflates to more than {size(_INFLATE_LIMIT)}")
-        header.pixels = _walk(data, start, length, order, transfer_syntax != IMPLICIT, found, steps)
+        header.pixels = _walk(data, start, length, order, transfer_syntax != IMPLICIT, found, sequences, steps)
         if not ended:
             raise _Lost("the deflated data set ends too early")
     except _Lost as lost:
@@ -218,7 +222,7 @@ def read(data: Buffer, transfer_syntax: str, *, start: int = 0, steps: int = _ST
         if steps < _STEPS:
             return None
         header.problem, header.cut = "the data set has too many elements", True
-    _decode(found, header, order)
+    _decode(found, sequences, header, order)
     if not header.cut:
         if not (header.sop_class and header.sop_instance and header.study and header.series):
             header.problem = "the data set does not name its class, instance, study or series"
@@ -276,7 +280,10 @@ def _let_go(data: Buffer, pos: int) -> int:
     return pos + _LET_GO
 
 
-def _walk(data: Buffer, pos: int, end: int, order: _Order, explicit: bool, found: dict[int, bytes], steps: int) -> bool:
+def _walk(
+    data: Buffer, pos: int, end: int, order: _Order, explicit: bool, found: dict[int, bytes],
+    sequences: dict[int, tuple[bytes, bool]], steps: int,
+) -> bool:  # fmt: skip
     """Visit the elements of the top level; return whether there are pixel data. ``end`` may lie beyond ``data``."""
     pixels = False
     known = min(len(data), end)
@@ -317,6 +324,8 @@ def _walk(data: Buffer, pos: int, end: int, order: _Order, explicit: bool, found
             budget[0] -= taken
             taken = 0
             pos = _skip(data, at, known, order, explicit and vr != b"UN", tag, budget)
+            if tag in SEQUENCES and pos - at <= _ITEMS_LIMIT:
+                sequences.setdefault(tag, (bytes(data[at:pos]), explicit and vr != b"UN"))
             if known < end and pos >= known:
                 return True
             if tag in _PIXELS:
@@ -326,7 +335,10 @@ def _walk(data: Buffer, pos: int, end: int, order: _Order, explicit: bool, found
         if stop > end:
             raise _Lost(f"the data set ends inside the value of ({group:04X},{element:04X})")
         if tag in wanted:
-            found.setdefault(tag, bytes(data[at : min(stop, at + _VALUE_LIMIT)]))
+            if wanted[tag] != _SEQUENCE:
+                found.setdefault(tag, bytes(data[at : min(stop, at + _VALUE_LIMIT)]))
+            elif 0 < n <= _ITEMS_LIMIT and stop <= known:
+                sequences.setdefault(tag, (bytes(data[at:stop]), explicit and vr != b"UN"))
         elif tag in _PIXELS:
             pixels = True
         odd = n & 1 == 1
@@ -472,7 +484,7 @@ def normal_time(text: str) -> str:
     return "".join(part or "" for part in match.groups()) if match else text
 
 
-def _decode(found: dict[int, bytes], header: Header, order: _Order) -> None:
+def _decode(found: dict[int, bytes], sequences: dict[int, tuple[bytes, bool]], header: Header, order: _Order) -> None:
     values = header.values
     terms = found.get(CHARSET, b"").decode("latin_1").strip(" \0")
     for tag, raw in found.items():
@@ -495,6 +507,10 @@ def _decode(found: dict[int, bytes], header: Header, order: _Order) -> None:
         elif kind == _TIME and ":" in text:
             text = normal_time(text)
         values[tag] = text
+    for tag, (raw, explicit) in sequences.items():
+        text = items_text(tag, raw, order is _BIG, explicit, terms)
+        if text:
+            values[tag] = text
 
 
 def is_image(sop_class: str) -> bool:

@@ -10,20 +10,24 @@ import zlib
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
+from pacstui.dicom.syntaxes import (
+    BIG_ENDIAN,
+    DEFLATED,
+    HTJ2K_LOSSLESS,
+    HTJ2K_LOSSLESS_RPCL,
+    IMPLICIT,
+    JPEG_2000_LOSSLESS,
+    JPEG_LS_LOSSLESS,
+    PLAIN,
+    RLE,
+)
 from pacstui.dicom.uids import name_of
 from pacstui.errors import PacsError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-IMPLICIT: Final = "1.2.840.10008.1.2"
-EXPLICIT: Final = "1.2.840.10008.1.2.1"
-DEFLATED: Final = "1.2.840.10008.1.2.1.99"
-BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
-PLAIN: Final = (EXPLICIT, IMPLICIT, DEFLATED, BIG_ENDIAN)
-"""Not compressed, the preferred one first."""
-
-LOSSLESS: Final = frozenset("1.2.840.10008.1.2." + end for end in ("4.80", "4.90", "4.201", "4.202", "5"))
+LOSSLESS: Final = frozenset((JPEG_LS_LOSSLESS, JPEG_2000_LOSSLESS, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, RLE))
 """Compressed without loss, and there is a decoder: the pixels can be brought into a plain transfer syntax as they were.
 
 For JPEG Lossless (4.57, 4.70) there is none under a licence that fits.

@@ -8,7 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from pacstui.index import tables as t
-from pacstui.index.more import IMAGE_MORE, SERIES_MORE, STUDY_MORE, key_of
+from pacstui.index.more import IMAGE_MORE, PATIENT_MORE, SERIES_MORE, STUDY_MORE, key_of
 
 PATIENT, STUDY, SERIES, IMAGE = "PATIENT", "STUDY", "SERIES", "IMAGE"
 LEVELS: Final = (PATIENT, STUDY, SERIES, IMAGE)
@@ -19,8 +19,9 @@ LEVELS: Final = (PATIENT, STUDY, SERIES, IMAGE)
 class Attribute:
     """An attribute that is matched and returned.
 
-    ``column`` holds its value as text. ``computed`` ones are counted when they are asked for, and not matched.
-    ``key`` is the column of its folded form where there is one, ``other`` a second one.
+    ``column`` holds its value as text, for VR SQ its items (:mod:`pacstui.dicom.sequences`). ``computed`` ones are
+    counted when they are asked for. ``key`` is the column of its folded form where there is one, ``other`` a second
+    one; ``store`` is the one that holds it among others.
     """
 
     tag: int
@@ -30,6 +31,7 @@ class Attribute:
     computed: bool = False
     key: sa.ColumnElement[str] | None = None
     other: sa.ColumnElement[str] | None = None
+    store: sa.ColumnElement[str] | None = None
 
 
 _p, _s, _e, _i = t.patients.c, t.studies.c, t.series.c, t.instances.c
@@ -129,17 +131,28 @@ def attributes_of(level: str) -> dict[int, Attribute]:
 _MORE_OF: Final = (
     (STUDY, STUDY_MORE, _s.more), (SERIES, SERIES_MORE, _e.more), (IMAGE, IMAGE_MORE, _i.more),
 )  # fmt: skip
+_BASE: Final = {level: attributes_of(level) for level in LEVELS}
 ATTRIBUTES: Final = {level: attributes_of(level) for level in LEVELS}
 """What can be asked for, by level and tag; :func:`renew` brings it up to further attributes."""
 
 
 def renew() -> None:
-    """Take in the attributes that are indexed without a column of their own."""
+    """Take in the attributes that are indexed without a column of their own; the lower of two levels has its own."""
     for at, (level, tags, column) in enumerate(_MORE_OF):
         for tag, vr in tags.items():
-            value = sa.case((column != "", sa.func.json_extract(column, f'$."{key_of(tag)}"')), else_="")
+            attribute = Attribute(tag, level, vr, _held(tag, column), store=column)
             for each in LEVELS[at + 1 :]:
-                ATTRIBUTES[each].setdefault(tag, Attribute(tag, level, vr, value))
+                if tag not in _BASE[each]:
+                    ATTRIBUTES[each][tag] = attribute
+    for tag, vr in PATIENT_MORE.items():
+        held = _held(tag, _s.more)
+        latest = sa.select(held).where(_s.patient == _p.id, held != "").order_by(_s.id.desc()).limit(1)
+        told = latest.correlate(t.patients).scalar_subquery()
+        ATTRIBUTES[PATIENT].setdefault(tag, Attribute(tag, PATIENT, vr, told, computed=True))
+
+
+def _held(tag: int, column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    return sa.case((column != "", sa.func.json_extract(column, f'$."{key_of(tag)}"')), else_="")
 
 
 renew()

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pacstui.db import Database
 
@@ -36,6 +36,21 @@ class Commitment:
     problem: str
 
 
+class Told(NamedTuple):
+    """One transaction as it is listed; see :class:`Commitment`. ``failed`` of the ``objects`` are not committed."""
+
+    id: int
+    transaction: str
+    calling: str
+    received: int
+    objects: int
+    failed: int
+    state: str
+    attempts: int
+    next_try: int
+    problem: str
+
+
 def _commitment(row: Sequence[Any]) -> Commitment:
     asked = tuple((str(a), str(b)) for a, b in json.loads(row[4]))
     outcome = tuple((str(a), str(b), int(c)) for a, b, c in json.loads(row[5] or "[]"))
@@ -54,14 +69,14 @@ class Commitments:
         A transaction UID that stands for another caller's request, or for other objects, is recorded with ``taken`` as
         the reason for each object; it does not count against who used the UID first.
         """
-        text = json.dumps(list(asked))
-        refused = json.dumps([(*pair, taken) for pair in asked])
 
         def body(connection: sqlite3.Connection) -> Commitment:
+            text = json.dumps(list(asked))
             first = connection.execute(
                 "SELECT calling, asked FROM commitments WHERE transaction_uid=? ORDER BY id LIMIT 1", (transaction,)
             ).fetchone()
             if first is not None and (first[0] != calling or first[1] != text):
+                refused = json.dumps([(*pair, taken) for pair in asked])
                 key = connection.execute(
                     "INSERT INTO commitments (transaction_uid, calling, received, asked, result, state, next_try)"
                     " VALUES (?,?,?,?,?,?,?)",
@@ -123,22 +138,35 @@ class Commitments:
 
         return await self._db.write(body)
 
-    async def open(self) -> list[Commitment]:
-        """Return the transactions whose answer is not delivered yet, oldest first."""
-        return await self._all("WHERE state IN ('waiting', 'reporting') ORDER BY id")
+    async def open(self) -> dict[int, int]:
+        """Return when to try those again whose answer is not delivered yet, by their number."""
+        statement = "SELECT id, next_try FROM commitments WHERE state IN ('waiting', 'reporting')"
+        return dict(await self._db.read(lambda c: c.execute(statement).fetchall()))
 
-    async def latest(self, limit: int) -> list[Commitment]:
-        """Return the latest transactions, newest first."""
-        return await self._all(f"ORDER BY id DESC LIMIT {int(limit)}")
+    async def get(self, key: int) -> Commitment | None:
+        """Return one transaction."""
+        statement = f"SELECT {_COLUMNS} FROM commitments WHERE id=?"  # noqa: S608 - its parts are ours
 
-    async def _all(self, rest: str) -> list[Commitment]:
-        statement = f"SELECT {_COLUMNS} FROM commitments {rest}"  # noqa: S608 - its parts are ours
-        return [_commitment(row) for row in await self._db.read(lambda c: c.execute(statement).fetchall())]
+        def body(connection: sqlite3.Connection) -> Commitment | None:
+            row = connection.execute(statement, (key,)).fetchone()
+            return _commitment(row) if row is not None else None
+
+        return await self._db.read(body)
+
+    async def latest(self, limit: int) -> list[Told]:
+        """Return the latest transactions, newest first, with counts in place of the references."""
+        statement = (
+            "SELECT id, transaction_uid, calling, received, json_array_length(asked), CASE WHEN result = '' THEN 0 ELSE"
+            " (SELECT count(*) FROM json_each(result) WHERE json_extract(value, '$[2]') != 0) END, state, attempts,"
+            " next_try, problem FROM commitments ORDER BY id DESC LIMIT ?"
+        )
+        return [Told(*row) for row in await self._db.read(lambda c: c.execute(statement, (limit,)).fetchall())]
 
 
 LEFT_OUT = 0x0110
 """Processing failure: the reason noted for an instance that an answer does not name."""
 ASKED, COMMITTED, NOT_COMMITTED, FAILED = "asked", "committed", "not committed", "failed"
+NO_ANSWER = "no answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +238,27 @@ class AskedCommitments:
             return None
         return (await self._all("WHERE transaction_uid=?", transaction))[0]
 
-    async def get(self, key: int) -> AskedCommitment:
+    async def open(self) -> dict[int, int]:
+        """Return when those were sent that have no answer yet, by their number."""
+        statement = "SELECT id, sent FROM asked_commitments WHERE state=?"
+        return dict(await self._db.read(lambda c: c.execute(statement, (ASKED,)).fetchall()))
+
+    async def overdue(self, key: int, problem: str) -> bool:
+        """Note that the peer says nothing; return whether that is so. An answer is taken all the same, if it comes."""
+
+        def body(connection: sqlite3.Connection) -> bool:
+            found = connection.execute(
+                "UPDATE asked_commitments SET state=?, problem=? WHERE id=? AND state=?",
+                (NO_ANSWER, problem, key, ASKED),
+            )
+            return found.rowcount > 0
+
+        return await self._db.write(body)
+
+    async def get(self, key: int) -> AskedCommitment | None:
         """Return one request."""
-        return (await self._all("WHERE id=?", key))[0]
+        found = await self._all("WHERE id=?", key)
+        return found[0] if found else None
 
     async def latest(self, limit: int) -> list[AskedCommitment]:
         """Return the latest requests, newest first."""

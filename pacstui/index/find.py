@@ -19,7 +19,18 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from pacstui.db import Database
-from pacstui.dicom.matching import LIST, NOTHING, RANGE, SINGLE, WILDCARD, Match, between, comparison
+from pacstui.dicom.matching import (
+    LIST,
+    NOTHING,
+    RANGE,
+    SEQUENCE,
+    SINGLE,
+    WILDCARD,
+    Match,
+    between,
+    comparison,
+    plainer,
+)
 from pacstui.index import tables as t
 from pacstui.index.attributes import ATTRIBUTES, IMAGE, PATIENT, SERIES, STUDY, Attribute
 from pacstui.index.fold import fold
@@ -28,7 +39,14 @@ from pacstui.index.queries import Statement, among
 PAGE: Final = 200
 _CHUNK: Final = 1000
 _HIGHEST: Final = "\U0010ffff"
-_DATE, _TIME, _MODALITIES = 0x00080020, 0x00080030, 0x00080061
+_MODALITIES: Final = 0x00080061
+_PAIRS: Final = {
+    0x00080030: 0x00080020, 0x00080031: 0x00080021, 0x00080032: 0x00080022, 0x00080033: 0x00080023,
+    0x00080013: 0x00080012, 0x00400245: 0x00400244,
+}  # fmt: skip
+"""The date that belongs to a time."""
+_STARS: Final = 4
+_SAFE = re.compile(r"[A-Za-z0-9 ._+-]*")
 
 _FROM: Final[dict[str, sa.FromClause]] = {
     PATIENT: t.patients,
@@ -45,7 +63,7 @@ _ID: Final = {PATIENT: t.patients.c.id, STUDY: t.studies.c.id, SERIES: t.series.
 class Query:
     """What is asked for at a level: keys with what they match, and the tags to return.
 
-    ``together`` takes study date and time as one moment. ``fuzzy`` compares names without regard to accents and
+    ``together`` takes a date and its time as one moment. ``fuzzy`` compares names without regard to accents and
     delimiters.
     """
 
@@ -83,8 +101,13 @@ class _Plan:
 
 
 def _glob(text: str) -> str:
-    """Return a wildcard key as a GLOB pattern of SQLite, in which ``[`` is special too."""
-    return re.sub(r"\*+", "*", text).replace("[", "[[]")
+    """Return a wildcard key as a GLOB pattern of SQLite, in which ``[`` is special too.
+
+    It has at most a few ``*``, as GLOB tries all their combinations; beyond them anything matches.
+    """
+    parts = plainer(text).split("*")
+    kept = "*".join(parts[: _STARS + 1]) + "*" * (len(parts) > _STARS + 1)
+    return kept.replace("[", "[[]")
 
 
 def _literal(text: str) -> str:
@@ -100,26 +123,22 @@ def plan_of(query: Query) -> _Plan:
     """Return how a query is put to the database: as narrow as its indexes allow, and exact."""
     known = ATTRIBUTES[query.level]
     plan = _Plan()
-    dates, times = query.keys.get(_DATE), query.keys.get(_TIME)
-    together = (
-        query.together
-        and dates is not None
-        and times is not None
-        and dates.kind == times.kind == RANGE
-        and query.level != PATIENT
-    )
     for tag, match in query.keys.items():
         attribute = known[tag]
-        if match.is_universal or attribute.computed:
+        if match.is_universal:
             continue
+        dates = query.keys.get(_PAIRS.get(tag, 0)) if query.together else None
         shape = f"{tag:x}{match.kind}"
         if match.kind == NOTHING:
             plan.add("none", sa.false())
         elif match.vr == "PN":
             _name(plan, attribute, match, query.fuzzy)
-        elif together and tag == _TIME:
-            assert dates is not None
-            _moment(plan, known, dates, match)
+        elif match.kind == SEQUENCE:
+            _items(plan, attribute, match, query.fuzzy)
+        elif dates is not None and dates.kind == match.kind == RANGE:
+            _moment(plan, known[_PAIRS[tag]], attribute, dates, match)
+        elif attribute.computed or match.vr == "DT":
+            plan.test(attribute, comparison(match))
         elif match.vr == "DA" and match.kind == RANGE:
             low, high = match.values
             shape += "l" * bool(low) + "h" * bool(high)
@@ -156,7 +175,10 @@ def _plain(plan: _Plan, attribute: Attribute, match: Match, shape: str) -> None:
         else:
             plan.add(shape + "k", attribute.key == plan.bind(fold(value)))
     exact = column.op("GLOB")(plan.bind(_glob(value))) if match.kind == WILDCARD else column == plan.bind(value)
-    if attribute.vr == "CS":
+    if match.kind == WILDCARD and plainer(value).count("*") > _STARS:
+        plan.add(shape + "w", exact)
+        plan.test(attribute, comparison(match))
+    elif attribute.vr == "CS":
         plan.add(shape + "s", sa.or_(exact, sa.func.instr(column, plan.bind("\\")) > 0))
         plan.test(attribute, comparison(match))
     else:
@@ -196,10 +218,28 @@ def _name(plan: _Plan, attribute: Attribute, match: Match, fuzzy: bool) -> None:
         plan.add(how + "3", t.studies.c.id.in_(sa.union_all(*(sa.select(t.studies.c.id).where(way) for way in ways))))
 
 
-def _moment(plan: _Plan, known: Mapping[int, Attribute], dates: Match, times: Match) -> None:
+def _items(plan: _Plan, attribute: Attribute, match: Match, fuzzy: bool) -> None:
+    """Sequences: tested item by item where what is asked for stands anywhere."""
+    for text in _literals(match) if attribute.store is not None else ():
+        plan.add(f"i{attribute.tag:x}", sa.func.instr(attribute.store, plan.bind(text)) > 0)
+    plan.test(attribute, comparison(match, fold if fuzzy else None))
+
+
+def _literals(match: Match) -> list[str]:
+    """Return text that has to be in a sequence as it is written in the index."""
+    found: list[str] = []
+    for _, inner in match.items:
+        if inner.kind == SEQUENCE:
+            found += _literals(inner)
+        elif inner.kind == SINGLE and inner.vr in ("LO", "SH", "CS", "UI") and _SAFE.fullmatch(inner.values[0]):
+            found += inner.values
+    return found
+
+
+def _moment(plan: _Plan, date: Attribute, time: Attribute, dates: Match, times: Match) -> None:
     at = len(plan.columns) + 1
-    plan.shape.append("moment")
-    plan.columns += [known[_DATE].column, known[_TIME].column]
+    plan.shape.append(f"m{time.tag:x}")
+    plan.columns += [date.column, time.column]
     plan.tests.append(lambda row: between(row[at] or "", row[at + 1] or "", dates, times))
 
 

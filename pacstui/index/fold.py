@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
+from typing import Final
+
+_ACCENTS: Final = dict.fromkeys(range(0x0300, 0x0370))
+_LETTERS: Final = str.maketrans({
+    "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "TH", "æ": "ae",
+    "Æ": "AE", "œ": "oe", "Œ": "OE", "ı": "i", "ħ": "h", "Ħ": "H", "ŧ": "t", "Ŧ": "T",
+})  # fmt: skip
+"""What has no decomposition in Unicode."""
 
 
 @lru_cache(maxsize=4096)
 def fold(text: str) -> str:
-    """Return ``text`` without regard to case, width and delimiters: ``DOE^JANE`` and ``Doe, Jane`` are ``doe jane``."""
+    """Return ``text`` without regard to case, accents, width and delimiters: ``MÜLLER^ZOË`` and ``Muller, Zoe`` are
+    ``muller zoe``. Kana and Hangul keep their marks, which make other letters of them."""
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
+        text = unicodedata.normalize("NFC", unicodedata.normalize("NFKD", text).translate(_ACCENTS).translate(_LETTERS))
     return " ".join(text.casefold().replace("^", " ").replace(",", " ").split())
 
 

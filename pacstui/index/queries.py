@@ -189,8 +189,12 @@ class Index:
 
     async def instance(self, sop_instance: str) -> Instance | None:
         """Return what is known of one object, None if it is not stored."""
-        row = await self._db.read(lambda c: _INSTANCE.first(c, sop_instance=sop_instance))
-        return _instance(row) if row else None
+        return (await self.named([sop_instance]))[0]
+
+    async def named(self, uids: Sequence[str]) -> list[Instance | None]:
+        """Return what is known of objects, in the order of their SOP Instance UIDs."""
+        rows = await self._db.read(lambda c: [_INSTANCE.first(c, sop_instance=uid) for uid in uids])
+        return [_instance(row) if row else None for row in rows]
 
     async def instances(self, study: str, series: str = "") -> list[Instance]:
         """Return the objects of a study, or of one of its series, in the order of arrival."""

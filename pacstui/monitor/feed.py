@@ -60,6 +60,16 @@ def _committed(event: events.CommitmentTold) -> _Line:
     return _Line(level, event.calling, told, event.hint, 0, f"commitment {event.transaction} {event.problem}")
 
 
+def _answered(event: events.CommitmentAnswered) -> _Line:
+    told = f"keeps {plural(event.committed, 'instance')} of a study"
+    if event.failed:
+        told += f", and {event.failed:,} not"
+    if event.problem:
+        told = f"storage commitment of a study: {event.problem}"
+    level = "warn" if event.failed or event.problem else "info"
+    return _Line(level, event.peer, told, event.hint, 0, f"asked commitment {event.transaction}")
+
+
 def _retrieved(event: events.Retrieved) -> _Line:
     to = f" to {event.destination}" if event.destination and event.destination != event.calling else ""
     told = f"{event.verb}{to}: {plural(event.completed + event.warning, 'instance')} sent"
@@ -150,6 +160,8 @@ def describe(event: events.Event) -> _Line | None:
             return _Line("warn" if event.why or event.failed else "info", event.peer, told, event.hint)
         case events.CommitmentTold():
             return _committed(event)
+        case events.CommitmentAnswered():
+            return _answered(event)
         case events.InstanceUnreadable():
             return _Line("fail", "storage", event.why, event.hint, 0, f"unreadable {event.path}", event.sop_instance)
         case events.StoragePressure():

@@ -16,8 +16,9 @@ from pacstui.clock import Clock
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.errors import AssociationEnded, AssociationRejected, ContextNotAccepted, PeerUnreachable
 from pacstui.dicom.net.requestor import associate
+from pacstui.dicom.syntaxes import EXPLICIT, IMPLICIT, JPEG_LOSSLESS, RLE
 from pacstui.dicom.uids import VERIFICATION
-from pacstui.practice.headers import EXPLICIT, IMPLICIT, JPEG_LOSSLESS, RLE, Equipment
+from pacstui.practice.headers import Equipment
 from pacstui.practice.ledger import Ledger
 from pacstui.practice.patients import Patient
 from pacstui.practice.studies import Instance, Study, plan

@@ -8,14 +8,10 @@ from datetime import datetime, timedelta
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from pacstui.dicom.syntaxes import EXPLICIT, IMPLICIT, JPEG_LOSSLESS, RLE
 from pacstui.practice.codecs import jpeg_lossless, rle
 from pacstui.practice.patients import ISSUER, Patient
 from pacstui.practice.phantoms import Bytes, Words
-
-EXPLICIT = "1.2.840.10008.1.2.1"
-IMPLICIT = "1.2.840.10008.1.2"
-JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
-RLE = "1.2.840.10008.1.2.5"
 
 
 @dataclass(frozen=True, slots=True)

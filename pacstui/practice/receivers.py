@@ -17,9 +17,9 @@ from pacstui.dicom.dimse import Field
 from pacstui.dicom.net.listener import Listener
 from pacstui.dicom.net.request import Request
 from pacstui.dicom.net.service import EchoService, OpenPolicy, Service, Sink
+from pacstui.dicom.syntaxes import EXPLICIT, IMPLICIT
 from pacstui.dicom.ul.pdu import AssociateRequest
 from pacstui.errors import PacsError
-from pacstui.practice.headers import EXPLICIT, IMPLICIT
 
 log = logging.getLogger("pacstui.practice")
 

@@ -12,8 +12,9 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
+from pacstui.dicom.syntaxes import EXPLICIT, IMPLICIT, JPEG_LOSSLESS, RLE
 from pacstui.practice import modalities
-from pacstui.practice.headers import EXPLICIT, IMPLICIT, JPEG_LOSSLESS, RLE, Equipment, Order
+from pacstui.practice.headers import Equipment, Order
 from pacstui.practice.modalities import EXAMINATIONS, Examination, Recipe
 from pacstui.practice.patients import Patient, uid
 

@@ -17,24 +17,25 @@ from pacstui.archive.reading import Part
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.commitments import AskedRow, CommitmentRow
-from pacstui.dicom import dataset
+from pacstui.dicom import dataset, syntaxes
 from pacstui.dicom.dataset import DataSet, DataSetError, Element
 from pacstui.dicom.dimse import E_ACTION_TYPE, Field, Status
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.request import Request
 from pacstui.dicom.net.service import BufferSink
+from pacstui.dicom.syntaxes import LITTLE
 from pacstui.dicom.uids import valid_uid
 from pacstui.dicom.ul.items import RoleSelection
 from pacstui.equipment.line import COMMITS, Lines
 from pacstui.errors import NotFound, PacsError, Unavailable
-from pacstui.index.commitments import WAITING, Commitment, Commitments, Outcome, Reference
+from pacstui.index.commitments import REPORTING, WAITING, Commitment, Commitments, Outcome, Reference
 from pacstui.index.queries import moment
+from pacstui.services.aside import aside
 from pacstui.text import safe
 
 log = logging.getLogger("pacstui.services")
 COMMITMENT: Final = "1.2.840.10008.1.20.1"
 INSTANCE: Final = "1.2.840.10008.1.20.1.1"
-PLAIN: Final = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 
 PROCESSING_FAILURE, NO_SUCH_INSTANCE, RESOURCE_LIMITATION = 0x0110, 0x0112, 0x0213
 CLASS_CONFLICT, DUPLICATE_TRANSACTION = 0x0119, 0x0131
@@ -46,7 +47,9 @@ _REQUEST: Final = 1
 _ALL_COMMITTED, _SOME_FAILED = 1, 2
 _NO_SUCH_ACTION, _INVALID_ARGUMENT = 0x0123, 0x0115
 _LIMIT: Final = 64 << 20
-_AT_ONCE: Final = 32
+_AT_ONCE: Final = 64
+_LOOKING: Final = 2
+_AT_WORK: Final = 8
 _BACKOFF_S: Final = (15, 60, 120, 300, 600, 1800, 3600)
 _ATTEMPTS: Final = 200
 _ANSWER_S: Final = 60.0
@@ -70,7 +73,7 @@ class _ActionSink(BufferSink):
         try:
             if self.too_long:
                 raise DataSetError("more than 64 MiB")
-            transaction, asked = _read(dataset.decode(bytes(self.data), request.context.transfer_syntax))
+            transaction, asked = await aside(len(self.data), self._understand)
         except DataSetError as error:
             await request.respond(_INVALID_ARGUMENT, comment=str(error))
             return
@@ -81,6 +84,9 @@ class _ActionSink(BufferSink):
             return
         await request.respond(Status.SUCCESS)
         self._service.begin_work(commitment, request.association)
+
+    def _understand(self) -> tuple[str, list[Reference]]:
+        return _read(dataset.decode(bytes(self.data), self.request.context.transfer_syntax))
 
 
 def _read(identifier: DataSet) -> tuple[str, list[Reference]]:
@@ -98,6 +104,10 @@ class Asker(Protocol):
 
     async def ask(self, peer: str, study: str) -> AskedRow: ...
 
+    async def again(self, id: int) -> AskedRow: ...
+
+    async def tick(self) -> None: ...
+
     async def list(self, limit: int) -> Sequence[AskedRow]: ...
 
 
@@ -114,6 +124,9 @@ class CommitmentService:
         self._busy: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: set[int] = set()
+        self._open: dict[int, int] = {}
+        self._loaded = False
+        self._looking = asyncio.Semaphore(_LOOKING)
 
     def begin(self, request: Request) -> _ActionSink:
         return _ActionSink(self, request)
@@ -123,7 +136,15 @@ class CommitmentService:
 
     async def record(self, transaction: str, calling: str, asked: Sequence[Reference]) -> Commitment:
         """Make a request durable; raises PacsError."""
-        return await self.transactions.add(transaction, calling, asked, self._now(), DUPLICATE_TRANSACTION)
+        commitment = await self.transactions.add(transaction, calling, asked, self._now(), DUPLICATE_TRANSACTION)
+        self._note(commitment.id, commitment.next_try)
+        return commitment
+
+    def _note(self, id: int, next_try: int | None) -> None:
+        """Remember when a transaction is due, none for one that is at its end."""
+        self._open.pop(id, None)
+        if next_try is not None:
+            self._open[id] = next_try
 
     def begin_work(self, commitment: Commitment, association: Association | None = None) -> None:
         """Look at the objects and deliver the answer, on ``association`` if it is still there then."""
@@ -136,9 +157,18 @@ class CommitmentService:
     async def tick(self) -> None:
         """Take up what is due: after a restart, and after deliveries that failed."""
         now = self._now()
-        for commitment in await self.transactions.open():
-            if commitment.next_try <= now:
+        if not self._loaded:
+            self._open = await self.transactions.open() | self._open
+            self._loaded = True
+        due = [id for id, next_try in self._open.items() if next_try <= now and id not in self._busy]
+        for id in due[: max(0, _AT_WORK - len(self._busy))]:
+            commitment = await self.transactions.get(id)
+            if commitment is None or commitment.state not in (WAITING, REPORTING):
+                self._note(id, None)
+            else:
                 self.begin_work(commitment)
+        if self.asker is not None:
+            await self.asker.tick()
 
     async def close(self) -> None:
         """Stop; what is open is taken up at the next start."""
@@ -155,7 +185,10 @@ class CommitmentService:
         NotFound
             When there is no such transaction.
         """
-        if not await self.transactions.again(id, self._now()):
+        now = self._now()
+        if await self.transactions.again(id, now):
+            self._note(id, now)
+        else:
             raise NotFound(f"there is no storage commitment {id}", "pacstui commitments list shows the latest")
         await self.tick()
 
@@ -164,9 +197,8 @@ class CommitmentService:
         rows = await self.transactions.latest(max(1, min(limit, 1000)))
         return tuple(
             CommitmentRow(
-                each.id, safe(each.transaction, 64), safe(each.calling, 16), moment(each.received), len(each.asked),
-                sum(1 for _, _, reason in each.outcome if reason), each.state, each.attempts, moment(each.next_try),
-                safe(each.problem),
+                each.id, safe(each.transaction, 64), safe(each.calling, 16), moment(each.received), each.objects,
+                each.failed, each.state, each.attempts, moment(each.next_try), safe(each.problem),
             )
             for each in rows
         )  # fmt: skip
@@ -175,6 +207,11 @@ class CommitmentService:
         """The noun ``commitments``: ask a peer."""
         assert self.asker is not None
         return await self.asker.ask(peer, study)
+
+    async def again(self, id: int) -> AskedRow:
+        """The noun ``commitments``: ask a peer again."""
+        assert self.asker is not None
+        return await self.asker.again(id)
 
     async def asked(self, limit: int = 50) -> Sequence[AskedRow]:
         """The noun ``commitments``: what peers were asked for."""
@@ -186,7 +223,8 @@ class CommitmentService:
             outcome: Sequence[Outcome] = commitment.outcome
             try:
                 if commitment.state == WAITING or not outcome:
-                    outcome = await self._look(commitment.asked)
+                    async with self._looking:
+                        outcome = await self._look(commitment.asked)
                     await self.transactions.looked(commitment.id, outcome)
                 looked = True
                 problem, hint = await self._report(commitment, outcome, association)
@@ -195,11 +233,13 @@ class CommitmentService:
             last = False
             if not problem:
                 await self.transactions.told(commitment.id)
+                self._note(commitment.id, None)
             else:
                 wait = _BACKOFF_S[min(commitment.attempts, len(_BACKOFF_S) - 1)]
                 next_try = microseconds(self._clock.now() + timedelta(seconds=wait))
                 last = commitment.attempts + 1 >= _ATTEMPTS
                 await self.transactions.failed(commitment.id, problem, next_try, last, looked)
+                self._note(commitment.id, None if last else next_try)
             if last:
                 hint = f"no further try: pacstui commitments retry {commitment.id} begins again; {hint}"
             if not problem or last or commitment.id not in self._told:
@@ -226,9 +266,9 @@ class CommitmentService:
         outcome: deque[Outcome] = deque()
         for at in range(0, len(asked), _AT_ONCE):
             group = asked[at : at + _AT_ONCE]
-            found = [await self._archive.index.instance(instance) for _, instance in group]
+            found = await self._archive.index.named([instance for _, instance in group])
             parts = [Part(each.path, each.data_offset, each.size, each.digest) for each in found if each is not None]
-            read = iter(await self._archive.reader.read(parts, fresh=True))
+            read = iter(await self._archive.reader.read(parts, fresh=True) if parts else ())
             for (sop_class, instance), known in zip(group, found, strict=True):
                 reason = 0
                 if known is None:
@@ -272,7 +312,7 @@ class CommitmentService:
                 asyncio.timeout(_ANSWER_S),
                 self._lines.to(
                     peer,
-                    [(COMMITMENT, PLAIN)],
+                    [(COMMITMENT, LITTLE)],
                     doing=COMMITS,
                     why="the answer to a storage commitment",
                     roles=[RoleSelection(COMMITMENT, False, True)],
@@ -288,7 +328,9 @@ class CommitmentService:
         """Send an N-EVENT-REPORT; return what the peer said against it, empty for success."""
         context = association.context_for(COMMITMENT)
         failed = [each for each in outcome if each[2]]
-        data = self._information(commitment.transaction, outcome, context.transfer_syntax)
+        data = await aside(
+            128 * len(outcome), lambda: self._information(commitment.transaction, outcome, context.transfer_syntax)
+        )
         exchange = await association.request(
             context, Field.N_EVENT_REPORT, data, affected_sop_class=COMMITMENT, affected_sop_instance=INSTANCE,
             event_type=_SOME_FAILED if failed else _ALL_COMMITTED,
@@ -297,7 +339,7 @@ class CommitmentService:
         return "" if response.ok else f"{safe(commitment.calling, 16)} answered {response.status:04X}H"
 
     def _information(self, transaction: str, outcome: Sequence[Outcome], transfer_syntax: str) -> bytes:
-        order = "big" if transfer_syntax == dataset.BIG_ENDIAN else "little"
+        order = "big" if transfer_syntax == syntaxes.BIG_ENDIAN else "little"
         report = DataSet()
         report.put(_TRANSACTION, transaction, "UI")
         report.put(_RETRIEVE_AE, self._lines.ae_title, "AE")

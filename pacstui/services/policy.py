@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from pacstui.dicom import uids
+from pacstui.dicom import syntaxes, uids
 from pacstui.dicom.ul.faults import Refusal
 from pacstui.dicom.ul.items import UserIdentity
 from pacstui.dicom.ul.pdu import AssociateRequest
@@ -285,12 +285,5 @@ _DOES = {
 }  # fmt: skip
 _WORKLIST = "1.2.840.10008.5.1.4.31"
 _OWN = frozenset((uids.VERIFICATION, COMMITMENT))
-_PLAIN = frozenset(
-    (
-        uids.IMPLICIT_VR_LITTLE_ENDIAN,
-        uids.EXPLICIT_VR_LITTLE_ENDIAN,
-        uids.EXPLICIT_VR_BIG_ENDIAN,
-        uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    )
-)
-_STORABLE = frozenset(uids.TRANSFER_SYNTAXES) - {"1.2.840.10008.1.2.6.1", "1.2.840.10008.1.2.6.2"}
+_PLAIN = frozenset(syntaxes.PLAIN)
+_STORABLE = frozenset(syntaxes.TRANSFER_SYNTAXES) - syntaxes.NO_OBJECTS

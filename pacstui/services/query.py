@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from struct import Struct
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pacstui.db import Database
-from pacstui.dicom import charset, dataset
+from pacstui.dicom import charset, dataset, syntaxes
 from pacstui.dicom.dataset import CHARSET, DataSet, DataSetError, Element
 from pacstui.dicom.dictionary import keyword_of
 from pacstui.dicom.dimse import Status
-from pacstui.dicom.matching import match_of
+from pacstui.dicom.matching import NOTHING, UNIVERSAL, Match, comparison, item_test, match_of, sequence_of
 from pacstui.dicom.net.request import Request
 from pacstui.dicom.net.service import BufferSink
+from pacstui.dicom.sequences import Inner, items_of, name_of
 from pacstui.errors import PacsError
 from pacstui.index.attributes import ATTRIBUTES, UNIQUE, Attribute
 from pacstui.index.find import Query, find
+from pacstui.index.fold import fold
+from pacstui.index.more import ITEMS
+from pacstui.services.aside import decoded
 from pacstui.services.models import (
     COMBINED,
     FIND,
@@ -34,9 +39,12 @@ from pacstui.services.models import (
 
 log = logging.getLogger("pacstui.services")
 _UNABLE: Final = 0xC001
-_RETRIEVE_AE, _AVAILABILITY, _ZONE, _VIEW = 0x00080054, 0x00080056, 0x00080201, 0x00080053
-_OURS: Final = frozenset((CHARSET, LEVEL, _RETRIEVE_AE, _AVAILABILITY, _ZONE, _VIEW))
+_RETRIEVE_AE, _AVAILABILITY = 0x00080054, 0x00080056
+_OURS: Final = frozenset((CHARSET, LEVEL, _RETRIEVE_AE, _AVAILABILITY))
+_ONLINE: Final = "ONLINE"
 _COMMENT: Final = 64
+_Rows = list[tuple[str, ...]]
+_ANY: Final = Match("", UNIVERSAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +58,8 @@ class Asked:
     extra: tuple[int, ...]
 
 
-def understand(request: Request, identifier: DataSet, fuzzy: bool) -> Asked:
-    """Return what an identifier asks for.
+def understand(request: Request, identifier: DataSet, fuzzy: bool, ae_title: str) -> Asked:
+    """Return what an identifier asks for; ``ae_title`` is where everything can be retrieved from.
 
     Raises
     ------
@@ -64,24 +72,56 @@ def understand(request: Request, identifier: DataSet, fuzzy: bool) -> Asked:
     if not options[RELATIONAL]:
         check_above(model, level, identifier)
     known = ATTRIBUTES[level]
-    keys, unsupported = {}, []
+    keys: dict[int, Match] = {}
+    unsupported: list[int] = []
     wanted = {UNIQUE[level]}
     for tag in identifier:
         attribute = known.get(tag)
         if attribute is not None:
             wanted.add(tag)
-            keys[tag] = match_of(attribute.vr, _key_text(identifier, attribute, request.context.transfer_syntax))
+            keys[tag] = _key(identifier, attribute, request.context.transfer_syntax, unsupported)
         elif tag not in _OURS:
             unsupported.append(tag)
+    if not _is(identifier, _RETRIEVE_AE, "AE", ae_title) or not _is(identifier, _AVAILABILITY, "CS", _ONLINE):
+        keys[UNIQUE[level]] = Match("UI", NOTHING)
     query = Query(level, keys, tuple(sorted(wanted)), bool(options[COMBINED]), bool(options[FUZZY]))
     extra = tuple(tag for tag in (_RETRIEVE_AE, _AVAILABILITY) if tag == _RETRIEVE_AE or tag in identifier)
     return Asked(query, identifier.terms, tuple(unsupported), extra)
 
 
+def _is(identifier: DataSet, tag: int, vr: str, value: str) -> bool:
+    """Return whether a key matches what is the same of all objects."""
+    return comparison(match_of(vr, identifier.text(tag)))(value)
+
+
+def _key(identifier: DataSet, attribute: Attribute, transfer_syntax: str, unsupported: list[int]) -> Match:
+    if attribute.vr == "SQ":
+        return _sequence(identifier, attribute.tag, ITEMS[attribute.tag], unsupported)
+    return match_of(attribute.vr, _key_text(identifier, attribute, transfer_syntax))
+
+
+def _sequence(identifier: DataSet, tag: int, known: Inner, unsupported: list[int]) -> Match:
+    """Return what a key of VR SQ asks for (PS3.4 C.2.2.2.6); the elements of its item that are not known are added to
+    ``unsupported``."""
+    items = identifier.items(tag)
+    if len(items) > 1:
+        raise WrongIdentifier("a key that is a sequence has one item", tag)
+    keys = []
+    for inner in items[0] if items else ():
+        kind = known.get(inner)
+        if kind is None:
+            unsupported += [inner] if inner != CHARSET else []
+        elif isinstance(kind, str):
+            keys.append((inner, match_of(kind, items[0].text(inner))))
+        else:
+            keys.append((inner, _sequence(items[0], inner, kind, unsupported)))
+    return sequence_of(keys)
+
+
 def _key_text(identifier: DataSet, attribute: Attribute, transfer_syntax: str) -> str:
     element = identifier[attribute.tag]
     if attribute.vr == "US" and element.vr in ("US", "SS", "UN"):
-        order: Literal["big", "little"] = "big" if transfer_syntax == dataset.BIG_ENDIAN else "little"
+        order: Literal["big", "little"] = "big" if transfer_syntax == syntaxes.BIG_ENDIAN else "little"
         return str(int.from_bytes(element.value[:2], order)) if len(element.value) >= 2 else ""
     return identifier.text(attribute.tag)
 
@@ -112,15 +152,21 @@ class Answers:
         self._fixed = DataSet()
         self._fixed.put(LEVEL, asked.query.level, "CS")
         for tag in asked.extra:
-            self._fixed.put(tag, ae_title if tag == _RETRIEVE_AE else "ONLINE", "AE" if tag == _RETRIEVE_AE else "CS")
-        short = transfer_syntax == dataset.IMPLICIT or (
-            transfer_syntax == dataset.EXPLICIT and all(each.vr not in dataset.LONG_VRS for each in self._columns)
+            self._fixed.put(tag, ae_title if tag == _RETRIEVE_AE else _ONLINE, "AE" if tag == _RETRIEVE_AE else "CS")
+        self._sequences = {
+            tag: (match, item_test(match, fold if asked.query.fuzzy else None))
+            for tag, match in asked.query.keys.items()
+            if match.vr == "SQ"
+        }
+        vrs = {each.vr for each in self._columns}
+        short = (transfer_syntax == syntaxes.IMPLICIT and "SQ" not in vrs) or (
+            transfer_syntax == syntaxes.EXPLICIT and not vrs & dataset.LONG_VRS
         )
         self._heads = self._plain_heads() if short else None
 
     def _plain_heads(self) -> list[_Head]:
         """Return tag, attribute, and how an element begins, in ascending order; with the fixed ones whole."""
-        explicit = self._syntax == dataset.EXPLICIT
+        explicit = self._syntax == syntaxes.EXPLICIT
         length = Struct("<H" if explicit else "<I")
         heads: list[_Head] = []
         for at, column in enumerate(self._columns):
@@ -141,14 +187,22 @@ class Answers:
             answer.put(CHARSET, codec, "CS")
         for column, value in zip(self._columns, row, strict=True):
             text = value or ""
+            if column.vr == "SQ":
+                answer.put_items(column.tag, self._items(column.tag, text, codec))
+                continue
             encoded = charset.encode(text, codec) if column.vr in dataset.TEXT_VRS else text.encode("ascii", "replace")
             answer[column.tag] = Element(column.vr, self._number(column, text, encoded or b""))
         return dataset.encode(answer, self._syntax)
 
+    def _items(self, tag: int, text: str, codec: str) -> list[DataSet]:
+        """Return the items that match, with what was asked for; all of all of them where nothing was."""
+        match, fits = self._sequences[tag]
+        return [_item(item, ITEMS[tag], match.items, codec) for item in items_of(text) if fits(item)]
+
     def _number(self, column: Attribute, text: str, encoded: bytes) -> bytes:
         if column.vr != "US":
             return encoded
-        order = "big" if self._syntax == dataset.BIG_ENDIAN else "little"
+        order = "big" if self._syntax == syntaxes.BIG_ENDIAN else "little"
         return int(text).to_bytes(2, order) if text.isdigit() and int(text) < 65536 else b""  # type: ignore[arg-type]
 
     def _quick(self, row: Sequence[str | None], heads: Sequence[_Head]) -> bytes:
@@ -167,12 +221,27 @@ class Answers:
 
     def _terms(self, row: Sequence[str | None]) -> str:
         """Return the character set for a row: the query's own if it can carry all of it, else UTF-8; none for ASCII."""
-        texts = [v for c, v in zip(self._columns, row, strict=True) if v and c.vr in dataset.TEXT_VRS]
+        texts = [v for c, v in zip(self._columns, row, strict=True) if v and (c.vr in dataset.TEXT_VRS or c.vr == "SQ")]
         if all(text.isascii() for text in texts):
             return ""
         if all(charset.encode(text, self._asked.terms) is not None for text in texts):
             return self._asked.terms
         return "ISO_IR 192"
+
+
+def _item(item: Mapping[str, Any], known: Inner, asked: Sequence[tuple[int, Match]], codec: str) -> DataSet:
+    """Return one item of an answer: what was asked for, empty where the item lacks it; all of it where nothing was."""
+    told = DataSet()
+    whole = tuple((tag, _ANY) for tag in known if name_of(tag) in item)
+    for tag, match in asked or whole:
+        vr, value = known[tag], item.get(name_of(tag), "")
+        if isinstance(vr, str):
+            encoded = charset.encode(value, codec) if vr in dataset.TEXT_VRS else value.encode("ascii", "replace")
+            told[tag] = Element(vr, encoded or b"")
+            continue
+        fits = item_test(match)
+        told.put_items(tag, [_item(each, vr, match.items, codec) for each in value or () if fits(each)])
+    return told
 
 
 class _FindSink(BufferSink):
@@ -189,8 +258,8 @@ class _FindSink(BufferSink):
                 raise WrongIdentifier("C-FIND-RQ without an identifier", LEVEL)
             if self.too_long:
                 raise WrongIdentifier("the identifier has more than 1 MiB")
-            identifier = dataset.decode(bytes(self.data), request.context.transfer_syntax)
-            asked = understand(request, identifier, self._service.fuzzy)
+            identifier = await decoded(self)
+            asked = understand(request, identifier, self._service.fuzzy, self._service.ae_title())
             await self._answer(asked)
         except WrongIdentifier as wrong:
             await request.respond(Status.DATA_SET_MISMATCH, comment=wrong.comment, offending=wrong.offending)
@@ -208,11 +277,10 @@ class _FindSink(BufferSink):
             told = ("not supported: " + ", ".join(keyword_of(tag) for tag in asked.unsupported))[:_COMMENT]
         sent = 0
         async with contextlib.aclosing(find(service.database, asked.query)) as pages:
-            async for rows in pages:
+            async for rows in _while_wanted(request, pages):
                 for row in rows:
                     if request.cancelled:
-                        await request.respond(Status.CANCEL, comment="cancelled")
-                        return
+                        break
                     if service.limit and sent >= service.limit:
                         comment = f"more than {service.limit} match: ask for less"
                         await request.respond(Status.OUT_OF_RESOURCES, comment=comment)
@@ -221,8 +289,27 @@ class _FindSink(BufferSink):
                     sent += 1
         if request.cancelled:
             await request.respond(Status.CANCEL, comment="cancelled")
-            return
-        await request.respond(Status.SUCCESS)
+        else:
+            await request.respond(Status.SUCCESS)
+
+
+async def _while_wanted(request: Request, pages: AsyncGenerator[_Rows, None]) -> AsyncGenerator[_Rows, None]:
+    """Yield pages until there are none, or who asked cancels or is gone; a statement that still runs is interrupted."""
+    withdrawn = asyncio.ensure_future(request.until_withdrawn())
+    try:
+        while not withdrawn.done():
+            turn = asyncio.ensure_future(anext(pages, None))
+            await asyncio.wait((turn, withdrawn), return_when=asyncio.FIRST_COMPLETED)
+            if not turn.done():
+                turn.cancel()
+                await asyncio.wait([turn])
+                return
+            rows = turn.result()
+            if rows is None:
+                return
+            yield rows
+    finally:
+        withdrawn.cancel()
 
 
 class QueryService:

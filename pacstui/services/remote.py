@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from pacstui.archive import Archive
@@ -22,12 +24,13 @@ from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.errors import ContextNotAccepted
 from pacstui.dicom.net.outgoing import Response
 from pacstui.dicom.net.service import Service
-from pacstui.dicom.uids import is_storage, valid_uid
-from pacstui.dicom.ul.items import RoleSelection
+from pacstui.dicom.syntaxes import LITTLE
+from pacstui.dicom.uids import valid_uid
 from pacstui.equipment.line import FETCHES, QUERIES, Lines
 from pacstui.errors import BadRequest, NotFound, PacsError, Unavailable
 from pacstui.events import StudyFetched
 from pacstui.index.attributes import IMAGE, SERIES, STUDY
+from pacstui.services.fetching import There, identifier_of, parts_of
 from pacstui.services.models import LEVEL
 from pacstui.services.storage import StorageService
 from pacstui.settings import PeerSettings
@@ -36,21 +39,14 @@ from pacstui.text import safe
 log = logging.getLogger("pacstui.services")
 _ROOT: Final = "1.2.840.10008.5.1.4.1.2.2."
 FIND, MOVE, GET = _ROOT + "1", _ROOT + "2", _ROOT + "3"
-_EXPLICIT, _IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
-_COMPRESSED: Final = (
-    "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.90",
-    "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.5",
-)  # fmt: skip
-_USUAL: Final = tuple(
-    "1.2.840.10008.5.1.4.1.1." + end
-    for end in ("1", "1.1", "1.2", "2", "2.1", "3.1", "4", "4.1", "6.1", "7", "12.1", "12.2", "20", "88.11", "88.22",
-                "88.33", "88.59", "88.67", "104.1", "128", "481.1", "481.2", "481.3", "481.5", "11.1")
-)  # fmt: skip
 _NAME, _ID, _BIRTH, _DATE, _TIME = 0x00100010, 0x00100020, 0x00100030, 0x00080020, 0x00080030
 _ACCESSION, _DESCRIPTION, _MODALITIES, _STUDY_UID = 0x00080050, 0x00081030, 0x00080061, 0x0020000D
-_SERIES_UID, _SOP_UID, _SOP_CLASS = 0x0020000E, 0x00080018, 0x00080016
+_SERIES_UID, _SOP_UID, _SOP_CLASS, _SYNTAXES = 0x0020000E, 0x00080018, 0x00080016, 0x00083002
 _SERIES_COUNT, _INSTANCE_COUNT = 0x00201206, 0x00201208
 _LISTED: Final = 1000
+_SERIES_MOST: Final = 20_000
+_INSTANCES_MOST: Final = 250_000
+_AFTER_CANCEL: Final = 10_000
 _PULLS_KEPT: Final = 100
 _MOVE_S: Final = 1800.0
 
@@ -105,9 +101,9 @@ class RemoteRoom:
             await asyncio.wait(self._tasks)
 
     async def _ask(
-        self, association: Association, level: str, keys: Mapping[int, str], limit: int
-    ) -> tuple[list[DataSet], bool]:
-        """Return what a peer answers to a C-FIND, and whether it has more than ``limit``."""
+        self, association: Association, level: str, keys: Mapping[int, str], limit: int, take: Callable[[DataSet], None]
+    ) -> bool:
+        """Give what a peer answers to a C-FIND to ``take``, at most ``limit`` of it; return whether it has more."""
         context = association.context_for(FIND)
         asked = DataSet()
         asked.put(LEVEL, level, "CS")
@@ -119,19 +115,20 @@ class RemoteRoom:
         exchange = await association.request(
             context, Field.C_FIND, dataset.encode(asked, context.transfer_syntax), priority=0, affected_sop_class=FIND
         )
-        found: list[DataSet] = []
-        more = False
+        count = 0
         async for response in exchange:
             if response.pending:
-                if len(found) < limit:
-                    found.append(self._answer(response, context.transfer_syntax))
-                elif not more:
-                    more = True
+                count += 1
+                if count <= limit:
+                    take(self._answer(response, context.transfer_syntax))
+                elif count == limit + 1:
                     await exchange.cancel()
+                elif count > limit + _AFTER_CANCEL:
+                    raise Unavailable("the peer answers on and on, although it was told to stop", "look at its log")
             elif response.status not in (Status.SUCCESS, Status.CANCEL):
                 told = f": {safe(response.comment, 64)}" if response.comment else ""
                 raise Unavailable(f"the peer answered the query with {response.status:04X}H{told}", "look at its log")
-        return found, more
+        return count > limit
 
     def _answer(self, response: Response, transfer_syntax: str) -> DataSet:
         try:
@@ -150,8 +147,9 @@ class RemoteRoom:
             _DATE: date, _TIME: "", _ACCESSION: accession, _MODALITIES: modality, _DESCRIPTION: "", _NAME: name,
             _ID: id, _BIRTH: "", _STUDY_UID: study, _SERIES_COUNT: "", _INSTANCE_COUNT: "",
         }  # fmt: skip
-        async with self.lines.to(found, [(FIND, (_EXPLICIT, _IMPLICIT))], doing=QUERIES) as association:
-            answers, more = await self._ask(association, STUDY, keys, max(1, min(limit, 1000)))
+        answers: list[DataSet] = []
+        async with self.lines.to(found, [(FIND, LITTLE)], doing=QUERIES) as association:
+            more = await self._ask(association, STUDY, keys, max(1, min(limit, 1000)), answers.append)
         rows = [await self._row(answer) for answer in answers]
         rows.sort(key=lambda row: (row.date, row.time), reverse=True)
         return RemotePage(found.name, tuple(rows), more)
@@ -175,21 +173,36 @@ class RemoteRoom:
             text(_ACCESSION, 16), number(_SERIES_COUNT), number(_INSTANCE_COUNT), here,
         )  # fmt: skip
 
-    async def _instances(self, association: Association, study: str) -> dict[str, str]:
-        """Return SOP class by SOP Instance UID of a study at the peer."""
-        series, _ = await self._ask(association, SERIES, {_STUDY_UID: study, _SERIES_UID: ""}, 100_000)
-        found = {}
-        for one in series:
-            keys = {_STUDY_UID: study, _SERIES_UID: one.uid(_SERIES_UID), _SOP_UID: "", _SOP_CLASS: ""}
-            answers, _ = await self._ask(association, IMAGE, keys, 1_000_000)
-            found.update({answer.uid(_SOP_UID): answer.uid(_SOP_CLASS) for answer in answers})
+    async def _instances(self, association: Association, study: str) -> dict[str, There]:
+        """Return a study's instances at the peer by SOP Instance UID."""
+        series: list[str] = []
+        found: dict[str, There] = {}
+        syntaxes: dict[str, tuple[str, ...]] = {}
+
+        def take(answer: DataSet, of: str) -> None:
+            text = answer.text(_SYNTAXES)
+            if text not in syntaxes:
+                syntaxes[text] = tuple(each for each in answer.uids(_SYNTAXES) if valid_uid(each))
+            found[answer.uid(_SOP_UID)] = There(sys.intern(answer.uid(_SOP_CLASS)), of, syntaxes[text])
+
+        more = await self._ask(
+            association, SERIES, {_STUDY_UID: study, _SERIES_UID: ""}, _SERIES_MOST,
+            lambda answer: series.append(answer.uid(_SERIES_UID)),
+        )  # fmt: skip
+        for one in dict.fromkeys(each for each in series if valid_uid(each)):
+            keys = {_STUDY_UID: study, _SERIES_UID: one, _SOP_UID: "", _SOP_CLASS: "", _SYNTAXES: ""}
+            more |= await self._ask(association, IMAGE, keys, _INSTANCES_MOST - len(found), partial(take, of=one))
+            if more:
+                raise Unavailable(
+                    f"the peer tells of more than {_INSTANCES_MOST:,} instances in this study", "look at its log"
+                )
         return found
 
     async def compare(self, peer: str, study: str) -> Comparison:
         found = self.lines.peer(peer)
         _check(study)
-        async with self.lines.to(found, [(FIND, (_EXPLICIT, _IMPLICIT))], doing=QUERIES) as association:
-            there = set(await self._instances(association, study))
+        async with self.lines.to(found, [(FIND, LITTLE)], doing=QUERIES) as association:
+            there = (await self._instances(association, study)).keys()
         here = {each.sop_instance for each in await self._archive.index.instances(study)}
         return Comparison(
             found.name, study, len(here), len(there), len(here & there), tuple(sorted(here - there)[:_LISTED]),
@@ -261,38 +274,47 @@ class RemoteRoom:
     async def _get(self, pull: _Pull, peer: PeerSettings) -> None:
         """Fetch by C-GET; raises ContextNotAccepted where the peer does not offer that."""
         pull.verb = "C-GET"
-        classes: set[str] = set()
-        with contextlib.suppress(ContextNotAccepted, Unavailable):
-            async with self.lines.to(peer, [(FIND, (_EXPLICIT, _IMPLICIT))], doing=QUERIES) as association:
+        found: dict[str, There] = {}
+        doubt: PacsError | None = None
+        try:
+            async with self.lines.to(peer, [(FIND, LITTLE)], doing=QUERIES, why="what a study has") as association:
                 found = await self._instances(association, pull.study)
-                pull.total = len(found)
-                classes = {uid for uid in found.values() if valid_uid(uid)}
-        wanted = sorted(classes)[:16] or list(_USUAL)
-        contexts: list[tuple[str, Sequence[str]]] = [(GET, (_EXPLICIT, _IMPLICIT))]
-        contexts += [(sop_class, (_EXPLICIT, _IMPLICIT)) for sop_class in wanted]
-        if classes:
-            contexts += [(sop_class, (syntax,)) for sop_class in wanted for syntax in _COMPRESSED]
-        roles = [RoleSelection(sop_class, False, True) for sop_class in wanted if is_storage(sop_class) or classes]
+        except (ContextNotAccepted, Unavailable) as error:  # it may be fetched all the same
+            doubt = error
+        pull.total = len(found)
         storage = _Counted(self._archive, self._bus, self._clock, peer.ae_title)
-        async with self.lines.to(
-            peer, contexts[:128], doing=FETCHES, why="C-GET", roles=roles, service_for=storage.service_for
-        ) as association:
-            await self._follow(pull, association, GET, Field.C_GET)
+        for part in parts_of(pull.study, found):
+            contexts = [(GET, LITTLE), *part.contexts]
+            async with self.lines.to(
+                peer, contexts, doing=FETCHES, why="C-GET", roles=part.roles, service_for=storage.service_for
+            ) as association:
+                for identifier in part.identifiers:
+                    if not pull.cancelled.is_set():
+                        await self._follow(pull, association, GET, Field.C_GET, identifier)
+        if doubt is not None and not pull.received and not pull.why and not pull.cancelled.is_set():
+            pull.why, pull.hint = f"nothing came: {doubt.message}", doubt.hint
+        if found and not pull.cancelled.is_set() and not pull.why:
+            here = {each.sop_instance for each in await self._archive.index.instances(pull.study)}
+            lacking = len(found.keys() - here)
+            if lacking:
+                pull.why = f"{lacking:,} of {len(found):,} instances that {safe(pull.peer, 64)} tells of did not come"
+                pull.hint = "pacstui remote compare says which"
 
     async def _move(self, pull: _Pull, peer: PeerSettings) -> None:
         """Let it be sent to us by C-MOVE, through our listener."""
         pull.verb = "C-MOVE"
         # What it sends comes by other associations: on this one it may be silent all the while.
         patient = replace(self.lines.timeouts, response=_MOVE_S)
-        contexts = [(MOVE, (_EXPLICIT, _IMPLICIT))]
+        contexts = [(MOVE, LITTLE)]
         async with self.lines.to(peer, contexts, doing=FETCHES, why="C-MOVE", timeouts=patient) as association:
-            await self._follow(pull, association, MOVE, Field.C_MOVE, move_destination=self.lines.ae_title)
+            asked = identifier_of(STUDY, pull.study)
+            await self._follow(pull, association, MOVE, Field.C_MOVE, asked, move_destination=self.lines.ae_title)
 
-    async def _follow(self, pull: _Pull, association: Association, model: str, command: int, **elements: str) -> None:
+    async def _follow(
+        self, pull: _Pull, association: Association, model: str, command: int, asked: DataSet, **elements: str
+    ) -> None:
+        before = pull.received, pull.failed
         context = association.context_for(model)
-        asked = DataSet()
-        asked.put(LEVEL, STUDY, "CS")
-        asked.put(_STUDY_UID, pull.study, "UI")
         exchange = await association.request(
             context, command, dataset.encode(asked, context.transfer_syntax), priority=0, affected_sop_class=model,
             **elements,
@@ -305,18 +327,18 @@ class RemoteRoom:
         watching = asyncio.create_task(watch())
         try:
             async for response in exchange:
-                self._count(pull, response)
+                self._count(pull, response, *before)
         finally:
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError, PacsError):
                 await watching
 
-    def _count(self, pull: _Pull, response: Response) -> None:
+    def _count(self, pull: _Pull, response: Response, received: int, failed: int) -> None:
         command = response.command
         completed = command.number(E_COMPLETED) + command.number(E_WARNING)
-        pull.received = max(pull.received, completed)
-        pull.failed = max(pull.failed, command.number(E_FAILED))
-        pull.total = max(pull.total, completed + pull.failed + command.number(E_REMAINING))
+        pull.received = max(pull.received, received + completed)
+        pull.failed = max(pull.failed, failed + command.number(E_FAILED))
+        pull.total = max(pull.total, pull.received + pull.failed + command.number(E_REMAINING))
         if response.pending or response.status in (Status.SUCCESS, Status.CANCEL):
             return
         told = f": {safe(response.comment, 64)}" if response.comment else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from pacstui import events
@@ -20,16 +20,16 @@ from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.errors import AssociationEnded
 from pacstui.dicom.net.request import Request
 from pacstui.dicom.net.service import BufferSink
-from pacstui.dicom.uids import name_of
 from pacstui.dicom.ul.negotiation import Context
 from pacstui.equipment.line import SENDS, Lines
 from pacstui.errors import PacsError
-from pacstui.imaging.convert import PLAIN, NotConvertible, convert, may_convert
+from pacstui.imaging.convert import NotConvertible
 from pacstui.index.attributes import LEVELS, PATIENT, UNIQUE
 from pacstui.index.retrieve import Copy, copies, subjects
 from pacstui.services import models
+from pacstui.services.aside import decoded
 from pacstui.services.models import WrongIdentifier, check_above, level_of
-from pacstui.services.sending import Feed, Tally, group_count, groups, proposals
+from pacstui.services.sending import Feed, Tally, deliver, group_count, groups, offered_by, proposals
 from pacstui.settings import PeerSettings
 from pacstui.text import safe
 
@@ -41,6 +41,7 @@ _UNKNOWN_DESTINATION: Final = 0xA801
 _WARNING: Final = 0xB000
 _FAILED_LIST: Final = 0x00080058
 _EVERY_S: Final = 0.5
+_GRACE_S: Final = 5.0
 _CONVERSIONS: Final = 2
 
 
@@ -80,13 +81,19 @@ class Retrieval(BufferSink):
         self.subjects: tuple[tuple[str, str], ...] = ()
         self._told_at = 0.0
         self._telling: asyncio.Task[None] | None = None
+        self.carrying: set[Association] = set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nobody waits for the rest any more: it was cancelled, or who asked is gone (PS3.4 C.4.2.3.1)."""
+        return self.request.cancelled or self.request.association.over
 
     async def finish(self) -> None:
         request = self.request
         try:
             if not request.command.has_data_set or self.too_long:
                 raise WrongIdentifier("a retrieval needs an identifier of at most 1 MiB", models.LEVEL)
-            identifier = dataset.decode(bytes(self.data), request.context.transfer_syntax)
+            identifier = await decoded(self)
             keys = chosen(identifier, models.MODELS[request.context.abstract_syntax])
             if not await self.ready():
                 return
@@ -119,19 +126,28 @@ class Retrieval(BufferSink):
     async def _run(self, found: Sequence[Copy]) -> None:
         self.tally = Tally(len(found))
         feed = Feed(self.service.archive, found)
-        self._telling = asyncio.create_task(self._tell_now_and_then())
+        helpers = [asyncio.create_task(self._tell_now_and_then()), asyncio.create_task(self._stop_when_withdrawn())]
         try:
             if found:
                 await self.send(feed, found)
-            if not self.request.cancelled:
+            if not self.stopped:
                 for copy in feed.rest():
                     self.tally.fail(copy, "it could not be sent")
         finally:
             feed.close()
-            self._telling.cancel()
-            await asyncio.wait([self._telling])
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.wait(helpers)
             self._publish()
         await self._end()
+
+    async def _stop_when_withdrawn(self) -> None:
+        """Give what is under way a little time when nobody waits for it any more, then end its associations: a
+        destination that stalls holds up no cancel."""
+        await self.request.until_withdrawn()
+        await asyncio.sleep(_GRACE_S)
+        for association in list(self.carrying):
+            association.abort("the retrieval was cancelled")
 
     async def _tell_now_and_then(self) -> None:
         """Send pending responses while it takes long, also while nothing moves (PS3.4 C.4.2.3.1)."""
@@ -162,6 +178,9 @@ class Retrieval(BufferSink):
 
     def _publish(self) -> None:
         tally, association = self.tally, self.request.association
+        if tally.remaining and association.over and not self.request.cancelled and not tally.why:
+            tally.why = "who asked for it is gone, the rest was not sent"
+            tally.hint = f"look at {safe(association.calling, 16)}, and whether it waits long enough for a retrieval"
         self.service.bus.publish(
             events.Retrieved(
                 self.service.clock.now(), association.id, association.calling, self.verb, self.destination,
@@ -172,7 +191,7 @@ class Retrieval(BufferSink):
 
     async def work(self, association: Association, contexts: Callable[[Copy], list[Context]], feed: Feed) -> None:
         """Send instances on an association until there are none, the caller cancels, or the association ends."""
-        while not self.request.cancelled:
+        while not self.stopped:
             item = await feed.next()
             if item is None:
                 return
@@ -198,23 +217,9 @@ class Retrieval(BufferSink):
                 self.tally.fail(copy, f"{copy.path} cannot be read: {error.strerror}", "check the archive's disk")
 
     async def _send_one(self, association: Association, offered: list[Context], copy: Copy, content: Content) -> None:
-        context = next((c for c in offered if c.transfer_syntax == copy.transfer_syntax), None)
-        data: bytes | AsyncIterable[bytes] = content.data if content.data is not None else _pieces(content)
-        if context is None:
-            context = next((c for ts in PLAIN for c in offered if c.transfer_syntax == ts), None)
-            if context is None or not may_convert(copy.transfer_syntax, context.transfer_syntax):
-                takes = ", ".join(name_of(c.transfer_syntax) for c in offered) or "nothing of this SOP class"
-                raise NotConvertible(
-                    f"{safe(self.destination, 16)} takes {takes}, the instance is {name_of(copy.sop_class)} in "
-                    f"{name_of(copy.transfer_syntax)}",
-                    "enable that SOP class and transfer syntax at the receiver",
-                )
-            async with self.service.converting:
-                data = await asyncio.to_thread(_converted, content, copy.transfer_syntax, context.transfer_syntax)
-        originator, message_id = self.originator
-        response = await association.store(
-            context, copy.sop_instance, context.transfer_syntax, data, sop_class=copy.sop_class,
-            priority=self.request.command.priority, move_originator=originator, move_originator_message_id=message_id,
+        response = await deliver(
+            association, offered, copy, content, who=self.destination, converting=self.service.converting,
+            priority=self.request.command.priority, originator=self.originator,
         )  # fmt: skip
         if response.ok:
             self.tally.remaining -= 1
@@ -231,13 +236,6 @@ class Retrieval(BufferSink):
     def originator(self) -> tuple[str | None, int | None]:
         """For whom an instance is sent: AE title and message id, for the C-STORE-RQ (PS3.7 9.1.1.1)."""
         return None, None
-
-
-async def _pieces(content: Content) -> AsyncIterator[bytes]:
-    """Yield a large data set piece by piece, read away from the event loop."""
-    pieces = content.pieces()
-    while piece := await asyncio.to_thread(next, pieces, b""):
-        yield piece
 
 
 class _Get(Retrieval):
@@ -290,11 +288,11 @@ class _Move(Retrieval):
             workers = min(self.service.parallel, group)
             await asyncio.gather(*(self._associate(part, found[start : start + group]) for _ in range(workers)))
             if part is not feed:
-                if not self.request.cancelled:
+                if not self.stopped:
                     for copy in part.rest():
                         self.tally.fail(copy, "it could not be sent")
                 part.close()
-            if self.request.cancelled:
+            if self.stopped:
                 return
         if group_count(found) > 1:
             for _ in feed.rest():  # they were sent group by group
@@ -306,18 +304,15 @@ class _Move(Retrieval):
         try:
             why = f"C-MOVE for {self.request.association.calling}"
             async with self.service.lines.to(peer, proposals(found), doing=SENDS, why=why) as association:
-                offered: dict[str, list[Context]] = {}
-                for context in association.accepted.values():
-                    offered.setdefault(context.abstract_syntax, []).append(context)
-                await self.work(association, lambda copy: offered.get(copy.sop_class, []), feed)
+                offered = offered_by(association)
+                self.carrying.add(association)
+                try:
+                    await self.work(association, lambda copy: offered.get(copy.sop_class, []), feed)
+                finally:
+                    self.carrying.discard(association)
         except PacsError as error:
             if not self.tally.why:
                 self.tally.why, self.tally.hint = error.message, error.hint
-
-
-def _converted(content: Content, transfer_syntax: str, wanted: str) -> bytes:
-    """Return an object in another transfer syntax; runs in a thread, because it is read, decoded and encoded here."""
-    return convert(content.whole(), transfer_syntax, wanted)
 
 
 class RetrieveService:

@@ -12,10 +12,11 @@ from pacstui.archive import Archive
 from pacstui.archive.reading import Content, Part
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.outgoing import Response
+from pacstui.dicom.syntaxes import LITTLE, PLAIN
 from pacstui.dicom.uids import name_of
 from pacstui.dicom.ul.negotiation import Context
 from pacstui.errors import PacsError
-from pacstui.imaging.convert import PLAIN, NotConvertible, convert, may_convert
+from pacstui.imaging.convert import NotConvertible, convert, may_convert
 from pacstui.index.retrieve import Copy
 from pacstui.text import safe
 
@@ -121,7 +122,7 @@ def proposals(found: Sequence[Copy]) -> list[tuple[str, tuple[str, ...]]]:
     for sop_class, syntaxes in kinds.items():
         proposals += [(sop_class, (syntax,)) for syntax in syntaxes]
     for sop_class in kinds:
-        proposals += [(sop_class, (syntax,)) for syntax in PLAIN[:2] if syntax not in kinds[sop_class]]
+        proposals += [(sop_class, (syntax,)) for syntax in LITTLE if syntax not in kinds[sop_class]]
     return proposals
 
 

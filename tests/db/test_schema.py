@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from sqlalchemy import create_engine
 from pacstui.db import Database, schema
 from pacstui.db.migrate import upgrade
 from pacstui.errors import PacsError, Unavailable
+from pacstui.index.fold import name_keys
 from pacstui.index.tables import metadata
+
+migrated = import_module("pacstui.db.migrations.versions.0010_accents")
 
 
 def shape(path: Path) -> dict[str, Any]:
@@ -85,7 +89,7 @@ async def test_an_older_database_is_copied_and_migrated(tmp_path: Path, monkeypa
 
     monkeypatch.setattr("asyncio.create_subprocess_exec", start)
     await schema.ensure(path)
-    assert seen == [(sys.executable, "-m", "pacstui.db.migrate", str(path))]
+    assert seen == [(sys.executable, "-P", "-m", "pacstui.db.migrate", str(path))]
     (copy,) = tmp_path.glob("index.before-*.db")
     assert sqlite3.connect(copy).execute("SELECT name FROM sqlite_master WHERE name='keepsake'").fetchone()
 
@@ -126,6 +130,32 @@ def test_a_node_needs_no_alembic_numpy_or_pydicom(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_names_that_were_folded_before_lose_their_accents(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    upgrade(path, "0009")
+    with sqlite3.connect(path) as connection:
+        names = ("M\u00dcLLER^ZO\u00cb", "DOE^JANE", "YAMADA^TAROU=\u5c71\u7530^\u592a\u90ce")
+        for number, name in enumerate(names, 1):
+            connection.execute("INSERT INTO patients (id, patient_id, name, name_key) VALUES (?,?,?,'old')",
+                               (number, f"P{number}", name))  # fmt: skip
+            connection.execute(
+                "INSERT INTO studies (patient, study, patient_name, name_key, description, search)"
+                " VALUES (?,?,?,?,?,?)",
+                (number, f"1.{number}", name, "old", "TH\u00d8RAX" if number == 1 else "HEAD", "old"),
+            )
+    connection.close()
+    upgrade(path)
+    with sqlite3.connect(path) as connection:
+        studies = connection.execute("SELECT name_key, other_name_key, search FROM studies ORDER BY id").fetchall()
+        patients = connection.execute("SELECT name_key FROM patients ORDER BY id").fetchall()
+    connection.close()
+    japanese = ("yamada tarou", "\u5c71\u7530 \u592a\u90ce", "yamada tarou \u5c71\u7530 \u592a\u90ce\n\n\nhead")
+    assert studies == [("muller zoe", "", "muller zoe\n\n\nthorax"), ("old", "", "old"), japanese]
+    assert patients == [("muller zoe",), ("old",), ("yamada tarou",)]
+    for name in ("M\u00dcLLER^ZO\u00cb=\u304c\u3053=\uae40^\uac15", "\u0141\u00f3d\u017a"):
+        assert migrated._names(name) == name_keys(name), "the migration folds like the index"
 
 
 def test_instances_keep_their_numbers_and_none_is_given_twice_from_then_on(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 
 from pacstui.dicom import dataset
-from pacstui.dicom.dataset import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, DataSet, DataSetError, Element
+from pacstui.dicom.dataset import DataSet, DataSetError, Element
 from pacstui.dicom.dictionary import keyword_of, tag_of, vr_of
+from pacstui.dicom.syntaxes import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT
 
 SYNTAXES = [IMPLICIT, EXPLICIT, BIG_ENDIAN]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacstui.dicom.matching import Match, between, comparison, match_of, normal_time
+from pacstui.dicom.matching import Match, between, comparison, match_of, normal_time, sequence_of
 
 
 def hit(vr: str, key: str, value: str) -> bool:
@@ -84,6 +85,22 @@ def test_universal(vr: str, key: str) -> None:
         ("PN", "=\u5c71\u7530*", "YAMADA^TAROU=\u5c71\u7530^\u592a\u90ce", True),
         ("PN", "M\u00dcLLER", "m\u00fcller", True),
         ("PN", "DOE_*", "DOE^JANE", False),
+        ("PN", "DOE^*", "DOE", True),
+        ("PN", "DOE^*", "DOER", False),
+        ("PN", "=\u5c71*", "\u5c71\u7530^\u592a\u90ce", False),
+        ("PN", "==\u3084*", "YAMADA^TAROU=\u5c71\u7530=\u3084\u307e\u3060", True),
+        ("DT", "20260111120000+0000", "20260111130000+0100", True),
+        ("DT", "20260111120000-0500", "20260111170000+0000", True),
+        ("DT", "20260111120000+0000", "20260111120000.5+0000", False),
+        ("DT", "202601110000+0000-202601120000+0000", "20260111130000+0100", True),
+        ("DT", "20260111-20260112", "20260112235959.9", True),
+        ("DT", "20260111-20260112", "20260113", False),
+        ("DT", "2025-2026", "20260630", True),
+        ("DT", "-2025", "20260101", False),
+        ("DT", "202602-", "20260201", True),
+        ("DT", "202602-", "", False),
+        ("DT", "20261301", "20261301", False),
+        ("DT", "next week", "20260101", False),
     ],
 )
 def test_what_matches(vr: str, key: str, value: str, want: bool) -> None:
@@ -109,7 +126,46 @@ def test_wildcards_agree_with_another_implementation(key: str, value: str) -> No
         assert hit("LT", key, value) is wanted
 
 
-VRS = st.sampled_from(["PN", "LO", "CS", "DA", "TM", "UI", "IS", "DS", "AE"])
+VRS = st.sampled_from(["PN", "LO", "CS", "DA", "TM", "DT", "UI", "IS", "DS", "AE"])
+
+
+@pytest.mark.parametrize("key", ["*?" * 5000, "*a" * 1000 + "b", "*aa?" * 250, "?*" * 200 + "x"])
+@pytest.mark.parametrize("vr", ["LO", "PN"])
+def test_no_wildcards_take_long(key: str, vr: str) -> None:
+    test = comparison(match_of(vr, key))
+    began = time.process_time()
+    for _ in range(20):
+        test("a" * 1024)
+    assert time.process_time() - began < 1
+
+
+ITEMS = (
+    '[{"00401001":"RP1","00400009":"S1","00321064":[{"00080100":"C1","00080104":"Head"}]},'
+    '{"00401001":"RP2","00400009":"S2"}]'
+)
+
+
+def sequence(**keys: str) -> Match:
+    tags = {"procedure": 0x00401001, "step": 0x00400009}
+    return sequence_of([(tags[name], match_of("SH", text)) for name, text in keys.items()])
+
+
+def test_a_sequence_matches_where_one_item_has_all_of_it() -> None:
+    assert comparison(sequence(procedure="RP2", step="S2"))(ITEMS)
+    assert comparison(sequence(procedure="RP*", step="S1"))(ITEMS)
+    assert not comparison(sequence(procedure="RP1", step="S2"))(ITEMS), "each in an item of its own is not enough"
+    assert not comparison(sequence(procedure="RP1"))("")
+    assert not comparison(sequence(procedure="RP1"))("no items")
+    assert sequence_of([]).is_universal
+    assert sequence(procedure="").is_universal
+
+
+def test_sequences_in_sequences() -> None:
+    def coded(code: str) -> Match:
+        return sequence_of([(0x00321064, sequence_of([(0x00080100, match_of("SH", code))]))])
+
+    assert comparison(coded("C?"))(ITEMS)
+    assert not comparison(coded("D?"))(ITEMS)
 
 
 @given(st.text(max_size=40), VRS, st.text(max_size=40))

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pacstui.dicom import uids
+from pacstui.dicom import syntaxes, uids
 
 
 @pytest.mark.parametrize("text", ["1", "1.2.840.10008.1.1", "1.02.3", "2.25." + "9" * 39, "1." + "2" * 62])
@@ -48,7 +48,7 @@ def test_transfer_syntaxes_are_all_of_them() -> None:
     from pydicom._uid_dict import UID_dictionary
 
     theirs = {uid for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"}
-    assert theirs <= set(uids.TRANSFER_SYNTAXES)
+    assert theirs <= set(syntaxes.TRANSFER_SYNTAXES)
 
 
 def test_names_are_for_people() -> None:

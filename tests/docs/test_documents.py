@@ -19,7 +19,7 @@ from pacstui.archive import Archive
 from pacstui.archive.importer import import_paths
 from pacstui.cli import checks
 from pacstui.cli.doors import root
-from pacstui.dicom import uids
+from pacstui.dicom import syntaxes, uids
 from pacstui.dicom.ul.items import UserInformation
 from pacstui.dicom.ul.pdu import AssociateRequest
 from pacstui.equipment.book import PeerBook
@@ -138,7 +138,7 @@ def test_conformance_lists_the_transfer_syntaxes_that_are_taken() -> None:
     caller = AssociateRequest("PACSTUI", "CT1", (), UserInformation())
     policy: Any = Admission(DicomSettings(), PeerBook()).judge(caller, ("127.0.0.1", 1), 1)
     ct = "1.2.840.10008.5.1.4.1.1.2"
-    taken = {syntax for syntax in uids.TRANSFER_SYNTAXES if policy.accepts(ct, [syntax], caller) == (0, syntax)}
+    taken = {syntax for syntax in syntaxes.TRANSFER_SYNTAXES if policy.accepts(ct, [syntax], caller) == (0, syntax)}
     assert listed == taken
     assert f"Storage: {len(uids.STORAGE_CLASSES)} SOP classes" in text
     assert uids.IMPLEMENTATION_CLASS_UID in text

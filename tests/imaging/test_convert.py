@@ -10,17 +10,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from pacstui.imaging.convert import (
-    BIG_ENDIAN,
-    DEFLATED,
-    EXPLICIT,
-    IMPLICIT,
-    PLAIN,
-    NotConvertible,
-    _head,
-    convert,
-    may_convert,
-)
+from pacstui.dicom.syntaxes import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, PLAIN
+from pacstui.imaging.convert import NotConvertible, _head, convert, may_convert
 from tests.interop.kept import data_set_of
 from tests.interop.samples import JPEG, RLE, sample
 

@@ -175,6 +175,35 @@ async def test_fuzzy_names_need_no_delimiters(db: Database) -> None:
     assert set(fuzzy) == {("DOE^JANE",)}
 
 
+@pytest.mark.parametrize("key", ["muller^erika", "M\u00fcller, Erika", "Mu*^e*", "*LLER*", "m\u00fcl*"])
+async def test_fuzzy_names_need_no_accents(db: Database, key: str) -> None:
+    await fill(db)
+    fuzzy = await all_of(db, Query(STUDY, asked(name=key), (NAME,), fuzzy=True))
+    assert set(fuzzy) == {("M\u00dcLLER^ERIKA",), ("MULLER^ERIKA",)}
+    plain = await all_of(db, Query(STUDY, asked(name="muller*"), (NAME,)))
+    assert set(plain) == {("MULLER^ERIKA",)}, "without it accents count"
+
+
+async def test_counts_and_classes_are_matched(db: Database) -> None:
+    await fill(db)
+    series, instances = 0x00201206, 0x00201208
+    keys = {series: match_of("IS", "2"), instances: match_of("IS", "6")}
+    assert len(await all_of(db, Query(STUDY, keys, (STUDY_UID,)))) == 130
+    assert await all_of(db, Query(STUDY, keys | {series: match_of("IS", "1")}, (STUDY_UID,))) == []
+    classes = {CLASSES: match_of("UI", "1.2.840.1\\1.2.3"), STUDY_UID: match_of("UI", "1.4\\1.5")}
+    assert len(await all_of(db, Query(STUDY, classes, (STUDY_UID,)))) == 2
+    assert await all_of(db, Query(STUDY, classes | {CLASSES: match_of("UI", "1.2.3")}, (STUDY_UID,))) == []
+
+
+async def test_no_wildcards_keep_the_database_busy(db: Database) -> None:
+    await fill(db)
+    for key in ("*?" * 3000, "*a" * 500 + "*b", "?*" * 30 + "[" * 500, "*N*N*N*N*N*N*"):
+        rows = await all_of(db, Query(STUDY, asked(description=key, name="*" + key), (DESCRIPTION,)))
+        assert rows == []
+    rows = await all_of(db, Query(STUDY, asked(description="*C*T* *T*H*O*R*A*"), (DESCRIPTION,)))
+    assert set(rows) == {("CT THORAX",)}
+
+
 async def test_who_takes_the_first_page_only_leaves_nothing_behind(db: Database) -> None:
     await fill(db)
     pages = find(db, Query(IMAGE, {}, (SOP_UID,)))

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pacstui.dicom.syntaxes import EXPLICIT, IMPLICIT, JPEG_LOSSLESS
 from pacstui.practice.devices import Device, Habits, Misconfigured, Modality, Workstation, equipment
-from pacstui.practice.headers import EXPLICIT, IMPLICIT, JPEG_LOSSLESS, Equipment
+from pacstui.practice.headers import Equipment
 from pacstui.practice.hospital import Hospital, arguments
 from tests.practice.conftest import Receiver
 

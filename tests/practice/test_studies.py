@@ -12,7 +12,8 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.uid import UID
 
-from pacstui.practice.headers import EXPLICIT, IMPLICIT, JPEG_LOSSLESS, RLE, Equipment
+from pacstui.dicom.syntaxes import EXPLICIT, IMPLICIT, JPEG_LOSSLESS, RLE
+from pacstui.practice.headers import Equipment
 from pacstui.practice.patients import Patient, register
 from pacstui.practice.studies import Instance, Study, plan
 

@@ -6,6 +6,7 @@ import json
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -232,8 +233,8 @@ def test_what_an_answer_leaves_out_is_not_committed(tmp_path: Path, named: int) 
         asked_for = json.dumps([[CAPTURE, first.sop], [CAPTURE, second.sop]])
         with closing(sqlite3.connect(node.data_dir / "index.db")) as index:
             index.execute(
-                "INSERT INTO asked_commitments (transaction_uid, peer, study, asked, state, sent) VALUES (?,?,?,?,?,1)",
-                (transaction, "scanner", first.study, asked_for, "asked"),
+                "INSERT INTO asked_commitments (transaction_uid, peer, study, asked, state, sent) VALUES (?,?,?,?,?,?)",
+                (transaction, "scanner", first.study, asked_for, "asked", now()),
             )
             index.commit()
         entity = AE("CT1")
@@ -260,6 +261,11 @@ def two_nodes(folder: Path, *, known: bool = True) -> Iterator[tuple[NodeProcess
             yield node, archive
 
 
+def now() -> int:
+    """Return microseconds since 1970, as the index has times."""
+    return time.time_ns() // 1000
+
+
 def asked(node: NodeProcess) -> dict[str, Any]:
     return until(lambda: next((r for r in node.call("commitments", "asked") if r["state"] != "asked"), None))
 
@@ -278,7 +284,7 @@ def test_a_peer_is_asked_for_what_it_keeps(tmp_path: Path) -> None:
         node.call("commitments", "ask", peer="archive", study=first.study)
         until(lambda: node.call("commitments", "asked")[0]["state"] == "committed")
         texts = [r["text"] for r in node.call("feed", "list") if r["source"] == "archive"]
-        assert "storage commitment: 2 instances committed" in texts
+        assert "keeps 2 instances of a study" in texts
 
 
 def test_an_answer_on_the_peers_own_association_is_taken(tmp_path: Path) -> None:
@@ -290,8 +296,8 @@ def test_an_answer_on_the_peers_own_association_is_taken(tmp_path: Path) -> None
         transaction = "1.2.3.99"
         with closing(sqlite3.connect(node.data_dir / "index.db")) as index:
             index.execute(
-                "INSERT INTO asked_commitments (transaction_uid, peer, study, asked, state, sent) VALUES (?,?,?,?,?,1)",
-                (transaction, "archive", thing.study, f'[["{CAPTURE}", "{thing.sop}"]]', "asked"),
+                "INSERT INTO asked_commitments (transaction_uid, peer, study, asked, state, sent) VALUES (?,?,?,?,?,?)",
+                (transaction, "archive", thing.study, f'[["{CAPTURE}", "{thing.sop}"]]', "asked", now()),
             )
             index.commit()
         node.kill()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,10 +26,13 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from pacstui.db import Database
 from pacstui.dicom import dataset
+from pacstui.dicom.dimse import Field
+from pacstui.dicom.net.requestor import associate
 from pacstui.index.attributes import ATTRIBUTES
 from pacstui.index.find import Query
 from pacstui.services.query import Answers, Asked, QueryService
 from tests.archive.objects import EXPLICIT, Object
+from tests.dicom.serving import serving
 from tests.index.test_find import fill
 from tests.running import NodeProcess, running_node
 
@@ -269,6 +274,9 @@ async def test_a_cancel_ends_the_answers(tmp_path: Path) -> None:
         association = SimpleNamespace(rq=None)
         cancelled = False
 
+        async def until_withdrawn(self) -> None:
+            await asyncio.Event().wait()
+
         async def respond(self, status: int, **more: Any) -> None:
             statuses.append(status)
             self.cancelled = len(statuses) == 3
@@ -279,6 +287,39 @@ async def test_a_cancel_ends_the_answers(tmp_path: Path) -> None:
     sink.write(memoryview(dataset.encode(identifier, EXPLICIT)))
     await sink.finish()
     assert statuses == [0xFF00, 0xFF00, 0xFF00, 0xFE00]
+    await db.close()
+
+
+@pytest.mark.parametrize("how", ["cancelled", "gone"])
+async def test_a_statement_that_runs_long_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """A search that has found nothing yet ends when who asked cancels or is gone, and its reader is free again."""
+    db = await Database.open(tmp_path / "index.db")
+    begun = threading.Event()
+
+    def endless(self: object, connection: sqlite3.Connection) -> None:
+        begun.set()
+        connection.execute("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n")
+
+    monkeypatch.setattr("pacstui.index.find._Search.run", endless)
+    identifier = dataset.DataSet()
+    identifier.put(0x00080052, "STUDY")
+    service = QueryService(db, "PACS")
+    async with serving(services={Field.C_FIND: service}) as served:
+        contexts = [(STUDY_ROOT, [EXPLICIT])]
+        async with associate("127.0.0.1", served.port, called="PACS", calling="ASKER", contexts=contexts) as caller:
+            data = dataset.encode(identifier, EXPLICIT)
+            exchange = await caller.request(STUDY_ROOT, Field.C_FIND, data, affected_sop_class=STUDY_ROOT)
+            await asyncio.to_thread(begun.wait, 5)
+            if how == "cancelled":
+                await exchange.cancel()
+                assert (await exchange.final()).status == 0xFE00
+            else:
+                caller.abort("gone")
+            async with asyncio.timeout(5):
+                while len(db._idle) < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
     await db.close()
 
 

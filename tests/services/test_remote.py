@@ -7,13 +7,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
+from pydicom.dataset import FileMetaDataset
+from pynetdicom import AE, build_context
 
+from pacstui.dicom.uids import STORAGE_CLASSES
 from pacstui.errors import PacsError
-from tests.archive.objects import Object
+from tests.archive.objects import EXPLICIT, Object
 from tests.running import NodeProcess, free_port, running_node, until
 from tests.services.test_query import keep
 
@@ -80,6 +85,34 @@ def test_a_study_is_fetched_and_compared(here: NodeProcess) -> None:
     from hashlib import sha256
 
     assert {thing.sop: sha256(thing.encode()).hexdigest() for thing in STUDY}.items() <= stored.items()
+
+
+def test_a_study_of_more_sop_classes_than_an_association_has_room_for(
+    there: tuple[NodeProcess, int], here: NodeProcess
+) -> None:
+    classes = sorted(STORAGE_CLASSES)[:150]
+    first = Object(patient="P9")
+    things = [
+        first.beside(sop=f"{first.sop}.{n}", sop_class=each, series=f"{first.series}.{n // 10}")
+        for n, each in enumerate(classes)
+    ]
+    for at in (0, 100):
+        some = things[at : at + 100]
+        entity = AE("CT1")
+        entity.requested_contexts = [build_context(each, EXPLICIT) for each in classes[at : at + 100]]
+        association = entity.associate("127.0.0.1", there[0].port, ae_title="PACS")
+        for thing in some:
+            data = dcmread(BytesIO(thing.encode()), force=True)
+            data.file_meta = FileMetaDataset()
+            data.file_meta.TransferSyntaxUID = EXPLICIT
+            data.set_original_encoding(False, True)
+            assert association.send_c_store(data).Status in (0, 0xB007)
+        association.release()
+    row = done(here, here.call("remote", "pull", peer="archive", study=first.study))
+    assert (row["state"], row["received"], row["total"], row["failed"], row["why"]) == ("done", 150, 150, 0, "")
+    calls = [each for each in here.call("associations", "list", ended=True) if each["outgoing"]]
+    assert sum(each["stored"] for each in calls) == 150
+    assert sum(each["stored"] > 0 for each in calls) == 2
 
 
 def test_what_goes_wrong_is_told(here: NodeProcess) -> None:

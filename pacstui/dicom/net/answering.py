@@ -246,6 +246,7 @@ class Answering(Asking):
         request = self._request
         if request is not None and command.responded_to == request.command.message_id:
             request.cancelled = True
+            request.withdraw()
 
     def _defer(self, context_id: int, header: int, data: memoryview) -> None:
         """Keep a fragment for later: the peer runs ahead of what was agreed, or a sink asked for time."""
@@ -384,6 +385,8 @@ class Answering(Asking):
         self._backlog = None
         self._reply = None
         self._command.clear()
+        if self._request is not None:
+            self._request.withdraw()
         if sink is not None:
             try:
                 sink.abandon(why)

@@ -125,6 +125,7 @@ class Association(Answering):
         self._clock = clock
         self._open = False
         self._error: AssociationEnded | None = None
+        self.lost_by: Exception | None = None
         self._release_due = False
         self._release_at = 0.0
 
@@ -187,6 +188,7 @@ class Association(Answering):
         self.address = address
 
     def transport_lost(self, error: Exception | None) -> None:
+        self.lost_by = error
         self._end("lost", "the connection was lost" + (f": {error}" if error else ""))
         if not self.gone.done():
             self.gone.set_result(None)

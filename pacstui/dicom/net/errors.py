@@ -49,7 +49,7 @@ class AssociationRejected(PacsError):
 
 
 class PeerUnreachable(Unavailable):
-    """No connection to the peer. ``step`` is dns, refused, timeout or network."""
+    """No connection to the peer. ``step`` is dns, refused, timeout, tls or network."""
 
     code = "peer-unreachable"
 

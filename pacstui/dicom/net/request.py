@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ class Request:
         Whether the final response was sent.
     """
 
-    __slots__ = ("arrived", "association", "cancelled", "command", "complete", "context")
+    __slots__ = ("_withdrawn", "arrived", "association", "cancelled", "command", "complete", "context")
 
     def __init__(self, association: Association, context: Context, command: Command, arrived: float) -> None:
         self.association = association
@@ -45,6 +46,19 @@ class Request:
         self.cancelled = False
         self.arrived = arrived
         self.complete = False
+        self._withdrawn: asyncio.Event | None = None
+
+    def withdraw(self) -> None:
+        """Note that nobody waits for the outcome any more: it was cancelled, or the association is over."""
+        if self._withdrawn is not None:
+            self._withdrawn.set()
+
+    async def until_withdrawn(self) -> None:
+        """Return when it was cancelled or the association is over; never, if neither happens."""
+        if self._withdrawn is None:
+            self._withdrawn = asyncio.Event()
+        if not self.cancelled and not self.association.over:
+            await self._withdrawn.wait()
 
     async def respond(
         self,

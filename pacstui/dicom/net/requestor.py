@@ -119,7 +119,7 @@ async def associate(
     try:
         addresses = await _resolve(loop, host, port, timeouts.connect, step)
         await _connect(loop, association, addresses, where, timeouts.connect, step, tls, host)
-        await _await_answer(association, where, timeouts.associate, step)
+        await _await_answer(association, where, timeouts.associate, step, tls is not None)
         try:
             yield association
         except AssociationEnded:
@@ -207,7 +207,8 @@ async def _connect(
                 "check that the peer is on and that no firewall drops the connection",
             )
         except OSError as error:
-            problem = _unreachable(error, where)
+            broken = tls is not None and isinstance(error, (ConnectionResetError, ConnectionAbortedError))
+            problem = _broke_off(where, error) if broken else _unreachable(error, where)
         else:
             step.done("TCP" if tls is None else "TLS", True, address)
             return
@@ -217,17 +218,30 @@ async def _connect(
     raise step.failed("TCP", problem)
 
 
+def _broke_off(where: str, error: Exception | None) -> PeerUnreachable:
+    if isinstance(error, ssl.SSLError):
+        text, hint = explain(error)
+        return PeerUnreachable("tls", f"{where}: {text}", hint)
+    return PeerUnreachable(
+        "tls",
+        f"{where} broke off the TLS handshake",
+        "it may ask for a certificate of ours, or not take the one of [tls] certificate; look at its log",
+    )
+
+
 def _unreachable(error: OSError, where: str) -> PeerUnreachable:
     if isinstance(error, ConnectionRefusedError) or error.errno == errno.ECONNREFUSED:
         return PeerUnreachable(
             "refused", f"nothing listens at {where}", "check the port, and that the peer's DICOM service is started"
         )
     return PeerUnreachable(
-        "network", f"{where} cannot be reached: {error.strerror or error}", "check the address and the network"
+        "network",
+        f"{where} cannot be reached: {error.strerror or str(error) or type(error).__name__}",
+        "check the address and the network",
     )
 
 
-async def _await_answer(association: Association, where: str, timeout: float, step: _Steps) -> None:
+async def _await_answer(association: Association, where: str, timeout: float, step: _Steps, tls: bool) -> None:
     rq = association.rq
     assert rq is not None
     try:
@@ -255,6 +269,8 @@ async def _await_answer(association: Association, where: str, timeout: float, st
             ),
         ) from None
     except AssociationEnded as error:
+        if tls:  # with TLS 1.3 a peer tells only now that it does not take our certificate (RFC 8446 4.4.2)
+            raise step.failed("association", _broke_off(where, association.lost_by)) from None
         raise step.failed(
             "association",
             AssociationEnded(

@@ -6,11 +6,11 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pacstui.dicom.syntaxes import IMPLICIT
 from pacstui.dicom.uids import (
     APPLICATION_CONTEXT,
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
-    IMPLICIT_VR_LITTLE_ENDIAN,
     valid_uid,
 )
 from pacstui.dicom.ul.faults import ContextResult, Refusal, RejectSource, Result, UserReason
@@ -115,8 +115,7 @@ def answer(rq: AssociateRequest, judge: Judge, max_pdu: int) -> Negotiated | Ref
         called=rq.called,
         calling=rq.calling,
         contexts=tuple(
-            ContextAnswer(c.id, c.result, c.transfer_syntax or next(iter(c.proposed), IMPLICIT_VR_LITTLE_ENDIAN))
-            for c in contexts
+            ContextAnswer(c.id, c.result, c.transfer_syntax or next(iter(c.proposed), IMPLICIT)) for c in contexts
         ),
         user=user,
         called_field=rq.called_field,
