@@ -77,8 +77,11 @@ def data_directory(patient: Patient) -> Iterator[Finding]:
         yield Finding("data directory", level, f"{folder} belongs to another user", "run the node as its owner")
     elif not os.access(folder, os.W_OK | os.X_OK):
         yield Finding("data directory", "fail", f"{folder} is not writable", "correct its rights, or its mount options")
-    if stat.S_IMODE(found.st_mode) & 0o077:
+    open_to = stat.S_IMODE(found.st_mode) & 0o077
+    if open_to & 0o066:
         yield Finding("data directory", "warn", f"{folder} is open to other users", f"chmod 700 {folder}")
+    elif open_to:  # as the node itself sets it where accounts of other OS users sign in
+        yield Finding("data directory", "ok", f"{folder}: others reach the control socket and read nothing else")
     else:
         yield Finding("data directory", "ok", f"{folder}, readable by its owner only")
 

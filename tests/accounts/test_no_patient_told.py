@@ -16,7 +16,7 @@ from pacstui.contract import NOUNS, Action, Danger, all_actions
 from pacstui.contract.privacy import MASK
 from pacstui.errors import PacsError
 from tests.archive.objects import Object
-from tests.running import NodeProcess, running_node, until
+from tests.running import NodeProcess, free_port, running_node, until
 from tests.services.test_query import keep
 
 SEEDED = ("Zebrafish", "Quokka", "ID-471147", "ACC-99")
@@ -42,6 +42,7 @@ class Seeded:
         self.snapshot = node.call("backups", "snapshots", target="disk")[0]["id"]
         self._run("backups", "restore", target="disk", what="patient", key="ID-471147")
         node.call("space", "delete", study=second.study, why="sent twice")
+        node.call("space", "pin", study=first.study)
         node.call("studies", "list", search="Zebrafish")
         self.tokens = {}
         for role in ROLES:
@@ -59,8 +60,8 @@ class Seeded:
         method = methods(action.noun)[action.method]
         known: dict[str, list[Any]] = {
             "study": list(self.studies), "target": ["disk"], "snapshot": ["latest"], "before": [self.snapshot],
-            "id": [1, 2, 3], "run": [1, 2], "name": ["backup disk", "a-viewer"], "peer": ["nobody"],
-            "job": ["backup disk"], "token": ["x"], "days": [90], "csv": ["name\nx\n"],
+            "id": [1, 2, 3], "run": [1, 2], "name": ["backup disk", "a-viewer", "all"], "peer": ["nobody"],
+            "job": ["backup disk"], "token": ["x"], "days": [90], "to": [["dead"]], "csv": ["name\nx\n"],
         }  # fmt: skip
         if not method.required:
             return [{}]
@@ -77,6 +78,8 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeded]:
     config = (
         f'[archive]\nreserve_bytes = 0\n[[backups.targets]]\nname = "disk"\nurl = "{folder / "disk"}"\nschedule = ""\n'
         '[[space.rules]]\nname = "old"\ndays = 1\nby = "study date"\nonly_if_backed_up = false\n'
+        f'[[peers]]\nname = "dead"\nae_title = "DEAD"\nhost = "127.0.0.1"\nport = {free_port()}\n'
+        '[[routes]]\nname = "all"\nto = ["dead"]\n'
     )
     with running_node(folder / "node", config) as node:
         yield Seeded(node)
@@ -107,7 +110,15 @@ def test_no_action_that_looks_tells_who_a_patient_is(
                 masked.add(action.name)
     assert masked >= {"studies.list", "studies.show"}
     if role != "auditor":
-        assert masked >= {"space.trash", "space.plan", "backups.studies"}, answered
+        assert masked >= {
+            "space.trash",
+            "space.plan",
+            "space.pins",
+            "backups.studies",
+            "queue.sendings",
+            "queue.sending",
+            "routes.trial",
+        }, answered
     if role == "auditor":
         assert "audit.list" in masked
 
