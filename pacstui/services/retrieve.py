@@ -27,7 +27,7 @@ from pacstui.equipment.line import SENDS, Lines
 from pacstui.errors import PacsError
 from pacstui.imaging.convert import NotConvertible, convert, may_convert
 from pacstui.index.attributes import LEVELS, PATIENT, UNIQUE
-from pacstui.index.retrieve import Copy, copies
+from pacstui.index.retrieve import Copy, copies, subjects
 from pacstui.services import models
 from pacstui.services.aside import decoded
 from pacstui.services.models import WrongIdentifier, check_above, level_of
@@ -80,6 +80,7 @@ class Retrieval(BufferSink):
         super().__init__(request)
         self.service = service
         self.tally = Tally(0)
+        self.subjects: tuple[tuple[str, str], ...] = ()
         self.carrying: set[Association] = set()
 
     @property
@@ -97,6 +98,7 @@ class Retrieval(BufferSink):
             if not await self.ready():
                 return
             found = await copies(self.service.archive.db, keys)
+            self.subjects = await subjects(self.service.archive.db, keys) if found else ()
         except WrongIdentifier as wrong:
             await request.respond(Status.DATA_SET_MISMATCH, comment=wrong.comment, offending=wrong.offending)
             return
@@ -183,6 +185,7 @@ class Retrieval(BufferSink):
             events.Retrieved(
                 self.service.clock.now(), association.id, association.calling, self.verb, self.destination,
                 tally.completed, tally.warning, tally.failed, tally.remaining, tally.why, tally.hint,
+                association.address[0], self.subjects,
             )
         )  # fmt: skip
 
