@@ -79,8 +79,6 @@ class Retrieval(BufferSink):
         self.service = service
         self.tally = Tally(0)
         self.subjects: tuple[tuple[str, str], ...] = ()
-        self._told_at = 0.0
-        self._telling: asyncio.Task[None] | None = None
         self.carrying: set[Association] = set()
 
     @property

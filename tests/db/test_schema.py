@@ -134,7 +134,7 @@ def test_a_node_needs_no_alembic_numpy_or_pydicom(tmp_path: Path) -> None:
 
 def test_names_that_were_folded_before_lose_their_accents(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
-    upgrade(path, "0009")
+    upgrade(path, "0014")
     with sqlite3.connect(path) as connection:
         names = ("M\u00dcLLER^ZO\u00cb", "DOE^JANE", "YAMADA^TAROU=\u5c71\u7530^\u592a\u90ce")
         for number, name in enumerate(names, 1):
