@@ -22,7 +22,7 @@ from pacstui.errors import PacsError, Unavailable
 from pacstui.index.fold import name_keys
 from pacstui.index.tables import metadata
 
-migrated = import_module("pacstui.db.migrations.versions.0010_accents")
+migrated = import_module("pacstui.db.migrations.versions.0015_accents")
 
 
 def shape(path: Path) -> dict[str, Any]:
