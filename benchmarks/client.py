@@ -82,9 +82,7 @@ async def get(port: int, **keys: str) -> tuple[int, float]:
     counting = Counting()
     async with asking(port, GET, counting) as association:
         begun = time.perf_counter()
-        exchange = await association.request(
-            GET, Field.C_GET, identifier(**keys), priority=0, affected_sop_class=GET
-        )
+        exchange = await association.request(GET, Field.C_GET, identifier(**keys), priority=0, affected_sop_class=GET)
         await exchange.final()
         return counting.count, time.perf_counter() - begun
 

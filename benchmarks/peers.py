@@ -74,10 +74,10 @@ def _command(name: str, port: int, folder: Path, destination: int) -> list[str]:
     if name == "dcmqrscp":
         config = folder / "dcmqrscp.cfg"
         config.write_text(
-            f'NetworkTCPPort = {port}\nMaxPDUSize = 131072\nMaxAssociations = 16\n'
-            f'HostTable BEGIN\ndest = (DEST, 127.0.0.1, {destination})\nHostTable END\n'
+            f"NetworkTCPPort = {port}\nMaxPDUSize = 131072\nMaxAssociations = 16\n"
+            f"HostTable BEGIN\ndest = (DEST, 127.0.0.1, {destination})\nHostTable END\n"
             "VendorTable BEGIN\nVendorTable END\n"
-            f'AETable BEGIN\nBENCH {folder} RW (10000, 1024mb) ANY\nAETable END\n'
+            f"AETable BEGIN\nBENCH {folder} RW (10000, 1024mb) ANY\nAETable END\n"
         )
         return ["dcmqrscp", "-c", str(config)]
     if name == "pynetdicom":

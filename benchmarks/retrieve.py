@@ -61,9 +61,7 @@ def main() -> None:
     table = []
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=options.folder) as scratch:
         for size, count in CASES:
-            found = {
-                name: measure(name, Path(scratch) / str(size), size, count, options.rounds) for name in names
-            }
+            found = {name: measure(name, Path(scratch) / str(size), size, count, options.rounds) for name in names}
             for verb in ("C-GET", "C-MOVE"):
                 row: dict[str, float | str] = {"verb": verb, "size": size, "count": count}
                 for name in names:

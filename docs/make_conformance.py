@@ -66,9 +66,7 @@ def attributes() -> str:
             if attribute.level == level and tag not in seen:
                 seen.add(tag)
                 how = "returned" if attribute.computed else "matched, returned"
-                rows.append(
-                    (level, keyword_of(tag), f"({tag >> 16:04X},{tag & 0xFFFF:04X})", attribute.vr, how)
-                )
+                rows.append((level, keyword_of(tag), f"({tag >> 16:04X},{tag & 0xFFFF:04X})", attribute.vr, how))
     return _table(("level", "attribute", "tag", "VR", ""), rows)
 
 

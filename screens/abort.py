@@ -24,10 +24,14 @@ def abort(app: ConsoleApp, row: AssociationRow) -> None:
     if not app.allowed(NAME):
         return
     caller = safe(row.peer or row.calling, 32)
-    text = (
-        f"{caller} from {safe(row.address, 46)}, {count(row.stored)} images stored so far.",
-        all_actions()[NAME].label.partition(": ")[2].capitalize() + ".",
-    )
+    if row.outgoing:
+        kept = f"{count(row.stored)} images sent so far.", "What was sent is kept there, the rest is not sent."
+        text = (f"To {caller} at {safe(row.address, 46)}, {kept[0]}", kept[1])
+    else:
+        text = (
+            f"{caller} from {safe(row.address, 46)}, {count(row.stored)} images stored so far.",
+            all_actions()[NAME].label.partition(": ")[2].capitalize() + ".",
+        )
     choices = [Choice("keep", "keep it", safe=True), Choice("abort", f"abort {row.id}")]
 
     def answered(answer: str | None) -> None:

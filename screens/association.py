@@ -13,7 +13,7 @@ from pacstui.text import count, duration, plural, safe, size
 from screens import keymap
 from screens.abort import abort
 from screens.base import ConsoleScreen
-from screens.widgets.association_cells import rate, state, who
+from screens.widgets.association_cells import moved, rate, state, who
 from screens.widgets.footer import FootLine
 from screens.widgets.line import Line, fit
 from screens.widgets.panel import Item, Panel, Section, words
@@ -56,7 +56,7 @@ class AssociationPage(Panel):
         if detail is None:
             return [Section(Line(f"Association {self.ident}", "title"), [Item([Line("asking the node", "dim")])])]
         row = detail.row
-        refused = row.state == "refused"
+        refused = row.state in ("refused", "failed")
         title = Line(safe(detail.title, 120) or state(row)[0], "fail" if refused else "title")
         sections = [Section(title, [Item(self._facts(detail, width))], Line(state(row)[0], state(row)[1]))]
         if detail.remedies:
@@ -74,7 +74,9 @@ class AssociationPage(Panel):
             Line(f"What {caller} {word}", "title") if refused else Line("Presentation contexts", "title"),
             [Item(contexts)],
         )
-        sections += [context_section, Section(Line("Timeline", "title"), [Item(moments)])]
+        if row.state != "failed":
+            sections.append(context_section)
+        sections.append(Section(Line("Timeline", "title"), [Item(moments)]))
         return sections
 
     def _facts(self, detail: AssociationDetail, width: int) -> list[Line]:
@@ -84,11 +86,16 @@ class AssociationPage(Panel):
         def fact(label: str, text: str, role: str = "text") -> None:
             lines.extend(words(text, width, role, LABEL, Line(fit(label, LABEL), "dim")))
 
-        refused = row.state == "refused"
+        refused = row.state in ("refused", "failed")
         times = f", refused {detail.refused_today} times today" if detail.refused_today > 1 else ""
         known = f" (known as {safe(row.peer, 64)})" if row.peer and row.peer != row.calling else ""
-        fact("who", f"{safe(row.calling, 32) or '(no AE title)'}{known} from {safe(row.address, 46)}{times}", "strong")
-        fact("called", safe(row.called, 32))
+        if row.outgoing:
+            fact("to", f"{safe(row.called, 32)} (known as {safe(row.peer, 64)}) at {safe(row.address, 46)}", "strong")
+            fact("as", safe(row.calling, 32))
+        else:
+            title = safe(row.calling, 32) or "(no AE title)"
+            fact("who", f"{title}{known} from {safe(row.address, 46)}{times}", "strong")
+            fact("called", safe(row.called, 32))
         if detail.answer:
             fact("answer", safe(detail.answer, 300), "warn" if refused else "text")
         if not refused:
@@ -96,8 +103,8 @@ class AssociationPage(Panel):
             fact("doing", f"{doing}, for {duration(row.seconds)}")
             failed = f", x {count(row.failed)} failed" if row.failed else ""
             fact(
-                "stored",
-                f"{plural(row.stored, 'instance')}, {size(row.received_bytes)}{failed}",
+                "sent" if row.outgoing and row.sent_bytes > row.received_bytes else "stored",
+                f"{plural(row.stored, 'instance')}, {size(moved(row))}{failed}",
                 "fail" if row.failed else "text",
             )
             if detail.receiving:
@@ -105,6 +112,8 @@ class AssociationPage(Panel):
                 fact("now", f"{sentence}, {size(detail.receiving_bytes)} so far")
             if detail.messages:
                 fact("messages", ", ".join(f"{safe(k, 24)} {count(v)}" for k, v in detail.messages.items()))
+        if row.state == "failed":
+            return lines
         implementation = safe(detail.implementation, 120) or "not named"
         fact("software", f"{implementation}; takes PDUs of {size(detail.max_pdu) if detail.max_pdu else 'any size'}")
         if detail.user:
@@ -161,9 +170,13 @@ class AssociationScreen(ConsoleScreen):
 
     ABOUT = (
         "What this association negotiated and did, kept for a while after it ended. For a refused one: the answer that "
-        "the caller got, with its codes (result/source/reason, PS3.8 9.3.4), and what mends it on either side."
+        "the caller got, with its codes (result/source/reason, PS3.8 9.3.4), and what mends it on either side. p adds "
+        "a caller that is no peer as one."
     )
-    KEYS = (keymap.acts("associations.abort", "abort"),)
+    KEYS = (
+        keymap.acts("associations.abort", "abort"),
+        keymap.acts("peers.add", "admit", key="p"),
+    )
 
     def __init__(self, ident: int) -> None:
         super().__init__()
@@ -193,9 +206,28 @@ class AssociationScreen(ConsoleScreen):
         finally:
             self._busy = False
         if page.detail is not None and page.detail.row.state != "open":
-            self.query_one(FootLine).keys = ()
+            self.query_one(FootLine).keys = self.KEYS[1:] if self._stranger(page.detail) else ()
             self.chrome()
         page.redraw()
+
+    @staticmethod
+    def _stranger(detail: AssociationDetail) -> bool:
+        """Return whether a caller is no peer, and could be made one."""
+        row = detail.row
+        return not row.peer and not row.outgoing and bool(row.calling)
+
+    def action_admit(self) -> None:
+        """Add the caller as a peer, with what is known of it."""
+        app, detail = self.console_app, self.query_one(AssociationPage).detail
+        if detail is None:
+            return
+        if not self._stranger(detail):
+            app.say(f"{detail.row.peer or 'who called'} is a peer already, or gave no AE title")
+            return
+        from screens import peer_work
+
+        title, host = safe(detail.row.calling, 32), detail.row.address.rpartition(":")[0].strip("[]")
+        peer_work.add(app, lambda name: None, name=title, ae_title=title, host=host)
 
     def action_abort(self) -> None:
         """Abort it."""

@@ -14,7 +14,7 @@ from screens import keymap
 from screens.abort import abort
 from screens.base import ConsoleScreen
 from screens.widgets import columns as cols
-from screens.widgets.association_cells import rate, state, who
+from screens.widgets.association_cells import moved, rate, state, who
 from screens.widgets.line import Line
 from screens.widgets.row_table import RowTable
 
@@ -27,7 +27,7 @@ COLUMNS = (
     C("images", 6, align=">"),
     C("failed", 6, align=">", rank=5),
     C("rate", 6, align=">", role="accent"),
-    C("received", 8, align=">", rank=6),
+    C("bytes", 8, align=">", rank=6),
     C("time", 5, align=">", rank=2),
     C("called", 10, grow=1, rank=8, most=16, role="dim"),
     C("from", 15, grow=1, rank=3, most=40, role="dim"),
@@ -46,7 +46,7 @@ def cells(row: AssociationRow) -> Sequence[cols.Cell]:
         count(row.stored),
         (count(row.failed), "fail" if row.failed else "dim"),
         rate(row.rate if live else 0.0),
-        size(row.received_bytes),
+        size(moved(row)),
         duration(row.seconds),
         safe(row.called, 32),
         safe(row.address.rpartition(":")[0] or row.address, 46),
@@ -55,14 +55,15 @@ def cells(row: AssociationRow) -> Sequence[cols.Cell]:
 
 
 class AssociationsScreen(ConsoleScreen):
-    """Who is connected, who was, and who was refused."""
+    """Who is connected, who was, who was refused, and whom this node called."""
 
     TITLE_WORDS = "Associations"
     MODE = "associations"
     ABOUT = (
-        "Newest first. Enter shows an association's negotiated contexts, bytes, messages and timeline; for a refused "
-        "one the answer that the caller got and what mends it. Abort ends an open one: the object that is just being "
-        "received is not kept, all acknowledged ones are."
+        "Newest first; an arrow before the name is for peers that this node called: to send, to ask, to echo. Enter "
+        "shows an association's negotiated contexts, bytes, messages and timeline; for a refused or failed one the "
+        "answer and what mends it. Abort ends an open one: the object that is just being received is not kept, all "
+        "acknowledged ones are."
     )
     KEYS = (keymap.acts("associations.abort", "abort"),)
 
@@ -100,7 +101,10 @@ class AssociationsScreen(ConsoleScreen):
         table = self._table
         table.title = Line("Associations  ", "title").add(count(open_now), "strong").add(" open  ")
         table.title.add(count(refused), "fail" if refused else "dim").add(" refused", "text")
-        table.show(sorted(rows, key=lambda row: row.id, reverse=True))
+        failed = sum(row.state == "failed" for row in rows)
+        if failed:
+            table.title.add("  ").add(count(failed), "fail").add(" not reached", "text")
+        table.show(sorted(rows, key=lambda row: (row.opened, row.id), reverse=True))
 
     @property
     def _table(self) -> RowTable[AssociationRow]:

@@ -176,9 +176,7 @@ class AuditScreen(ConsoleScreen):
             self._entitle()
             return
         self._newest = page.rows[0].id if page.rows and not self._limited else self._newest
-        table.empty = (
-            ["Nothing is found. esc shows all entries."] if self._limited else ["The audit trail is empty."]
-        )
+        table.empty = ["Nothing is found. esc shows all entries."] if self._limited else ["The audit trail is empty."]
         self._entitle()
         table.show(page.rows, more=page.next is not None, total=self._total(len(page.rows), page))
 

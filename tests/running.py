@@ -70,7 +70,10 @@ class NodeProcess:
         with open(self.folder / "node.log", "ab") as log:
             self.process = subprocess.Popen(
                 [*self.preamble, sys.executable, "-m", "pacstui", "--config", str(toml), "serve"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
                 env={"PACSTUI_ARCHIVE__JOURNAL_BYTES": str(8 << 20), **os.environ},  # made at each first start
             )
         until(self._serves, 30)

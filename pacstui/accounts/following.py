@@ -94,7 +94,12 @@ class Following:
         )  # fmt: skip
         await self._store.add(fresh)
         await self._trail.record(
-            "action", "ok", name, how=DIRECTORY, action="accounts.create", target=name,
+            "action",
+            "ok",
+            name,
+            how=DIRECTORY,
+            action="accounts.create",
+            target=name,
             detail=f"from the directory at the first sign-in: {role} by {safe(first_value(group), 64)}",
         )
         return self._store.get(name)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import NoReturn, Protocol
 
-from pacstui.accounts.caller import Caller
+from pacstui.accounts.caller import OS_USER, Caller
 from pacstui.accounts.following import Following
 from pacstui.accounts.lockout import Lockout
 from pacstui.accounts.passwords import Passwords
@@ -128,7 +128,7 @@ class Proof:
     async def code_only(self, caller: Caller, account: Account, code: str) -> None:
         """See that a code is right, for an account without password."""
         self._see_that_it_is_open(account.name, caller.uid)
-        await self._code(caller, Proved(account, "OS user"), code, account.name)
+        await self._code(caller, Proved(account, OS_USER), code, account.name)
         self.lockout.passed(account.name, caller.uid)
 
     # passwords
@@ -180,7 +180,11 @@ class Proof:
         except _Locked as locked:
             left = max(1.0, self.at_directory.left(str(locked), 0))
             await self.trail.record(
-                "sign-in", "failed", who, how=BY_DIRECTORY, origin=caller.origin,
+                "sign-in",
+                "failed",
+                who,
+                how=BY_DIRECTORY,
+                origin=caller.origin,
                 detail=f"not tried: too many wrong passwords at the directory; locked for {duration(left)}",
             )
             raise _too_many(left) from None
@@ -230,7 +234,11 @@ class Proof:
             return ""
         if not code.strip():
             await self.trail.record(
-                "sign-in", "denied", account.name, how=proved.how, origin=caller.origin,
+                "sign-in",
+                "denied",
+                account.name,
+                how=proved.how,
+                origin=caller.origin,
                 detail="asked for a code of the second factor",
             )
             raise CodeNeeded("a code of your second factor is needed too", "the six digits of your device")
@@ -260,7 +268,11 @@ class Proof:
     async def _count(self, caller: Caller, who: str, key: str, how: str, detail: str) -> float:
         left = self.lockout.failed(key, caller.uid)
         await self.trail.record(
-            "sign-in", "failed", who, how=how, origin=caller.origin,
+            "sign-in",
+            "failed",
+            who,
+            how=how,
+            origin=caller.origin,
             detail=safe(detail, 300) + (f"; locked for {duration(left)}" if left else ""),
         )
         return left

@@ -195,7 +195,8 @@ class _Days:
     def _take(connection: sqlite3.Connection, day: str, what: str, amount: int) -> None:
         while amount > 0:
             row = connection.execute(
-                f"SELECT day, {what} FROM daily WHERE {what} > 0 ORDER BY day = ? DESC, {what} DESC LIMIT 1", (day,)  # noqa: S608
+                f"SELECT day, {what} FROM daily WHERE {what} > 0 ORDER BY day = ? DESC, {what} DESC LIMIT 1",  # noqa: S608
+                (day,),
             ).fetchone()
             if row is None:
                 return

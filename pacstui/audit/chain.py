@@ -21,6 +21,8 @@ from pacstui.text import plural
 
 KEY_BYTES = 32
 COLUMNS = "id, at, kind, outcome, who, how, origin, action, target, patient, detail"
+ID = "ID "
+"""In the field ``patient`` of an entry, Patient IDs stand after this."""
 _FLAWS = 100
 _CHUNK = 2000
 
@@ -107,7 +109,8 @@ def _rows(connection: sqlite3.Connection) -> Iterator[Any]:
     last = -(1 << 62)
     while True:
         rows = connection.execute(
-            f"SELECT {COLUMNS}, mac FROM audit WHERE id > ? ORDER BY id LIMIT {_CHUNK}", (last,)  # noqa: S608
+            f"SELECT {COLUMNS}, mac FROM audit WHERE id > ? ORDER BY id LIMIT {_CHUNK}",  # noqa: S608
+            (last,),
         ).fetchall()
         yield from rows
         if len(rows) < _CHUNK:

@@ -12,12 +12,27 @@ from pacstui.text import duration, plural, size
 _RESULTS = ("accepted", "refused by user", "refused", "unknown service", "no transfer syntax of ours")
 
 
+def _with(row: dict[str, Any]) -> str:
+    return ("to " if row["outgoing"] else "") + str(row["peer"] or row["calling"])
+
+
 def _list(rows: list[dict[str, Any]]) -> list[str]:
     return table(
-        ["id", "calling", "called", "address", "state", "doing", "images", "failed", "per s", "received", "for"],
+        ["id", "with", "called", "address", "state", "doing", "images", "failed", "per s", "bytes", "for"],
         (
-            [r["id"], r["peer"] or r["calling"], r["called"], r["address"], r["state"], r["doing"], f"{r['stored']:,}",
-             f"{r['failed']:,}", f"{r['rate']:.0f}", size(r["received_bytes"]), duration(r["seconds"])]
+            [
+                r["id"],
+                _with(r),
+                r["called"],
+                r["address"],
+                r["state"],
+                r["doing"],
+                f"{r['stored']:,}",
+                f"{r['failed']:,}",
+                f"{r['rate']:.0f}",
+                size(max(r["received_bytes"], r["sent_bytes"])),
+                duration(r["seconds"]),
+            ]
             for r in rows
         ),
         empty="nobody is connected",
@@ -34,13 +49,18 @@ def _show(detail: dict[str, Any]) -> Iterator[str]:
         yield f"  what mends it: {remedy}"
     kinds = ", ".join(f"{count:,} {name}" for name, count in detail["messages"].items())
     stored = plural(row["stored"], "instance")
-    yield f"{size(row['received_bytes'])} received, {stored} stored; {kinds or 'no messages'}"
+    moved = f"{size(row['received_bytes'])} received, {size(row['sent_bytes'])} sent"
+    yield f"{moved}, {stored} stored; {kinds or 'no messages'}"
     yield ""
     yield from table(
         ["id", "result", "service", "transfer syntax"],
         (
-            [c["id"], _RESULTS[c["result"]] if c["result"] in range(5) else "not judged",
-             c["abstract_name"] or c["abstract_syntax"], c["accepted"] or ", ".join(c["proposed"])]
+            [
+                c["id"],
+                _RESULTS[c["result"]] if c["result"] in range(5) else "not judged",
+                c["abstract_name"] or c["abstract_syntax"],
+                c["accepted"] or ", ".join(c["proposed"]),
+            ]
             for c in detail["contexts"]
         ),
         empty="no presentation contexts",

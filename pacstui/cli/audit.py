@@ -22,8 +22,17 @@ def _list(page: dict[str, Any]) -> Iterator[str]:
     yield from table(
         ["id", "at", "who", "what", "outcome", "target", "patient", "detail", "from"],
         (
-            [r["id"], moment(r["at"]), r["who"], f"{r['kind']} {r['action']}".strip(), r["outcome"], r["target"] or "-",
-             r["patient"] or "-", r["detail"] or "-", r["origin"] or "-"]
+            [
+                r["id"],
+                moment(r["at"]),
+                r["who"],
+                f"{r['kind']} {r['action']}".strip(),
+                r["outcome"],
+                r["target"] or "-",
+                r["patient"] or "-",
+                r["detail"] or "-",
+                r["origin"] or "-",
+            ]
             for r in page["rows"]
         ),
         empty="no entries",

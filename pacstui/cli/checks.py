@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import resource
 import socket
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,7 +109,9 @@ def data_directory(patient: Patient) -> Iterator[Finding]:
             yield Finding("data directory", "ok", f"{folder} will be made at the first start")
         else:
             yield Finding(
-                "data directory", "fail", f"{folder} cannot be made: {above} is not writable",
+                "data directory",
+                "fail",
+                f"{folder} cannot be made: {above} is not writable",
                 f"make it for this user, or set [node] data_dir: install -d -m 700 {folder}",
             )
         return
@@ -144,7 +148,9 @@ def disk(patient: Patient) -> Iterator[Finding]:
     kind, point = _file_system(folder)
     if kind in _REMOTE:
         yield Finding(
-            "disk", "warn", f"{point} is a network file system ({kind})",
+            "disk",
+            "warn",
+            f"{point} is a network file system ({kind})",
             "SQLite's locks and fsync need a local disk: set [node] data_dir to one",
         )
     elif kind in _VOLATILE:
@@ -155,7 +161,9 @@ def disk(patient: Patient) -> Iterator[Finding]:
     reserve = patient.settings.archive.reserve_bytes
     if usage.free <= reserve:
         yield Finding(
-            "space", "fail", f"{size(usage.free)} free, {size(reserve)} are the reserve: objects are refused with A700",
+            "space",
+            "fail",
+            f"{size(usage.free)} free, {size(reserve)} are the reserve: objects are refused with A700",
             "make room, or lower [archive] reserve_bytes",
         )
     elif usage.free < max(10 * reserve, usage.total // 20):
@@ -181,12 +189,16 @@ def _sync(folder: Path) -> Finding:
     median = statistics.median(times)
     if median > _SLOW_SYNC_MS:
         return Finding(
-            "fsync", "warn", f"{median:.1f} ms: every object waits that long for the disk",
+            "fsync",
+            "warn",
+            f"{median:.1f} ms: every object waits that long for the disk",
             "a disk with a protected write cache or an SSD is ten times quicker",
         )
     if median < _QUICK_SYNC_MS:
         return Finding(
-            "fsync", "warn", f"{median:.3f} ms is quicker than a disk can be",
+            "fsync",
+            "warn",
+            f"{median:.3f} ms is quicker than a disk can be",
             "make sure that the disk, or the virtual machine's cache mode, really writes on flush",
         )
     return Finding("fsync", "ok", f"{median:.1f} ms")
@@ -245,7 +257,9 @@ def association(patient: Patient) -> Iterator[Finding]:
     if not made.is_established:
         said = "rejected" if made.is_rejected else "not established"
         yield Finding(
-            "association", "fail", f"{said} on {host}:{number}, asked for by pynetdicom on this machine",
+            "association",
+            "fail",
+            f"{said} on {host}:{number}, asked for by pynetdicom on this machine",
             "pacstui associations refusals, and the node's log, say why",
         )
         return
@@ -327,7 +341,9 @@ def clock(patient: Patient) -> Iterator[Finding]:
             continue
         if ahead > 120:
             yield Finding(
-                "clock", "warn", f"{file} was written {ahead / 60:.0f} minutes in the future",
+                "clock",
+                "warn",
+                f"{file} was written {ahead / 60:.0f} minutes in the future",
                 "the clock went back: check it against NTP",
             )
             return
@@ -340,7 +356,8 @@ def limits(patient: Patient) -> Iterator[Finding]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         yield Finding(
-            "open files", "warn",
+            "open files",
+            "warn",
             f"{soft} are allowed, {wanted} may be needed for {patient.settings.dicom.max_associations} associations",
             "raise the limit (ulimit -n, or LimitNOFILE= of the service), or lower [dicom] max_associations",
         )
@@ -375,12 +392,30 @@ def database(patient: Patient) -> Iterator[Finding]:
 
 def peers(patient: Patient) -> Iterator[Finding]:
     """Do the peers' names resolve, and do their ports answer?"""
-    known = patient.settings.peers
+    known = [*patient.settings.peers, *_registered(patient)]
     if not known:
         yield Finding("peers", "ok", "none configured")
         return
     with ThreadPoolExecutor(max_workers=16) as pool:
         yield from pool.map(_reach, known)
+
+
+def _registered(patient: Patient) -> list[PeerSettings]:
+    """Return the peers of the register; none where the database has none, or cannot be read."""
+    from pacstui.equipment.peer import of_body
+
+    found: list[PeerSettings] = []
+    names = {peer.name for peer in patient.settings.peers}
+    try:
+        with closing(
+            sqlite3.connect(f"{(patient.data_dir / DATABASE).resolve().as_uri()}?mode=ro", uri=True, timeout=5)
+        ) as connection:
+            for name, body in connection.execute("SELECT name, body FROM peers WHERE configured = 0 ORDER BY name"):
+                if name not in names:
+                    found.append(of_body({**json.loads(body), "name": name}))
+    except (sqlite3.Error, ValueError):  # the check of the database tells of it
+        return found
+    return found
 
 
 def _reach(peer: PeerSettings) -> Finding:

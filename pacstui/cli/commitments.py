@@ -13,8 +13,17 @@ def _list(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield from table(
         ["id", "received", "from", "objects", "not kept", "state", "tries", "next", "transaction"],
         (
-            [r["id"], moment(r["received"]), r["calling"], f"{r['objects']:,}", f"{r['failed']:,}", r["state"],
-             r["attempts"], moment(r["next_try"]) if r["state"] in ("waiting", "reporting") else "-", r["transaction"]]
+            [
+                r["id"],
+                moment(r["received"]),
+                r["calling"],
+                f"{r['objects']:,}",
+                f"{r['failed']:,}",
+                r["state"],
+                r["attempts"],
+                moment(r["next_try"]) if r["state"] in ("waiting", "reporting") else "-",
+                r["transaction"],
+            ]
             for r in rows
         ),
         empty="nobody has asked for a storage commitment",
@@ -28,8 +37,16 @@ def _asked(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield from table(
         ["id", "sent", "peer", "objects", "committed", "state", "answered", "study"],
         (
-            [r["id"], moment(r["sent"]), r["peer"], f"{r['objects']:,}", f"{r['committed']:,}", r["state"],
-             moment(r["answered"]) if r["answered"] else "-", r["study"]]
+            [
+                r["id"],
+                moment(r["sent"]),
+                r["peer"],
+                f"{r['objects']:,}",
+                f"{r['committed']:,}",
+                r["state"],
+                moment(r["answered"]) if r["answered"] else "-",
+                r["study"],
+            ]
             for r in rows
         ),
         empty="no peer was asked for a storage commitment",

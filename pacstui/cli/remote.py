@@ -22,9 +22,17 @@ def _find(page: dict[str, Any]) -> Iterator[str]:
     yield from table(
         ["date", "patient", "ID", "mod", "description", "accession", "images", "here", "study"],
         (
-            [day(r["date"]), person(r["patient_name"]), r["patient_id"] or "-", "/".join(r["modalities"]),
-             r["description"], r["accession"] or "-", f"{r['instances']:,}" if r["instances"] else "?",
-             f"{r['here']:,}" if r["here"] else "-", r["study"]]
+            [
+                day(r["date"]),
+                person(r["patient_name"]),
+                r["patient_id"] or "-",
+                "/".join(r["modalities"]),
+                r["description"],
+                r["accession"] or "-",
+                f"{r['instances']:,}" if r["instances"] else "?",
+                f"{r['here']:,}" if r["here"] else "-",
+                r["study"],
+            ]
             for r in page["rows"]
         ),
         empty=f"{page['peer']} has no such study",
@@ -47,8 +55,18 @@ def _pulls(rows: list[dict[str, Any]]) -> list[str]:
     return table(
         ["id", "started", "from", "by", "state", "images", "failed", "for", "study", "why"],
         (
-            [r["id"], moment(r["started"]), r["peer"], r["verb"], r["state"], _progress(r), f"{r['failed']:,}",
-             duration(r["seconds"]), r["study"], r["why"]]
+            [
+                r["id"],
+                moment(r["started"]),
+                r["peer"],
+                r["verb"],
+                r["state"],
+                _progress(r),
+                f"{r['failed']:,}",
+                duration(r["seconds"]),
+                r["study"],
+                r["why"],
+            ]
             for r in rows
         ),
         empty="nothing is on its way here",

@@ -11,16 +11,26 @@ from pacstui.text import person, plural, size
 
 
 def _who(row: dict[str, Any]) -> str:
-    return person(row["patient_name"]) + " (?)" * bool(row["marked"]) + " (!)" * bool(row["conflict"])
+    marks = ((row["marked"], " (?)"), (row["conflict"], " (!)"), (row["pinned"], " (pinned)"))
+    return person(row["patient_name"]) + "".join(mark for true, mark in marks if true)
 
 
 def _rows(rows: list[dict[str, Any]]) -> list[str]:
     return table(
         ["date", "patient", "ID", "mod", "description", "series", "images", "size", "received", "study"],
         (
-            [day(r["date"]), _who(r), r["patient_id"] or "-",
-             "/".join(r["modalities"]), r["description"], r["series"], f"{r['instances']:,}", size(r["bytes"]),
-             moment(r["received"]), r["study"]]
+            [
+                day(r["date"]),
+                _who(r),
+                r["patient_id"] or "-",
+                "/".join(r["modalities"]),
+                r["description"],
+                r["series"],
+                f"{r['instances']:,}",
+                size(r["bytes"]),
+                moment(r["received"]),
+                r["study"],
+            ]
             for r in rows
         ),
         empty="no studies",
@@ -48,6 +58,8 @@ def _show(detail: dict[str, Any]) -> Iterator[str]:
     yield f"sent by {', '.join(detail['calling']) or '-'}"
     if row["conflict"]:
         yield f"doubtful: {row['conflict']}"
+    if row["pinned"]:
+        yield f"{row['pinned']}: no rule purges it; pacstui space unpin {row['study']}"
     if detail["missing"]:
         yield f"{plural(detail['missing'], 'object')} without file: pacstui storage missing"
     if row["marked"]:
@@ -56,8 +68,15 @@ def _show(detail: dict[str, Any]) -> Iterator[str]:
     yield from table(
         ["no.", "mod", "description", "station", "images", "size", "series"],
         (
-            [s["number"] or "-", s["modality"], s["description"], s["station"], f"{s['instances']:,}", size(s["bytes"]),
-             s["series"]]
+            [
+                s["number"] or "-",
+                s["modality"],
+                s["description"],
+                s["station"],
+                f"{s['instances']:,}",
+                size(s["bytes"]),
+                s["series"],
+            ]
             for s in detail["series"]
         ),
     )

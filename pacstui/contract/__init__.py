@@ -16,11 +16,14 @@ from pacstui.contract.backups import Backups
 from pacstui.contract.commitments import Commitments
 from pacstui.contract.feed import Feed
 from pacstui.contract.jobs import Jobs
+from pacstui.contract.maintenance import Maintenance
 from pacstui.contract.node import Node
 from pacstui.contract.overview import Overview
 from pacstui.contract.peers import Peers
 from pacstui.contract.queue import Queue
 from pacstui.contract.remote import Remote
+from pacstui.contract.reports import Reports
+from pacstui.contract.routes import Routes
 from pacstui.contract.space import Space
 from pacstui.contract.storage import Storage
 from pacstui.contract.studies import Studies
@@ -41,6 +44,9 @@ NOUNS: dict[str, type] = {
     "jobs": Jobs,
     "backups": Backups,
     "space": Space,
+    "routes": Routes,
+    "maintenance": Maintenance,
+    "reports": Reports,
 }
 
 
@@ -60,6 +66,30 @@ def permissions() -> tuple[str, ...]:
     return tuple(sorted(declared | {privacy.PERMISSION}))
 
 
-__all__ = ["IMPORT", "NOUNS", "Action", "Danger", "all_actions", "actions_of", "permissions", "Node", "Overview",
-           "Associations", "Queue", "Storage", "Peers", "Studies", "Feed", "Commitments", "Remote", "Accounts", "Audit",
-           "Jobs", "Backups", "Space"]
+__all__ = [
+    "IMPORT",
+    "NOUNS",
+    "Action",
+    "Danger",
+    "all_actions",
+    "actions_of",
+    "permissions",
+    "Node",
+    "Overview",
+    "Associations",
+    "Queue",
+    "Storage",
+    "Peers",
+    "Studies",
+    "Feed",
+    "Commitments",
+    "Remote",
+    "Accounts",
+    "Audit",
+    "Jobs",
+    "Backups",
+    "Space",
+    "Routes",
+    "Maintenance",
+    "Reports",
+]

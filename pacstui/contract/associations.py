@@ -13,9 +13,10 @@ from pacstui.contract.action import Danger, action
 class AssociationRow:
     """One association, open or ended.
 
-    ``peer`` is the name we know the caller by, empty if unknown. ``state`` is open, released, aborted, lost, refused.
-    ``doing`` is a word: connects, idle, echoes, stores, queries, moves, gets. ``rate`` is instances per second over the
-    last five seconds.
+    ``peer`` is the name we know the other side by, empty if unknown. ``state`` is open, released, aborted, lost,
+    refused, and failed for one that this node asked for and did not get. ``doing`` is a word: connects, idle, echoes,
+    stores, queries, moves, gets, and on ``outgoing`` ones sends, fetches, commits. ``stored`` counts instances that
+    were stored here, on an outgoing one there as well; ``rate`` is how many per second over the last five seconds.
     """
 
     id: int
@@ -32,6 +33,8 @@ class AssociationRow:
     received_bytes: int
     opened: datetime
     seconds: float
+    sent_bytes: int = 0
+    outgoing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class RefusalRow:
 
 
 class Associations(Protocol):
-    """Associations with this node."""
+    """Associations with this node, and those that it asks others for."""
 
     @action("list", "List open associations, and the ended ones that are remembered", permission="associations.view")
     async def list(self, ended: bool = False) -> tuple[AssociationRow, ...]: ...

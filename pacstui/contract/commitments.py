@@ -56,9 +56,7 @@ class Commitments(Protocol):
     @action("list", "List storage commitments, newest first", permission="commitments.view")
     async def list(self, limit: int = 50) -> tuple[CommitmentRow, ...]: ...
 
-    @action(
-        "retry", "Deliver the answer to a storage commitment again", permission="commitments.retry", audited=True
-    )
+    @action("retry", "Deliver the answer to a storage commitment again", permission="commitments.retry", audited=True)
     async def retry(self, id: int) -> None: ...
 
     @action("ask", "Ask a peer whether it keeps a study", permission="commitments.ask", audited=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pacstui.contract.action import action
-from pacstui.contract.privacy import PatientText
+from pacstui.contract.privacy import PatientId, PatientText
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class RemoteStudy:
 
     study: str
     patient_name: PatientText
-    patient_id: PatientText
+    patient_id: PatientId
     birth_date: PatientText
     date: str
     time: str
@@ -80,9 +80,7 @@ class Remote(Protocol):
         date: str = "", modality: str = "", study: str = "", limit: int = 100,
     ) -> RemotePage: ...  # fmt: skip
 
-    @action(
-        "compare", "Compare a study here with the same study at a peer", permission="remote.find", key="c"
-    )
+    @action("compare", "Compare a study here with the same study at a peer", permission="remote.find", key="c")
     async def compare(self, peer: str, study: str) -> Comparison: ...
 
     @action("pull", "Fetch a study from a peer", permission="remote.pull", audited=True, key="p")

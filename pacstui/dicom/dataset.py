@@ -22,7 +22,6 @@ DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 
 
-
 def _vrs(names: str) -> frozenset[str]:
     return frozenset(names.split())
 

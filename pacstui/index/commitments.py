@@ -48,9 +48,7 @@ class Commitments:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def add(
-        self, transaction: str, calling: str, asked: Sequence[Reference], now: int, taken: int
-    ) -> Commitment:
+    async def add(self, transaction: str, calling: str, asked: Sequence[Reference], now: int, taken: int) -> Commitment:
         """Record a request. One that is there already, from the same caller with the same objects, begins anew.
 
         A transaction UID that stands for another caller's request, or for other objects, is recorded with ``taken`` as
@@ -102,13 +100,10 @@ class Commitments:
 
     async def told(self, key: int) -> None:
         """Note that the caller has the answer."""
-        await self._db.write(
-            lambda c: c.execute("UPDATE commitments SET state=?, problem='' WHERE id=?", (TOLD, key))
-        )
+        await self._db.write(lambda c: c.execute("UPDATE commitments SET state=?, problem='' WHERE id=?", (TOLD, key)))
 
     async def failed(self, key: int, problem: str, next_try: int, last: bool, looked: bool = True) -> None:
-        """Note that the objects could not be ``looked`` at or the answer not be delivered, and when it is tried again.
-        """
+        """Note that objects could not be ``looked`` at or the answer not be delivered, and when it is tried again."""
         await self._db.write(
             lambda c: c.execute(
                 "UPDATE commitments SET attempts=attempts+1, problem=?, next_try=?, state=? WHERE id=?",
@@ -118,6 +113,7 @@ class Commitments:
 
     async def again(self, key: int, now: int) -> bool:
         """Let an answer be delivered anew; return whether there is such a transaction."""
+
         def body(connection: sqlite3.Connection) -> bool:
             found = connection.execute(
                 "UPDATE commitments SET state=CASE WHEN result='' THEN ? ELSE ? END, attempts=0, next_try=? WHERE id=?",

@@ -102,7 +102,10 @@ def plan_of(query: Query) -> _Plan:
     plan = _Plan()
     dates, times = query.keys.get(_DATE), query.keys.get(_TIME)
     together = (
-        query.together and dates is not None and times is not None and dates.kind == times.kind == RANGE
+        query.together
+        and dates is not None
+        and times is not None
+        and dates.kind == times.kind == RANGE
         and query.level != PATIENT
     )
     for tag, match in query.keys.items():

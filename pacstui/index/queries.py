@@ -323,9 +323,7 @@ _OF_SERIES = Statement(
     .where(t.studies.c.study == sa.bindparam("study"), t.series.c.series == sa.bindparam("series"))
     .order_by(t.instances.c.id)
 )
-_MISSING = Statement(
-    _instance_select().where(_IS_MISSING).order_by(t.instances.c.id.desc()).limit(_most())
-)
+_MISSING = Statement(_instance_select().where(_IS_MISSING).order_by(t.instances.c.id.desc()).limit(_most()))
 
 
 def _counts(connection: sqlite3.Connection) -> Counts:

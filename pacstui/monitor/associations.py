@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 
 from pacstui import events
 from pacstui.bus import Bus
@@ -15,13 +15,12 @@ from pacstui.contract.associations import (
     AssociationDetail,
     AssociationRow,
     ContextRow,
-    Moment,
     RefusalRow,
 )
 from pacstui.contract.node import AssociationsPart
 from pacstui.dicom.dimse import Command, Field, Status, name
 from pacstui.dicom.net.association import Association
-from pacstui.dicom.net.service import Refused
+from pacstui.dicom.net.service import Observer, Refused, Unobserved
 from pacstui.dicom.uids import name_of
 from pacstui.dicom.ul.items import UserIdentity
 from pacstui.dicom.ul.pdu import AssociateRequest
@@ -29,53 +28,20 @@ from pacstui.equipment.book import PeerBook
 from pacstui.errors import NotFound
 from pacstui.monitor.arriving import Arriving
 from pacstui.monitor.callers import answer_in_words, software, user
-from pacstui.monitor.rates import Recent, Throughput
+from pacstui.monitor.calls import Calls
+from pacstui.monitor.entries import Entry, begins_to_store, entry_of
+from pacstui.monitor.rates import Throughput
 from pacstui.text import plural, safe, size
 
 ENDED_KEPT = 500
 REFUSALS_KEPT = 200
 JUST_ENDED_S = 10.0
 _JUST_ENDED = 100
-_TIMELINE = 40
-_FAILURES_TOLD = 20
 _CONTEXTS_KEPT = 32
 _SYNTAXES_KEPT = 8
 _SERVICES_KEPT = 100
 _NOT_JUDGED = -1
 _ASKS: dict[int, str] = {Field.C_FIND: "queries", Field.C_MOVE: "moves", Field.C_GET: "gets"}
-
-
-@dataclass(slots=True)
-class _Entry:
-    """What is remembered of one association or refused caller."""
-
-    id: int
-    calling: str
-    called: str
-    address: tuple[str, int]
-    opened: datetime
-    started: float
-    association: Association | None = None
-    state: str = "open"
-    doing: str = "idle"
-    stored: int = 0
-    failed: int = 0
-    received: int = 0
-    seconds: float = 0.0
-    recent: Recent = field(default_factory=Recent)
-    messages: Counter[int] = field(default_factory=Counter)
-    timeline: list[Moment] = field(default_factory=list)
-    contexts: tuple[ContextRow, ...] = ()
-    implementation: str = ""
-    max_pdu: int = 0
-    user: str = ""
-    title: str = ""
-    answer: str = ""
-    remedies: tuple[str, ...] = ()
-    modality: str = ""
-    receiving: str = ""
-    receiving_from: int = 0
-    pending: int = 0
 
 
 @dataclass(slots=True)
@@ -91,10 +57,11 @@ class _Refusals:
     last: datetime
 
 
-class Ledger:
-    """Watches the listener and implements the noun ``associations``.
+class Ledger(Unobserved):
+    """Watches the listener and implements the noun ``associations``; ``calls`` watches the lines to peers.
 
     ``account_of`` tells which account an accepted caller's user identity stands for, empty if that was not judged.
+    ``watch`` is told too of who came, and of who was refused.
     """
 
     def __init__(
@@ -116,12 +83,14 @@ class Ledger:
         self.limit = limit
         self._entered = entered
         self._left = left
-        self._open: dict[int, _Entry] = {}
-        self._ended: OrderedDict[int, _Entry] = OrderedDict()
+        self._open: dict[int, Entry] = {}
+        self._ended: OrderedDict[int, Entry] = OrderedDict()
         self._refusals: OrderedDict[tuple[str, str, str, str], _Refusals] = OrderedDict()
+        self.calls = Calls(clock, throughput)
         self._accepted = 0
         self._rejected = 0
         self.account_of: Callable[[UserIdentity | None], str] = lambda identity: ""
+        self.watch: Observer = Unobserved()
         self._not_allowed: dict[int, list[events.ServiceRefused]] = {}
         bus.subscribe(events.InstanceStored, self._stored)
         bus.subscribe(events.ServiceRefused, self._service_refused)
@@ -136,57 +105,59 @@ class Ledger:
 
     def opened(self, association: Association) -> None:
         now = self._clock.now()
-        entry = _Entry(
-            association.id, association.calling, association.called, association.address, now,
-            self._clock.monotonic(), association,
-        )
-        entry.contexts = tuple(
-            ContextRow(
-                c.id, c.abstract_syntax, safe(name_of(c.abstract_syntax)),
-                tuple(safe(name_of(ts)) for ts in c.proposed), safe(name_of(c.transfer_syntax)) if not c.result else "",
-                c.result,
-            )
-            for c in association.contexts
-        )
-        entry.implementation = software(*association.implementation)
-        entry.max_pdu = association.max_pdu_send
+        entry = entry_of(association, self._clock)
         identity = association.rq.user.identity if association.rq is not None else None
         account = self.account_of(identity)
         entry.user = user(identity, account, judged=False)
-        accepted = sum(not c.result for c in association.contexts)
-        self._moment(entry, f"accepted, {accepted} of {plural(len(association.contexts), 'context')}")
         told = self._not_allowed.pop(entry.id, [])
         for event in told:
-            self._moment(entry, safe(event.text, 200))
+            entry.moment(self._clock, safe(event.text, 200))
         entry.remedies = tuple(dict.fromkeys(event.hint for event in told))
         self._open[entry.id] = entry
+        self.watch.opened(association)
         self._accepted += 1
         self._entered(entry.address[0])
         self._bus.publish(
-            events.AssociationOpened(now, entry.id, entry.calling, entry.called, entry.address[0], accepted, account)
+            events.AssociationOpened(
+                now, entry.id, entry.calling, entry.called, entry.address[0], len(association.accepted), account
+            )
         )
 
     def refused(self, refused: Refused) -> None:
         now = self._clock.now()
         self._rejected += 1
         self._throughput.refused()
-        entry = _Entry(
-            refused.association, refused.calling, refused.called, refused.address, now, self._clock.monotonic(),
-            state="refused", doing="refused",
+        self.watch.refused(refused)
+        entry = Entry(
+            refused.association,
+            refused.calling,
+            refused.called,
+            refused.address,
+            now,
+            self._clock.monotonic(),
+            state="refused",
+            doing="refused",
         )
         entry.title = f"Refused: {safe(refused.text)}"
         entry.answer = answer_in_words(refused.result, refused.source, refused.reason)
         entry.remedies = (safe(refused.hint),) if refused.hint else ()
         if refused.request is not None:
             self._proposed(entry, refused.request)
-        self._moment(entry, "refused")
+        entry.moment(self._clock, "refused")
         self._remember(entry)
         key = (refused.calling, refused.called, refused.address[0], refused.text)
         known = self._refusals.pop(key, None)
         if known is None:
             known = _Refusals(
-                entry.id, refused.calling, refused.called, refused.address[0], safe(refused.text), safe(refused.hint),
-                0, now, now,
+                entry.id,
+                refused.calling,
+                refused.called,
+                refused.address[0],
+                safe(refused.text),
+                safe(refused.hint),
+                0,
+                now,
+                now,
             )
             if len(self._refusals) >= REFUSALS_KEPT:
                 self._refusals.popitem(last=False)
@@ -196,12 +167,20 @@ class Ledger:
         self._refusals[key] = known
         self._bus.publish(
             events.AssociationRefused(
-                now, entry.id, refused.calling, refused.called, refused.address[0], refused.result, refused.source,
-                refused.reason, refused.text, refused.hint,
+                now,
+                entry.id,
+                refused.calling,
+                refused.called,
+                refused.address[0],
+                refused.result,
+                refused.source,
+                refused.reason,
+                refused.text,
+                refused.hint,
             )
         )
 
-    def _proposed(self, entry: _Entry, request: AssociateRequest) -> None:
+    def _proposed(self, entry: Entry, request: AssociateRequest) -> None:
         """Keep what a refused caller wanted, within bounds: anybody can send such requests."""
         told = request.user
         entry.implementation = software(told.implementation_version, told.implementation_uid)
@@ -209,30 +188,38 @@ class Ledger:
         entry.user = user(told.identity)
         entry.contexts = tuple(
             ContextRow(
-                c.id, safe(c.abstract_syntax, 64), safe(name_of(c.abstract_syntax), 64),
-                tuple(safe(name_of(ts), 64) for ts in c.transfer_syntaxes[:_SYNTAXES_KEPT]), "", _NOT_JUDGED,
+                c.id,
+                safe(c.abstract_syntax, 64),
+                safe(name_of(c.abstract_syntax), 64),
+                tuple(safe(name_of(ts), 64) for ts in c.transfer_syntaxes[:_SYNTAXES_KEPT]),
+                "",
+                _NOT_JUDGED,
             )
             for c in request.contexts[:_CONTEXTS_KEPT]
         )
         if len(request.contexts) > _CONTEXTS_KEPT:
-            self._moment(entry, f"proposed {len(request.contexts)} contexts, {_CONTEXTS_KEPT} are kept here")
+            entry.moment(self._clock, f"proposed {len(request.contexts)} contexts, {_CONTEXTS_KEPT} are kept here")
 
     def closed(self, association: Association, how: str, detail: str) -> None:
         entry = self._open.pop(association.id, None)
         if entry is None:
             return
-        entry.state = how
-        entry.doing = how
-        entry.seconds = self._clock.monotonic() - entry.started
         entry.modality = entry.modality or self._arriving.modality_of(entry.id)
-        entry.association = None
-        self._moment(entry, f"{how}: {safe(detail)}" if detail else how)
+        entry.end(self._clock, how, detail)
         self._remember(entry)
         self._left(entry.address[0])
         self._bus.publish(
             events.AssociationClosed(
-                self._clock.now(), entry.id, entry.calling, entry.address[0], how, detail, entry.stored, entry.failed,
-                entry.received, entry.seconds,
+                self._clock.now(),
+                entry.id,
+                entry.calling,
+                entry.address[0],
+                how,
+                detail,
+                entry.stored,
+                entry.failed,
+                entry.received,
+                entry.seconds,
             )
         )
 
@@ -242,17 +229,13 @@ class Ledger:
             return
         entry.messages[command.field] += 1
         if command.field == Field.C_STORE:
-            if entry.doing != "stores":
-                entry.doing = "stores"
-                self._moment(entry, f"stores {safe(name_of(command.affected_sop_class))}")
-            entry.receiving = command.affected_sop_instance
-            entry.receiving_from = entry.received
+            begins_to_store(entry, self._clock, command)
         elif command.field in _ASKS:
             entry.doing = _ASKS[command.field]
             entry.pending = 0
         elif command.field == Field.C_ECHO:
             entry.doing = "echoes"
-            self._moment(entry, "C-ECHO")
+            entry.moment(self._clock, "C-ECHO")
 
     def answered(self, association: Association, command: Command, status: int) -> None:
         entry = self._open.get(association.id)
@@ -262,24 +245,20 @@ class Ledger:
         if command.field in _ASKS:
             self._answered(entry, command, status)
         elif command.field == Field.C_STORE:
-            if status == 0 or status & 0xF000 == 0xB000:
-                entry.stored += 1
-                entry.recent.add(self._clock.monotonic())
-            else:
-                entry.failed += 1
-                if entry.failed <= _FAILURES_TOLD:
-                    self._moment(entry, f"refused an instance with {status:04X}H")
+            entry.count(self._clock, status, f"refused an instance with {status:04X}H")
 
-    def _answered(self, entry: _Entry, command: Command, status: int) -> None:
+    def _answered(self, entry: Entry, command: Command, status: int) -> None:
         """Note the end of a query or a retrieval; ``pending`` counts its answers until then."""
         if status in (Status.PENDING, Status.PENDING_WARNING):
             entry.pending += 1
             return
         entry.doing = "idle"
-        told = f"{name(command.field)}: {plural(entry.pending, 'answer')}" if command.field == Field.C_FIND else name(
-            command.field
+        told = (
+            f"{name(command.field)}: {plural(entry.pending, 'answer')}"
+            if command.field == Field.C_FIND
+            else name(command.field)
         )
-        self._moment(entry, told if status == Status.SUCCESS else f"{told}, ended with {status:04X}H")
+        entry.moment(self._clock, told if status == Status.SUCCESS else f"{told}, ended with {status:04X}H")
 
     def received(self, association: Association, count: int) -> None:
         self._throughput.received(count)
@@ -291,12 +270,7 @@ class Ledger:
         if event.new:
             self._throughput.stored(event.size)
 
-    def _moment(self, entry: _Entry, text: str) -> None:
-        if len(entry.timeline) >= _TIMELINE:
-            del entry.timeline[_TIMELINE // 2]
-        entry.timeline.append(Moment(self._clock.now(), text))
-
-    def _remember(self, entry: _Entry) -> None:
+    def _remember(self, entry: Entry) -> None:
         self._ended[entry.id] = entry
         while len(self._ended) > ENDED_KEPT:
             self._ended.popitem(last=False)
@@ -311,37 +285,34 @@ class Ledger:
         """Return how many associations are open."""
         return len(self._open)
 
+    def open_of(self, calling: str) -> int:
+        """Return how many associations of a calling AE title are open."""
+        return sum(entry.calling == calling for entry in self._open.values())
+
     def part(self) -> AssociationsPart:
         """Return the counts for the status."""
         return AssociationsPart(len(self._open), self._accepted, self._rejected, self.limit)
 
     def rows(self, ended: bool) -> tuple[AssociationRow, ...]:
         """Return open associations in order of arrival; after them, if asked, the ended ones, newest first."""
-        listed = [self._row(entry) for entry in self._open.values()]
+        listed = [self._row(entry) for entry in (*self._open.values(), *self.calls.open.values())]
         if ended:
-            listed += [self._row(entry) for entry in reversed(self._ended.values())]
+            both = (*self._ended.values(), *self.calls.ended.values())
+            listed += [self._row(entry) for entry in sorted(both, key=lambda each: each.opened, reverse=True)]
         return tuple(listed)
 
     def just_ended(self) -> tuple[AssociationRow, ...]:
         """Return the associations that ended in the last `JUST_ENDED_S` seconds, newest first, at most a hundred."""
         since = self._clock.monotonic() - JUST_ENDED_S
-        newest = islice(reversed(self._ended.values()), _JUST_ENDED)
-        return tuple(self._row(entry) for entry in newest if entry.started + entry.seconds >= since)
-
-    def _row(self, entry: _Entry) -> AssociationRow:
-        now = self._clock.monotonic()
-        is_open = entry.association is not None
-        seconds = now - entry.started if is_open else entry.seconds
-        rate = entry.recent.mean(now, seconds) if is_open else (entry.stored / seconds if seconds > 0 else 0.0)
-        doing = entry.doing
-        if is_open and doing in ("stores", "echoes") and not entry.receiving and not entry.recent.mean(now, seconds):
-            doing = "idle"
-        return AssociationRow(
-            entry.id, self._book.name_of(entry.calling), entry.calling, entry.called,
-            f"{entry.address[0]}:{entry.address[1]}", entry.state, doing,
-            entry.modality or self._arriving.modality_of(entry.id), entry.stored, entry.failed, round(rate, 1),
-            entry.received, entry.opened, round(seconds, 1),
+        newest = chain(
+            islice(reversed(self._ended.values()), _JUST_ENDED),
+            islice(reversed(self.calls.ended.values()), _JUST_ENDED),
         )
+        return tuple(self._row(entry) for entry in newest if entry.started + entry.seconds >= since)[:_JUST_ENDED]
+
+    def _row(self, entry: Entry) -> AssociationRow:
+        peer = entry.peer or self._book.name_of(entry.calling)
+        return entry.row(self._clock, peer, entry.modality or self._arriving.modality_of(entry.id))
 
     def refusal_rows(self) -> tuple[RefusalRow, ...]:
         """Return gathered refusals, the latest first; ``id`` is the latest one's association."""
@@ -356,8 +327,11 @@ class Ledger:
     async def refusals(self) -> tuple[RefusalRow, ...]:
         return self.refusal_rows()
 
-    def _find(self, id: int) -> _Entry:
-        entry = self._open.get(id) or self._ended.get(id)
+    def _tables(self) -> tuple[Mapping[int, Entry], ...]:
+        return self._open, self.calls.open, self._ended, self.calls.ended
+
+    def _find(self, id: int) -> Entry:
+        entry = next((each[id] for each in self._tables() if id in each), None)
         if entry is None:
             raise NotFound(f"association {id} is not known (any more)", "the last 500 that ended are remembered")
         return entry
@@ -366,13 +340,12 @@ class Ledger:
         entry = self._find(id)
         today = self._clock.now().date()
         gathered = [r for r in self._refusals.values() if r.calling == entry.calling and r.last.date() == today]
-        who = self._book.name_of(entry.calling) or safe(entry.calling) or entry.address[0]
-        stored = f"{plural(entry.stored, 'instance')} stored, {size(entry.received)} received"
+        who = entry.peer or self._book.name_of(entry.calling) or safe(entry.calling) or entry.address[0]
         refused = entry.state == "refused"
         return AssociationDetail(
             row=self._row(entry),
             title=entry.title or f"{who}: {entry.state}",
-            answer=entry.answer or stored + (f", {entry.failed:,} refused" if entry.failed else ""),
+            answer=entry.answer or _told(entry),
             remedies=entry.remedies,
             implementation=entry.implementation,
             max_pdu=entry.max_pdu,
@@ -390,3 +363,12 @@ class Ledger:
         if entry.association is None:
             raise NotFound(f"association {id} has already ended", "nothing to abort")
         await entry.association.abort_and_wait("an operator aborted it")
+
+
+def _told(entry: Entry) -> str:
+    """Return what an association did, in words."""
+    there = " there" if entry.outgoing and not entry.messages[Field.C_GET] else ""
+    refused = f", {entry.failed:,} refused" if entry.failed else ""
+    return f"{plural(entry.stored, 'instance')} stored{there}{refused}, {size(entry.received)} received, " + (
+        f"{size(entry.sent_bytes)} sent"
+    )

@@ -22,11 +22,10 @@ from pacstui.dicom.dataset import DataSet, DataSetError, Element
 from pacstui.dicom.dimse import E_ACTION_TYPE, Field, Status
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.request import Request
-from pacstui.dicom.net.requestor import associate
 from pacstui.dicom.net.service import BufferSink
 from pacstui.dicom.uids import valid_uid
 from pacstui.dicom.ul.items import RoleSelection
-from pacstui.equipment.book import PeerBook
+from pacstui.equipment.line import COMMITS, Lines
 from pacstui.errors import NotFound, PacsError, Unavailable
 from pacstui.index.commitments import WAITING, Commitment, Commitments, Outcome, Reference
 from pacstui.index.queries import moment
@@ -97,7 +96,7 @@ def _read(identifier: DataSet) -> tuple[str, list[Reference]]:
 class Asker(Protocol):
     """The SCU side; see :mod:`pacstui.services.commitment_scu`."""
 
-    async def ask(self, peer: str, study: str, calling: str) -> AskedRow: ...
+    async def ask(self, peer: str, study: str) -> AskedRow: ...
 
     async def list(self, limit: int) -> Sequence[AskedRow]: ...
 
@@ -105,12 +104,11 @@ class Asker(Protocol):
 class CommitmentService:
     """Takes requests, looks at the objects, and delivers the answers; see :meth:`run`."""
 
-    def __init__(self, archive: Archive, book: PeerBook, bus: Bus, clock: Clock, ae_title: str) -> None:
-        self.ae_title = ae_title
+    def __init__(self, archive: Archive, lines: Lines, bus: Bus, clock: Clock) -> None:
         self.asker: Asker | None = None
         self.transactions = Commitments(archive.db)
         self._archive = archive
-        self._book = book
+        self._lines = lines
         self._bus = bus
         self._clock = clock
         self._busy: set[int] = set()
@@ -176,7 +174,7 @@ class CommitmentService:
     async def ask(self, peer: str, study: str) -> AskedRow:
         """The noun ``commitments``: ask a peer."""
         assert self.asker is not None
-        return await self.asker.ask(peer, study, self.ae_title)
+        return await self.asker.ask(peer, study)
 
     async def asked(self, limit: int = 50) -> Sequence[AskedRow]:
         """The noun ``commitments``: what peers were asked for."""
@@ -261,7 +259,7 @@ class CommitmentService:
                     return await self._tell(association, commitment, outcome), ""
             except (PacsError, TimeoutError) as error:
                 log.info("the answer to a storage commitment goes by an association of its own: %s", error)
-        peers = self._book.titled(commitment.calling)
+        peers = self._lines.book.titled(commitment.calling)
         if not peers:
             shown = safe(commitment.calling, 16)
             return (
@@ -270,10 +268,16 @@ class CommitmentService:
             )
         peer = peers[0]
         try:
-            async with asyncio.timeout(_ANSWER_S), associate(
-                peer.host, peer.port, called=peer.ae_title, calling=self.ae_title, contexts=[(COMMITMENT, PLAIN)],
-                roles=[RoleSelection(COMMITMENT, False, True)], tls=self._book.tls_for(peer),
-            ) as own:
+            async with (
+                asyncio.timeout(_ANSWER_S),
+                self._lines.to(
+                    peer,
+                    [(COMMITMENT, PLAIN)],
+                    doing=COMMITS,
+                    why="the answer to a storage commitment",
+                    roles=[RoleSelection(COMMITMENT, False, True)],
+                ) as own,
+            ):
                 return await self._tell(own, commitment, outcome), f"look at the log of {safe(peer.name, 64)}"
         except TimeoutError:
             return f"{safe(peer.name, 64)} does not answer", "look whether it hangs"
@@ -296,7 +300,7 @@ class CommitmentService:
         order = "big" if transfer_syntax == dataset.BIG_ENDIAN else "little"
         report = DataSet()
         report.put(_TRANSACTION, transaction, "UI")
-        report.put(_RETRIEVE_AE, self.ae_title, "AE")
+        report.put(_RETRIEVE_AE, self._lines.ae_title, "AE")
         kept: dict[bool, list[DataSet]] = {True: [], False: []}
         for sop_class, instance, reason in outcome:
             item = DataSet()

@@ -18,13 +18,13 @@ from pacstui.dicom import dataset
 from pacstui.dicom.dataset import DataSet, DataSetError
 from pacstui.dicom.dimse import Field, Status
 from pacstui.dicom.net.request import Request
-from pacstui.dicom.net.requestor import associate
 from pacstui.dicom.net.service import BufferSink, Service
-from pacstui.equipment.book import PeerBook
+from pacstui.equipment.line import COMMITS, Lines
 from pacstui.errors import NotFound, PacsError
 from pacstui.index.commitments import AskedCommitment, AskedCommitments, Outcome
 from pacstui.index.queries import moment
 from pacstui.services.commitment import COMMITMENT, INSTANCE, PLAIN
+from pacstui.settings import PeerSettings
 from pacstui.text import safe
 
 _TRANSACTION, _REFERENCED, _FAILED, _REASON = 0x00081195, 0x00081199, 0x00081198, 0x00081197
@@ -76,9 +76,9 @@ def _outcome(report: DataSet, order: str) -> list[Outcome]:
 class CommitmentAsker:
     """Asks, and takes the answers."""
 
-    def __init__(self, archive: Archive, book: PeerBook, bus: Bus, clock: Clock) -> None:
+    def __init__(self, archive: Archive, lines: Lines, bus: Bus, clock: Clock) -> None:
         self._archive = archive
-        self._book = book
+        self._lines = lines
         self._bus = bus
         self._clock = clock
         self._asked = AskedCommitments(archive.db)
@@ -116,7 +116,7 @@ class CommitmentAsker:
         )
         return True
 
-    async def ask(self, peer: str, study: str, calling: str) -> AskedRow:
+    async def ask(self, peer: str, study: str) -> AskedRow:
         """Ask a peer for the commitment of a study's instances; the answer is noted when it comes.
 
         Raises
@@ -124,17 +124,14 @@ class CommitmentAsker:
         NotFound
             When there is no such peer or study.
         """
-        found = self._book.named(peer)
-        if found is None:
-            known = ", ".join(self._book.names()) or "none"
-            raise NotFound(f"there is no peer {safe(peer, 64)}", f"known are: {known}")
+        found = self._lines.peer(peer)
         instances = await self._archive.index.instances(study)
         if not instances:
             raise NotFound(f"the archive has no study {safe(study, 64)}", "pacstui studies list has those that it has")
         references = [(each.sop_class, each.sop_instance) for each in instances]
         transaction = f"2.25.{uuid4().int}"
         key = await self._asked.add(transaction, found.name, study, references, microseconds(self._clock.now()))
-        task = asyncio.create_task(self._send(key, transaction, peer, calling), name="commitment request")
+        task = asyncio.create_task(self._send(key, transaction, found), name="commitment request")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return _row(await self._asked.get(key))
@@ -143,10 +140,8 @@ class CommitmentAsker:
         """Return the latest requests, newest first."""
         return tuple(_row(each) for each in await self._asked.latest(max(1, min(limit, 1000))))
 
-    async def _send(self, key: int, transaction: str, name: str, calling: str) -> None:
+    async def _send(self, key: int, transaction: str, peer: PeerSettings) -> None:
         request = await self._asked.get(key)
-        peer = self._book.named(name)
-        assert peer is not None
         asked = DataSet()
         asked.put(_TRANSACTION, transaction, "UI")
         items = []
@@ -158,9 +153,9 @@ class CommitmentAsker:
         asked.put_items(_REFERENCED, items)
         came = self._waiting[transaction] = asyncio.Event()
         try:
-            async with associate(
-                peer.host, peer.port, called=peer.ae_title, calling=calling, contexts=[(COMMITMENT, PLAIN)],
-                service_for=self.service_for, tls=self._book.tls_for(peer),
+            async with self._lines.to(
+                peer, [(COMMITMENT, PLAIN)], doing=COMMITS, why="asks for storage commitment",
+                service_for=self.service_for,
             ) as association:  # fmt: skip
                 context = association.context_for(COMMITMENT)
                 exchange = await association.request(
@@ -170,7 +165,7 @@ class CommitmentAsker:
                 response = await exchange.final()
                 if not response.ok:
                     told = f": {safe(response.comment, 64)}" if response.comment else ""
-                    await self._failed(key, request, f"{safe(name, 64)} answered {response.status:04X}H{told}", "")
+                    await self._failed(key, request, f"{safe(peer.name, 64)} answered {response.status:04X}H{told}", "")
                     return
                 try:
                     async with asyncio.timeout(_STAY_S):

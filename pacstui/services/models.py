@@ -69,8 +69,11 @@ def check_above(model: Model, level: str, identifier: DataSet) -> None:
     wrong = []
     for above in model.levels[: model.levels.index(level)]:
         value = identifier.text(UNIQUE[above])
-        if not value or "\\" in value or (above != PATIENT and not set(value) <= set("0123456789.")) or (
-            above == PATIENT and ("*" in value or "?" in value)
+        if (
+            not value
+            or "\\" in value
+            or (above != PATIENT and not set(value) <= set("0123456789."))
+            or (above == PATIENT and ("*" in value or "?" in value))
         ):
             wrong.append(UNIQUE[above])
     if wrong:

@@ -11,6 +11,7 @@ from pacstui.dicom.ul.faults import Refusal
 from pacstui.dicom.ul.items import UserIdentity
 from pacstui.dicom.ul.pdu import AssociateRequest
 from pacstui.equipment.book import PeerBook
+from pacstui.equipment.peer import Peer
 from pacstui.services import models
 from pacstui.services.commitment import COMMITMENT
 from pacstui.settings import DicomSettings, QuerySettings, is_loopback
@@ -18,6 +19,7 @@ from pacstui.text import safe
 
 _PRIVATE_DOTS = 5
 _ACCEPTED, _USER_REJECTION, _ABSTRACT_SYNTAX, _TRANSFER_SYNTAXES = 0, 1, 3, 4
+
 
 class NotAllowed(NamedTuple):
     """A service that a caller may not use: on which association, who, the rule in words and what changes it."""
@@ -38,7 +40,9 @@ class Admission:
     """The node's policy: AE titles, addresses, limits, and the contexts that it takes.
 
     ``check_identity`` is the one place where a user identity (PS3.7 D.3.3.7) is judged, or that none is given.
-    ``not_allowed`` is told of services that a caller may not use, once for each association and service.
+    ``not_allowed`` is told of services that a caller may not use, once for each association and service. ``closed``
+    says why nobody is let in for now, ``echo_only`` why only C-ECHO is taken; none and empty where everything is.
+    ``open_of`` counts the open associations of an AE title.
     """
 
     def __init__(self, settings: DicomSettings, book: PeerBook, query: QuerySettings | None = None) -> None:
@@ -47,6 +51,9 @@ class Admission:
         self.active: Callable[[], int] = self._open.total
         self.check_identity: Check = lambda identity, rq, address: None
         self.not_allowed: Callable[[NotAllowed], None] = lambda told: None
+        self.closed: Callable[[], Refusal | None] = lambda: None
+        self.echo_only: Callable[[], str] = str
+        self.open_of: Callable[[str], int] = lambda calling: 0
         self.replace(settings, query or QuerySettings())
 
     def replace(self, settings: DicomSettings, query: QuerySettings) -> None:
@@ -69,13 +76,19 @@ class Admission:
         limit = self._settings.max_associations
         if self.active() >= limit:
             return Refusal(
-                2, 3, 2, f"this node has reached its limit of {limit} associations",
+                2,
+                3,
+                2,
+                f"this node has reached its limit of {limit} associations",
                 "look for associations that nobody closes, or raise [dicom] max_associations",
             )
         own = self._settings.max_associations_per_host
         if own and self._open[peer_address] >= own:
             return Refusal(
-                2, 3, 2, f"{peer_address} has reached its limit of {own} associations",
+                2,
+                3,
+                2,
+                f"{peer_address} has reached its limit of {own} associations",
                 "look for associations that the caller does not close, or raise [dicom] max_associations_per_host",
             )
         return None
@@ -87,32 +100,61 @@ class Admission:
             close = next((title for title in self._titles if title.lower() == rq.called.lower()), "")
             told = f"set the called AE title to {close or ours} at {calling or host}"
             return Refusal(
-                1, 1, 7, f'calls "{called}", we are "{ours}"',
+                1,
+                1,
+                7,
+                f'calls "{called}", we are "{ours}"',
                 told + (" (capitals matter)" if close else f', or add "{called}" to [dicom] aliases here'),
             )
-        refusal = self._known(rq, host)
-        return refusal if refusal is not None else self.check_identity(rq.user.identity, rq, host)
+        refusal = self._known(rq, host) or self.check_identity(rq.user.identity, rq, host) or self.closed()
+        if refusal is not None or any(context.abstract_syntax == uids.VERIFICATION for context in rq.contexts):
+            return refusal
+        why = self.echo_only()
+        return Refusal(2, 3, 1, f"only C-ECHO is taken: {why}", "the caller may try again later") if why else None
 
     def _known(self, rq: AssociateRequest, host: str) -> Refusal | None:
         calling = safe(rq.calling)
         peers = self._book.titled(rq.calling)
         loopback = is_loopback(host)
         if peers:
-            if self._settings.check_peer_host and not loopback and not any(
-                self._book.lives_at(peer, host) for peer in peers
+            if (
+                self._settings.check_peer_host
+                and not loopback
+                and not any(self._book.lives_at(peer, host) for peer in peers)
             ):
                 known = ", ".join(peer.host for peer in peers)
                 return Refusal(
-                    1, 1, 3, f'"{calling}" is known at {known}, this call came from {host}',
+                    1,
+                    1,
+                    3,
+                    f'"{calling}" is known at {known}, this call came from {host}',
                     f"correct the host of peer {peers[0].name}, or find out who else calls itself {calling}",
                 )
-            return None
+            return self._full(rq.calling, [peer for peer in peers if self._book.lives_at(peer, host)] or peers)
         allowed = self._settings.unknown_callers
         if allowed == "all" or (allowed == "loopback" and loopback):
             return None
         return Refusal(
-            1, 1, 3, f'"{calling}" from {host} is not known here',
-            f'add it as a peer: [[peers]] name = "{calling}", ae_title = "{calling}", host = "{host}"',
+            1,
+            1,
+            3,
+            f'"{calling}" from {host} is not known here',
+            f'add it as a peer: 5, then c, then a; or [[peers]] name = "{calling}", ae_title = "{calling}", '
+            f'host = "{host}"',
+        )
+
+    def _full(self, calling: str, peers: Sequence[Peer]) -> Refusal | None:
+        """Return a transient refusal where a peer has as many associations as it may have."""
+        limit = peers[0].limit
+        if not limit or self.open_of(calling) < limit:
+            return None
+        name = safe(peers[0].name)
+        return Refusal(
+            2,
+            3,
+            2,
+            f"{name} has reached its limit of {limit} associations",
+            f"look for associations that it does not close, or raise its limit: pacstui peers edit {name} --limit",
         )
 
     def judge(self, rq: AssociateRequest, address: tuple[str, int], association: int) -> _Caller:
@@ -127,12 +169,15 @@ class Admission:
         titled = self._book.titled(calling)
         if not titled:
             return (
-                frozenset(self._settings.unknown_allow), "[dicom] unknown_allow",
+                frozenset(self._settings.unknown_allow),
+                "[dicom] unknown_allow",
                 f'make "{safe(calling)}" a peer, or add the service there',
             )
         peers = [peer for peer in titled if self._book.lives_at(peer, host)] or titled
         name = safe(peers[0].name)
         services = frozenset(service for peer in peers for service in peer.allow)
+        if not peers[0].configured:
+            return services, f"what {name} may", f"add the service if it should: pacstui peers edit {name} --allow"
         return services, f"[[peers]] {name} allow", f"add the service to [[peers]] {name} allow if it should"
 
     def takes(self, abstract_syntax: str, transfer_syntaxes: Sequence[str]) -> tuple[int, str]:
@@ -143,8 +188,9 @@ class Admission:
         if not uids.is_storage(abstract_syntax) and not self.takes_unknown(abstract_syntax):
             return _ABSTRACT_SYNTAX, ""
         for ts in transfer_syntaxes:
-            if ts in _STORABLE or (self._settings.unknown_sop_classes and not ts.startswith("1.2.840.10008.")
-                                   and uids.valid_uid(ts)):
+            if ts in _STORABLE or (
+                self._settings.unknown_sop_classes and not ts.startswith("1.2.840.10008.") and uids.valid_uid(ts)
+            ):
                 return _ACCEPTED, ts
         return _TRANSFER_SYNTAXES, ""
 
@@ -175,6 +221,8 @@ class _Caller:
 
     def accepts(self, abstract_syntax: str, transfer_syntaxes: Sequence[str], rq: AssociateRequest) -> tuple[int, str]:
         """Take what the node takes, where the caller may use the service."""
+        if abstract_syntax != uids.VERIFICATION and self._admission.echo_only():
+            return _USER_REJECTION, ""
         result, syntax = self._admission.takes(abstract_syntax, transfer_syntaxes)
         if result == _ACCEPTED and not self._may(abstract_syntax, rq):
             return _USER_REJECTION, ""
@@ -192,7 +240,11 @@ class _Caller:
             text = f"{safe(self._calling) or 'a caller without AE title'} may not {_DOES[service]}"
             self._admission.not_allowed(
                 NotAllowed(
-                    self._association, self._calling, self._host, service, f"{text}: {self._rule} has no {service}",
+                    self._association,
+                    self._calling,
+                    self._host,
+                    service,
+                    f"{text}: {self._rule} has no {service}",
                     self._remedy,
                 )
             )
@@ -233,6 +285,12 @@ _DOES = {
 }  # fmt: skip
 _WORKLIST = "1.2.840.10008.5.1.4.31"
 _OWN = frozenset((uids.VERIFICATION, COMMITMENT))
-_PLAIN = frozenset((uids.IMPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_LITTLE_ENDIAN, uids.EXPLICIT_VR_BIG_ENDIAN,
-                    uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN))
+_PLAIN = frozenset(
+    (
+        uids.IMPLICIT_VR_LITTLE_ENDIAN,
+        uids.EXPLICIT_VR_LITTLE_ENDIAN,
+        uids.EXPLICIT_VR_BIG_ENDIAN,
+        uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    )
+)
 _STORABLE = frozenset(uids.TRANSFER_SYNTAXES) - {"1.2.840.10008.1.2.6.1", "1.2.840.10008.1.2.6.2"}

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -21,11 +21,10 @@ from pacstui.dicom.dimse import E_COMPLETED, E_FAILED, E_REMAINING, E_WARNING, F
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.errors import ContextNotAccepted
 from pacstui.dicom.net.outgoing import Response
-from pacstui.dicom.net.requestor import associate
-from pacstui.dicom.net.service import DEFAULT_TIMEOUTS, Service, Timeouts
+from pacstui.dicom.net.service import Service
 from pacstui.dicom.uids import is_storage, valid_uid
 from pacstui.dicom.ul.items import RoleSelection
-from pacstui.equipment.book import PeerBook
+from pacstui.equipment.line import FETCHES, QUERIES, Lines
 from pacstui.errors import BadRequest, NotFound, PacsError, Unavailable
 from pacstui.events import StudyFetched
 from pacstui.index.attributes import IMAGE, SERIES, STUDY
@@ -72,6 +71,7 @@ class _Pull:
     why: str = ""
     hint: str = ""
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class _Counted(StorageService):
@@ -84,15 +84,18 @@ class _Counted(StorageService):
 class RemoteRoom:
     """The noun ``remote``."""
 
-    def __init__(self, archive: Archive, book: PeerBook, bus: Bus, clock: Clock, ae_title: str) -> None:
-        self.ae_title = ae_title
+    def __init__(self, archive: Archive, lines: Lines, bus: Bus, clock: Clock) -> None:
         self._archive = archive
-        self._book = book
+        self.lines = lines
         self._bus = bus
         self._clock = clock
         self._pulls: OrderedDict[int, _Pull] = OrderedDict()
         self._last = 0
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def title_of(self, peer: str) -> str:
+        """Return a peer's AE title. Raises NotFound when there is no such peer."""
+        return self.lines.peer(peer).ae_title
 
     async def close(self) -> None:
         """Stop what is on its way; what came is kept."""
@@ -100,29 +103,6 @@ class RemoteRoom:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-
-    def _peer(self, name: str) -> PeerSettings:
-        peer = self._book.named(name)
-        if peer is None:
-            known = ", ".join(self._book.names()) or "none"
-            raise NotFound(f"there is no peer {safe(name, 64)}", f"known are: {known}")
-        return peer
-
-    @contextlib.asynccontextmanager
-    async def _associate(
-        self,
-        peer: PeerSettings,
-        contexts: Sequence[tuple[str, Sequence[str]]],
-        roles: Sequence[RoleSelection] = (),
-        storage: _Counted | None = None,
-        timeouts: Timeouts = DEFAULT_TIMEOUTS,
-    ) -> AsyncIterator[Association]:
-        async with associate(
-            peer.host, peer.port, called=peer.ae_title, calling=self.ae_title, contexts=contexts, roles=roles,
-            service_for=storage.service_for if storage is not None else None, tls=self._book.tls_for(peer),
-            timeouts=timeouts,
-        ) as association:  # fmt: skip
-            yield association
 
     async def _ask(
         self, association: Association, level: str, keys: Mapping[int, str], limit: int
@@ -163,14 +143,14 @@ class RemoteRoom:
         self, peer: str, name: str = "", id: str = "", accession: str = "", date: str = "", modality: str = "",
         study: str = "", limit: int = 100,
     ) -> RemotePage:  # fmt: skip
-        found = self._peer(peer)
+        found = self.lines.peer(peer)
         if name and not set(name) & set("*?^"):
             name = f"{name}*"
         keys = {
             _DATE: date, _TIME: "", _ACCESSION: accession, _MODALITIES: modality, _DESCRIPTION: "", _NAME: name,
             _ID: id, _BIRTH: "", _STUDY_UID: study, _SERIES_COUNT: "", _INSTANCE_COUNT: "",
         }  # fmt: skip
-        async with self._associate(found, [(FIND, (_EXPLICIT, _IMPLICIT))]) as association:
+        async with self.lines.to(found, [(FIND, (_EXPLICIT, _IMPLICIT))], doing=QUERIES) as association:
             answers, more = await self._ask(association, STUDY, keys, max(1, min(limit, 1000)))
         rows = [await self._row(answer) for answer in answers]
         rows.sort(key=lambda row: (row.date, row.time), reverse=True)
@@ -206,9 +186,9 @@ class RemoteRoom:
         return found
 
     async def compare(self, peer: str, study: str) -> Comparison:
-        found = self._peer(peer)
+        found = self.lines.peer(peer)
         _check(study)
-        async with self._associate(found, [(FIND, (_EXPLICIT, _IMPLICIT))]) as association:
+        async with self.lines.to(found, [(FIND, (_EXPLICIT, _IMPLICIT))], doing=QUERIES) as association:
             there = set(await self._instances(association, study))
         here = {each.sop_instance for each in await self._archive.index.instances(study)}
         return Comparison(
@@ -217,7 +197,7 @@ class RemoteRoom:
         )  # fmt: skip
 
     async def pull(self, peer: str, study: str) -> PullRow:
-        found = self._peer(peer)
+        found = self.lines.peer(peer)
         _check(study)
         self._last += 1
         pull = _Pull(self._last, found.name, study, self._clock.now(), self._clock.monotonic())
@@ -227,6 +207,12 @@ class RemoteRoom:
         task = asyncio.create_task(self._run(pull, found), name="pull")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return self._shown(pull)
+
+    async def ended(self, id: int) -> PullRow:
+        """Return how a study that is on its way got here, once that is known."""
+        pull = self._pulls[id]
+        await pull.ended.wait()
         return self._shown(pull)
 
     async def pulls(self) -> tuple[PullRow, ...]:
@@ -265,6 +251,7 @@ class RemoteRoom:
             pull.state, pull.why, pull.hint = "failed", "a fault in this node", "look at the node's log"
         finally:
             pull.seconds = self._clock.monotonic() - pull.began
+            pull.ended.set()
             self._bus.publish(
                 StudyFetched(
                     self._clock.now(), pull.peer, pull.study, pull.verb, pull.received, pull.failed, pull.why, pull.hint
@@ -276,7 +263,7 @@ class RemoteRoom:
         pull.verb = "C-GET"
         classes: set[str] = set()
         with contextlib.suppress(ContextNotAccepted, Unavailable):
-            async with self._associate(peer, [(FIND, (_EXPLICIT, _IMPLICIT))]) as association:
+            async with self.lines.to(peer, [(FIND, (_EXPLICIT, _IMPLICIT))], doing=QUERIES) as association:
                 found = await self._instances(association, pull.study)
                 pull.total = len(found)
                 classes = {uid for uid in found.values() if valid_uid(uid)}
@@ -287,20 +274,21 @@ class RemoteRoom:
             contexts += [(sop_class, (syntax,)) for sop_class in wanted for syntax in _COMPRESSED]
         roles = [RoleSelection(sop_class, False, True) for sop_class in wanted if is_storage(sop_class) or classes]
         storage = _Counted(self._archive, self._bus, self._clock, peer.ae_title)
-        async with self._associate(peer, contexts[:128], roles, storage) as association:
+        async with self.lines.to(
+            peer, contexts[:128], doing=FETCHES, why="C-GET", roles=roles, service_for=storage.service_for
+        ) as association:
             await self._follow(pull, association, GET, Field.C_GET)
 
     async def _move(self, pull: _Pull, peer: PeerSettings) -> None:
         """Let it be sent to us by C-MOVE, through our listener."""
         pull.verb = "C-MOVE"
         # What it sends comes by other associations: on this one it may be silent all the while.
-        patient = replace(DEFAULT_TIMEOUTS, response=_MOVE_S)
-        async with self._associate(peer, [(MOVE, (_EXPLICIT, _IMPLICIT))], timeouts=patient) as association:
-            await self._follow(pull, association, MOVE, Field.C_MOVE, move_destination=self.ae_title)
+        patient = replace(self.lines.timeouts, response=_MOVE_S)
+        contexts = [(MOVE, (_EXPLICIT, _IMPLICIT))]
+        async with self.lines.to(peer, contexts, doing=FETCHES, why="C-MOVE", timeouts=patient) as association:
+            await self._follow(pull, association, MOVE, Field.C_MOVE, move_destination=self.lines.ae_title)
 
-    async def _follow(
-        self, pull: _Pull, association: Association, model: str, command: int, **elements: str
-    ) -> None:
+    async def _follow(self, pull: _Pull, association: Association, model: str, command: int, **elements: str) -> None:
         context = association.context_for(model)
         asked = DataSet()
         asked.put(LEVEL, STUDY, "CS")

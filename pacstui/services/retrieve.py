@@ -19,15 +19,14 @@ from pacstui.dicom.dimse import Status
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.errors import AssociationEnded
 from pacstui.dicom.net.request import Request
-from pacstui.dicom.net.requestor import associate
 from pacstui.dicom.net.service import BufferSink
 from pacstui.dicom.uids import name_of
 from pacstui.dicom.ul.negotiation import Context
-from pacstui.equipment.book import PeerBook
+from pacstui.equipment.line import SENDS, Lines
 from pacstui.errors import PacsError
 from pacstui.imaging.convert import PLAIN, NotConvertible, convert, may_convert
 from pacstui.index.attributes import LEVELS, PATIENT, UNIQUE
-from pacstui.index.retrieve import Copy, copies
+from pacstui.index.retrieve import Copy, copies, subjects
 from pacstui.services import models
 from pacstui.services.models import WrongIdentifier, check_above, level_of
 from pacstui.services.sending import Feed, Tally, group_count, groups, proposals
@@ -78,6 +77,7 @@ class Retrieval(BufferSink):
         super().__init__(request)
         self.service = service
         self.tally = Tally(0)
+        self.subjects: tuple[tuple[str, str], ...] = ()
         self._told_at = 0.0
         self._telling: asyncio.Task[None] | None = None
 
@@ -91,6 +91,7 @@ class Retrieval(BufferSink):
             if not await self.ready():
                 return
             found = await copies(self.service.archive.db, keys)
+            self.subjects = await subjects(self.service.archive.db, keys) if found else ()
         except WrongIdentifier as wrong:
             await request.respond(Status.DATA_SET_MISMATCH, comment=wrong.comment, offending=wrong.offending)
             return
@@ -165,6 +166,7 @@ class Retrieval(BufferSink):
             events.Retrieved(
                 self.service.clock.now(), association.id, association.calling, self.verb, self.destination,
                 tally.completed, tally.warning, tally.failed, tally.remaining, tally.why, tally.hint,
+                association.address[0], self.subjects,
             )
         )  # fmt: skip
 
@@ -267,7 +269,7 @@ class _Move(Retrieval):
         return self.request.command.move_destination
 
     async def ready(self) -> bool:
-        peers = self.service.book.titled(self.destination)
+        peers = self.service.lines.book.titled(self.destination)
         if peers:
             self._peer = peers[0]
             return True
@@ -302,10 +304,8 @@ class _Move(Retrieval):
         peer = self._peer
         assert peer is not None
         try:
-            async with associate(
-                peer.host, peer.port, called=peer.ae_title, calling=self.service.ae_title, contexts=proposals(found),
-                tls=self.service.book.tls_for(peer),
-            ) as association:
+            why = f"C-MOVE for {self.request.association.calling}"
+            async with self.service.lines.to(peer, proposals(found), doing=SENDS, why=why) as association:
                 offered: dict[str, list[Context]] = {}
                 for context in association.accepted.values():
                     offered.setdefault(context.abstract_syntax, []).append(context)
@@ -323,17 +323,13 @@ def _converted(content: Content, transfer_syntax: str, wanted: str) -> bytes:
 class RetrieveService:
     """C-MOVE and C-GET for the three models. ``parallel`` associations at once go to a move destination."""
 
-    def __init__(self, archive: Archive, book: PeerBook, bus: Bus, clock: Clock, ae_title: str, parallel: int) -> None:
+    def __init__(self, archive: Archive, lines: Lines, bus: Bus, clock: Clock, parallel: int) -> None:
         self.archive = archive
-        self.book = book
+        self.lines = lines
         self.bus = bus
         self.clock = clock
         self.converting = asyncio.Semaphore(_CONVERSIONS)
-        self.replace(ae_title, parallel)
-
-    def replace(self, ae_title: str, parallel: int) -> None:
-        """Go on with other settings."""
-        self.ae_title, self.parallel = ae_title, parallel
+        self.parallel = parallel
 
     def begin(self, request: Request) -> Retrieval:
         return _Move(self, request) if request.context.abstract_syntax in models.MOVE else _Get(self, request)

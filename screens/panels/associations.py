@@ -10,7 +10,7 @@ from pacstui.text import count, duration, safe, size
 from screens.panels.live import LivePanel
 from screens.panels.slots import Slots
 from screens.widgets import columns as cols
-from screens.widgets.association_cells import rate, refusal, who
+from screens.widgets.association_cells import moved, rate, refusal, who
 from screens.widgets.line import Line
 from screens.widgets.panel import Item, Section, words
 
@@ -31,7 +31,7 @@ class AssociationsPanel(LivePanel):
         C("images", 7, align=">"),
         C("rate", 6, align=">"),
         C("MB/s", 7, align=">", rank=5),
-        C("received", 8, align=">", rank=4),
+        C("bytes", 8, align=">", rank=4),
         C("time", 5, align=">", rank=1),
         C("from", 15, grow=1, rank=3, most=24, role="dim"),
     )
@@ -92,7 +92,7 @@ class AssociationsPanel(LivePanel):
         title = Line("Associations ", "title").add(count(len(view.associations)), "strong")
         hidden = len(view.associations) - sum(not self._slots[ident][1] for ident in shown)
         note = Line(f"{hidden} more: 2", "accent") if hidden > 0 else None
-        if len(view.associations) >= limit:
+        if sum(not row.outgoing for row in view.associations) >= limit:
             note = Line(f"! limit is {limit}", "warn")
         return [Section(title, items, note), refused]
 
@@ -103,10 +103,10 @@ class AssociationsPanel(LivePanel):
             (who(row), "dim" if gone else "strong"),
             (doing, "dim" if gone or row.doing == "idle" else "text"),
             (safe(row.modality, 8), role),
-            (count(row.stored) if row.stored or row.doing == "stores" else "-", role),
+            (count(row.stored) if row.stored or row.doing in ("stores", "sends") else "-", role),
             (rate(0 if gone else row.rate), "dim" if gone or not row.rate else "accent"),
-            (f"{row.received_bytes / row.seconds / 1e6:.1f}" if row.seconds > 1 else "-", role),
-            (size(row.received_bytes), role),
+            (f"{moved(row) / row.seconds / 1e6:.1f}" if row.seconds > 1 else "-", role),
+            (size(moved(row)), role),
             (duration(row.seconds), role),
             safe(row.address, 46),
         )

@@ -5,18 +5,27 @@ from __future__ import annotations
 from pacstui.contract.associations import AssociationRow, RefusalRow
 from pacstui.text import safe
 
+TO = "\u2192 "
+"""Stands before the name of a peer that this node calls."""
+
 STATES = {
     "open": ("open", "good"),
     "released": ("released", "dim"),
     "aborted": ("! aborted", "warn"),
     "lost": ("! lost", "warn"),
     "refused": ("x refused", "fail"),
+    "failed": ("x failed", "fail"),
 }
 
 
 def who(row: AssociationRow) -> str:
-    """Return the name that we know a caller by, else the AE title that it gave."""
-    return safe(row.peer or row.calling or "(no AE title)", 64)
+    """Return the name that we know the other side by, else the AE title that it gave; an arrow goes to whom we call."""
+    return TO * row.outgoing + safe(row.peer or row.calling or "(no AE title)", 64)
+
+
+def moved(row: AssociationRow) -> int:
+    """Return the bytes of the direction that more went in."""
+    return max(row.received_bytes, row.sent_bytes)
 
 
 def state(row: AssociationRow) -> tuple[str, str]:

@@ -147,6 +147,7 @@ async def test_what_asks_for_the_name_asks_for_the_password_too(tmp_path: Path) 
 
 async def test_nothing_is_done_that_cannot_be_written_down(tmp_path: Path) -> None:
     async with serving(tmp_path) as (doors, folder):
+
         async def full(_: Any) -> None:
             raise StorageFull("the disk is full")
 

@@ -97,9 +97,7 @@ async def test_a_code_is_taken_once_also_after_a_restart_and_of_two_at_once_one(
     async with opened(tmp_path) as doors:
         device, _ = await set_up(doors)
         code = device.code()
-        told = await asyncio.gather(
-            *(sign_in(doors, code, uid=uid) for uid in (1, 2, 3)), return_exceptions=True
-        )
+        told = await asyncio.gather(*(sign_in(doors, code, uid=uid) for uid in (1, 2, 3)), return_exceptions=True)
         assert sorted(type(each).__name__ for each in told) == ["Denied", "Denied", "str"]
         with pytest.raises(Denied, match="used already"):
             await sign_in(doors, code)
@@ -152,9 +150,7 @@ async def test_a_code_that_cannot_be_written_down_is_not_taken(tmp_path: Path) -
 async def test_codes_that_are_guessed_at_once_are_counted_too(tmp_path: Path) -> None:
     async with opened(tmp_path, AccountsSettings(wrong_passwords=3)) as doors:
         await set_up(doors)
-        told = await asyncio.gather(
-            *(sign_in(doors, f"{number:06}") for number in range(12)), return_exceptions=True
-        )
+        told = await asyncio.gather(*(sign_in(doors, f"{number:06}") for number in range(12)), return_exceptions=True)
         assert [str(each).startswith("the code is wrong") for each in told].count(True) == 3
 
 
@@ -249,7 +245,7 @@ async def test_an_administrator_takes_it_off_and_sessions_end(tmp_path: Path) ->
             with doors.calling(caller):
                 await doors.room.reset_totp(ME)
         await doors.as_me("reset_totp", "eva")
-        assert not any(each.account == "eva" for each in doors.gate.sessions())
+        assert not any(each.account == "eva" for each in doors.gate.sessions.all())
         await sign_in(doors, "")
         with pytest.raises(BadRequest, match="has no second factor"):
             await doors.as_me("reset_totp", "eva")

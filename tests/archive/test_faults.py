@@ -119,9 +119,7 @@ async def test_one_of_a_batch_fails_alone(broken: Archive, disk: BrokenDisk, ste
         assert (await broken.index.instance(thing.sop) is None) is isinstance(result, Refused)
 
 
-async def test_an_object_whose_rows_are_refused_fails_alone(
-    broken: Archive, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_object_whose_rows_are_refused_fails_alone(broken: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     bad, first = Object(), Object()
     add = broken.lane.index.add
 
@@ -222,9 +220,7 @@ async def test_a_lock_is_named_with_its_remedy_and_its_end_is_noticed(
     assert (broken.stats().accepting, broken.stats().remedy) == (True, "")
 
 
-async def test_a_full_disk_is_named_with_its_remedy_and_its_end_is_noticed(
-    broken: Archive, disk: BrokenDisk
-) -> None:
+async def test_a_full_disk_is_named_with_its_remedy_and_its_end_is_noticed(broken: Archive, disk: BrokenDisk) -> None:
     disk.break_at("write", times=99)
     with pytest.raises(Refused):
         await send(broken, Object())

@@ -56,9 +56,7 @@ class Volatile(Disk):
         free, total = super().statvfs(path)
         return (1 << 20 if self.full else free), total
 
-    def lose_power(
-        self, data_dir: Path, copy: Path, harm: Callable[[Path], object], rows_too: bool = True
-    ) -> int:
+    def lose_power(self, data_dir: Path, copy: Path, harm: Callable[[Path], object], rows_too: bool = True) -> int:
         """Copy the data directory as a power loss leaves it; return how many files were harmed.
 
         The index is as it was when it was synced last, or with ``rows_too`` false as it is now.
@@ -371,9 +369,7 @@ async def test_without_a_journal_every_file_is_synced(tmp_path: Path, disk: Vola
 async def test_a_journal_of_another_size_is_made_anew(tmp_path: Path) -> None:
     archive = await ready(tmp_path / "data")
     await archive.close()
-    archive = await ready(
-        tmp_path / "data", options=ArchiveSettings(reserve_bytes=0, journal_bytes=2 * SMALL)
-    )
+    archive = await ready(tmp_path / "data", options=ArchiveSettings(reserve_bytes=0, journal_bytes=2 * SMALL))
     assert {path.stat().st_size for path in (tmp_path / "data" / FOLDER).iterdir()} == {SMALL}
     await archive.close()
 

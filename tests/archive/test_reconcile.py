@@ -107,9 +107,7 @@ async def test_temporary_files_are_removed(crash: Crash) -> None:
 
 async def test_a_whole_file_without_row_is_adopted(crash: Crash) -> None:
     extra, other = crash.first.beside(), Object(patient="P7", name="ROE^RICHARD")
-    archive = await crash.prepare(
-        lambda: [put(crash.data_dir, thing, file_of(thing)) for thing in (extra, other)]
-    )
+    archive = await crash.prepare(lambda: [put(crash.data_dir, thing, file_of(thing)) for thing in (extra, other)])
     assert crash.done.adopted == 2
     counts = await archive.index.counts()
     assert (counts.patients, counts.studies, counts.instances) == (2, 2, 4)
@@ -177,9 +175,7 @@ async def test_a_whole_study_that_is_gone_is_reported(crash: Crash) -> None:
 
 
 async def test_a_file_that_comes_back_is_found_again(crash: Crash) -> None:
-    archive = await crash.prepare(
-        lambda: crash.path(crash.first).rename(crash.data_dir / "away")
-    )
+    archive = await crash.prepare(lambda: crash.path(crash.first).rename(crash.data_dir / "away"))
     os.rename(crash.data_dir / "away", crash.path(crash.first))
     report = await archive.reconcile()
     assert (report.found_again, report.missing) == (1, 0)

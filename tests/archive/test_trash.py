@@ -33,6 +33,7 @@ JOURNALED = ArchiveSettings(reserve_bytes=0, journal_bytes=1 << 20)
 def content(root: Path) -> dict[str, Any]:
     """Return every row of the index, without the numbers that the database gives, and every stored byte."""
     with closing(sqlite3.connect(f"file:{root / 'index.db'}?mode=ro", uri=True)) as db:
+
         def table(query: str) -> list[dict[str, Any]]:
             cursor = db.execute(query)
             names = [each[0] for each in cursor.description]
@@ -277,9 +278,7 @@ async def test_a_name_that_cannot_be_removed_is_removed_later(broken: tuple[Arch
 
 
 @pytest.mark.parametrize(("step", "nth"), [("link", 1), ("link", 3), ("fsync_folder", 1)])
-async def test_a_return_that_fails_changes_nothing(
-    broken: tuple[Archive, BrokenDisk], step: str, nth: int
-) -> None:
+async def test_a_return_that_fails_changes_nothing(broken: tuple[Archive, BrokenDisk], step: str, nth: int) -> None:
     archive, disk = broken
     things = await fill(archive)
     before = content(archive.data_dir)

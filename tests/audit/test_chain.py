@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from pacstui.audit import chain
-from pacstui.audit.room import guarded
 from pacstui.audit.trail import HEAD, KEY
 from pacstui.cli import main
 from pacstui.contract.audit import Verdict
 from pacstui.errors import StorageFull, Unavailable
+from pacstui.text import guarded
 from tests.accounts.making import opened
 from tests.running import running_node, until
 
@@ -225,5 +225,3 @@ async def test_the_bus_is_heard(tmp_path: Path) -> None:
         doors.audit._refused(refused)
         told = [each for each in await doors.entries() if each.kind == "association refused"]
         assert [(each.who, each.origin, each.outcome) for each in told] == [("CT9", "10.0.0.9", "denied")]
-
-

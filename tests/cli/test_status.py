@@ -52,7 +52,10 @@ def test_no_node_is_down_with_the_same_keys(run: Callable[..., Any], data_dir: P
     assert told.err == ""
     assert list(told.json) == [field.name for field in fields(Status)]
     for name, part in {
-        "node": NodePart, "associations": AssociationsPart, "archive": ArchivePart, "queue": QueuePart,
+        "node": NodePart,
+        "associations": AssociationsPart,
+        "archive": ArchivePart,
+        "queue": QueuePart,
     }.items():
         assert list(told.json[name]) == [field.name for field in fields(part)]
     assert told.json["health"] == "down"
@@ -92,7 +95,10 @@ def test_watch_goes_on_until_it_is_interrupted(fake_node: Any) -> None:
     fake_node.will_answer("node.status", samples.status())
     with subprocess.Popen(
         [sys.executable, "-m", "pacstui", "status", "--watch", "--interval", "0.2", "--json"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -8,7 +8,16 @@ import sys
 import pytest
 
 HEAVY = (
-    "textual", "rich", "pydicom", "pynetdicom", "sqlalchemy", "alembic", "aiohttp", "numpy", "structlog", "asyncio",
+    "textual",
+    "rich",
+    "pydicom",
+    "pynetdicom",
+    "sqlalchemy",
+    "alembic",
+    "aiohttp",
+    "numpy",
+    "structlog",
+    "asyncio",
 )
 
 
@@ -20,10 +29,7 @@ def imported(statement: str) -> set[str]:
 
 
 def _command(*words: str) -> str:
-    return (
-        "from pacstui.cli import main\n"
-        f"try:\n    main({list(words)!r})\nexcept SystemExit:\n    pass"
-    )
+    return f"from pacstui.cli import main\ntry:\n    main({list(words)!r})\nexcept SystemExit:\n    pass"
 
 
 def test_status_imports_nothing_heavy() -> None:

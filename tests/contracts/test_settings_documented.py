@@ -56,5 +56,6 @@ def test_the_writer_writes_below_the_folder_it_is_given(tmp_path: Path, monkeypa
     monkeypatch.setattr("sys.argv", ["configuration_docs", str(tmp_path)])
     configuration_docs.main()
     assert sorted(str(f.relative_to(tmp_path)) for f in tmp_path.rglob("*.*") if f.is_file()) == [
-        "config.example.toml", "docs/configuration.md",
+        "config.example.toml",
+        "docs/configuration.md",
     ]

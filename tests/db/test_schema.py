@@ -34,9 +34,8 @@ def shape(path: Path) -> dict[str, Any]:
                     (index[1], index[2], index[4], tuple(connection.execute(f"PRAGMA index_info('{index[1]}')")))
                     for index in connection.execute(f"PRAGMA index_list({name})")
                 ),
-                "AUTOINCREMENT" in str(
-                    connection.execute("SELECT sql FROM sqlite_master WHERE name=?", (name,)).fetchone()
-                ),
+                "AUTOINCREMENT"
+                in str(connection.execute("SELECT sql FROM sqlite_master WHERE name=?", (name,)).fetchone()),
             )
             for name in names
         }

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pacstui.dicom.dimse import Command, Field
 from pacstui.dicom.net.association import Association, Request
 from pacstui.dicom.net.listener import Listener
-from pacstui.dicom.net.service import EchoService, OpenPolicy, Policy, Refused, Service, Sink, Timeouts
+from pacstui.dicom.net.service import EchoService, OpenPolicy, Policy, Refused, Service, Sink, Timeouts, Unobserved
 from pacstui.dicom.ul.effects import DEFAULT_LIMITS, Limits
 
 QUICK = Timeouts(artim=3, idle=20, message=5, connect=3, associate=3, response=5)
 
 
-class Watch:
+class Watch(Unobserved):
     """An observer that remembers, and wakes those that wait for something to have been seen."""
 
     def __init__(self) -> None:

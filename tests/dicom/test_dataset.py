@@ -120,9 +120,7 @@ def test_a_missing_sequence_delimiter_is_tolerated() -> None:
     assert dataset.decode(data[:-8], EXPLICIT) == ds
 
 
-@pytest.mark.parametrize(
-    ("cut", "words"), [(5, "head"), (9, "value"), (-1, "value|head|item|sequence")]
-)
+@pytest.mark.parametrize(("cut", "words"), [(5, "head"), (9, "value"), (-1, "value|head|item|sequence")])
 def test_a_cut_data_set_is_told(cut: int, words: str) -> None:
     data = written(theirs(), EXPLICIT)
     with pytest.raises(DataSetError, match=words):

@@ -46,7 +46,12 @@ def test_somebody_of_the_directory_gets_in_with_a_second_factor(tmp_path: Path, 
         code, told = run(node, "accounts", "directory", "check", "dora")
         assert code == 0, told
         assert [line.split()[1].rstrip(":") for line in told.splitlines()] == [
-            "connect", "TLS", "sign", "search", "groups", "role",
+            "connect",
+            "TLS",
+            "sign",
+            "search",
+            "groups",
+            "role",
         ]
         code, told = run(node, "accounts", "directory", "check", "nora")
         assert code == 1
@@ -92,9 +97,7 @@ def test_somebody_of_the_directory_gets_in_with_a_second_factor(tmp_path: Path, 
         assert run(node, "accounts", "totp", "reset", "dora", "--yes")[0] == 0
 
 
-def test_a_reload_takes_other_servers_and_what_is_wrong_stands_among_the_problems(
-    tmp_path: Path, slapd: Slapd
-) -> None:
+def test_a_reload_takes_other_servers_and_what_is_wrong_stands_among_the_problems(tmp_path: Path, slapd: Slapd) -> None:
     nobody = f"ldap://127.0.0.1:{free_port()}"
     with running_node(tmp_path / "node", toml(slapd, nobody)) as node:
         code, told = run(node, "accounts", "sign-in", "dora", typed="dora's password\n")

@@ -13,7 +13,7 @@ from ldap3.utils.dn import parse_dn
 from pacstui.directory.names import dn_value, filled, filter_value, first_value, same_dn, user_of
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
-HOSTILE = st.text(st.sampled_from("()*\\&|!=<>~,+\";# \0az\u00e9\n"), max_size=30)
+HOSTILE = st.text(st.sampled_from('()*\\&|!=<>~,+";# \0az\u00e9\n'), max_size=30)
 
 
 def decoded(value: str) -> bytes:

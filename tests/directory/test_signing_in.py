@@ -69,7 +69,8 @@ async def test_an_account_is_made_at_the_first_sign_in_and_says_where_it_is_from
         assert (row.origin, row.password, row.email) == ("directory", "directory", "dora@example.org")
         entries = [e for e in await doors.entries() if "dora" in (e.who, e.target)]
         assert [(e.kind, e.outcome, e.how) for e in entries] == [
-            ("action", "ok", "directory"), ("sign-in", "ok", "directory"),
+            ("action", "ok", "directory"),
+            ("sign-in", "ok", "directory"),
         ]
         assert "administrator by pacs-admins" in entries[0].detail.lower()
         assert DORA not in repr(await doors.entries())
@@ -136,7 +137,7 @@ async def test_local_accounts_work_while_the_directory_is_away_and_it_is_told_as
         )
         assert [p[0] for p in doors.gate.proof.directory.problems()] == ["directory"]
         await doors.following.look_again(frozenset({"rita"}))
-        assert any(each.account == "rita" for each in doors.gate.sessions())  # nothing is known, nothing changes
+        assert any(each.account == "rita" for each in doors.gate.sessions.all())  # nothing is known, nothing changes
         doors.gate.replace(AccountsSettings(), slapd.settings())
         await sign_in(doors, "rita", RITA)
         assert list(doors.gate.proof.directory.problems()) == []

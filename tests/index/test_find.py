@@ -75,8 +75,19 @@ async def all_of(db: Database, query: Query) -> list[tuple[str, ...]]:
 
 
 def asked(**keys: str) -> dict[int, Match]:
-    tags = {"name": NAME, "id": ID, "date": DATE, "time": TIME, "accession": ACCESSION, "description": DESCRIPTION,
-            "study": STUDY_UID, "series": SERIES_UID, "sop": SOP_UID, "modality": MODALITY, "modalities": MODALITIES}
+    tags = {
+        "name": NAME,
+        "id": ID,
+        "date": DATE,
+        "time": TIME,
+        "accession": ACCESSION,
+        "description": DESCRIPTION,
+        "study": STUDY_UID,
+        "series": SERIES_UID,
+        "sop": SOP_UID,
+        "modality": MODALITY,
+        "modalities": MODALITIES,
+    }
     return {tags[name]: match_of(ATTRIBUTES[IMAGE][tags[name]].vr, text) for name, text in keys.items()}
 
 
@@ -85,9 +96,7 @@ async def test_every_level_has_its_rows_and_counts(db: Database) -> None:
     for level, tag, count in ((STUDY, STUDY_UID, 130), (SERIES, SERIES_UID, 260), (IMAGE, SOP_UID, 780)):
         rows = await all_of(db, Query(level, {}, (tag,)))
         assert len(rows) == len(set(rows)) == count
-    (row,) = await all_of(
-        db, Query(STUDY, asked(study="1.7"), (MODALITIES, CLASSES, 0x00201206, 0x00201208, NAME))
-    )
+    (row,) = await all_of(db, Query(STUDY, asked(study="1.7"), (MODALITIES, CLASSES, 0x00201206, 0x00201208, NAME)))
     assert row == ("CT\\US", "1.2.840.0\\1.2.840.1", "2", "6", NAMES[7])
     (row,) = await all_of(db, Query(SERIES, asked(study="1.7", series="1.7.14"), (MODALITY, 0x00201209, NAME)))
     assert row == ("US", "3", NAMES[7])

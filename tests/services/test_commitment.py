@@ -221,8 +221,6 @@ def test_requests_that_make_no_sense_are_answered(tmp_path: Path) -> None:
         assert node.call("commitments", "list") == []
 
 
-
-
 @pytest.mark.parametrize("named", [0, 1], ids=["an empty answer", "one of two"])
 def test_what_an_answer_leaves_out_is_not_committed(tmp_path: Path, named: int) -> None:
     port = free_port()

@@ -88,8 +88,14 @@ def test_who_a_caller_says_to_be_is_judged_as_the_setting_says(tmp_path: Path, m
         if mode != "ignore":
             told = {row["text"]: row["hint"] for row in node.call("feed", "list") if row["level"] == "warn"}
             text = " ".join(told)
-            for part in ("wrong passcode for the service scanner", "there is no service account nobody",
-                         "a user name without passcode", "a Kerberos ticket", "a SAML assertion", "a JSON Web Token"):
+            for part in (
+                "wrong passcode for the service scanner",
+                "there is no service account nobody",
+                "a user name without passcode",
+                "a Kerberos ticket",
+                "a SAML assertion",
+                "a JSON Web Token",
+            ):
                 assert part in text
             assert all(told.values()), "each has a remedy"
             node.call("accounts", "disable", name="scanner")

@@ -125,9 +125,7 @@ def test_a_study_with_everything_that_is_supported(node: NodeProcess, syntax: st
     with asking(node.port, syntax=syntax) as caller:
         (answer,), statuses, last = caller.find(ask(StudyInstanceUID=FIRST.study, PatientID="", **keys))
     assert (statuses, last.Status) == ([0xFF00], 0)
-    assert {element.keyword for element in answer} == {
-        *keys, "StudyInstanceUID", "PatientID", "QueryRetrieveLevel"
-    }
+    assert {element.keyword for element in answer} == {*keys, "StudyInstanceUID", "PatientID", "QueryRetrieveLevel"}
     assert answer.StudyInstanceUID == FIRST.study
     assert (answer.PatientID, answer.PatientName, answer.StudyDescription) == ("P1", "DOE^JANE", "CHEST")
     assert (answer.NumberOfStudyRelatedSeries, answer.NumberOfStudyRelatedInstances) == (1, 2)

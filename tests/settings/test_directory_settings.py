@@ -62,7 +62,8 @@ def test_what_should_be_known_is_noted(tmp_path: Path) -> None:
     assert plain.notes == ["[directory] plain: passwords can be read on the network"]
     direct = read(tmp_path, 'servers = ["ldaps://a"]\nuser_dn = "uid={name},dc=x"\n')
     assert [note[:40] for note in direct.notes] == [
-        "the directory lets nobody in: there are ", "[directory] has no bind_dn: who is signe",
+        "the directory lets nobody in: there are ",
+        "[directory] has no bind_dn: who is signe",
     ]
 
 

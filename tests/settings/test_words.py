@@ -33,7 +33,7 @@ def test_expectations(loc: tuple[int | str, ...], words: str) -> None:
 
 def test_keys_are_found_in_tables_lists_of_tables_and_dotted_keys() -> None:
     lines = Lines(
-        "# [not]\n[a]\nx = 1 # c\n[[b]]\ny = 2\n[[b]]\n\"y\" = 3\n[b.inner]\nz = 4\n[[c.d]]\ne.f = 5\n[[c.d]]\ne = 6\n"
+        '# [not]\n[a]\nx = 1 # c\n[[b]]\ny = 2\n[[b]]\n"y" = 3\n[b.inner]\nz = 4\n[[c.d]]\ne.f = 5\n[[c.d]]\ne = 6\n'
     )
     wanted = {
         ("a",): 2,
@@ -55,5 +55,9 @@ def test_small_words() -> None:
     assert did_you_mean("max-pdus", ["max_pdu", "port"]) == '; did you mean "max_pdu"?'
     assert did_you_mean("zzz", ["max_pdu"]) == ""
     assert [shown(value) for value in (True, "a\x1b", 5, [1], {"a": 1})] == [
-        "true", '"a\N{SYMBOL FOR ESCAPE}"', "5", "a list", "a table",
+        "true",
+        '"a\N{SYMBOL FOR ESCAPE}"',
+        "5",
+        "a list",
+        "a table",
     ]

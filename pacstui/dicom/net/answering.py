@@ -237,6 +237,7 @@ class Answering(Asking):
             exchange.since = self._active_at
         else:
             self.exchanges.pop(exchange.message_id, None)
+        self._observer.replied(cast("Association", self), exchange.context, command)
         exchange.put(response)
 
     # what runs ahead
@@ -369,7 +370,6 @@ class Answering(Asking):
     def respond(self, request: Request, status: int, command: bytes, data: bytes | None) -> None:
         """Send an encoded response."""
         message = self.machine.message(request.context.id, command, data)
-        self.counters.sent_bytes += len(message)
         if request.command.field == Field.C_STORE:
             if status == Status.SUCCESS or status & 0xF000 == 0xB000:
                 self.counters.stored += 1

@@ -56,6 +56,11 @@ _AWAITS_RELEASE = (State.STA7, State.STA10, State.STA11)
 Decide = Callable[["Association", AssociateRequest], "Negotiated | Refusal"]
 
 
+def new_number() -> int:
+    """Return a number that no association of this process has."""
+    return next(_ids)
+
+
 class Rejected(Exception):
     """Carries an A-ASSOCIATE-RJ to who waits for the answer."""
 
@@ -98,7 +103,7 @@ class Association(Answering):
         clock: Clock = SYSTEM,
     ) -> None:
         super().__init__(loop, observer, service_for)
-        self.id = next(_ids)
+        self.id = new_number()
         self.role = role
         self.calling = ""
         self.called = ""

@@ -77,6 +77,7 @@ class Connection(asyncio.BufferedProtocol):
         self.timeouts = timeouts
         self.transport: asyncio.Transport | None = None
         self.last_read = 0.0
+        self.sent_bytes = 0
         self.write_paused = False
         self._scratch = memoryview(scratch if scratch is not None else bytearray(SCRATCH_SIZE))
         self._paused = 0
@@ -159,11 +160,13 @@ class Connection(asyncio.BufferedProtocol):
     def write(self, data: bytes) -> None:
         """Send; what cannot be sent at once is buffered, see :meth:`drained`."""
         if self.transport is not None and not self.transport.is_closing():
+            self.sent_bytes += len(data)
             self.transport.write(data)
 
     def write_parts(self, parts: list[bytes | memoryview]) -> None:
         """Send several parts in a row; they must not change meanwhile."""
         if self.transport is not None and not self.transport.is_closing():
+            self.sent_bytes += sum(map(len, parts))
             self.transport.writelines(parts)
 
     async def drained(self) -> None:

@@ -128,9 +128,7 @@ class Listener:
             raise PacsError(f"cannot listen on {safe(host)}:{port}: {error}", "check [dicom] host and port") from error
         return port
 
-    def _listen(
-        self, family: int, address: tuple[object, ...], tls: Callable[[], ssl.SSLContext] | None
-    ) -> None:
+    def _listen(self, family: int, address: tuple[object, ...], tls: Callable[[], ssl.SSLContext] | None) -> None:
         assert self._loop is not None
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:

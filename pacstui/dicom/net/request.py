@@ -15,13 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Counters:
-    """What moved on an association: requests by command field, answered C-STOREs, bytes read and sent."""
+    """What moved on an association: requests by command field, answered C-STOREs, bytes read."""
 
     messages: dict[int, int] = field(default_factory=dict)
     stored: int = 0
     failed: int = 0
     received_bytes: int = 0
-    sent_bytes: int = 0
 
 
 class Request:

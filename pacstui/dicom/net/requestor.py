@@ -15,6 +15,7 @@ from pacstui.dicom.net.errors import (
     AssociationAborted,
     AssociationEnded,
     AssociationRejected,
+    ContextNotAccepted,
     PeerSilent,
     PeerUnreachable,
 )
@@ -122,6 +123,10 @@ async def associate(
         try:
             yield association
         except AssociationEnded:
+            raise
+        except ContextNotAccepted:  # nothing is wrong with the association itself
+            if association.is_open:
+                await _release(association, step)
             raise
         except BaseException:
             association.abort("the work on it failed")

@@ -11,7 +11,7 @@ from pacstui.dicom.dimse import Command
 from pacstui.dicom.net.request import Request as Request
 from pacstui.dicom.ul.faults import Refusal
 from pacstui.dicom.ul.items import UserIdentity
-from pacstui.dicom.ul.negotiation import Judge
+from pacstui.dicom.ul.negotiation import Context, Judge
 from pacstui.dicom.ul.pdu import AssociateRequest
 
 if TYPE_CHECKING:
@@ -129,6 +129,10 @@ class Observer(Protocol):
         """A response to ``command`` was sent."""
         ...
 
+    def replied(self, association: Association, context: Context, response: Command) -> None:
+        """A response to a request of ours came, on the context that the request was sent on."""
+        ...
+
     def received(self, association: Association, count: int) -> None:
         """``count`` bytes were read."""
         ...
@@ -150,6 +154,9 @@ class Unobserved:
         return None
 
     def answered(self, association: Association, command: Command, status: int) -> None:
+        return None
+
+    def replied(self, association: Association, context: Context, response: Command) -> None:
         return None
 
     def received(self, association: Association, count: int) -> None:
@@ -191,6 +198,12 @@ class Careful:
             self._observer.answered(association, command, status)
         except Exception:
             log.exception("an observer failed on an answer")
+
+    def replied(self, association: Association, context: Context, response: Command) -> None:
+        try:
+            self._observer.replied(association, context, response)
+        except Exception:
+            log.exception("an observer failed on a reply")
 
     def received(self, association: Association, count: int) -> None:
         try:
