@@ -18,7 +18,7 @@ from pacstui.errors import Corrupt, SettingsError
 
 AUDIT_KEY: Final = "audit.key"
 OWN: Final = (AUDIT_KEY, "accounts.key", "pseudonyms.key", signing.SIGNERS)
-"""What of the data directory the index is not complete without: keys of the audit trail and of second factors, and who
+"""What of the data directory cannot be made again: keys of the audit trail, of second factors, of pseudonyms, and who
 signs snapshots."""
 SET_ASIDE: Final = "set-aside.json"
 CONFIGURATION: Final = "restored-configuration"
