@@ -31,12 +31,16 @@ PREFIX = "PACSTUI_"
 CONFIG_VARIABLE = "PACSTUI_CONFIG"
 _SIZE_LIMIT = 1024 * 1024
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
-_LATER = {"hl7": "[hl7]", "routes": "[[routes]]"}
+_LATER = {"hl7": "[hl7]"}
+_NAMED = (
+    ("peers",), ("destinations",), ("routes",), ("backups", "targets"), ("space", "rules"), ("transforms",)
+)  # fmt: skip
+"""Lists whose rows have names that differ."""
 _MAY = {
     "store": "send objects", "find": "search for patients", "get": "fetch images", "move": "send images to your peers",
     "worklist": "read the worklist",
 }  # fmt: skip
-_HINT = "every setting is explained in docs/configuration.md; config.example.toml has them all"
+HINT = "every setting is explained in docs/configuration.md; config.example.toml has them all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class ConfigurationError(SettingsError):
         message = "the configuration cannot be used: " + (
             str(mistakes[0]) if count == 1 else f"{count} mistakes, the first is {mistakes[0]}"
         )
-        super().__init__(message, _HINT, tuple(str(mistake) for mistake in mistakes))
+        super().__init__(message, HINT, tuple(str(mistake) for mistake in mistakes))
         self.mistakes = tuple(mistakes)
 
 
@@ -287,7 +291,8 @@ class _Reading:
         """Check what holds between rows: names are unique, and routes lead to peers."""
         from pacstui.configuration_words import did_you_mean, shown
 
-        for keys in (("peers",), ("routes",), ("backups", "targets"), ("space", "rules")):
+        known: list[str] = []
+        for keys in _NAMED:
             first: dict[str, int] = {}
             for index, row in self._rows(*keys):
                 name = row.get("name")
@@ -298,14 +303,20 @@ class _Reading:
                     before = f" (line {line})" if line else f", number {first[name.strip()] + 1}"
                     self._add((*keys, index, "name"), f"{shown(name)} is the name of an earlier entry{before} already")
                 first.setdefault(name.strip(), index)
-            if keys == ("peers",):
-                peers = list(first)
+            if keys in (("peers",), ("destinations",)):
+                known += [name for name in first if name not in known]
         for index, row in self._rows("routes"):
             to = row.get("to")
             for name in to if isinstance(to, list) else ():
-                if isinstance(name, str) and name.strip() and name.strip() not in peers:
-                    offer = did_you_mean(name, peers)
-                    self._add(("routes", index, "to"), f"{shown(name)} is not the name of a peer{offer}")
+                if isinstance(name, str) and name.strip() and name.strip() not in known:
+                    offer = did_you_mean(name, known)
+                    told = f"{shown(name)} is not the name of a peer or destination{offer}"
+                    if offer or not known:
+                        self._add(("routes", index, "to"), told)
+                    else:
+                        self.notes.append(
+                            f"routes[{index}].to: {told} of this file; one that was added on the console?"
+                        )
 
     def _directory(self, directory: DirectorySettings) -> None:
         """Check what of [directory] only makes sense together, or would send passwords in the clear."""

@@ -23,7 +23,7 @@ from pacstui.configuration_words import expectation
 from pacstui.settings import Settings
 
 _WIDTH = 100
-_LATER = ("hl7", "routes")
+_LATER = ("hl7",)
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "peers": {
         "name": "CT1",
@@ -35,7 +35,55 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "notes": "room 2.14, service: extension 4711",
     },
     "directory.roles": {"group": "cn=pacs-admins,ou=groups,dc=example,dc=org", "role": "administrator"},
-    "routes": {"name": "everything to the workstation", "to": ["WS1"]},
+    "routes": {
+        "name": "chests of the night",
+        "to": ["WS1"],
+        "enabled": True,
+        "modality": ["CR", "DX"],
+        "calling": [],
+        "called": [],
+        "description": ["*chest*"],
+        "where": ["BodyPartExamined = CHEST"],
+        "hours": "20:00-06:00",
+        "send": "study",
+        "stable_s": 60.0,
+        "priority": "high",
+        "transform": "",
+        "send_back": False,
+        "last": False,
+    },
+    "destinations": {
+        "name": "WS1",
+        "folder": "",
+        "move_from": "",
+        "move_to": "",
+        "associations": 2,
+        "hours": "",
+        "max_mb_per_s": 0.0,
+        "retries": 8,
+        "retry_s": 30.0,
+        "retry_most_s": 3600.0,
+        "give_up_h": 168.0,
+        "linger_s": 2.0,
+    },
+    "transforms": {
+        "name": "research",
+        "profile": "basic",
+        "options": ["retain-modified-dates", "clean-descriptors"],
+        "project": "lung 2026",
+        "burned_in": "refuse",
+        "safe_private": [],
+        "words": ["lunge", "schädel"],
+    },
+    "transforms.change": {
+        "attribute": "BodyPartExamined",
+        "action": "map",
+        "value": "",
+        "pattern": "",
+        "table": {"THORAX": "CHEST", "SCHAEDEL": "SKULL"},
+        "otherwise": "keep",
+        "vr": "",
+    },
     "backups.targets": {
         "name": "nas",
         "url": "/mnt/nas/pacs",
@@ -133,6 +181,9 @@ def toml(value: Any) -> str:
     """Return ``value`` as TOML."""
     if isinstance(value, list | tuple):
         return "[" + ", ".join(toml(item) for item in value) + "]"
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{toml(key)} = {toml(each)}" for key, each in value.items())
+        return "{ " + pairs + " }" if pairs else "{}"
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     return json.dumps(str(value), ensure_ascii=False)
@@ -163,6 +214,7 @@ def tables(model: type[BaseModel] = Settings, path: tuple[str, ...] = ()) -> Ite
         below = (*path, name)
         if rows is not None:
             yield _table(rows, below, many=True)
+            yield from (table for table in tables(rows, below) if table.many)
         elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
             yield _table(annotation, below, many=False)
             yield from (table for table in tables(annotation, below) if table.many)
@@ -185,7 +237,7 @@ def _table(model: type[BaseModel], path: tuple[str, ...], *, many: bool) -> Tabl
 
 
 def _comment(text: str) -> list[str]:
-    return [f"# {line}" for line in textwrap.wrap(text, _WIDTH)]
+    return [f"# {line}" for line in textwrap.wrap(text, _WIDTH, break_on_hyphens=False)]
 
 
 def example() -> str:

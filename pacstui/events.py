@@ -138,6 +138,7 @@ class Retrieved(Event):
     """A C-MOVE or C-GET ended: how many instances were sent, sent with a warning, failed, and not tried any more.
 
     ``why`` says in plain words what the first failure was, empty if there was none; ``hint`` what mends it.
+    ``subjects`` are the Study Instance UIDs that were asked for, each with its Patient ID.
     """
 
     association: int
@@ -150,6 +151,8 @@ class Retrieved(Event):
     remaining: int
     why: str
     hint: str
+    address: str = ""
+    subjects: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +237,13 @@ class PeerEchoed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PeersChanged(Event):
+    """Peers were added, changed or removed; ``names`` are all of them now."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorActed(Event):
     """A person did something through a contract action that is audited."""
 
@@ -276,3 +286,43 @@ class JobTold(Event):
     level: str
     text: str
     hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationDown(Event):
+    """A destination does not take what is sent on; ``why`` in plain words, ``hint`` what mends it."""
+
+    destination: str
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationUp(Event):
+    """A destination that was down takes objects again."""
+
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendingEnded(Event):
+    """Nothing waits any more of what a destination gets of a study; how many objects were sent, sent with a warning,
+    and failed. ``why`` is the last failure. ``route`` is empty for what somebody asked for."""
+
+    destination: str
+    route: str
+    study: str
+    sent: int
+    warning: int
+    failed: int
+    why: str
+    hint: str
+    sending: int
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceTold(Event):
+    """Maintenance began, is over, or was changed; ``text`` says which, ``who`` whose it is."""
+
+    who: str
+    text: str

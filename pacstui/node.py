@@ -45,9 +45,10 @@ from pacstui.equipment.book import PeerBook, address_of
 from pacstui.equipment.line import Lines
 from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
-from pacstui.events import NodeStarted, NodeStopping, ServiceRefused, TrashChanged
+from pacstui.events import NodeStarted, NodeStopping, PeersChanged, ServiceRefused, TrashChanged
 from pacstui.index import attributes, more
 from pacstui.jobs.room import JobsRoom
+from pacstui.maintenance.room import MaintenanceRoom
 from pacstui.monitor.archive import ArchiveRoom, StudiesRoom
 from pacstui.monitor.arriving import Arriving
 from pacstui.monitor.associations import Ledger
@@ -55,13 +56,17 @@ from pacstui.monitor.feed import EventFeed
 from pacstui.monitor.logbook import Logbook
 from pacstui.monitor.problems import Problems
 from pacstui.monitor.rates import Throughput
-from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom, QueueRoom
+from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom
 from pacstui.places import claim
+from pacstui.reports import room as reports
+from pacstui.routing.onward import Onward
 from pacstui.services.commitment import CommitmentService
 from pacstui.services.commitment_scu import CommitmentAsker
 from pacstui.services.identity import IdentityCheck
 from pacstui.services.policy import Admission
+from pacstui.services.prefetch import prefetch_kind
 from pacstui.services.query import QueryService
+from pacstui.services.recall import Recall
 from pacstui.services.remote import RemoteRoom
 from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
@@ -73,6 +78,7 @@ from pacstui.upkeep import kinds as upkeep
 log = logging.getLogger("pacstui.node")
 _LOOKUP_S = 300.0
 _COMMITMENTS_S = 5.0
+_SEEN_S = 5.0
 
 
 _AT_ONCE = {
@@ -99,6 +105,16 @@ def _changed(old: Settings, new: Settings) -> list[tuple[str, str]]:
         for key in type(getattr(old, section)).model_fields
         if getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
     ]
+
+
+def _owner_of(file: Path | None) -> str:
+    """Return who owns the configuration file, as the one who may have changed it."""
+    if file is None:
+        return "environment"
+    try:
+        return f"file of {file.owner()}"
+    except (OSError, KeyError):
+        return "file"
 
 
 def _index_more(query: QuerySettings) -> None:
@@ -171,7 +187,10 @@ class Node:
         self._jobs: JobsRoom | None = None
         self._backups: BackupsRoom | None = None
         self._space: space.SpaceRoom | None = None
+        self._reports: reports.ReportsRoom | None = None
+        self._peers: PeersRoom | None = None
         self._server_context: ssl.SSLContext | None = None
+        self._sends = False
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self.address = ""
 
@@ -206,16 +225,26 @@ class Node:
         throughput = Throughput(clock)
         arriving = Arriving(bus, clock)
         problems = Problems(clock)
-        self._book = book = PeerBook(settings.peers, bus)
+        self._book = book = PeerBook(settings.peers)
+        dicom = settings.dicom
+        timeouts = Timeouts(artim=dicom.artim_s, idle=dicom.idle_s, message=dicom.message_s)
+        limits = Limits(max_pdu=dicom.max_pdu)
+        self._lines = lines = Lines(book, dicom.ae_title, timeouts, limits)
 
         _index_more(settings.query)
-        archive = await Archive.open(data_dir, settings.archive, bus, clock, busy_s=settings.database.busy_s)
+        self._onward = onward = Onward(lambda: self._settings, book, lambda: CURRENT.get().name)
+        archive = await Archive.open(
+            data_dir, settings.archive, bus, clock, busy_s=settings.database.busy_s, beside=onward.queueing
+        )
         self._undo.append(archive.close)
+        peers = await self._open_peers(archive.db)
+        problems.watch(peers.seen.problems)
         self._archive_room = archive_room = ArchiveRoom(archive, problems, bus, clock)
         await archive_room.refresh()
         gate = await self._open_accounts(archive.db)
         problems.watch(self._audit.problems)
         problems.watch(self._directory.problems)
+        problems.watch(gate.tokens.problems)
 
         self._admission = admission = Admission(settings.dicom, book, settings.query)
         admission.not_allowed = lambda told: bus.publish(ServiceRefused(clock.now(), *told))
@@ -223,12 +252,9 @@ class Node:
         self._ledger = ledger = Ledger(
             bus, clock, book, throughput, arriving, settings.dicom.max_associations, admission.entered, admission.left
         )
-        ledger.account_of = identity.account
+        ledger.account_of, ledger.watch, admission.open_of = identity.account, peers.seen, ledger.open_of
         self._query = query = QueryService(archive.db, settings.dicom.ae_title)
         query.replace(settings.dicom.ae_title, settings.query.max_answers, settings.query.fuzzy_names)
-        timeouts = Timeouts(artim=settings.dicom.artim_s, idle=settings.dicom.idle_s, message=settings.dicom.message_s)
-        limits = Limits(max_pdu=settings.dicom.max_pdu)
-        self._lines = lines = Lines(book, settings.dicom.ae_title, timeouts, limits)
         lines.watcher = ledger.calls
         self._retrieve = retrieve = RetrieveService(archive, lines, bus, clock, settings.retrieve.parallel)
         self._commitment = commitment = CommitmentService(archive, lines, bus, clock)
@@ -251,18 +277,23 @@ class Node:
         self.address = f"{settings.dicom.host}:{port}"
 
         associations = ledger
-        peers = PeersRoom(lines, bus, clock)
         jobs, backups = await self._open_jobs(archive, peers, problems)
-        queue = QueueRoom(arriving, archive_room)
+        onward.open(archive, arriving, lines, bus, clock)
+        queue = onward.queue
+        problems.watch(onward.problems)
+        self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
         node.jobs, node.backups = jobs.part, backups.part
+        studies = StudiesRoom(archive)
+        if self._space is not None:
+            studies.pinned = self._space.pinned.told
         rooms: dict[str, Any] = {
             "node": node,
             "overview": OverviewRoom(node, associations, queue, archive_room, feed, clock),
             "associations": associations,
             "queue": queue,
             "storage": archive_room,
-            "studies": StudiesRoom(archive),
+            "studies": studies,
             "peers": peers,
             "feed": feed,
             "commitments": commitment,
@@ -272,6 +303,9 @@ class Node:
             "jobs": jobs,
             "backups": backups,
             "space": self._space,
+            "routes": onward.routes,
+            "maintenance": maintenance,
+            "reports": self._reports,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
         self._accounts.changed = lambda: server.reach(self._accounts.wide())
@@ -280,20 +314,58 @@ class Node:
         self._tasks = [
             asyncio.create_task(self._every(1.0, archive_room.refresh), name="archive counts"),
             asyncio.create_task(self._every(1.0, ledger.tick), name="association counts"),
+            asyncio.create_task(self._every(1.0, queue.refresh), name="queue counts"),
+            asyncio.create_task(self._every(1.0, maintenance.tick), name="maintenance"),
             asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
             asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
+            asyncio.create_task(self._every(_SEEN_S, peers.seen.flush), name="peers"),
             asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
             asyncio.create_task(self._every(1.0, jobs.tick), name="jobs"),
             asyncio.create_task(self._every(2.0, backups.tick), name="backups"),
             asyncio.create_task(self._every(5.0, self._tend_space), name="space"),
+            asyncio.create_task(self._every(10.0, self._count_usage), name="usage"),
             asyncio.create_task(self._every(30.0, gate.tick), name="sessions"),
             asyncio.create_task(self._look_at_directory(), name="directory"),
         ]
+        self._sends = True
+        await onward.begin()
         for note in self._loaded.notes:
             log.warning("%s", note)
         title = settings.dicom.ae_title
         log.info("pacstui %s, %s listens on %s, data in %s", __version__, title, self.address, data_dir)
         bus.publish(NodeStarted(clock.now(), settings.dicom.ae_title, self.address))
+
+    async def _open_peers(self, database: Database) -> PeersRoom:
+        """Open the equipment register; its peers come after those of the settings."""
+        self._peers = peers = PeersRoom(database, self._lines, self._bus, self._clock, lambda: CURRENT.get().name)
+        register = peers.register
+        register.tls, register.changed, register.noted = (
+            lambda: self._settings.tls,
+            self._peers_changed,
+            self._peer_noted,
+        )
+        peers.uses.append(self._uses_of)
+        await peers.open()
+        return peers
+
+    def _peer_noted(self, action: str, name: str, detail: str) -> None:
+        who = CURRENT.get().name
+        self._audit.trail.note("configuration", "ok", who, action=action, target=name, detail=detail)
+        gone = action == "peers.remove"
+        self._maintenance.happened(who, f"peer {name}", detail if gone else "", "" if gone else detail)
+
+    async def _peers_changed(self) -> None:
+        await self._want_jobs()
+        if self._sends:
+            await self._onward.renew()
+        self._bus.publish(PeersChanged(self._clock.now(), self._book.names()))
+
+    def _uses_of(self, name: str) -> Iterable[str]:
+        """Yield in words what names a peer among routes and jobs."""
+        if self._sends:
+            yield from self._onward.routes.naming(name)
+        if self._jobs is not None:
+            yield from self._jobs.naming(name)
 
     async def _open_jobs(self, archive: Archive, peers: PeersRoom, problems: Problems) -> tuple[JobsRoom, BackupsRoom]:
         """Open the jobs room, with the kinds of jobs that this node knows, and what they are about."""
@@ -311,8 +383,11 @@ class Node:
         )  # fmt: skip
         backups.may = lambda permission: CURRENT.get().may(permission)
         await backups.open()
-        self._open_space(archive, jobs, backups, problems)
-        for kind in (*upkeep.kinds(archive, peers, self._audit, self._bus, self._clock), *backups.kinds()):
+        await self._open_space(archive, jobs, backups, problems)
+        self._open_reports(archive, jobs, backups)
+        assert self._remote is not None
+        prefetch = prefetch_kind(self._remote, archive.db, self._clock)
+        for kind in (*upkeep.kinds(archive, peers, self._audit, self._bus, self._clock), *backups.kinds(), prefetch):
             jobs.register(kind)
         if not self._settings.node.jobs:
             jobs.by_hand_only()
@@ -324,18 +399,38 @@ class Node:
         self._archive_room.start_reindex = lambda: jobs.start("reindex")
         return jobs, backups
 
-    def _open_space(self, archive: Archive, jobs: JobsRoom, backups: BackupsRoom, problems: Problems) -> None:
+    async def _open_space(self, archive: Archive, jobs: JobsRoom, backups: BackupsRoom, problems: Problems) -> None:
         """Open the room that watches over space, and let it have its kinds of jobs."""
         assert self._archive_room is not None
+        assert self._remote is not None
+        recall = Recall(archive, self._book, self._remote, self._bus, self._clock)
         self._space = room = space.SpaceRoom(
-            archive, jobs, self._settings.space, backups.protection, backups.safe_upto, self._archive_room.full_on,
+            archive, jobs, self._settings.space, backups.protection, recall, backups.safe_upto,
+            self._archive_room.full_on,
             lambda: CURRENT.get().name, self._audit_purge, self._clock,
             lambda: self._settings.node.jobs and not jobs.part()["paused"],
         )  # fmt: skip
+        await room.open()
+        self._archive_room.trash_days = lambda: self._settings.space.trash_days
         for kind in room.kinds():
             jobs.register(kind)
         problems.watch(room.problems)
         self._bus.subscribe(TrashChanged, lambda _: backups.recount())
+
+    def _open_reports(self, archive: Archive, jobs: JobsRoom, backups: BackupsRoom) -> None:
+        """Open the room that counts usage, and let it have its kind of job."""
+        about = self._archive_room
+        assert about is not None
+        self._reports = reports.ReportsRoom(
+            archive.db, self._bus, self._clock, self._settings.reports, self._settings.node.data_dir,
+            reports.Surroundings(lambda: self._settings.dicom.ae_title, about.part, about.show, backups.show),
+        )  # fmt: skip
+        for kind in self._reports.kinds():
+            jobs.register(kind)
+
+    async def _count_usage(self) -> None:
+        if self._reports is not None:
+            await self._reports.tick()
 
     def _audit_purge(self, action: str, study: str, patient: str, why: str) -> None:
         self._audit.trail.note("action", "ok", "purge", action=action, target=study, patient=patient, detail=why)
@@ -353,10 +448,26 @@ class Node:
 
     async def _want_jobs(self) -> None:
         """Let the jobs be there that the settings ask for."""
-        if self._jobs is not None and self._backups is not None and self._space is not None:
-            wanted = (*upkeep.wanted(bool(self._settings.peers)), *self._backups.wanted(), *self._space.wanted())
-            kinds = {*upkeep.KINDS, *space.KINDS, *(kind.name for kind in self._backups.kinds())}
+        if self._jobs and self._backups and self._space and self._reports:
+            rooms = (self._backups, self._space, self._reports)
+            wanted = (*upkeep.wanted(bool(self._book.names())), *(each for room in rooms for each in room.wanted()))
+            kinds = {*upkeep.KINDS, *(kind.name for room in rooms for kind in room.kinds())}
             await self._jobs.want(wanted, of=kinds)
+
+    async def _open_maintenance(self, database: Database, problems: Problems) -> MaintenanceRoom:
+        """Open the room that keeps callers out while somebody works on the node, and tells what was changed."""
+        onward, ledger = self._onward, self._ledger
+        room = MaintenanceRoom(database, self._bus, self._clock, lambda: CURRENT.get().name)
+        room.peers, room.sending = onward.titles, lambda: onward.queue.part().sending
+        room.associations = lambda: ledger.part().active
+        room.changed = onward.queue.wake
+        self._admission.closed, self._admission.echo_only = room.refusal, room.echo_only
+        onward.queue.held_up = room.held_up
+        onward.routes.noted = room.noted
+        problems.watch(room.problems)
+        await room.open()
+        await room.compare(self._settings, _owner_of(self._loaded.source), "at start")
+        return room
 
     async def _open_accounts(self, database: Database) -> Gate:
         """Open the audit trail, then the accounts, whose changes it keeps."""
@@ -375,7 +486,7 @@ class Node:
         if self._syslog is not None:
             sender = self._syslog
             self._audit.server, self._audit.sent = lambda: sender.state, lambda: sender.sent
-        gate.alive = psutil.pid_exists
+        gate.sessions.alive = psutil.pid_exists
         self._audit.sees_patients = lambda: CURRENT.get().may(privacy.PERMISSION)
         self._accounts = AccountsRoom(gate)
         await self._accounts.open(pwd_name(os.getuid()))
@@ -394,10 +505,7 @@ class Node:
 
     def _secure(self, tls: TlsSettings) -> None:
         """Read the certificates: for calls from now on, and for connections that are taken from now on."""
-        if tls.port or any(peer.tls for peer in self._settings.peers):
-            self._book.client_context = client_context(
-                tls.certificate, tls.key, tls.ca, check_host=tls.check_host, oldest=tls.oldest
-            )
+        self._book.secure(tls)
         if tls.port:
             if not tls.certificate:
                 raise SettingsError("[tls] certificate is missing", "a TLS port needs one, and its key")
@@ -441,7 +549,7 @@ class Node:
                 await asyncio.wait_for(self._stopping.wait(), self._settings.directory.recheck_s)
                 return
             try:
-                await self._following.look_again(frozenset(each.account for each in gate.sessions()))
+                await self._following.look_again(frozenset(each.account for each in gate.sessions.all()))
             except PacsError as fault:
                 log.warning("%s", fault)
             except Exception:  # a fault of ours in one round; the next one is tried all the same
@@ -461,13 +569,14 @@ class Node:
             return
         old, new = self._settings, loaded.settings
         self._loaded, self._settings = loaded, new.model_copy(update={"node": old.node, "archive": old.archive})
+        self._book.replace(new.peers)
         try:
             self._secure(new.tls)
             if self._syslog is not None:
                 self._syslog.context = _syslog_context(new) or self._syslog.context
         except SettingsError as fault:
             log.error("certificates were not read anew: %s", fault)
-        self._book.replace(new.peers)
+        self._bus.publish(PeersChanged(self._clock.now(), self._book.names()))
         self._admission.replace(new.dicom, new.query)
         self._lines.ae_title = new.dicom.ae_title
         self._retrieve.parallel = new.retrieve.parallel
@@ -484,7 +593,11 @@ class Node:
             self._backups.replace(new.backups.targets)
         if self._space is not None:
             self._space.settings = new.space
+        if self._reports is not None:
+            self._reports.settings = new.reports
         await self._want_jobs()
+        await self._onward.renew()
+        await self._maintenance.compare(new, _owner_of(loaded.source), "reloaded")
         later = [f"[{section}] {key}" for section, key in _changed(old, new) if (section, key) not in _AT_ONCE]
         log.info("configuration reloaded%s", f"; only at the next start: {', '.join(later)}" if later else "")
         await self._look_up_hosts()
@@ -501,14 +614,21 @@ class Node:
             await self._asker.close()
         if self._remote is not None:
             await self._remote.close()
+        if self._sends:
+            await self._onward.queue.close(self._settings.node.drain_s)
+        if self._peers is not None:
+            with contextlib.suppress(PacsError):
+                await self._peers.close()
         for task in self._tasks:
             task.cancel()
         if self._gate is not None:
             with contextlib.suppress(PacsError):
-                await self._gate.store.flush()
+                await self._gate.flush()
             self._gate.passwords.close()
             self._directory.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(PacsError):
+            await self._count_usage()
         listener_first = self._order_of_end()
         for undo in listener_first:
             try:

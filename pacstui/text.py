@@ -104,3 +104,8 @@ def count(number: int) -> str:
 def plural(number: int, one: str, many: str = "") -> str:
     """Return ``1 instance`` or ``1,204 instances``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def guarded(text: str) -> str:
+    """Return text for a cell of a CSV file that no spreadsheet takes for a formula."""
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

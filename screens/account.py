@@ -11,6 +11,7 @@ from pacstui.contract.accounts import AccountDetail
 from pacstui.contract.overview import View
 from pacstui.errors import PacsError
 from pacstui.text import ago, count, duration, plural, safe
+from screens import account_tokens as tokens
 from screens import account_work as work
 from screens import keymap
 from screens.base import ConsoleScreen
@@ -39,6 +40,7 @@ class AccountPanel(Panel):
         return [
             Section(title, [Item(self._facts(self.detail, width))]),
             self._sessions(self.detail),
+            *([self._tokens(self.detail)] if self.detail.row.kind == "service" else []),
             self._permissions(self.detail),
         ]
 
@@ -85,6 +87,21 @@ class AccountPanel(Panel):
         title = Line("Sessions  ", "title").add(count(len(detail.sessions)), "strong")
         return Section(title, items or [Item([Line("nobody is signed in with it", "dim")])])
 
+    def _tokens(self, detail: AccountDetail) -> Section:
+        now, items = self.console_app.now(), []
+        for each in detail.tokens:
+            line = Line(fit(safe(each.label, 64), 18)).add(fit(safe(each.id, 16), 12), "dim")
+            line.add(fit(safe(each.state, 20), 9), "good" if each.state == "active" else "warn")
+            line.add(fit(f"used {ago(each.last, now)}" if each.last else "never used", 18), "" if each.last else "dim")
+            line.add(f"to {work.expiry(each.expires)[:10]}" if each.expires else "never expires", "dim")
+            item = [line]
+            if each.permissions:
+                item.append(Line(f"  for {safe(', '.join(each.permissions), 200)}", "dim"))
+            items.append(Item(item, ("token", each.id)))
+        title = Line("Tokens  ", "title").add(count(len(detail.tokens)), "strong")
+        none = "none: n makes one, by which a program is this account"
+        return Section(title, items or [Item([Line(none, "dim")])])
+
     def _permissions(self, detail: AccountDetail) -> Section:
         now = self.console_app.now()
         items = []
@@ -107,10 +124,16 @@ class AccountScreen(ConsoleScreen):
     TITLE_WORDS = "Account"
     ABOUT = (
         "What the account is, who is signed in with it, and each permission that its role gives, with when it was last "
-        "used. x ends the chosen session. Permissions that nobody uses are better taken away: m on Accounts shows the "
+        "used. x ends the chosen session. A service has tokens, by which a program is this account: n makes one, x "
+        "revokes the chosen one. Permissions that nobody uses are better taken away: m on Accounts shows the "
         "roles."
     )
-    KEYS = (*work.KEYS, keymap.acts("accounts.end_session", "end_session", key="x"))
+    KEYS = (
+        *work.KEYS,
+        keymap.acts("accounts.end_session", "end_session", key="x"),
+        keymap.acts("accounts.create_token", "create_token"),
+        keymap.acts("accounts.revoke_token", "end_session", weight=2, key="x"),
+    )
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -186,9 +209,17 @@ class AccountScreen(ConsoleScreen):
         """Delete it."""
         self._do(work.delete)
 
+    def action_create_token(self) -> None:
+        """Make a token."""
+        self._do(tokens.create)
+
     def action_end_session(self) -> None:
-        """End the chosen session, or the only one."""
+        """End the chosen session, or the only one; revoke the chosen token."""
         detail, chosen = self._page.detail, self._page.cursor
+        token = next((t for t in (detail.tokens if detail else ()) if chosen == ("token", t.id)), None)
+        if token is not None:
+            tokens.revoke(self.console_app, token, self.renew)
+            return
         sessions = [each.id for each in detail.sessions] if detail is not None else []
         match chosen:
             case ("session", int(ident)):

@@ -50,10 +50,10 @@ def expiry(at: datetime | None) -> str:
     return here.isoformat(timespec="seconds")
 
 
-def told(app: ConsoleApp, secret: Secret) -> None:
+def told(app: ConsoleApp, secret: Secret, what: str = "a password", *, copied: bool = False) -> None:
     """Show a secret once; without one say what is instead."""
     if secret.secret:
-        app.push_screen(Told(f"{safe(secret.account, 64)}: a password", [secret]))
+        app.push_screen(Told(f"{safe(secret.account, 64)}: {what}", [secret], copied=copied))
     else:
         app.say(f"{secret.account}: {secret.text}")
 
@@ -93,6 +93,8 @@ def unfit(row: AccountRow | None, action: str) -> str:
         return f"the password of {safe(row.name, 64)} is the directory's: it is reset there"
     if action == "accounts.reset_totp" and not row.second_factor:
         return f"{safe(row.name, 64)} has no second factor"
+    if action in ("accounts.create_token", "accounts.revoke_token") and row.kind != "service":
+        return f"{safe(row.name, 64)} is a person, who signs in: tokens are for services"
     return ""
 
 
@@ -106,7 +108,7 @@ def create(app: ConsoleApp, done: Done) -> None:
     def made(secret: Secret | None) -> None:
         if secret is not None:
             done()
-            told(app, secret)
+            told(app, secret, "a passcode" if secret.until is None else "a password")
 
     async def open_form() -> None:
         roles = await _roles(app)
@@ -145,7 +147,9 @@ def edit(app: ConsoleApp, row: AccountRow, done: Done) -> None:
         app.keep(open_form())
 
 
-def _after(app: ConsoleApp, call: Callable[[], Awaitable[Any]], said: str, done: Done) -> None:
+def _after(
+    app: ConsoleApp, call: Callable[[], Awaitable[Any]], said: str, done: Done, kind: str = "a password"
+) -> None:
     async def work() -> None:
         try:
             answer = await call()
@@ -153,7 +157,7 @@ def _after(app: ConsoleApp, call: Callable[[], Awaitable[Any]], said: str, done:
             app.say(error if isinstance(error, PacsError) else f"the node did not answer: {error}", "fail")
             return
         if isinstance(answer, Secret):
-            told(app, answer)
+            told(app, answer, kind)
         else:
             app.say(said)
         done()
@@ -161,14 +165,16 @@ def _after(app: ConsoleApp, call: Callable[[], Awaitable[Any]], said: str, done:
     app.keep(work())
 
 
-def _ask(
-    app: ConsoleApp, title: str, text: str, yes: str, call: Callable[[], Awaitable[Any]], said: str, done: Done
-) -> None:
+def ask(
+    app: ConsoleApp, title: str, text: str, yes: str, call: Callable[[], Awaitable[Any]], said: str, done: Done,
+    kind: str = "a password",
+) -> None:  # fmt: skip
+    """Do something after a question, whose safe answer has the focus; then say so."""
     choices = [Choice("no", "leave it", safe=True), Choice("yes", yes)]
 
     def answered(answer: str | None) -> None:
         if answer == "yes":
-            _after(app, call, said, done)
+            _after(app, call, said, done, kind)
 
     app.push_screen(Ask(title, [text], choices), answered)
 
@@ -191,7 +197,7 @@ def reset(app: ConsoleApp, row: AccountRow, done: Done) -> None:
         else "The present password is good no longer, and sessions that were begun with it end."
     )  # fmt: skip
     call = lambda: app.client.accounts.reset_password(row.name)  # noqa: E731
-    _ask(app, f"A new {what} for {name}?", f"{text} The new one is told once.", "make it", call, "", done)
+    ask(app, f"A new {what} for {name}?", f"{text} The new one is told once.", "make it", call, "", done, f"a {what}")
 
 
 def reset_totp(app: ConsoleApp, row: AccountRow, done: Done) -> None:
@@ -208,7 +214,7 @@ def reset_totp(app: ConsoleApp, row: AccountRow, done: Done) -> None:
     )
     call = lambda: app.client.accounts.reset_totp(row.name)  # noqa: E731
     said = f"{name} has no second factor any more"
-    _ask(app, f"Take the second factor off {name}?", text, "take it off", call, said, done)
+    ask(app, f"Take the second factor off {name}?", text, "take it off", call, said, done)
 
 
 def disable(app: ConsoleApp, row: AccountRow, done: Done) -> None:
@@ -221,7 +227,7 @@ def disable(app: ConsoleApp, row: AccountRow, done: Done) -> None:
     name = safe(row.name, 64)
     text = f"It cannot sign in any more; {plural(row.sessions, 'open session')} will end. d enables it again."
     call = lambda: app.client.accounts.disable(row.name)  # noqa: E731
-    _ask(app, f"Disable {name}?", _yours(app, row) + text, f"disable {name}", call, f"{name} is disabled", done)
+    ask(app, f"Disable {name}?", _yours(app, row) + text, f"disable {name}", call, f"{name} is disabled", done)
 
 
 def enable(app: ConsoleApp, row: AccountRow, done: Done) -> None:
@@ -262,4 +268,4 @@ def end_session(app: ConsoleApp, ident: int, whose: str, done: Done) -> None:
     if app.allowed("accounts.end_session"):
         text = "Whoever works there has to sign in again."
         call = lambda: app.client.accounts.end_session(ident)  # noqa: E731
-        _ask(app, f"End {safe(whose, 64)}'s session {ident}?", text, "end it", call, f"session {ident} has ended", done)
+        ask(app, f"End {safe(whose, 64)}'s session {ident}?", text, "end it", call, f"session {ident} has ended", done)

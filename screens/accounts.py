@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from textual import on
 from textual.widget import Widget
 
 from pacstui.contract import Action
 from pacstui.contract.accounts import AccountRow
-from pacstui.contract.overview import View
 from pacstui.text import ago, count, safe
 from screens import account_work as work
 from screens import files, keymap
-from screens.base import ConsoleScreen
+from screens.asking import AskingScreen
 from screens.modals.form import Form, Values
 from screens.widgets import columns as cols
 from screens.widgets.form import Field
@@ -21,7 +21,6 @@ from screens.widgets.line import Line
 from screens.widgets.row_table import RowTable
 
 C = cols.Column
-EVERY_S = 3.0
 COLUMNS = (
     C("name", 10, grow=2, most=32, role="strong"),
     C("full name", 12, grow=3, rank=2, most=40),
@@ -39,11 +38,12 @@ COLUMNS = (
 )
 
 
-class AccountsScreen(ConsoleScreen):
+class AccountsScreen(AskingScreen):
     """All accounts."""
 
     TITLE_WORDS = "Accounts"
     MODE = "accounts"
+    EVERY_S = 3.0
     ABOUT = (
         "Who may sign in, and as what. Enter shows an account's sessions, what it may do and when it last did. An "
         "account is bound to an OS user of this machine, who is recognised without password, or has a password; a new "
@@ -60,11 +60,6 @@ class AccountsScreen(ConsoleScreen):
         keymap.acts("accounts.import_csv", "import", weight=3, key="i"),
         keymap.acts("accounts.export_csv", "export", weight=3, key="x"),
     )
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._busy = False
-        self._loaded = 0.0
 
     def body(self) -> Iterable[Widget]:
         table: RowTable[AccountRow] = RowTable(
@@ -100,25 +95,12 @@ class AccountsScreen(ConsoleScreen):
     def _table(self) -> RowTable[AccountRow]:
         return self.query_one(RowTable)
 
-    def show(self, view: View) -> None:
-        if self.console_app.door.clock() - self._loaded >= EVERY_S:
-            self.renew()
-
-    def renew(self) -> None:
-        """Fetch the list."""
-        if not self._busy:
-            self._busy = True
-            self.console_app.keep(self._load())
-
-    async def _load(self) -> None:
+    async def ask(self) -> Any:
         app = self.console_app
-        try:
-            rows = None if app.away_since is not None else await app.fetch(app.client.accounts.list())
-        finally:
-            self._busy = False
-            self._loaded = app.door.clock()
-        if not self.is_attached:
-            return
+        return await app.fetch(app.client.accounts.list())
+
+    async def took(self, found: Any) -> None:
+        rows: Sequence[AccountRow] | None = found
         table = self._table
         if rows is None:
             table.empty = ["The node did not answer; it is asked again."]

@@ -388,6 +388,20 @@ class ConsoleApp(App[int]):
         self.read_only = not self.read_only
         self.say("read-only until R: nothing can be changed from here" if self.read_only else "actions are allowed")
 
+    def action_routes(self) -> None:
+        """Show where studies are sent on."""
+        from screens.routes import RoutesScreen
+
+        if self.allowed("routes.list") and not isinstance(self.screen, RoutesScreen):
+            self.go(RoutesScreen())
+
+    def action_maintenance(self) -> None:
+        """Show maintenance."""
+        from screens.maintenance import MaintenanceScreen
+
+        if self.allowed("maintenance.show") and not isinstance(self.screen, MaintenanceScreen):
+            self.go(MaintenanceScreen())
+
     def action_account(self) -> None:
         """Open the menu of the account."""
         from screens.modals.account_menu import AccountMenu

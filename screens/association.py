@@ -170,9 +170,13 @@ class AssociationScreen(ConsoleScreen):
 
     ABOUT = (
         "What this association negotiated and did, kept for a while after it ended. For a refused one: the answer that "
-        "the caller got, with its codes (result/source/reason, PS3.8 9.3.4), and what mends it on either side."
+        "the caller got, with its codes (result/source/reason, PS3.8 9.3.4), and what mends it on either side. p adds "
+        "a caller that is no peer as one."
     )
-    KEYS = (keymap.acts("associations.abort", "abort"),)
+    KEYS = (
+        keymap.acts("associations.abort", "abort"),
+        keymap.acts("peers.add", "admit", key="p"),
+    )
 
     def __init__(self, ident: int) -> None:
         super().__init__()
@@ -202,9 +206,28 @@ class AssociationScreen(ConsoleScreen):
         finally:
             self._busy = False
         if page.detail is not None and page.detail.row.state != "open":
-            self.query_one(FootLine).keys = ()
+            self.query_one(FootLine).keys = self.KEYS[1:] if self._stranger(page.detail) else ()
             self.chrome()
         page.redraw()
+
+    @staticmethod
+    def _stranger(detail: AssociationDetail) -> bool:
+        """Return whether a caller is no peer, and could be made one."""
+        row = detail.row
+        return not row.peer and not row.outgoing and bool(row.calling)
+
+    def action_admit(self) -> None:
+        """Add the caller as a peer, with what is known of it."""
+        app, detail = self.console_app, self.query_one(AssociationPage).detail
+        if detail is None:
+            return
+        if not self._stranger(detail):
+            app.say(f"{detail.row.peer or 'who called'} is a peer already, or gave no AE title")
+            return
+        from screens import peer_work
+
+        title, host = safe(detail.row.calling, 32), detail.row.address.rpartition(":")[0].strip("[]")
+        peer_work.add(app, lambda name: None, name=title, ae_title=title, host=host)
 
     def action_abort(self) -> None:
         """Abort it."""

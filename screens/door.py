@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 ASK_S = 30.0
 """So often the node is asked whether the account may do other things now."""
-HOW = {"OS user": "by the machine", "password": "by password", "directory": "by the directory"}
+HOW = {"OS user": "by the machine", "password": "by password", "directory": "by the directory",
+       "token": "by a token"}  # fmt: skip
 
 
 def boot_time() -> float:
@@ -55,6 +56,7 @@ class Door:
         self._seen: Me | None = None
         self._one_time = ""
         self._begun = False
+        client.idle_s = lambda: self.clock() - self._touched
 
     # who
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.containers import Container
 from textual.widget import Widget
 
 from pacstui.contract.jobs import JobRow, JobsView, RunLine, RunRow
-from pacstui.contract.overview import View
 from pacstui.text import count, duration, safe
 from screens import job_cells as cells
 from screens import job_work as work
 from screens import keymap
-from screens.base import ConsoleScreen
+from screens.asking import AskingScreen
 from screens.widgets import columns as cols
 from screens.widgets.line import Line, fit
 from screens.widgets.panel import Item, Panel, Section, words
@@ -23,8 +22,6 @@ from screens.widgets.row_table import RowTable
 
 C = cols.Column
 PAGE = 200
-EVERY_S = 2.0
-_RUNNING_S = 0.9
 LINES = 2_500
 _LEVELS = {"warn": ("! ", "warn-text"), "fail": ("x ", "fail-text")}
 RUNS = (
@@ -121,7 +118,7 @@ class JobPanel(Panel):
         return f": {told}" if told else ""
 
 
-class RunsScreen(ConsoleScreen):
+class RunsScreen(AskingScreen):
     """The runs of all jobs, newest first."""
 
     TITLE_WORDS = "Runs"
@@ -140,8 +137,6 @@ class RunsScreen(ConsoleScreen):
         super().__init__()
         self.run: RunRow | None = None
         self.lines: list[RunLine] = []
-        self._busy = False
-        self._loaded = -100.0
 
     def body(self) -> Iterable[Widget]:
         with Container(id="runs-and-log"):
@@ -179,30 +174,16 @@ class RunsScreen(ConsoleScreen):
             cell.insert(1, safe(row.job, 64))
         return cell
 
-    def show(self, view: View) -> None:
+    def every_s(self) -> float:
         running = self.run is not None and self.run.state in ("running", "waiting")
-        if self.console_app.door.clock() - self._loaded >= (_RUNNING_S if running else EVERY_S):
-            self.renew()
-        else:
-            self._redraw()
+        return cells.RUNNING_S if running else self.EVERY_S
 
-    def renew(self) -> None:
-        """Fetch the newest runs, and what the chosen one wrote down."""
-        if not self._busy:
-            self._busy = True
-            self.console_app.keep(self._load())
-
-    async def _load(self) -> None:
+    async def ask(self) -> Any:
         app = self.console_app
-        try:
-            rows = None
-            if app.away_since is None:
-                rows = await app.fetch(app.client.jobs.history(job=self.job, limit=PAGE))
-        finally:
-            self._busy = False
-            self._loaded = app.door.clock()
-        if not self.is_attached:
-            return
+        return await app.fetch(app.client.jobs.history(job=self.job, limit=PAGE))
+
+    async def took(self, found: Any) -> None:
+        rows: Sequence[RunRow] | None = found
         table = self._table
         if rows is None:
             table.empty = ["The node did not give it; the line below says why."]
@@ -254,16 +235,12 @@ class RunsScreen(ConsoleScreen):
                     self.lines.extend(line for line in fresh or () if line.id not in known)
                     self._scroll_to_end()
         if self.is_attached:
-            self._redraw()
+            self.redraw_all()
 
     def _scroll_to_end(self) -> None:
         log = self.query_one(RunLog)
         if not log.has_focus:
             log.top = 1_000_000
-
-    def _redraw(self) -> None:
-        for widget in (*self.query(Panel), *self.query(RowTable)):
-            widget.redraw()
 
     @on(RowTable.Moved)
     def _moved(self) -> None:
@@ -313,14 +290,14 @@ class JobScreen(RunsScreen):
         yield JobPanel(self)
         yield from super().body()
 
-    async def _load(self) -> None:
+    async def ask(self) -> Any:
         app = self.console_app
-        view: JobsView | None = None if app.away_since is not None else await app.fetch(app.client.jobs.list())
+        view: JobsView | None = await app.fetch(app.client.jobs.list())
         if view is not None:
             self.row = next((row for row in view.jobs if row.name == self.job), None)
             self.gone = self.row is None
             self._names = [row.name for row in view.jobs]
-        await super()._load()
+        return await super().ask()
 
     def _do(self, do: Callable[..., None]) -> None:
         if self.row is not None:

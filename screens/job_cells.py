@@ -19,6 +19,8 @@ STATES = {
 }  # fmt: skip
 MARKS = {state: word[0] for state, (word, _) in STATES.items()}
 _GRAVITY = ("failed", "running", "interrupted", "warning", "cancelled", "waiting", "done")
+RUNNING_S = 0.9
+"""How often is asked while something runs."""
 BEHIND, AHEAD = timedelta(hours=10), timedelta(hours=14)
 
 
@@ -77,11 +79,15 @@ def speed(run: RunRow) -> str:
     return "  ".join(told)
 
 
-def progress(run: RunRow, width: int, now: datetime) -> list[Line]:
-    """Return two lines of a run under way: a bar with what it did, and how fast with what it is at."""
+def progress(run: RunRow, width: int, now: datetime, waits: str = "") -> list[Line]:
+    """Return two lines of a run under way: a bar with what it did, and how fast with what it is at.
+
+    ``waits`` says what one waits for that waits.
+    """
     head = Line(f"{safe(run.job, 64)}  ", "strong")
     if run.state == "waiting":
-        return [head.add("waits for its turn", "accent"), Line(f"  by {safe(run.started_by, 64)}", "dim")]
+        head.add(f"waits for {safe(waits, 100) or 'its turn'}", "accent").cut(width)
+        return [head, Line(f"  by {safe(run.started_by, 64)}", "dim")]
     total, done = (run.total_bytes, run.done_bytes) if run.total_bytes else (run.total, run.done)
     part = done / total if total else 0.0
     if total:

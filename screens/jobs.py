@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from textual import on
 from textual.widget import Widget
 
 from pacstui.contract.jobs import JobRow, JobsView, RunRow
-from pacstui.contract.overview import View
-from pacstui.text import count, safe
+from pacstui.text import count, plural, safe
 from screens import job_cells as cells
 from screens import job_work as work
 from screens import keymap
-from screens.base import ConsoleScreen
+from screens.asking import AskingScreen
 from screens.widgets import columns as cols
 from screens.widgets.line import Line
 from screens.widgets.panel import Item, Panel, Section, words
 from screens.widgets.row_table import RowTable
 
 C = cols.Column
-EVERY_S = 2.0
 CHOSEN_LINES = 2
-_RUNNING_S = 0.9
 COLUMNS = (
     C("job", 12, grow=2, most=32, role="strong"),
     C("state", 10),
@@ -45,30 +43,47 @@ class RunningPanel(Panel):
         self._of = screen
 
     def sections(self, width: int, height: int) -> Sequence[Section]:
-        view, now = self._of.view, self.console_app.now()
+        view = self._of.view
         if view is None:
             return [Section(Line("Running", "title"), [Item([Line("asking the node", "dim")])])]
         title = Line("Running  ", "title").add(count(len(view.running)), "strong")
         if view.paused:
             told = Line(f"! paused by {safe(view.paused_by, 64)}: no job begins by its schedule", "warn")
             told.add("  p", "key").add(" resumes")
-            return [Section(title, [Item([told]), *self._runs(view, width)])]
+            held = [row.name for row in view.jobs if row.state == "waiting" and not row.running]
+            if held:
+                told.add(f"; {plural(len(held), 'waits', 'wait')}", "warn")
+            return [Section(title, [Item([told.cut(width)]), *self._runs(view, width)])]
         if view.running:
             return [Section(title, self._runs(view, width))]
-        coming = next((row for row in view.planned if not self._quiet(row.job)), None)
-        if coming is None:
-            line = Line("Nothing runs, and nothing comes within a day.", "dim")
-        else:
-            line = Line("Nothing runs now. Next: ", "dim").add(safe(coming.job, 64), "strong")
-            line.add(f" {cells.when(coming.at, now)}", "dim")
-        return [Section(Line("Running  ", "title").add("0", "dim"), [Item([line])])]
+        line = self._coming(view)
+        return [Section(Line("Running  ", "title").add("0", "dim"), [Item([line.cut(width)])])]
 
-    def _quiet(self, name: str) -> bool:
-        return any(row.name == name and row.quiet for row in self._of.view.jobs) if self._of.view is not None else False
+    def _coming(self, view: JobsView) -> Line:
+        """Say what begins next, and after a job of which nobody needs to hear the next one that matters."""
+        now = self.console_app.now()
+        rows = [row for row in view.jobs if row.enabled and row.next_run is not None and not row.problem]
+        rows.sort(key=lambda row: (row.next_run or now, row.name))
+        if not rows:
+            return Line("Nothing runs, and nothing comes by itself.", "dim")
+        shown = [rows[0], *[row for row in rows[1:] if not row.quiet][:1]] if rows[0].quiet else rows[:1]
+        line = Line("Nothing runs now. Next: ", "dim")
+        for row in shown:
+            at = cells.when(row.next_run, now).removeprefix("today ")
+            line.add(", then " if row is not shown[0] else "", "dim").add(safe(row.name, 64), "strong")
+            if row.waits.startswith("its next try"):
+                line.add(f" again {at}", "warn-text")
+            elif row.state == "waiting":
+                line.add(f" waits for {safe(row.waits, 60)}", "accent")
+            else:
+                line.add(f" {at}", "dim")
+        return line
 
     def _runs(self, view: JobsView, width: int) -> list[Item]:
         lines = self._of.lines_each
-        return [Item(cells.progress(run, width, self.console_app.now())[:lines]) for run in view.running]
+        now = self.console_app.now()
+        waits = {row.name: row.waits for row in view.jobs}
+        return [Item(cells.progress(run, width, now, waits.get(run.job, ""))[:lines]) for run in view.running]
 
 
 class DayPanel(Panel):
@@ -111,7 +126,7 @@ class DayPanel(Panel):
         return lines
 
 
-class JobsScreen(ConsoleScreen):
+class JobsScreen(AskingScreen):
     """All jobs."""
 
     TITLE_WORDS = "Jobs"
@@ -135,8 +150,6 @@ class JobsScreen(ConsoleScreen):
         super().__init__()
         self.view: JobsView | None = None
         self.lines_each = 2
-        self._busy = False
-        self._loaded = -100.0
 
     def body(self) -> Iterable[Widget]:
         yield RunningPanel(self)
@@ -176,28 +189,15 @@ class JobsScreen(ConsoleScreen):
             safe(row.window, 64) or ("any", "dim"),
         )
 
-    def show(self, view: View) -> None:
-        age = self.console_app.door.clock() - self._loaded
-        if age >= (_RUNNING_S if self.view is not None and self.view.running else EVERY_S):
-            self.renew()
-        else:
-            self._redraw()
+    def every_s(self) -> float:
+        return cells.RUNNING_S if self.view is not None and self.view.running else self.EVERY_S
 
-    def renew(self) -> None:
-        """Fetch all of it."""
-        if not self._busy:
-            self._busy = True
-            self.console_app.keep(self._load())
-
-    async def _load(self) -> None:
+    async def ask(self) -> Any:
         app = self.console_app
-        try:
-            view: JobsView | None = None if app.away_since is not None else await app.fetch(app.client.jobs.list())
-        finally:
-            self._busy = False
-            self._loaded = app.door.clock()
-        if not self.is_attached:
-            return
+        return await app.fetch(app.client.jobs.list())
+
+    async def took(self, found: Any) -> None:
+        view: JobsView | None = found
         table = self._table
         if view is None:
             table.empty = ["The node did not answer; it is asked again."]
@@ -211,7 +211,7 @@ class JobsScreen(ConsoleScreen):
         ]
         table.show(view.jobs)
         self._arrange()
-        self._redraw()
+        self.redraw_all()
 
     def _entitle(self, view: JobsView) -> None:
         failed = sum(row.enabled and row.last is not None and row.last.state == "failed" for row in view.jobs)
@@ -252,11 +252,6 @@ class JobsScreen(ConsoleScreen):
     @on(RowTable.Moved)
     def _moved(self) -> None:
         self.query_one(DayPanel).redraw()
-
-    def _redraw(self) -> None:
-        for panel in self.query(Panel):
-            panel.redraw()
-        self._table.redraw()
 
     # what is done
 

@@ -85,6 +85,15 @@ def mode_keys() -> tuple[Key, ...]:
     )
 
 
+ROUTES = Key("O", "routes", "Routes: where studies are sent on", "app.routes", _actions().get("routes.list"))
+"""The way to the routes, which have no number."""
+
+MAINTENANCE = Key(
+    "M", "maintenance", "Maintenance: drain the node, plan windows, what was changed", "app.maintenance",
+    _actions().get("maintenance.show"), 3,
+)  # fmt: skip
+"""The way to maintenance, which has no number either."""
+
 COMMON: tuple[Key, ...] = (
     Key("slash", "find", "Filter what is shown; a leading ! shows the others", "find", shown="/", weight=1),
     Key("question_mark", "help", "Show this screen's keys and what it shows", "help", shown="?", weight=0),
@@ -94,6 +103,8 @@ COMMON: tuple[Key, ...] = (
     Key("y", "copy", "Copy the chosen row or page to your clipboard", "copy"),
     Key("P", "privacy", "Hide or show patients' names and IDs", "privacy"),
     Key("R", "read-only", "Hold back every action that changes something", "read_only"),
+    ROUTES,
+    MAINTENANCE,
     Key("A", "account", "Who you are; sign in as somebody else, change your password, sign out", "account"),
     Key("L", "lock", "Lock this console now, until your password is said", "lock"),
     Key("colon,ctrl+p", "commands", "Find an action or a screen by its name", "palette", shown=":", palette=False),

@@ -18,8 +18,11 @@ def room(view: SpaceView, width: int) -> list[Line]:
     told = f"{view.used_percent:.0f}% in use; {safe(view.next_step, 300)}"
     lines = words(told, width, "warn" if over else "text", 11, Line(fit("room", 11), "dim"))
     if view.broken:
-        told = f"{plural(view.broken, 'object')} missing or damaged: m gets them from backups"
+        told = f"{plural(view.broken, 'object')} missing or damaged: m gets them from backups and peers"
         lines += words(told, width, "fail", 11, Line(fit("broken", 11), "dim"))
+    if view.pinned:
+        told = f"{plural(view.pinned, 'study', 'studies')} that no rule purges: pacstui space pins; p at a study"
+        lines += words(told, width, "text", 11, Line(fit("pinned", 11), "dim"))
     return lines
 
 

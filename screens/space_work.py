@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Done = Callable[[], None]
 DELETE = keymap.acts("space.delete", "delete", weight=2)
+PIN = keymap.acts("space.pin", "pin", weight=2)
 KEYS = (
     keymap.acts("space.undo", "undo"),
     keymap.acts("space.empty", "empty", weight=2),
@@ -89,6 +90,50 @@ def _delete(app: ConsoleApp, title: str, told: str, word: str, done: Done, **wha
     fields = [Field("name", "its name"), Field("why", "why", note="for the list and the audit trail; may be empty")]
     foot = "Enter does it, tab next field, esc leaves it as it is"
     app.push_screen(Form(title, fields, send, intro=intro, foot=foot), deleted)
+
+
+def pin(app: ConsoleApp, row: StudyRow, done: Done) -> None:
+    """Pin a study after asking why; take the pin off one that has it."""
+    name = app.privacy.name(row.patient_name)
+    if row.pinned:
+        _unpin(app, row, name, done)
+        return
+    if not app.allowed("space.pin"):
+        return
+
+    async def send(values: Values) -> Any:
+        return await app.client.space.pin(study=row.study, why=values["why"].strip())
+
+    def pinned(found: Any) -> None:
+        if found is not None:
+            app.say("the study is pinned: no rule purges it; p takes it off")
+            done()
+
+    intro = "No rule purges a pinned study, however old it is and however full the volume; p takes the pin off."
+    fields = [Field("why", "why", note="for others who wonder; may be empty, no names of patients")]
+    app.push_screen(Form(f"Pin the study of {name}", fields, send, intro=intro, foot="Enter pins, esc back"), pinned)
+
+
+def _unpin(app: ConsoleApp, row: StudyRow, name: str, done: Done) -> None:
+    if not app.allowed("space.unpin"):
+        return
+
+    async def work() -> None:
+        try:
+            await app.client.space.unpin(study=row.study)
+        except (PacsError, OSError, TimeoutError) as error:
+            app.say(error if isinstance(error, PacsError) else f"the node did not answer: {error}", "fail")
+            return
+        app.say("the pin is off: rules may purge it again")
+        done()
+
+    def answered(answer: str | None) -> None:
+        if answer == "yes":
+            app.keep(work())
+
+    told = f"It is {app.privacy.sentence(row.pinned)}. Without the pin rules may purge it."
+    choices = [Choice("no", "leave it", safe=True), Choice("yes", "take it off")]
+    app.push_screen(Ask(f"Take the pin off the study of {name}?", [told], choices), answered)
 
 
 def undo(app: ConsoleApp, row: TrashRow, done: Done) -> None:
@@ -163,7 +208,7 @@ def repair(app: ConsoleApp, broken: int, done: Done) -> None:
     choices = [Choice("no", "leave it", safe=True), Choice("yes", "repair")]
     text = (
         f"{plural(broken, 'object')} known to be missing or damaged: each is looked at again, and fetched from a "
-        "backup where it is. A damaged file is set aside, not deleted."
+        "backup, or from a peer that has the same bytes. A damaged file is set aside, not deleted."
     )
 
     async def work() -> None:

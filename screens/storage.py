@@ -76,7 +76,7 @@ class StoragePage(Panel):
             )
         else:
             grows = store.growth_bytes_per_day
-            fact("full", f"not in sight: {f'{size(grows)} a day' if grows else 'nothing grows'}")
+            fact("full", f"not within ten years at {size(grows)} a day" if grows else "nothing grows")
         if self.space is not None:
             lines += space_sections.room(self.space, width)
         fact(
@@ -160,7 +160,7 @@ class StorageScreen(ConsoleScreen):
         "Space and growth of the volume that holds the archive, how long it takes to make files durable, what came on "
         "each day, objects that were set aside with the reason and where their bytes are, and objects whose file is "
         "gone: Enter shows their study. The trash has what was deleted or purged: u brings the chosen entry back, E "
-        "removes it, or all, for good. v shows what the rules would purge, m repairs objects from backups."
+        "removes it, or all, for good. v shows what the rules would purge, m repairs objects from backups and peers."
     )
     KEYS = (*space_work.KEYS, keymap.Key("r", "refresh", "Ask anew", "refresh"))
 

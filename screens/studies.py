@@ -12,7 +12,7 @@ from pacstui.contract import privacy
 from pacstui.contract.overview import View
 from pacstui.contract.studies import StudyPage, StudyRow
 from pacstui.text import count, safe, size
-from screens import keymap, space_work
+from screens import keymap, queue_work, space_work
 from screens.base import ConsoleScreen
 from screens.widgets import columns as cols
 from screens.widgets.line import Line
@@ -55,9 +55,10 @@ class StudiesScreen(ConsoleScreen):
         "Newest received first. Rows are fetched as you scroll, so a million studies open as fast as a hundred. "
         "/ looks in name, ID, accession number and description, over the whole archive. Enter shows a study's series. "
         "~ behind a name: some of its text could not be decoded; ! before it: objects of another patient came under "
-        "this study. r fetches the list anew; the upper edge says when there is something new. d shows only the "
-        "studies of which something has to be found out. D moves the chosen study to the trash, from which Storage "
-        "brings it back."
+        "this study; ^: it is pinned, no rule purges it. p pins the chosen study, or takes its pin off. r fetches the "
+        "list anew; the upper edge says when there is something new. d shows only the "
+        "studies of which something has to be found out. s sends the chosen study somewhere; D moves it to the trash, "
+        "from which Storage brings it back."
     )
     KEYS = (
         keymap.Key("r", "refresh", "Fetch the list anew, all studies, newest first", "refresh"),
@@ -68,6 +69,8 @@ class StudiesScreen(ConsoleScreen):
             "doubtful",
             weight=2,
         ),
+        queue_work.SEND,
+        space_work.PIN,
         space_work.DELETE,
     )
 
@@ -88,14 +91,15 @@ class StudiesScreen(ConsoleScreen):
         table.empty = ["asking the node"]
         yield table
 
+    def _whose(self, row: StudyRow) -> str:
+        marks = ("! " if row.conflict else "") + ("^ " if row.pinned else "")
+        return marks + self.console_app.privacy.name(row.patient_name) + (" ~" if row.marked else "")
+
     def _cells(self, row: StudyRow) -> Sequence[cols.Cell]:
         privacy = self.console_app.privacy
         return (
             f"{row.received.astimezone():%d %b %H:%M}",
-            (
-                ("! " if row.conflict else "") + privacy.name(row.patient_name) + (" ~" if row.marked else ""),
-                "warn" if row.conflict else "strong",
-            ),
+            (self._whose(row), "warn" if row.conflict else "strong"),
             privacy.ident(row.patient_id, "(none)"),
             privacy.ident(day(row.birth_date)),
             safe(row.sex, 4),
@@ -266,11 +270,23 @@ class StudiesScreen(ConsoleScreen):
         self._table.top = 0
         self._anew()
 
+    def action_send(self) -> None:
+        """Send the chosen study to a destination."""
+        row = self._table.selected
+        if row is not None:
+            queue_work.send_study(self.console_app, row)
+
     def action_delete(self) -> None:
         """Move the chosen study to the trash."""
         row = self._table.selected
         if row is not None:
             space_work.delete_study(self.console_app, row, self._begin)
+
+    def action_pin(self) -> None:
+        """Pin the chosen study, or take its pin off."""
+        row = self._table.selected
+        if row is not None:
+            space_work.pin(self.console_app, row, self._begin)
 
     @on(RowTable.Chosen)
     def _open(self, event: RowTable.Chosen) -> None:

@@ -12,7 +12,7 @@ from pacstui.contract.storage import MissingRow
 from pacstui.contract.studies import StudyDetail
 from pacstui.errors import PacsError
 from pacstui.text import count, plural, safe, size
-from screens import keymap, space_work
+from screens import keymap, queue_work, space_work
 from screens.base import ConsoleScreen
 from screens.studies import day
 from screens.widgets import columns as cols
@@ -79,6 +79,8 @@ class StudyPagePanel(Panel):
         last = "" if late - row.received < timedelta(seconds=1) else f", last object {late:%Y-%m-%d %H:%M:%S}"
         fact("received", f"{row.received.astimezone():%Y-%m-%d %H:%M:%S}{last}{sent}")
         fact("UID", safe(row.study, 80), "dim")
+        if row.pinned:
+            fact("pinned", f"^ {privacy.sentence(row.pinned)}; no rule purges it, p takes the pin off", "accent")
         if row.conflict:
             why = "objects of another patient came under this study" if privacy.on else safe(row.conflict, 300)
             fact("doubtful", f"! {why}", "warn")
@@ -127,10 +129,16 @@ class StudyScreen(ConsoleScreen):
 
     TITLE_WORDS = "Study"
     ABOUT = (
-        "What the index knows of this study and its series. It is fetched again while images arrive, or with r. D "
-        "moves the study, or the chosen series, to the trash."
+        "What the index knows of this study and its series. It is fetched again while images arrive, or with r. s "
+        "sends the study, or the chosen series, somewhere; D moves it to the trash. p pins the study, so that no rule "
+        "purges it, or takes the pin off."
     )
-    KEYS = (keymap.Key("r", "refresh", "Fetch the study anew", "refresh"), space_work.DELETE)
+    KEYS = (
+        keymap.Key("r", "refresh", "Fetch the study anew", "refresh"),
+        queue_work.SEND,
+        space_work.PIN,
+        space_work.DELETE,
+    )
 
     def __init__(self, study: str) -> None:
         super().__init__()
@@ -153,6 +161,13 @@ class StudyScreen(ConsoleScreen):
             self._busy = True
             self.console_app.keep(self._load())
 
+    def action_send(self) -> None:
+        """Send the study, or the chosen series of it, to a destination."""
+        page = self.query_one(StudyPagePanel)
+        if page.detail is not None:
+            chosen = next((each for each in page.detail.series if each.series == page.cursor), None)
+            queue_work.send_part(self.console_app, page.detail.row, chosen)
+
     def action_delete(self) -> None:
         """Move the study, or the chosen series of it, to the trash."""
         page = self.query_one(StudyPagePanel)
@@ -161,6 +176,12 @@ class StudyScreen(ConsoleScreen):
         row = page.detail.row
         chosen = next((each for each in page.detail.series if each.series == page.cursor), None)
         space_work.delete_part(self.console_app, row, chosen, self._deleted)
+
+    def action_pin(self) -> None:
+        """Pin the study, or take the pin off."""
+        page = self.query_one(StudyPagePanel)
+        if page.detail is not None:
+            space_work.pin(self.console_app, page.detail.row, self.action_refresh)
 
     def _deleted(self) -> None:
         """Show what is left of it, which may be nothing."""

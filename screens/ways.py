@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
+from pacstui.text import safe
 from screens import keymap
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def follow(app: ConsoleApp, target: Hashable | None) -> None:
-    """Open what ``target`` names: an association, a study, the storage, an event, a mode."""
+    """Open what ``target`` names: an association, a study, a destination, the storage, an event, a mode."""
     match target:
         case ("association", int(ident)) if ident:
             from screens.association import AssociationScreen
@@ -28,6 +29,16 @@ async def follow(app: ConsoleApp, target: Hashable | None) -> None:
             app.go(StorageScreen())
         case ("event", int(ident)):
             await _event(app, ident)
+        case ("destination", str(name)):
+            await app.action_mode("queue")
+            if app.may_see("queue"):
+                from screens.destination import DestinationScreen
+
+                app.go(DestinationScreen(name))
+        case ("routes", _):
+            app.action_routes()
+        case ("maintenance", _):
+            app.action_maintenance()
         case ("mode", str(mode)):
             await app.action_mode(mode)
         case _:
@@ -48,16 +59,21 @@ async def _event(app: ConsoleApp, ident: int) -> None:
 
 def place(screen: str) -> str:
     """Return in words where :func:`problem` goes, empty if nowhere."""
-    if screen.startswith("studies:"):
-        return "the studies"
+    kind, _, name = screen.partition(":")
+    if name and kind in ("studies", "queue"):
+        return "the studies" if kind == "studies" else f"what waits for {safe(name, 64)}"
     modes = {mode: does.partition(":")[0] for _, mode, _, does in keymap.MODES}
-    return {"storage": "Storage", **modes}.get(screen, "")
+    return {"storage": "Storage", "routes": "Routes", "maintenance": "Maintenance", **modes}.get(screen, "")
 
 
 async def problem(app: ConsoleApp, screen: str) -> None:
     """Go to the screen that shows more of a problem."""
     if screen == "storage":
         await follow(app, ("storage", 0))
+    elif screen in ("routes", "maintenance"):
+        await follow(app, (screen, 0))
+    elif screen.startswith("queue:"):
+        await follow(app, ("destination", screen.partition(":")[2]))
     elif screen.startswith("studies:"):
         from screens.studies import StudiesScreen
 

@@ -14,7 +14,7 @@ from pacstui.accounts.rules import Rules
 from pacstui.accounts.store import PERSON, Account, difference
 from pacstui.contract.accounts import AccountRow, ImportLine, ImportPlan, Review, ReviewRow, Secret
 from pacstui.errors import BadRequest
-from pacstui.text import plural
+from pacstui.text import guarded, plural
 
 _SOON = timedelta(days=14)
 
@@ -61,7 +61,7 @@ class Bulk:
         )
         for account in after:
             if account.disabled:
-                self._rules.gate.end(lambda each, name=account.name: each.account == name)  # type: ignore[misc]
+                self._rules.gate.sessions.end_of(account.name)
         return replace(plan, secrets=tuple(secrets))
 
     def _plan(self, text: str) -> tuple[ImportPlan, list[drafts.Line]]:
@@ -96,7 +96,7 @@ class Bulk:
         for each in sorted(self._rules.store.accounts.values(), key=lambda each: each.name.casefold()):
             row = (each.name, each.role, each.full_name, each.email, each.os_user, each.kind, drafts.expiry_text(each),
                    "yes" if each.disabled else "no", each.notes)  # fmt: skip
-            writer.writerow("'" + cell if cell[:1] in ("=", "+", "-", "@") else cell for cell in row)
+            writer.writerow(guarded(cell) for cell in row)
         return out.getvalue()
 
     def review(self, days: int) -> Review:
@@ -131,5 +131,6 @@ class Bulk:
             yield "can manage accounts"
         if row.kind == PERSON and not account.totp and self._rules.gate.must_have_code(account):
             yield "has no second factor yet"
+        yield from self._rules.gate.tokens.findings(account, days)
         if row.state == "locked":
             yield "locked after wrong passwords"

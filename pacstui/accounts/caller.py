@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from pacstui.errors import Denied
+from pacstui.errors import BadRequest, Denied
+
+OS_USER, TOKEN = "OS user", "token"
 
 
 @dataclass(slots=True)
@@ -13,6 +15,7 @@ class Session:
     """Something that is signed in: a console or a command. ``began`` and ``seen`` are seconds of the monotonic clock.
 
     ``confirmed`` is when the password was said last, 0 if never. ``started`` tells processes of one number apart.
+    ``token`` names the token that a service shows.
     """
 
     id: int
@@ -24,7 +27,12 @@ class Session:
     started: str
     began: float
     seen: float
+    token: str = ""
     confirmed: float = 0.0
+
+    def stir(self, at: float) -> None:
+        """Note that it was used at a time, if that is news."""
+        self.seen = max(self.seen, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +87,17 @@ def require_session(caller: Caller) -> Session:
     if caller.session is None:
         raise Denied(caller.why or f"{caller.os_user} has no account on this node", caller.hint)
     return caller.session
+
+
+def require_person(caller: Caller) -> Session:
+    """Return the caller's session, which is not that of a service.
+
+    Raises
+    ------
+    Denied, BadRequest
+        For somebody without account, and for a token.
+    """
+    session = require_session(caller)
+    if session.how == TOKEN:
+        raise BadRequest(f"{caller.name} is a service, known by a token", "this is for people")
+    return session

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pacstui.accounts.gate import from_micro, micro
-from pacstui.accounts.store import NAME, PERSON, SERVICE, Account, Store
+from pacstui.accounts.store import NAME, PERSON, SERVICE, Account, Store, from_micro, micro
 from pacstui.errors import BadRequest
 from pacstui.text import safe
 
@@ -51,7 +50,7 @@ def drafted(account: Account, given: Mapping[str, str | None], store: Store, now
         changed = replace(changed, os_user=_os_user(os_user.strip(), account, store))
     expires = given.get("expires")
     if expires is not None:
-        changed = replace(changed, expires=_expiry(expires.strip(), now))
+        changed = replace(changed, expires=last_moment(expires.strip()))
     if changed.kind == SERVICE and changed.os_user:
         raise BadRequest("a service account has a passcode and is bound to no OS user")
     return changed
@@ -90,7 +89,14 @@ def _os_user(name: str, account: Account, store: Store) -> str:
     return name
 
 
-def _expiry(text: str, now: datetime) -> int:
+def last_moment(text: str) -> int:
+    """Return the end of a last day, or a moment, in microseconds since 1970; 0 for never.
+
+    Raises
+    ------
+    BadRequest
+        When it is no date.
+    """
     if text in ("", "never"):
         return 0
     try:

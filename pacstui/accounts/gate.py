@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from pacstui.accounts.caller import CURRENT, Caller, Session, require_session
+from pacstui.accounts.caller import CURRENT, OS_USER, TOKEN, Caller, Session, require_person
 from pacstui.accounts.following import Following
 from pacstui.accounts.lockout import Lockout
-from pacstui.accounts.passwords import Passwords, check_choice, digest, same
+from pacstui.accounts.passwords import Passwords, check_choice, same
 from pacstui.accounts.proof import PASSWORD, Proof
 from pacstui.accounts.roles import MANAGE
 from pacstui.accounts.second import SecondFactors
-from pacstui.accounts.store import PERSON, SERVICE, Account, Store
+from pacstui.accounts.sessions import Sessions
+from pacstui.accounts.store import PERSON, SERVICE, Account, Store, micro
+from pacstui.accounts.tokens import PREFIX, Tokens
 from pacstui.clock import Clock
-from pacstui.contract.accounts import Me, SessionRow, SignedIn
+from pacstui.contract.accounts import Me, SignedIn
 from pacstui.directory.directory import Directory
 from pacstui.errors import BadRequest, Denied, NotFound, PacsError
 from pacstui.settings import AccountsSettings, DirectorySettings
 from pacstui.text import safe
 
-OS_USER = "OS user"
 CONFIRMED_S = 300.0
 """How long a password that was said again is good for grave actions."""
 _QUIET_S = 900.0
 _WRONG_PASSCODES, _PASSCODE_LOCK_S = 5, 30.0
-_SESSIONS = 2000
-_COMMAND_S = 120.0
 
 
 class Trail(Protocol):
@@ -58,16 +55,6 @@ class Trail(Protocol):
         ...
 
 
-def micro(moment: datetime) -> int:
-    """Return microseconds since 1970."""
-    return round(moment.timestamp() * 1_000_000)
-
-
-def from_micro(value: int) -> datetime | None:
-    """Return the time that ``value`` stands for, none for 0."""
-    return datetime.fromtimestamp(value / 1e6, UTC) if value else None
-
-
 class Gate:
     """Sessions, signing in and out, and one's own password.
 
@@ -78,8 +65,7 @@ class Gate:
     key
         File of the key that the secrets of second factors are made from; without one there are none.
 
-    ``alive`` tells whether a process is still there. ``programs`` holds who gave wrong passcodes, by the account's name
-    without capitals and the address.
+    ``programs`` holds who gave wrong passcodes, by the account's name without capitals and the address.
     """
 
     def __init__(
@@ -103,11 +89,8 @@ class Gate:
         self.proof = Proof(store, passwords, trail, self.lockout, self.factors, self.now)
         self.programs = Lockout(clock, _WRONG_PASSCODES, _PASSCODE_LOCK_S)
         self.node_uid = node_uid
-        self.alive: Callable[[int], bool] = lambda pid: True
-        self._numbers = 0
-        self._by_token: dict[str, Session] = {}
-        self._by_process: dict[tuple[int, int, str], Session] = {}
-        self._ended: dict[tuple[int, int, str], str] = {}
+        self.sessions = Sessions(settings, clock)
+        self.tokens = Tokens(store, store.database, clock, trail)
         self._said: dict[str, float] = {}
         self._called: dict[str, int] = {}
 
@@ -118,7 +101,7 @@ class Gate:
     def replace(self, settings: AccountsSettings, directory: DirectorySettings | None = None) -> None:
         """Take other settings from now on. With a directory the stricter ones count for all names alike: so nothing
         tells where an account comes from."""
-        self.settings = settings
+        self.settings = self.sessions.settings = settings
         self.lockout.most, self.lockout.first_s = settings.wrong_passwords, settings.lock_s
         known = self.proof.directory
         if directory is not None and known is not None:
@@ -130,9 +113,7 @@ class Gate:
 
     def use_directory(self, directory: Directory) -> Following:
         """Let people sign in by a directory too; return what keeps their accounts as it has them."""
-        following = Following(
-            self.store, directory, self.trail, self.now, lambda name: self.end(lambda each: each.account == name)
-        )
+        following = Following(self.store, directory, self.trail, self.now, self.sessions.end_of)
         self.proof.use(directory, following, self.at_directory)
         self.replace(self.settings, directory.settings)
         return following
@@ -146,14 +127,24 @@ class Gate:
 
     # who calls
 
-    async def identify(self, uid: int, pid: int, os_user: str, started: str, token: str = "") -> Caller:
-        """Return the caller: by the token of a sign-in if there is one, else by the OS user."""
+    async def identify(
+        self, uid: int, pid: int, os_user: str, started: str, token: str = "", idle_s: float = 0.0
+    ) -> Caller:
+        """Return the caller: by a service's token, the secret of a sign-in, or by the OS user.
+
+        Parameters
+        ----------
+        idle_s
+            For how many seconds nobody has touched what calls; a console that only looks for news is not used.
+        """
         nobody = Caller(uid, pid, os_user, trusted=uid in (0, self.node_uid))
+        if token.startswith(PREFIX):
+            return self._by_token(nobody, started, token)
+        found: Session | str | None
         if token:
-            session = self._by_token.get(digest(token))
-            if session is None or session.uid != uid or not self.is_open(session):
+            found = self.sessions.of_secret(token, uid, pid, idle_s)
+            if found is None:
                 return replace(nobody, why="this sign-in has ended", hint="sign in again")
-            session.pid = pid
         else:
             account = self.store.bound_to(os_user)
             if account is None or account.kind != PERSON:
@@ -163,10 +154,10 @@ class Gate:
                     why=f"{os_user} has no account on this node",
                     hint=f"an administrator gives you one: pacstui accounts create NAME --os-user {os_user}{recover}",
                 )
-            session = self._process(account, uid, pid, os_user, started)
-            if session is None:
-                by = self._ended[uid, pid, started]
-                return replace(nobody, why=f"your session was ended by {by}", hint="start the program again")
+            found = self.sessions.of_process(account.name, OS_USER, uid, pid, os_user, started)
+        if isinstance(found, str):
+            return _ended(nobody, found)
+        session = found
         account = self.store.find(session.account)
         if account is None or not account.in_force(self.now()):
             state = "is gone" if account is None else "is disabled" if account.disabled else "has expired"
@@ -175,7 +166,6 @@ class Gate:
         if account.from_directory and (account.directory_state or directory is None or not directory.on):
             state = account.directory_state or "is from a directory, and there is none any more"
             return replace(nobody, why=f"the account {session.account} {state}", hint="ask an administrator")
-        session.seen = self.clock.monotonic()
         if session.how == OS_USER:
             await self._note_os_user(account, session)
         caller = replace(nobody, account=account.name, session=session)
@@ -184,8 +174,23 @@ class Gate:
             return replace(caller, why=why, hint=hint)
         return replace(caller, permissions=self.store.role_of(account).permissions)
 
+    def _by_token(self, nobody: Caller, started: str, text: str) -> Caller:
+        """Return the service account whose token a program shows."""
+        try:
+            held = self.tokens.held(text, nobody.origin)
+        except Denied as fault:
+            return replace(nobody, why=fault.message, hint=fault.hint)
+        name, token = held.account.name, held.token
+        found = self.sessions.of_process(name, TOKEN, nobody.uid, nobody.pid, nobody.os_user, started, token.id)
+        if isinstance(found, str):
+            return _ended(nobody, found)
+        self._called[name] = self.now()
+        return replace(nobody, account=name, session=found, permissions=held.permissions)
+
     def _lacks(self, account: Account, session: Session) -> tuple[str, str]:
         """Return what has to be done before a session may do anything, and how."""
+        if session.how == TOKEN:
+            return "", ""
         must = self.must_have_code(account)
         if session.how == OS_USER:
             if self.settings.second_factor_os_users and (must or account.totp):
@@ -200,20 +205,6 @@ class Gate:
             return "a second factor has to be set up first", "pacstui accounts totp set-up"
         return "", ""
 
-    def _process(self, account: Account, uid: int, pid: int, os_user: str, started: str) -> Session | None:
-        key = (uid, pid, started)
-        if key in self._ended:
-            return None
-        session = self._by_process.get(key)
-        if session is None or session.account != account.name:
-            now = self.clock.monotonic()
-            self._numbers += 1
-            if len(self._by_process) >= _SESSIONS:
-                self.tidy()
-            session = Session(self._numbers, account.name, OS_USER, uid, os_user, pid, started, now, now)
-            self._by_process[key] = session
-        return session
-
     async def _note_os_user(self, account: Account, session: Session) -> None:
         now = self.clock.monotonic()
         if now - self._said.get(account.name, -_QUIET_S) >= _QUIET_S:
@@ -222,53 +213,6 @@ class Gate:
             self.trail.note("sign-in", "ok", account.name, how=OS_USER, origin=origin)
             with contextlib.suppress(PacsError):  # a full disk keeps nobody out
                 await self.store.update(account, last_sign_in=self.now())
-
-    def is_open(self, session: Session) -> bool:
-        """Return whether a session is still good."""
-        now, longest = self.clock.monotonic(), self.settings.session_h * 3600
-        if session.how == OS_USER:
-            return (session.uid, session.pid, session.started) not in self._ended
-        if now - session.began > longest or now - session.seen > longest / 4:
-            return False
-        return session in self._by_token.values()
-
-    def sessions(self) -> list[Session]:
-        """Return open sessions; commands that ended are not among them for long."""
-        self.tidy()
-        return sorted([*self._by_token.values(), *self._by_process.values()], key=lambda each: each.id)
-
-    def tidy(self) -> None:
-        """Forget sessions that are over."""
-        now = self.clock.monotonic()
-        self._by_token = {key: each for key, each in self._by_token.items() if self.is_open(each)}
-        self._by_process = {
-            key: each for key, each in self._by_process.items() if now - each.seen < _COMMAND_S and self.alive(each.pid)
-        }
-        while len(self._ended) > _SESSIONS:
-            del self._ended[next(iter(self._ended))]
-
-    def end(self, which: Callable[[Session], bool], by: str = "") -> int:
-        """End sessions; return how many.
-
-        With ``by``, who ended them, processes of OS users stay out for good; else only for as long as their account is.
-        """
-        over = [each for each in (*self._by_token.values(), *self._by_process.values()) if which(each)]
-        self._by_token = {key: each for key, each in self._by_token.items() if each not in over}
-        for key, each in list(self._by_process.items()):
-            if each in over:
-                del self._by_process[key]
-                if by:
-                    self._ended[key] = by
-        return len(over)
-
-    def row(self, session: Session) -> SessionRow:
-        """Return a session as it is shown."""
-        now = self.clock.monotonic()
-        began = self.clock.now() - timedelta(seconds=now - session.began)
-        return SessionRow(
-            session.id, session.account, session.how, safe(session.os_user, 32), session.pid, began,
-            round(now - session.seen, 1),
-        )  # fmt: skip
 
     # the noun's part for oneself
 
@@ -281,7 +225,7 @@ class Gate:
             return Me("", "", "", (), caller.os_user, "", False, False, 0.0, f"{caller.why}: {caller.hint}")
         assert caller.session is not None
         why, hint = self._lacks(account, caller.session)
-        signed = caller.how != OS_USER
+        signed = caller.how not in (OS_USER, TOKEN)
         must_change = signed and bool(account.must_change)
         return Me(
             account.name, account.full_name, account.role, tuple(sorted(caller.permissions)), caller.os_user,
@@ -294,15 +238,7 @@ class Gate:
         caller = CURRENT.get()
         proved = await self.proof.checked(caller, name, password, code)
         account = proved.account
-        now = self.clock.monotonic()
-        self._numbers += 1
-        session = Session(
-            self._numbers, account.name, proved.how, caller.uid, caller.os_user, caller.pid, "", now, now, confirmed=now
-        )
-        token = secrets.token_urlsafe(32)
-        if len(self._by_token) >= _SESSIONS:
-            raise Denied("too many people are signed in", "end sessions: pacstui accounts sessions")
-        self._by_token[digest(token)] = session
+        token, session = self.sessions.begin(account.name, proved.how, caller)
         with contextlib.suppress(PacsError):
             await self.store.update(account, last_sign_in=self.now())
         await self.trail.record("sign-in", "ok", account.name, how=proved.how, origin=caller.origin)
@@ -314,15 +250,15 @@ class Gate:
 
     async def sign_out(self) -> None:
         caller = CURRENT.get()
-        session = require_session(caller)
+        session = require_person(caller)
         if session.how == OS_USER:
             raise BadRequest("you are known by your OS user, there is nothing to sign out of")
-        self._by_token = {key: each for key, each in self._by_token.items() if each is not session}
+        self.sessions.forget(session)
         await self.trail.record("sign-out", "ok", caller.name, how=session.how, origin=caller.origin)
 
     async def confirm(self, password: str, code: str = "") -> None:
         caller = CURRENT.get()
-        session = require_session(caller)
+        session = require_person(caller)
         account = self.store.get(session.account)
         if account.totp and not account.password and not account.from_directory:
             await self.proof.code_only(caller, account, code)
@@ -338,14 +274,19 @@ class Gate:
 
     async def tick(self) -> None:
         """Write what was noted, and forget sessions that are over."""
-        self.tidy()
+        self.sessions.tidy()
         called, self._called = self._called, {}
         for name, at in called.items():
             account = self.store.find(name)
             if account is not None and at - account.last_sign_in >= _QUIET_S * 1e6:
                 with contextlib.suppress(PacsError):  # a full disk, or deleted just now
                     await self.store.update(account, last_sign_in=at)
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Write which permissions and tokens were used."""
         await self.store.flush()
+        await self.tokens.flush()
 
     def unconfirmed(self, caller: Caller) -> bool:
         """Return whether a password has to be said once more before something grave."""
@@ -363,7 +304,7 @@ class Gate:
 
     async def set_password(self, old: str, new: str, code: str = "") -> None:
         caller = CURRENT.get()
-        session = require_session(caller)
+        session = require_person(caller)
         account = self.store.get(session.account)
         if account.from_directory:
             raise BadRequest("your password is the directory's", "change it there")
@@ -378,7 +319,8 @@ class Gate:
         hashed = await self.passwords.hashed(new)
         await self.store.update(account, password=hashed, must_change=0, until=0)
         name = account.name
-        self.end(lambda each: each.account == name and each.how == PASSWORD and each is not session, caller.name)
+        others = lambda each: each.account == name and each.how == PASSWORD and each is not session  # noqa: E731
+        self.sessions.end(others, caller.name)
 
     # services
 
@@ -424,5 +366,9 @@ class Gate:
         left = max(*there, 0.0, self.lockout.longest(account.name), self.programs.longest(account.name.casefold()))
         return {
             "locked_until": self.clock.now() + timedelta(seconds=left) if left else None,
-            "sessions": sum(each.account == account.name for each in self.sessions()),
+            "sessions": len(self.sessions.of(account.name)),
         }
+
+
+def _ended(nobody: Caller, by: str) -> Caller:
+    return replace(nobody, why=f"your session was ended by {by}", hint="start the program again")

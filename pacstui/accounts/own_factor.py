@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pacstui.accounts.caller import CURRENT, require_session
+from pacstui.accounts.caller import CURRENT, require_person
 from pacstui.accounts.gate import Gate
 from pacstui.accounts.store import Account
 from pacstui.contract.accounts import Enrolment, RecoveryCodes
@@ -20,7 +20,7 @@ class OwnFactor:
     def _grave(self) -> Account:
         """Return the caller's account, after password and code were said a short while ago."""
         caller = CURRENT.get()
-        session = require_session(caller)
+        session = require_person(caller)
         if self._gate.unconfirmed(caller):
             raise Unconfirmed("to change your second factor takes your password once more", "")
         return self._gate.store.get(session.account)
@@ -31,7 +31,7 @@ class OwnFactor:
 
     async def finish(self, code: str) -> RecoveryCodes:
         """Put it in force."""
-        account = self._gate.store.get(require_session(CURRENT.get()).account)
+        account = self._gate.store.get(require_person(CURRENT.get()).account)
         return RecoveryCodes(account.name, await self._gate.factors.finish(account, code), _RECOVERY_TEXT)
 
     async def stop(self) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import NoReturn, Protocol
 
-from pacstui.accounts.caller import Caller
+from pacstui.accounts.caller import OS_USER, Caller
 from pacstui.accounts.following import Following
 from pacstui.accounts.lockout import Lockout
 from pacstui.accounts.passwords import Passwords
@@ -128,7 +128,7 @@ class Proof:
     async def code_only(self, caller: Caller, account: Account, code: str) -> None:
         """See that a code is right, for an account without password."""
         self._see_that_it_is_open(account.name, caller.uid)
-        await self._code(caller, Proved(account, "OS user"), code, account.name)
+        await self._code(caller, Proved(account, OS_USER), code, account.name)
         self.lockout.passed(account.name, caller.uid)
 
     # passwords

@@ -5,16 +5,17 @@ from __future__ import annotations
 import pwd
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 
 from pacstui.accounts import drafts
 from pacstui.accounts.bulk import Bulk
-from pacstui.accounts.caller import CURRENT
-from pacstui.accounts.gate import Gate, from_micro
+from pacstui.accounts.caller import CURRENT, OS_USER
+from pacstui.accounts.gate import Gate
+from pacstui.accounts.issuing import Issuing
 from pacstui.accounts.own_factor import OwnFactor
+from pacstui.accounts.proof import PASSWORD
 from pacstui.accounts.roles import ADMINISTRATOR, BUILT_IN, Role, expand
 from pacstui.accounts.rules import Rules
-from pacstui.accounts.store import PERSON, difference
+from pacstui.accounts.store import PERSON, difference, from_micro
 from pacstui.contract import IMPORT, all_actions, permissions
 from pacstui.contract.accounts import (
     AccountDetail,
@@ -31,13 +32,12 @@ from pacstui.contract.accounts import (
     Secret,
     SessionRow,
     SignedIn,
+    TokenRow,
     UseRow,
 )
 from pacstui.contract.privacy import PERMISSION
 from pacstui.errors import BadRequest, Denied, NotFound
 from pacstui.text import plural, safe
-
-_SOON = timedelta(days=14)
 
 
 def _words(name: str) -> str:
@@ -52,12 +52,14 @@ class AccountsRoom:
         self._rules = Rules(gate)
         self._bulk = Bulk(self._rules)
         self._own = OwnFactor(gate)
+        self._issuing = Issuing(self._rules)
         self._store = gate.store
         self.changed: Callable[[], None] = lambda: None
 
     async def open(self, os_user: str) -> None:
         """Read the accounts; the first start binds the user who starts the node as administrator."""
         await self._store.load()
+        await self._gate.tokens.load()
         self._gate.factors.open()
         if not self._store.accounts:
             now = self._gate.clock.now()
@@ -80,9 +82,9 @@ class AccountsRoom:
         own = pwd_name(self._gate.node_uid)
         directory = self._gate.proof.directory
         return (directory is not None and directory.on) or any(
-            (each.os_user not in ("", own, "root")) or each.password
-            for each in self._store.accounts.values() if each.kind == PERSON
-        )  # fmt: skip
+            (each.os_user not in ("", own, "root")) or each.password or self._gate.tokens.of(each)
+            for each in self._store.accounts.values()
+        )
 
     # for oneself
 
@@ -133,11 +135,12 @@ class AccountsRoom:
         for permission in held:
             last, count = self._store.uses.get((account.id, permission), (0, 0))
             uses.append(UseRow(permission, from_micro(last), count))
-        sessions = tuple(self._gate.row(each) for each in self._gate.sessions() if each.account == account.name)
-        return AccountDetail(self._rules.row(account), sessions, tuple(uses))
+        sessions = tuple(self._gate.sessions.row(each) for each in self._gate.sessions.of(account.name))
+        tokens = await self._issuing.list(account.name)
+        return AccountDetail(self._rules.row(account), sessions, tuple(uses), tokens)
 
     async def sessions(self) -> tuple[SessionRow, ...]:
-        return tuple(self._gate.row(each) for each in self._gate.sessions())
+        return tuple(self._gate.sessions.row(each) for each in self._gate.sessions.all())
 
     async def roles(self) -> RolesView:
         actions = [*all_actions().values(), IMPORT]
@@ -199,7 +202,7 @@ class AccountsRoom:
         self._rules.somebody_manages([after])
         await self._store.update(account, **difference(account, after))
         if after.os_user != account.os_user:
-            self._gate.end(lambda each: each.account == account.name and each.how == "OS user")
+            self._gate.sessions.end(lambda each: each.account == account.name and each.how == OS_USER)
         self.changed()
         return self._rules.row(self._store.get(name))
 
@@ -211,7 +214,7 @@ class AccountsRoom:
         after, secret = await self._rules.with_secret(account)
         await self._store.update(account, **difference(account, after))
         self._gate.unlock(account)
-        self._gate.end(lambda each: each.account == account.name and each.how == "password")
+        self._gate.sessions.end(lambda each: each.account == account.name and each.how == PASSWORD)
         self.changed()
         return secret
 
@@ -222,7 +225,7 @@ class AccountsRoom:
             raise BadRequest(f"{account.name} has no second factor")
         await self._gate.factors.remove(account)
         self._gate.unlock(account)
-        self._gate.end(lambda each: each.account == account.name and each.how != "OS user")
+        self._gate.sessions.end(lambda each: each.account == account.name and each.how != OS_USER)
 
     async def check_directory(self, name: str = "") -> tuple[DirectoryStep, ...]:
         directory = self._gate.proof.directory
@@ -236,7 +239,7 @@ class AccountsRoom:
         after = replace(account, disabled=1)
         self._rules.somebody_manages([after])
         await self._store.update(account, disabled=1)
-        self._gate.end(lambda each: each.account == account.name)
+        self._gate.sessions.end_of(account.name)
         self.changed()
 
     async def enable(self, name: str) -> None:
@@ -256,15 +259,16 @@ class AccountsRoom:
         self._rules.may_touch(account)
         self._rules.somebody_manages([replace(account, disabled=1)])
         await self._store.remove(account)
-        self._gate.end(lambda each: each.account == account.name)
+        self._gate.tokens.forget(account)
+        self._gate.sessions.end_of(account.name)
         self.changed()
 
     async def end_session(self, id: int) -> None:
-        found = [each for each in self._gate.sessions() if each.id == id]
+        found = [each for each in self._gate.sessions.all() if each.id == id]
         if not found:
             raise NotFound(f"there is no session {id} any more", "pacstui accounts sessions lists them")
         self._rules.may_touch(self._store.get(found[0].account))
-        self._gate.end(lambda each: each.id == id, CURRENT.get().name)
+        self._gate.sessions.end(lambda each: each.id == id, CURRENT.get().name)
 
     async def save_role(self, name: str, permissions: tuple[str, ...], label: str = "") -> RoleRow:
         name = name.strip()
@@ -296,6 +300,20 @@ class AccountsRoom:
             )
         self._rules.may_grant(role)
         await self._store.remove_role(name)
+
+    # tokens of services
+
+    async def list_tokens(self, name: str = "") -> tuple[TokenRow, ...]:
+        return await self._issuing.list(name)
+
+    async def create_token(self, name: str, label: str, permissions: tuple[str, ...] = (), expires: str = "") -> Secret:
+        secret = await self._issuing.create(name, label, permissions, expires)
+        self.changed()
+        return secret
+
+    async def revoke_token(self, token: str) -> None:
+        await self._issuing.revoke(token)
+        self.changed()
 
     # many at once
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from pacstui.accounts.caller import CURRENT
-from pacstui.accounts.gate import Gate, from_micro
+from pacstui.accounts.gate import Gate
 from pacstui.accounts.passwords import digest, one_time, passcode
 from pacstui.accounts.roles import ADMINISTRATOR, MANAGE, Role
 from pacstui.accounts.second import recovery_left
-from pacstui.accounts.store import PERSON, SERVICE, Account
+from pacstui.accounts.store import PERSON, SERVICE, Account, from_micro
 from pacstui.contract.accounts import AccountRow, Secret
 from pacstui.errors import BadRequest, Denied
 

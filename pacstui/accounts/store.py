@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from pacstui.accounts.roles import BUILT_IN, Role
@@ -18,6 +19,16 @@ PERSON, SERVICE = "person", "service"
 DIRECTORY = "directory"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 """What can be the name of an account."""
+
+
+def micro(moment: datetime) -> int:
+    """Return microseconds since 1970."""
+    return round(moment.timestamp() * 1_000_000)
+
+
+def from_micro(value: int) -> datetime | None:
+    """Return the time that ``value`` stands for, none for 0."""
+    return datetime.fromtimestamp(value / 1e6, UTC) if value else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +92,7 @@ class Store:
     """Every change is durable when it returns; reads are plain look-ups."""
 
     def __init__(self, database: Database) -> None:
-        self._db = database
+        self.database = self._db = database
         self.accounts: dict[str, Account] = {}
         self.roles: dict[str, Role] = dict(BUILT_IN)
         self.uses: dict[tuple[int, str], tuple[int, int]] = {}
@@ -197,6 +208,7 @@ class Store:
         def body(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM accounts WHERE id=?", (account.id,))
             connection.execute("DELETE FROM permission_uses WHERE account=?", (account.id,))
+            connection.execute("DELETE FROM tokens WHERE account=?", (account.id,))
 
         await self._db.write(body)
         self.accounts.pop(account.name.casefold(), None)

@@ -47,6 +47,8 @@ class ApiClient:
     token
         Of a sign-in with a password; empty where the OS user is who is known. May be changed at any time.
 
+    ``idle_s`` tells for how many seconds nobody has touched the console: a session that is not used ends.
+
     Every call raises `NotRunning` when no node answers and the node's own `PacsError` when it declines.
     """
 
@@ -55,6 +57,7 @@ class ApiClient:
         self._stack = ExitStack()
         self._session: aiohttp.ClientSession | None = None
         self.token = token
+        self.idle_s: Callable[[], float] = lambda: 0.0
         self.node = cast(contract.Node, _Noun(self, "node"))
         self.overview = cast(contract.Overview, _Noun(self, "overview"))
         self.associations = cast(contract.Associations, _Noun(self, "associations"))
@@ -70,6 +73,9 @@ class ApiClient:
         self.jobs = cast(contract.Jobs, _Noun(self, "jobs"))
         self.backups = cast(contract.Backups, _Noun(self, "backups"))
         self.space = cast(contract.Space, _Noun(self, "space"))
+        self.maintenance = cast(contract.Maintenance, _Noun(self, "maintenance"))
+        self.routes = cast(contract.Routes, _Noun(self, "routes"))
+        self.reports = cast(contract.Reports, _Noun(self, "reports"))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
@@ -106,7 +112,8 @@ class ApiClient:
             raise self._unreachable(fault) from None
 
     def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        told = {wire.IDLE: str(round(self.idle_s()))}
+        return told | {"Authorization": f"Bearer {self.token}"} if self.token else told
 
     def _unreachable(self, fault: BaseException) -> errors.PacsError:
         if isinstance(fault, PermissionError) or isinstance(fault.__cause__, PermissionError):

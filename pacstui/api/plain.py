@@ -15,6 +15,8 @@ from typing import Any
 from pacstui import errors
 
 SOCKET_NAME = "control.sock"
+TOKEN_FILE = "PACSTUI_TOKEN_FILE"  # noqa: S105 - its name, no token
+"""Variable with the name of a file that holds a token; the option ``--token-file`` sets it."""
 _PATH_LIMIT = 100  # sun_path holds 108 bytes
 
 _ERRORS = {c.code: c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.PacsError)}
@@ -46,14 +48,39 @@ def token_path(data_dir: Path) -> Path:
 
 
 def kept_token(data_dir: Path) -> str:
-    """Return the token of a sign-in: of the environment, else the one that was kept; empty if there is none."""
-    told = os.environ.get("PACSTUI_TOKEN", "")
+    """Return the token of a service or a sign-in: ``PACSTUI_TOKEN``, else what is in ``PACSTUI_TOKEN_FILE``, else the
+    one of a sign-in that was kept; empty if there is none.
+
+    Raises
+    ------
+    BadRequest
+        When the file that is named cannot be read, or holds something else: it is not gone on as somebody else.
+    """
+    told = os.environ.get("PACSTUI_TOKEN", "").strip()
     if told:
         return told
+    file = os.environ.get(TOKEN_FILE, "")
+    if file:
+        return _token_in(Path(file))
     try:
         return token_path(data_dir).read_text("ascii").strip()
     except (OSError, ValueError, RuntimeError):
         return ""
+
+
+def _token_in(file: Path) -> str:
+    try:
+        with file.open("rb") as inside:
+            told = inside.read(1024).decode("ascii").strip()
+    except OSError as error:
+        raise errors.BadRequest(f"the token file {file} cannot be read: {error.strerror}", "see --token-file") from None
+    except ValueError:
+        told = ""
+    if not told or len(told.split()) > 1 or not told.isprintable():
+        raise errors.BadRequest(
+            f"the token file {file} holds no token", "one line, as pacstui accounts token create told it"
+        )
+    return told
 
 
 def keep_token(data_dir: Path, token: str) -> None:

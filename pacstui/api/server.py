@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import pwd
 from collections.abc import Awaitable, Callable
@@ -128,13 +129,16 @@ class ControlServer:
             told_internal = errors.PacsError("the node failed at this", "its log says why")
             return web.json_response(wire.error_body(told_internal), status=500)
 
-    async def _caller(self, request: web.Request) -> Caller:
+    async def _caller(self, request: web.Request, *, watching: bool = False) -> Caller:
+        """Return who calls; ``watching`` when nobody has asked for anything anew."""
         sock = request.transport.get_extra_info("socket") if request.transport is not None else None
         if sock is None:
             raise errors.Denied("the caller is gone")
         pid, uid = credentials(sock)
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        return await self._gate.identify(uid, pid, _os_user(uid), _started(pid), token if kind == "Bearer" else "")
+        secret = token if kind == "Bearer" else ""
+        idle_s = math.inf if watching else wire.idle_s(request.headers)
+        return await self._gate.identify(uid, pid, _os_user(uid), _started(pid), secret, idle_s)
 
     def _see_that_it_may(self, caller: Caller, action: Action, target: str) -> None:
         """Raise `Denied` unless the caller may do this now."""
@@ -196,15 +200,17 @@ class ControlServer:
         )
 
     def _fit_for(
-        self, caller: Caller, sees: bool, method: wire.Method, target: str, result: Any, patient: str = ""
-    ) -> Any:
-        """Return a result as this caller may see it; who sees patients leaves an entry."""
+        self, caller: Caller, sees: bool, method: wire.Method, target: str, result: Any, patient: str = "",
+        *, live: bool = False,
+    ) -> Any:  # fmt: skip
+        """Return a result as this caller may see it; who sees patients leaves an entry, which names them unless it is
+        what is happening now, that passes by."""
         if not method.patients:
             return result
         if not sees:
             return privacy.masked(result)
         if privacy.present(result):
-            self._audit.seen(caller, method.action.name, target, patient)
+            self._audit.seen(caller, method.action.name, target, patient, ids=() if live else privacy.ids(result))
         return result
 
     async def _serve_import(self, request: web.Request) -> web.Response:
@@ -230,12 +236,12 @@ class ControlServer:
                 view = await show(feed_after=after)
                 if view.feed:
                     after = view.feed[-1].id
-                fit = self._fit_for(caller, caller.may(privacy.PERMISSION), method, "", view)
+                fit = self._fit_for(caller, caller.may(privacy.PERMISSION), method, "", view, live=True)
                 await answer.write(method.result.dump_json(fit) + b"\n")
                 try:
                     await asyncio.wait_for(self._closing.wait(), interval)
                 except TimeoutError:
-                    caller = await self._caller(request)  # the account may have changed meanwhile
+                    caller = await self._caller(request, watching=True)  # the account may have changed meanwhile
         except ConnectionError:
             log.debug("a console went away")
         return answer

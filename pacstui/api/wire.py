@@ -6,7 +6,7 @@ Server and client build the same table of methods from the contract, so neither 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_type_hints
@@ -52,6 +52,7 @@ class Method:
         """Return in words what a call is about, without what is secret or points at a patient."""
         hidden = self.secrets.union(self.looks)
         shown = {n: v for n, v in arguments.items() if n not in hidden and v not in (None, "", ())}
+        shown = {n: privacy.without(v) if isinstance(v, dict) else v for n, v in shown.items()}
         if len(shown) == 1 and len(self.parameters) == 1:
             return str(next(iter(shown.values())))
         return ", ".join(f"{name}={value}" for name, value in shown.items())
@@ -103,6 +104,16 @@ def methods(noun: str) -> dict[str, Method]:
     if declared is None:
         return {}
     return {name: _method(action, getattr(declared, name)) for name, action in actions_of(declared).items()}
+
+
+IDLE = "Pacstui-Idle"
+"""Header with the seconds for which nobody has touched a console."""
+
+
+def idle_s(headers: Mapping[str, str]) -> float:
+    """Return for how long nobody has touched what calls; 0 for a command, and for what is no number."""
+    told = headers.get(IDLE, "")
+    return float(told) if told.isascii() and told.isdecimal() and len(told) < 9 else 0.0
 
 
 _HTTP_STATUS = {

@@ -94,7 +94,7 @@ async def import_paths(
     async def worker() -> None:
         # Listing is done in turn with the work: a folder of a million files is never held in memory.
         for path in files:
-            note(await import_file(archive, path, source))
+            note(await import_file(archive, path, source, onward=True))
 
     async with asyncio.TaskGroup() as group:
         for _ in range(_AT_ONCE):
@@ -102,9 +102,9 @@ async def import_paths(
     return counts
 
 
-async def import_file(archive: Archive, path: Path, source: str = SOURCE) -> FileResult:
-    """Import one file; never raises for what is wrong with the file."""
-    incoming = archive.begin_import(source)
+async def import_file(archive: Archive, path: Path, source: str = SOURCE, *, onward: bool = False) -> FileResult:
+    """Import one file; never raises for what is wrong with the file. Routes send it on only if ``onward``."""
+    incoming = archive.begin_import(source, onward)
     try:
         file = await asyncio.to_thread(open, path, "rb")
         try:

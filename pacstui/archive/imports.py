@@ -26,9 +26,10 @@ class IncomingFile:
     bytes is assumed (PS3.10 7.1 wants them, many old files lack them).
     """
 
-    def __init__(self, archive: Archive, source: str) -> None:
+    def __init__(self, archive: Archive, source: str, onward: bool = True) -> None:
         self._archive = archive
         self._source = source
+        self._onward = onward
         self._head = bytearray()
         self._inner: Incoming | None = None
         self._fault: Refused | None = None
@@ -84,7 +85,7 @@ class IncomingFile:
             self._give_up(Refused(CANNOT_UNDERSTAND, "Its transfer syntax is no valid UID"))
             return None
         try:
-            self._inner = self._archive.begin_file(self._source, head.transfer_syntax)
+            self._inner = self._archive.begin_file(self._source, head.transfer_syntax, self._onward)
         except Refused as refusal:
             self._give_up(refusal)
             return None

@@ -49,9 +49,11 @@ class Incoming:
 
     def __init__(
         self, archive: Archive, calling: str, address: str, association: int, sop_class: str, sop_instance: str,
-        transfer_syntax: str,
+        transfer_syntax: str, called: str = "",
     ) -> None:  # fmt: skip
         self._archive = archive
+        self.called = called
+        self.onward = True
         self.calling = calling
         self.address = address
         self.association = association
@@ -221,7 +223,7 @@ class Incoming:
 
     def _job(self, found: Header, digest: bytes) -> Job:
         job = Job(
-            entry=entry_of(found, self.transfer_syntax, self.calling),
+            entry=entry_of(found, self.transfer_syntax, self.calling, self.called, self.onward),
             header=found,
             meta=self._encode_meta(digest),
             digest=digest,

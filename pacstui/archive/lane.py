@@ -29,7 +29,7 @@ from pacstui.archive.work import Job, Todo
 from pacstui.clock import Clock
 from pacstui.db import Database, Writer
 from pacstui.db.faults import is_environment, primary_code
-from pacstui.index.ingest import Found, IndexWriter, Place
+from pacstui.index.ingest import Beside, Found, IndexWriter, Place
 
 log = logging.getLogger("pacstui.archive")
 _BATCH = 64
@@ -49,7 +49,7 @@ class IngestLane:
 
     def __init__(
         self, database: Database, folders: Folders, disk: Disk, journal: Journal, clock: Clock, policy: str,
-        finished: Callable[[list[Job]], None],
+        finished: Callable[[list[Job]], None], beside: Beside | None = None,
     ) -> None:  # fmt: skip
         self._db = database
         self._journal = journal
@@ -64,7 +64,7 @@ class IngestLane:
         self._lane_serial = 0
         # Whether this session left something on disk that only a reconciliation can judge.
         self.doubtful = False
-        self.index = IndexWriter()
+        self.index = IndexWriter(beside)
         self.sync_ms: deque[float] = deque(maxlen=64)
         self.commit_ms: deque[float] = deque(maxlen=64)
 

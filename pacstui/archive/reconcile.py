@@ -28,7 +28,7 @@ from pacstui.clock import Clock
 from pacstui.db import Database
 from pacstui.dicom import header
 from pacstui.dicom.header import Header
-from pacstui.index.ingest import Found, IndexWriter, Place, entry_of
+from pacstui.index.ingest import Beside, Found, IndexWriter, Place, entry_of
 
 log = logging.getLogger("pacstui.archive")
 _AT_ONCE = 32
@@ -84,14 +84,14 @@ def _rows_after(after: int, connection: sqlite3.Connection) -> list[tuple[int, s
 
 
 class Reconciliation:
-    """One comparison of a data directory with its index."""
+    """One comparison of a data directory with its index. ``beside`` is told of objects that get their row only now."""
 
-    def __init__(self, data_dir: Path, db: Database, disk: Disk, clock: Clock) -> None:
+    def __init__(self, data_dir: Path, db: Database, disk: Disk, clock: Clock, beside: Beside | None = None) -> None:
         self._root = data_dir
         self._db = db
         self._disk = disk
         self._clock = clock
-        self._index = IndexWriter()
+        self._index = IndexWriter(beside)
         self._settled: list[str] = []
         self.report = Report()
 

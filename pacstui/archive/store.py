@@ -34,6 +34,7 @@ from pacstui.bus import Bus
 from pacstui.clock import SYSTEM, Clock
 from pacstui.db import Database
 from pacstui.errors import PacsError, Unavailable
+from pacstui.index.ingest import Beside
 from pacstui.index.queries import Index
 from pacstui.places import claim
 from pacstui.settings import ArchiveSettings
@@ -70,7 +71,7 @@ class Archive:
 
     def __init__(
         self, data_dir: Path, settings: ArchiveSettings, bus: Bus, clock: Clock, db: Database, disk: Disk,
-        lock: DataLock | None,
+        lock: DataLock | None, beside: Beside | None = None,
     ) -> None:  # fmt: skip
         self.data_dir = data_dir
         self.settings = settings
@@ -81,6 +82,7 @@ class Archive:
         self._bus = bus
         self._clock = clock
         self._lock = lock
+        self._beside = beside
         self._folders = Folders(data_dir, disk)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="pacstui-spill")
         self._loop = asyncio.get_running_loop()
@@ -90,7 +92,9 @@ class Archive:
         self._begun = False
         self.space = Space(data_dir, disk, settings.reserve_bytes, clock, self._pressure)
         self.journal = Journal(data_dir, disk, settings.journal_bytes, self._sync_index)
-        self.lane = IngestLane(db, self._folders, disk, self.journal, clock, settings.duplicates, self._finished)
+        self.lane = IngestLane(
+            db, self._folders, disk, self.journal, clock, settings.duplicates, self._finished, beside
+        )
         self.trash = Trash(data_dir, db, disk, self._folders, self.journal, self.lane, self._bus, clock)
         self._session = Session(data_dir, db)
         self._tending: asyncio.TimerHandle | None = None
@@ -99,7 +103,7 @@ class Archive:
     @classmethod
     async def open(
         cls, data_dir: Path, settings: ArchiveSettings | None = None, bus: Bus | None = None, clock: Clock = SYSTEM, *,
-        busy_s: float = 10.0, disk: Disk | None = None,
+        busy_s: float = 10.0, disk: Disk | None = None, beside: Beside | None = None,
     ) -> Archive:  # fmt: skip
         """Open the archive in ``data_dir``, make it where there is none, and reconcile files with rows.
 
@@ -117,6 +121,8 @@ class Archive:
             Seconds to wait for a database that another program has locked.
         disk
             System calls; tests give one that fails.
+        beside
+            Writes what follows from an object in the transaction that stores it.
 
         Raises
         ------
@@ -130,7 +136,9 @@ class Archive:
         db: Database | None = None
         try:
             db = await Database.open(data_dir / paths.DATABASE, busy_s)
-            archive = cls(data_dir, settings or ArchiveSettings(), bus or Bus(), clock, db, disk or Disk(), lock)
+            archive = cls(
+                data_dir, settings or ArchiveSettings(), bus or Bus(), clock, db, disk or Disk(), lock, beside
+            )
         except BaseException:
             if db is not None:
                 await db.close()
@@ -161,14 +169,15 @@ class Archive:
             await self._mark_open()
             self.journal.start()
         else:
-            await self._replay()
+            await self._replay(past)
             self._comparing = asyncio.ensure_future(self._compare(past, removed))
             # A crash leaves little to compare; a lost index leaves everything, and then objects are taken meanwhile.
             await asyncio.wait([self._comparing], timeout=_COMPARE_WAIT_S)
         self._tend()
 
-    async def _replay(self) -> None:
+    async def _replay(self, past: Past) -> None:
         """Complete files from the journal and give them their rows, before anything is served; then go on using it."""
+        beside = self._beside if past.known else None
 
         def kept(connection: sqlite3.Connection, sop_instance: str, digest: bytes, path: str) -> bool:
             found = self.lane.index.find(connection, sop_instance)
@@ -176,7 +185,8 @@ class Archive:
 
         try:
             written, folders = await self.db.read(lambda c: self.journal.replay(partial(kept, c)))
-            report = await Reconciliation(self.data_dir, self.db, self.disk, self._clock).folders(sorted(folders))
+            run = Reconciliation(self.data_dir, self.db, self.disk, self._clock, beside)
+            report = await run.folders(sorted(folders))
         except (OSError, PacsError) as error:
             # Without a journal from here on, so that this one is still there at the next start.
             self.lane.doubtful = True
@@ -246,7 +256,10 @@ class Archive:
         Report
             What was found; also published as `ReconciliationDone`.
         """
-        run = Reconciliation(self.data_dir, self.db, self.disk, self._clock)
+        # What an index that is not the one of these files lacks, came long ago; what this one lacks, came just before
+        # the crash, and nobody has seen to it yet.
+        beside = self._beside if past.known else None
+        run = Reconciliation(self.data_dir, self.db, self.disk, self._clock, beside)
         run.report.removed = removed
         watch(run.report)
         report = await run.run(past)
@@ -284,8 +297,9 @@ class Archive:
             self._lock.release()
 
     def begin(
-        self, *, calling: str, address: str, association: int, sop_class: str, sop_instance: str, transfer_syntax: str
-    ) -> Incoming:
+        self, *, calling: str, address: str, association: int, sop_class: str, sop_instance: str, transfer_syntax: str,
+        called: str = "",
+    ) -> Incoming:  # fmt: skip
         """Begin to take an object that a C-STORE announces.
 
         Raises
@@ -294,8 +308,9 @@ class Archive:
             At once, when space is short.
         """
         incoming = Incoming(
-            self, calling, address, association, sop_class.rstrip(" \0"), sop_instance.rstrip(" \0"), transfer_syntax
-        )
+            self, calling, address, association, sop_class.rstrip(" \0"), sop_instance.rstrip(" \0"), transfer_syntax,
+            called,
+        )  # fmt: skip
         if not self._open:
             raise self.refuse(incoming, Refused(PROCESSING_FAILURE, "The archive is being closed"))
         try:
@@ -304,15 +319,18 @@ class Archive:
             raise self.refuse(incoming, refusal) from None
         return incoming
 
-    def begin_import(self, source: str) -> IncomingFile:
-        """Begin to take a whole DICOM file; ``source`` is what the index shows instead of a calling AE title."""
-        return IncomingFile(self, source)
+    def begin_import(self, source: str, onward: bool = True) -> IncomingFile:
+        """Begin to take a whole DICOM file; ``source`` is what the index shows instead of a calling AE title. It is
+        sent on by routes unless ``onward`` is false, as for what was here before."""
+        return IncomingFile(self, source, onward)
 
-    def begin_file(self, source: str, transfer_syntax: str) -> Incoming:
+    def begin_file(self, source: str, transfer_syntax: str, onward: bool = True) -> Incoming:
         """Begin to take the data set of a file; its own UIDs say what it is. Raises `Refused` as `begin` does."""
-        return self.begin(
+        incoming = self.begin(
             calling=source, address="", association=0, sop_class="", sop_instance="", transfer_syntax=transfer_syntax
         )
+        incoming.onward = onward
+        return incoming
 
     def stats(self) -> Stats:
         """Return what is known of the disk now; asks the system at most every half second."""

@@ -21,6 +21,8 @@ from pacstui.text import plural
 
 KEY_BYTES = 32
 COLUMNS = "id, at, kind, outcome, who, how, origin, action, target, patient, detail"
+ID = "ID "
+"""In the field ``patient`` of an entry, Patient IDs stand after this."""
 _FLAWS = 100
 _CHUNK = 2000
 

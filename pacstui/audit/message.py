@@ -1,7 +1,7 @@
 """Entries as DICOM audit messages: the schema of PS3.15 A.5.1, filled in as the tables of A.5.3 say.
 
 Codes are those of PS3.16 CID 400 (events), 401 and 403 (their types), 402 (roles), 404 and 405. What the trail does not
-hold, such as the patient of a study that was looked at, is not made up.
+hold is not made up.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import Final
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
-from pacstui.audit.chain import Entry
+from pacstui.audit.chain import ID, Entry
 
 Code = tuple[str, str]
 
 ACTIVITY: Final = ("110100", "Application Activity")
 LOG_USED: Final = ("110101", "Audit Log Used")
 ACCESSED: Final = ("110103", "DICOM Instances Accessed")
+TRANSFERRED: Final = ("110104", "DICOM Instances Transferred")
 EXPORT: Final = ("110106", "Export")
 IMPORT: Final = ("110107", "Import")
 QUERY: Final = ("110112", "Query")
@@ -42,6 +43,7 @@ _PATIENT, _CRITERIA, _URI = ("2", "Patient Number"), ("10", "Search Criteria"), 
 
 _OUTCOMES = {"ok": "0", "denied": "4", "failed": "4"}
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TO = re.compile(r"\bto=(.+)$")
 _UID = re.compile(r"(?:^|\bstudy=)([0-2](?:\.[0-9]+)+)(?=$|,)")
 _PEER = re.compile(r"^peer=([^,]+)")
 
@@ -74,6 +76,8 @@ def classified(entry: Entry) -> tuple[Code, Code | None, str]:
         case "import":
             return IMPORT, None, "C"
         case "export":
+            if entry.how == "DICOM":
+                return TRANSFERRED, None, "C"
             return (LOG_USED if noun == "audit" else EXPORT), None, "R"
         case "patients seen":
             if noun == "audit":
@@ -90,6 +94,14 @@ def _study(entry: Entry) -> str:
     """Return the Study Instance UID that an entry is about, empty if about none."""
     found = _UID.search(entry.target)
     return found[1] if found else ""
+
+
+def whom(entry: Entry) -> tuple[str, list[str]]:
+    """Return what was searched for, and the IDs of the patients that an entry names."""
+    if entry.patient.startswith(ID):
+        return "", entry.patient.removeprefix(ID).split(", ")
+    search, mark, named = entry.patient.partition(f"; {ID}")
+    return search, named.split(", ") if mark else []
 
 
 def _clean(text: str) -> str:
@@ -191,7 +203,8 @@ def _participants(root: ET.Element, entry: Entry, event: Code, teller: Teller) -
     reported = entry.kind in ("association refused", "denied")
     peer = _PEER.match(entry.target) if event is QUERY and entry.action.startswith("remote.") else None
     role, mine = {
-        ACTIVITY: ((_LAUNCHER,), ()), EXPORT: ((_SOURCE,), (_SOURCE,)), IMPORT: ((_DESTINATION,), (_DESTINATION,)),
+        TRANSFERRED: ((), (_SOURCE,)), ACTIVITY: ((_LAUNCHER,), ()),
+        EXPORT: ((_SOURCE,), (_SOURCE,)), IMPORT: ((_DESTINATION,), (_DESTINATION,)),
         QUERY: ((), (_SOURCE,)) if peer else ((_SOURCE,), (_DESTINATION,)),
     }.get(event, ((), ()))  # fmt: skip
     if entry.kind == "association refused":
@@ -215,8 +228,12 @@ def _participants(root: ET.Element, entry: Entry, event: Code, teller: Teller) -
         root, teller.source, *mine, _APPLICATION, asks=own or reported, alternative=f"AETITLES={teller.ae_title}",
         name="pacstui", where=teller.host,
     )  # fmt: skip
+    receiver = _TO.search(entry.target) if event is TRANSFERRED else None
     if peer:
         _participant(root, peer[1], _DESTINATION)
+    elif event is TRANSFERRED:
+        title = receiver[1] if receiver else "(unknown)"
+        _participant(root, title, _DESTINATION, alternative=f"AETITLES={title}")
     elif event is EXPORT:
         _participant(root, f"CSV file of {entry.action.partition('.')[0]}", _TO_MEDIA, media=True)
     elif event is IMPORT:
@@ -229,18 +246,19 @@ def _quoted(text: str) -> str:
 
 
 def _objects(root: ET.Element, entry: Entry, event: Code, teller: Teller) -> None:
-    noun, study = entry.action.partition(".")[0], _study(entry)
+    noun, study, (search, patients) = entry.action.partition(".")[0], _study(entry), whom(entry)
     if event is LOG_USED:
         _object(
             root, "pacstui:audit", _URI, "13", name="Security Audit Log",
-            Target=entry.target, Search=entry.patient,
+            Target=entry.target, Search=search, Patients=", ".join(patients),
         )  # fmt: skip
-    elif event is ACCESSED:
-        _object(root, study, _STUDY, "3", Search=entry.patient)
-        _object(root, "(not recorded)", _PATIENT, "1", type_="1")  # one is mandatory, and the trail names none
+    elif event in (ACCESSED, TRANSFERRED):
+        _object(root, study or "(not recorded)", _STUDY, "3", Search=search)
+        for patient in patients or ["(not recorded)"]:  # one is mandatory, and there are studies without
+            _object(root, patient, _PATIENT, "1", type_="1")
     elif event is QUERY:
-        query = "; ".join(text for text in (entry.patient, entry.target) if text)
-        _object(root, entry.action or "(unknown)", _CRITERIA, "3", query=query)
+        query = "; ".join(text for text in (search, entry.target) if text)
+        _object(root, entry.action or "(unknown)", _CRITERIA, "3", query=query, Patients=", ".join(patients))
     elif event is ALERT:
         alert = _told(entry, entry.target) or entry.kind
         if entry.kind == "association refused" and entry.origin:

@@ -6,18 +6,19 @@ import asyncio
 import csv
 import io
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from pacstui import events
 from pacstui.audit import chain
+from pacstui.audit.chain import ID
 from pacstui.audit.trail import PATIENCE_S, Trail, micro
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.audit import AuditPage, AuditRow, AuditState, Verdict
 from pacstui.errors import BadRequest, Denied, PacsError
-from pacstui.text import safe
+from pacstui.text import guarded, plural, safe
 
 
 class Caller(Protocol):
@@ -40,6 +41,7 @@ _DENIED_S = 60.0
 _KINDS = {"export_csv": "export", "recover": "recovery"}
 _REMEMBERED = 10_000
 _UNSENT_DAYS = 30
+_NAMED, _STUDIES = 2000, 50
 
 
 def moment(text: str, zone_of: datetime, *, end: bool = False) -> int:
@@ -57,6 +59,17 @@ def moment(text: str, zone_of: datetime, *, end: bool = False) -> int:
     if end and len(text) <= 10:
         at += timedelta(days=1)
     return micro(at if at.tzinfo else at.replace(tzinfo=zone_of.tzinfo))
+
+
+def named_patients(ids: Sequence[str]) -> Iterator[str]:
+    """Yield texts that name patients by their IDs, each short enough for an entry; one that is empty for none."""
+    some: list[str] = []
+    for each in (safe(each, 64) for each in ids):
+        if some and sum(map(len, some)) + 2 * len(some) + len(each) > _NAMED:
+            yield ID + ", ".join(some)
+            some = []
+        some.append(each)
+    yield ID + ", ".join(some) if some else ""
 
 
 def _row(row: Any) -> AuditRow:
@@ -114,12 +127,33 @@ class AuditRoom:
         bus.subscribe(events.NodeStarted, self._started)
         bus.subscribe(events.NodeStopping, self._stopping)
         bus.subscribe(events.JobBegan, self._job_began)
+        bus.subscribe(events.Retrieved, self._retrieved)
 
     # what the node writes by itself
 
-    def seen(self, caller: Caller, action: str, target: str, patient: str = "", kind: str = "patients seen") -> None:
-        """Note that an account saw who patients are, once in a while for the same thing."""
-        if self._recent.is_new((caller.name, kind, action, target, patient), self.seen_s):
+    def seen(
+        self,
+        caller: Caller,
+        action: str,
+        target: str,
+        patient: str = "",
+        kind: str = "patients seen",
+        ids: Sequence[str] = (),
+    ) -> None:
+        """Note that an account saw who patients are, once in a while for the same thing.
+
+        Parameters
+        ----------
+        patient
+            What was searched for.
+        ids
+            Whom it saw: each Patient ID stands in an entry, though not again for the same view within ``seen_s``.
+        """
+        view = (caller.name, kind, action, target, patient)
+        fresh = [each for each in ids if self._recent.is_new((*view, each), self.seen_s)]
+        if not fresh and (ids or not self._recent.is_new(view, self.seen_s)):
+            return
+        for named in named_patients(fresh):
             self.trail.note(
                 kind,
                 "ok",
@@ -128,7 +162,31 @@ class AuditRoom:
                 origin=caller.origin,
                 action=action,
                 target=target,
-                patient=patient,
+                patient="; ".join(text for text in (patient, named) if text),
+            )
+
+    def _retrieved(self, event: events.Retrieved) -> None:
+        """Note which studies went to whom."""
+        sent = event.completed + event.warning
+        if not sent:
+            return
+        studies = dict(event.subjects[:_STUDIES])
+        rest = len(event.subjects) - len(studies)
+        for study, patient in (studies or {"": ""}).items():
+            if not self._recent.is_new(("sent", event.calling, event.destination, event.address, study), self.seen_s):
+                continue  # many devices fetch a study object by object
+            self.trail.note(
+                "export",
+                "ok",
+                event.calling,
+                how="DICOM",
+                origin=event.address,
+                action=f"dicom.{event.verb}",
+                target=", ".join(filter(None, (study and f"study={study}", f"to={event.destination}"))),
+                patient=f"{ID}{patient}" if patient else "",
+                detail=f"{plural(sent, 'instance')} of {plural(len(event.subjects) or 1, 'study', 'studies')} sent"
+                + (f", {event.failed:,} failed" if event.failed else "")
+                + (f"; the first {_STUDIES} studies are named" if rest > 0 else ""),
             )
 
     def denied(self, caller: Caller, action: str, target: str, permission: str) -> None:
@@ -236,7 +294,7 @@ class AuditRoom:
                 "warn",
                 problem,
                 f"{unsent:,} entries wait and are sent once it is back: does it run, are [audit] server and server_ca"
-                " right?",
+                " right, does it want the certificate of [tls]? pacstui doctor looks",
                 "audit",
             )
 
@@ -324,8 +382,3 @@ class AuditRoom:
             entries, datetime.fromtimestamp(oldest / 1e6, UTC) if oldest else None, self.trail.unwritten, server,
             unsent, self.trail.problem or problem,
         )  # fmt: skip
-
-
-def guarded(text: str) -> str:
-    """Return text for a cell of a CSV file that no spreadsheet takes for a formula."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

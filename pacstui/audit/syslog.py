@@ -297,7 +297,7 @@ class SyslogSender:
             return False
         secure = (self.context or True) if self._server.kind == "syslog+tls" else None
         incoming, self._out = await asyncio.open_connection(self._server.host, self._server.port, ssl=secure)
-        self._out.transport.set_write_buffer_limits(high=0)
+        self._out.transport.set_write_buffer_limits(high=1)  # over TLS asyncio never resumes from a limit of 0
         self._watch = asyncio.create_task(self._listen(incoming), name="syslog connection")
         return True
 

@@ -60,6 +60,7 @@ class Trail:
         self._last = 0
         self._code = b""
         self._sealed = 0
+        self._young = False
         self._waiting: deque[tuple[Entry, asyncio.Future[None]]] = deque()
         self._more = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -85,6 +86,7 @@ class Trail:
 
         self._last, self._code = await self._db.read(body)
         self._key = await asyncio.to_thread(self._find_key)
+        self._young = not self._last and not self.head_path.exists()
         head = chain.read_head(self._key, self.head_path)
         if not isinstance(head, str) and head[0] > self._last:
             # What was cut off is not given its numbers again: the gap stays to be seen.
@@ -148,7 +150,7 @@ class Trail:
         """Put an entry on its way; what is returned is done when it is durable, and need not be waited for."""
         entry = Entry(
             0, micro(self._clock.now()), kind, outcome, safe(who, 64), safe(how, 64), safe(origin, 128),
-            safe(action, 64), safe(target, 512), safe(patient, 256), safe(detail, 512),
+            safe(action, 64), safe(target, 512), safe(patient, 2300), safe(detail, 512),
         )  # fmt: skip
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, done))
@@ -214,7 +216,12 @@ class Trail:
             raise Unavailable(f"{self.head_path} cannot be written: {error.strerror}", "") from None
 
     async def verify(self) -> Verdict:
-        """Check the chain, with what the node remembers of its end."""
+        """Check the chain, with what the node remembers of its end.
+
+        A trail that has just begun gets its head first: that there is none yet is nobody's doing.
+        """
+        if self._young and not self._sealed:
+            await self.seal()
         written, key, head = self._last, self._key, self.head_path
         return await self._db.read(lambda c: chain.verify(c, key, head, written))
 

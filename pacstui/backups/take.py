@@ -39,8 +39,8 @@ from pacstui.text import plural, size
 
 PARALLEL: Final = 2
 AUDIT_KEY: Final = "audit.key"
-OWN_KEYS: Final = (AUDIT_KEY, "accounts.key")
-"""Keys in the data directory that the index is not complete without: of the audit trail, of second factors."""
+OWN_KEYS: Final = (AUDIT_KEY, "accounts.key", "pseudonyms.key")
+"""Keys in the data directory that cannot be made again: of the audit trail, of second factors, of pseudonyms."""
 _TOLD: Final = 1000
 _PIECE: Final = 1 << 20
 _WANTED = """

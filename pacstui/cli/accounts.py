@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,6 +102,18 @@ def _me(me: dict[str, Any]) -> Iterator[str]:
         yield me["text"]
 
 
+def _tokens(rows: list[dict[str, Any]]) -> list[str]:
+    return table(
+        ["token", "account", "used in", "for", "state", "last used", "from", "uses", "expires"],
+        (
+            [r["id"], r["account"], r["label"], " ".join(r["permissions"]) or "all it may", r["state"],
+             moment(r["last"]), r["origin"] or "-", r["uses"], moment(r["expires"]) if r["expires"] else "never"]
+            for r in rows
+        ),
+        empty="no tokens: pacstui accounts token create NAME LABEL makes one for a service",
+    )  # fmt: skip
+
+
 def _codes(told: dict[str, Any]) -> Iterator[str]:
     yield f"recovery codes of {told['account']}: {told['text']}"
     yield from (f"  {code}" for code in told["codes"])
@@ -119,7 +132,8 @@ app = group(
     {
         "list": _list, "sessions": _sessions, "show": _show, "create": _secret, "reset_password": _secret,
         "recover": _secret, "roles": _roles, "review": _review, "me": _me, "edit": fields,
-        "renew_recovery": _codes, "check_directory": _steps, "export_csv": lambda text: text.rstrip().split("\n"),
+        "list_tokens": _tokens, "renew_recovery": _codes, "check_directory": _steps,
+        "export_csv": lambda text: text.rstrip().split("\n"),
     },
     words={
         "name": "The account's (or role's) name.",
@@ -135,11 +149,15 @@ app = group(
         "days": "Not signed in for so many days.",
         "permissions": "Permissions; * stands for anything, a leading ! takes away.",
         "label": "What the role is for.",
+        "token": "The ten characters that name it, as token list shows.",
     },
     leave_out=("sign_in", "sign_out", "confirm", "set_password", "preview_import", "import_csv", "begin_totp",
-               "finish_totp"),
-    positional=("check_directory.name",),
-    groups={"totp": "The second factor: codes of a device (TOTP).", "directory": "The directory (LDAP)."},
+               "finish_totp", "create_token"),
+    positional=("check_directory.name", "list_tokens.name"),
+    groups={
+        "token": "Tokens, by which programs are service accounts.",
+        "totp": "The second factor: codes of a device (TOTP).", "directory": "The directory (LDAP).",
+    },
     failed=lambda method, answer: method == "check_directory" and any(s["level"] == "fail" for s in answer),
 )  # fmt: skip
 
@@ -180,6 +198,47 @@ def sign_in(
         say("now choose a password: pacstui accounts password")
     elif told["me"]["text"]:
         say(told["me"]["text"])
+
+
+@below(app, "token create").command("create")
+def create_token(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The service account's name.", show_default=False)],
+    label: Annotated[str, typer.Argument(help="Where the token will be used.", show_default=False)],
+    permission: Annotated[
+        list[str] | None, typer.Option(help="Only for this, * stands for anything; else all that the account may.")
+    ] = None,
+    expires: Annotated[str, typer.Option(help="Last day, as 2026-12-31, or never; else in a year.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Write it to a new file that only you can read.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+) -> None:
+    """Make a token for a service account, which is told once."""
+    data_dir = door(context).data_dir()
+    if out is not None and out.exists():
+        raise BadRequest(f"{out} is there already", "name a new file")
+    made = call_confirmed(
+        data_dir, "create_token", name=name, label=label, permissions=permission or [], expires=expires
+    )
+    if out is not None:
+        _write_secret(out, made["secret"])
+        made["secret"] = ""
+    if json:
+        say_json(made)
+        return
+    until = f", good until {moment(made['until'])}" if made["until"] else ", without end"
+    say(f"{made['account']}: {made['text']}{until}")
+    say(f"  {made['secret']}" if out is None else f"written to {out}")
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            out.write(secret + "\n")
+    except OSError as error:
+        raise BadRequest(
+            f"{path} cannot be written: {error.strerror}",
+            "the token was made and nobody has it: pacstui accounts token revoke, then make another one",
+        ) from None
 
 
 @below(app, "totp set-up").command("set-up")

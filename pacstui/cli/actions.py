@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import inspect
 import sys
+import types
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import NoneType, UnionType
@@ -23,6 +24,7 @@ from pacstui.contract import NOUNS, Action, Danger, actions_of
 from pacstui.errors import BadRequest, CodeNeeded, Unconfirmed
 
 View = Callable[[Any], Iterable[str]]
+Amount = Callable[[Path, Mapping[str, Any]], str]
 
 
 def group(
@@ -35,6 +37,7 @@ def group(
     leave_out: Iterable[str] = (),
     positional: Iterable[str] = (),
     groups: Mapping[str, str] = {},
+    amounts: Mapping[str, Amount] = {},
 ) -> typer.Typer:
     """Return the command group of a contract noun.
 
@@ -52,6 +55,8 @@ def group(
         ``method.parameter`` of parameters that are arguments though they have a default.
     groups
         By the first word of verbs of two, what such commands are about.
+    amounts
+        By method of something dangerous, what says from data directory and arguments to how many it would be done.
     """
     app = new_app(help=help_text, no_args_is_help=True)
 
@@ -64,7 +69,9 @@ def group(
     for method, action in actions_of(protocol).items():
         if method not in leave_out:
             bare = frozenset(each.partition(".")[2] for each in positional if each.partition(".")[0] == method)
-            command = _command(action, getattr(protocol, method), views.get(method, anything), words, failed, bare)
+            command = _command(
+                action, getattr(protocol, method), views.get(method, anything), words, failed, bare, amounts.get(method)
+            )
             names = action.verb.split()
             told = below(app, action.verb, groups.get(names[0], ""))
             told.command(names[-1], help=f"{action.label}.")(command)
@@ -89,12 +96,26 @@ def _parameter(
 ) -> inspect.Parameter:
     text = words.get(parameter.name, "")
     if get_origin(hint) in (Union, UnionType):
-        hint = next(part for part in get_args(hint) if part is not NoneType) | None
+        inner = next(part for part in get_args(hint) if part is not NoneType)
+        hint = (_several(inner) or inner) | None
+    elif several := _several(hint):
+        hint = several
+        if parameter.default == ():
+            parameter = parameter.replace(default=[])
     if parameter.default is inspect.Parameter.empty or parameter.name in bare:
         told: Any = typer.Argument(help=text, show_default=False)
     else:
-        told = typer.Option(f"--{parameter.name.replace('_', '-')}", help=text)
+        name = parameter.name.replace("_", "-")
+        both = parameter.default is None and bool in get_args(hint)
+        told = typer.Option(f"--{name}/--no-{name}" if both else f"--{name}", help=text)
     return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[hint, told])
+
+
+def _several(hint: Any) -> Any:
+    """Return the list that the command line takes for a tuple of any length, none for everything else."""
+    parts = get_args(hint)
+    open_ended = get_origin(hint) is tuple and len(parts) == 2 and parts[1] is Ellipsis
+    return types.GenericAlias(list, parts[:1]) if open_ended else None
 
 
 def _command(
@@ -104,6 +125,7 @@ def _command(
     words: Mapping[str, str],
     failed: Callable[[str, Any], bool],
     bare: frozenset[str],
+    amount: Amount | None = None,
 ) -> Callable[..., None]:
     hints = get_type_hints(method)
     own = [
@@ -115,7 +137,7 @@ def _command(
     def run(context: typer.Context, **given: Any) -> None:
         as_json, yes = given.pop("json"), given.pop("yes", False)
         if action.danger is not Danger.NONE and not yes:
-            confirm(action, given)
+            confirm(action, given, amount(door(context).data_dir(), given) if amount and sys.stdin.isatty() else "")
         arguments = {name: value for name, value in given.items() if value is not None}
         answer = _call(door(context).data_dir(), action, arguments)
         if as_json:
@@ -173,16 +195,23 @@ def _flag(name: str, text: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
 
 
-_GROUPS: Final = {"backups": "backup"}
+_GROUPS: Final = {"backups": "backup", "reports": "report"}
 """Groups of commands that are not named as their noun."""
 
 
-def confirm(action: Action, arguments: Mapping[str, Any]) -> None:
+def _said(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def confirm(action: Action, arguments: Mapping[str, Any], told: str = "") -> None:
     """Ask before a dangerous action; raise when the answer is no, or nobody can answer.
 
-    An action that wants the name typed is given the first argument's value as the name.
+    An action that wants the name typed is given the first argument's value as the name. ``told`` says to how many it is
+    done.
     """
-    target = " ".join(str(value) for value in arguments.values() if value not in ("", None))
+    target = " ".join(map(_said, filter(None, arguments.values())))
+    if told:
+        target = f"{target} ({told})" if target else told
     if not sys.stdin.isatty():
         command = f"pacstui {_GROUPS.get(action.noun, action.noun)} {action.verb}"
         raise BadRequest(f"{command} asks before it acts, and nobody is there to answer", "give --yes")

@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pacstui.cli.doors import door, new_app
 from pacstui.cli.out import say, say_json
-from pacstui.configuration import ConfigurationError, load
+from pacstui.configuration import HINT, ConfigurationError, Loaded, load
 from pacstui.text import plural
 
+if TYPE_CHECKING:
+    from pacstui.configuration_words import Mistake
+
 app = new_app()
+
+
+def _tell(mistakes: Sequence[Mistake], as_json: bool) -> None:
+    """Print what is wrong."""
+    if as_json:
+        rows = [{"file": m.file, "line": m.line, "key": m.key, "text": m.text} for m in mistakes]
+        say_json({"ok": False, "mistakes": rows, "notes": [], "source": None, "settings": None})
+        return
+    for mistake in mistakes:
+        say(mistake)
+    say(f"{plural(len(mistakes), 'mistake')}; {HINT}")
+
+
+def transform_mistakes(loaded: Loaded) -> list[Mistake]:
+    """Return what is wrong with the transforms of a configuration: attributes, VRs, templates, patterns."""
+    from pacstui.configuration_words import Lines, Mistake, key_of
+    from pacstui.transform import examine
+
+    text = loaded.source.read_text("utf-8-sig", "replace") if loaded.source is not None else ""
+    lines = Lines(text)
+    found: list[Mistake] = []
+    for index, settings in enumerate(loaded.settings.transforms):
+        for fault in examine(settings)[1]:
+            at = ("transforms", index, *fault.at)
+            found.append(Mistake(str(loaded.source or "environment"), lines.of(at), key_of(at), fault.text))
+    return found
 
 
 @app.command()
@@ -23,14 +53,12 @@ def check_config(
     try:
         loaded = load(door(context).config)
     except ConfigurationError as fault:
-        if json:
-            mistakes = [{"file": m.file, "line": m.line, "key": m.key, "text": m.text} for m in fault.mistakes]
-            say_json({"ok": False, "mistakes": mistakes, "notes": [], "source": None, "settings": None})
-        else:
-            for problem in fault.problems:
-                say(problem)
-            say(f"{plural(len(fault.mistakes), 'mistake')}; {fault.hint}")
+        _tell(fault.mistakes, json)
         raise typer.Exit(2) from None
+    mistakes = transform_mistakes(loaded) if loaded.settings.transforms else []
+    if mistakes:
+        _tell(mistakes, json)
+        raise typer.Exit(2)
     if loaded.settings.backups.targets:
         from pacstui.cli.checks import target_faults
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import resource
 import socket
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -390,12 +392,30 @@ def database(patient: Patient) -> Iterator[Finding]:
 
 def peers(patient: Patient) -> Iterator[Finding]:
     """Do the peers' names resolve, and do their ports answer?"""
-    known = patient.settings.peers
+    known = [*patient.settings.peers, *_registered(patient)]
     if not known:
         yield Finding("peers", "ok", "none configured")
         return
     with ThreadPoolExecutor(max_workers=16) as pool:
         yield from pool.map(_reach, known)
+
+
+def _registered(patient: Patient) -> list[PeerSettings]:
+    """Return the peers of the register; none where the database has none, or cannot be read."""
+    from pacstui.equipment.peer import of_body
+
+    found: list[PeerSettings] = []
+    names = {peer.name for peer in patient.settings.peers}
+    try:
+        with closing(
+            sqlite3.connect(f"{(patient.data_dir / DATABASE).resolve().as_uri()}?mode=ro", uri=True, timeout=5)
+        ) as connection:
+            for name, body in connection.execute("SELECT name, body FROM peers WHERE configured = 0 ORDER BY name"):
+                if name not in names:
+                    found.append(of_body({**json.loads(body), "name": name}))
+    except (sqlite3.Error, ValueError):  # the check of the database tells of it
+        return found
+    return found
 
 
 def _reach(peer: PeerSettings) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from pacstui import __version__
+from pacstui.api.plain import TOKEN_FILE
 from pacstui.configuration import data_dir
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -20,16 +22,21 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Check configuration, disk, ports, database and peers; say what to do"),
     "check-config": ("check_config", "Check the configuration: every mistake at once"),
     "import": ("importing", "Take files and folders into the archive"),
+    "deidentify": ("deidentify", "Copies of files without what identifies the patient"),
     "studies": ("studies", "The archive's content"),
     "associations": ("associations", "Who is connected, and who was refused"),
     "queue": ("queue", "What is arriving and what waits to go out"),
+    "routes": ("routes", "What is sent on, where to, when and how changed"),
     "storage": ("storage", "Space, growth and speed of the archive"),
     "space": ("space", "The trash, what rules purge, and repair of objects"),
     "peers": ("peers", "The equipment around us"),
     "remote": ("remote", "Studies at other archives: find, compare, fetch"),
     "backup": ("backup", "Copies of the archive elsewhere: taking, verifying, restoring"),
     "commitments": ("commitments", "Storage commitments that were asked for"),
+    "report": ("reports", "Usage and operations of a period, in numbers"),
     "jobs": ("jobs", "What the node does by itself, when, and how it went"),
+    "maintenance": ("maintenance", "Out of service in order: draining, planned windows, what was changed"),
+    "upgrade": ("upgrade", "See whether this version can take over: schema, space, backups, a rehearsal"),
     "accounts": ("accounts", "Who may do what, and signing in"),
     "audit": ("audit", "Who did what, in a chain in which every change is found"),
     "events": ("events", "What happened"),
@@ -104,12 +111,19 @@ def root() -> Any:
         config: Annotated[
             Path | None, typer.Option(metavar="FILE", help="Configuration; else PACSTUI_CONFIG, ./pacstui.toml, ...")
         ] = None,
+        token_file: Annotated[
+            Path | None,
+            typer.Option(metavar="FILE", envvar=TOKEN_FILE, help="Be the service whose token is in FILE."),
+        ] = None,
         version: Annotated[
             bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
         ] = False,
     ) -> None:
         """A PACS archive node and its console. Without a command: open the console; start a node if none runs."""
         context.obj = Door(config)
+        if token_file is not None:
+            os.environ[TOKEN_FILE] = str(token_file)
+            os.environ.pop("PACSTUI_TOKEN", None)
         if context.invoked_subcommand is None:
             from pacstui.cli.console import open_console
 

@@ -6,15 +6,17 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pacstui.api import plain
-from pacstui.cli.actions import group
+from pacstui.cli.actions import confirm, group
 from pacstui.cli.doors import door
-from pacstui.cli.out import fields, moment, say, say_json, table
-from pacstui.errors import BadRequest
+from pacstui.cli.out import moment, say, say_json, table
+from pacstui.contract import NOUNS, actions_of
+from pacstui.errors import BadRequest, NotFound
 from pacstui.text import count, duration, plural, safe, size
 
 _PACE_S = 0.5
@@ -24,6 +26,7 @@ _MARKS = {
     "disabled": "- disabled", "broken": "x broken",
 }  # fmt: skip
 _OPEN = ("running", "waiting")
+_OVERLAPS = {"queue": "a new run waits for the one before", "cancel-old": "a new run takes the place of the one before"}
 
 
 def _state(text: str) -> str:
@@ -130,11 +133,26 @@ def _kinds(rows: list[dict[str, Any]]) -> Iterator[str]:
             yield f"  {each['name']}{usual}  {each['text']}{choices}"
 
 
-def _job(row: dict[str, Any]) -> Iterator[str]:
-    told = {name: value for name, value in row.items() if name not in ("last", "parameters", "running", "quiet")}
-    told["next_run"] = _local(row["next_run"])
-    told["parameters"] = ", ".join(f"{name}={value}" for name, value in row["parameters"].items())
-    yield from fields(told, ("name", "kind", "parameters", "schedule", "schedule_text", "next_run", "window", "zone"))
+def _job(row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a job is in sentences: what it does, when, and what else was said of it."""
+    told = ", ".join(f"{name} {value}" for name, value in row["parameters"].items())
+    yield f"{row['name']}: {row['label']}" + (f" ({told})" if told else "")
+    zone = f" ({row['zone']})" if row["zone"] else ""
+    hours = f", begins only in {row['window']}" if row["window"] else ""
+    yield f"runs     {row['schedule_text']}{zone}{hours}"
+    if row["problem"]:
+        yield f"BROKEN   {row['problem']}"
+    elif not row["enabled"]:
+        yield f"next     never: it is disabled; pacstui jobs enable {row['name']}"
+    else:
+        by_hand = f"by hand: pacstui jobs start {row['name']}"
+        yield f"next     {_local(row['next_run']) if row['next_run'] else by_hand}"
+    if row["retries"]:
+        yield f"retries  {plural(row['retries'], 'more try', 'more tries')}, {duration(row['retry_s'])} apart"
+    if row["timeout_s"]:
+        yield f"limit    ended after {duration(row['timeout_s'])}"
+    if row["overlap"] != "skip":
+        yield f"overlap  {_OVERLAPS.get(row['overlap'], row['overlap'])}"
 
 
 WORDS = {
@@ -158,7 +176,7 @@ app = group(
         "preview": lambda times: [moment(each) for each in times] or ["never by itself"],
     },
     words=WORDS,
-    leave_out=("start", "create", "edit"),
+    leave_out=("start", "create", "edit", "cancel"),
 )  # fmt: skip
 
 _JSON = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
@@ -182,12 +200,14 @@ _ZONE = Annotated[str | None, typer.Option("--zone", help=WORDS["zone"])]
 def start(
     context: typer.Context,
     job: _NAME,
+    set_: _SET = None,
     wait: Annotated[bool, typer.Option("--wait", help="Follow it to its end.")] = False,
     json: _JSON = False,
 ) -> None:
     """Start a run, and follow it if asked; Ctrl+C leaves it running."""
     data_dir = door(context).data_dir()
-    run: dict[str, Any] = plain.call(data_dir, "jobs", "start", job=job)
+    given: dict[str, Any] = {"parameters": dict(_pair(each) for each in set_)} if set_ else {}
+    run: dict[str, Any] = plain.call(data_dir, "jobs", "start", job=job, **given)
     live = wait and sys.stderr.isatty() and not json
     try:
         while wait and run["state"] in _OPEN:
@@ -219,6 +239,43 @@ def _following(run: Mapping[str, Any]) -> str:
         filled = 20 * min(run["done"], run["total"]) // run["total"]
         told = f"[{'#' * filled}{'.' * (20 - filled)}] {told}"
     return f"{run['job']}: {told or run['state']}"
+
+
+_CANCEL = actions_of(NOUNS["jobs"])["cancel"]
+
+
+@app.command("cancel", help=f"{_CANCEL.label}.")
+def cancel(
+    context: typer.Context,
+    which: Annotated[str, typer.Argument(help="The job's name, or the run's number.", show_default=False)],
+    json: _JSON = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Cancel a run by its number, or that of a job by its name."""
+    data_dir = door(context).data_dir()
+    if not yes:
+        confirm(_CANCEL, {"which": which})
+    number = int(which) if which.isascii() and which.isdigit() and len(which) < 19 else _under_way(data_dir, which)
+    plain.call(data_dir, "jobs", "cancel", id=number)
+    if json:
+        say_json(None)
+    else:
+        say(f"run {number} is to end at its next safe point; pacstui jobs run {number} shows how far it is")
+
+
+def _under_way(data_dir: Path, job: str) -> int:
+    """Return the number of a job's run. Raises NotFound where none is under way."""
+    view: dict[str, Any] = plain.call(data_dir, "jobs", "list")
+    numbers = [run["id"] for run in view["running"] if run["job"] == job]
+    if len(numbers) > 1:
+        told = ", ".join(str(number) for number in numbers)
+        raise BadRequest(f"{job} has {len(numbers)} runs under way: {told}", "say which by its number")
+    if numbers:
+        return int(numbers[0])
+    if any(row["name"] == job for row in view["jobs"]):
+        raise NotFound(f"{job} does not run now", f"its runs: pacstui jobs history --job {job}")
+    under_way = ", ".join(sorted({run["job"] for run in view["running"]})) or "nothing"
+    raise NotFound(f'there is no job "{safe(job, 64)}"', f"under way is: {under_way}; pacstui jobs list shows all")
 
 
 @app.command("create", help="Make a job.")

@@ -25,6 +25,8 @@ def _show(value: dict[str, Any]) -> Iterator[str]:
         yield f"rule     {rule['name']}: {rule['told']}"
     if not value["rules"]:
         yield "rules    none: nothing is ever purged by itself"
+    if value["pinned"]:
+        yield f"pinned   {plural(value['pinned'], 'study', 'studies')}: pacstui space pins"
     if value["purge_last"]:
         yield f"purged   {value['purge_last']}"
     if value["repair_last"]:
@@ -49,6 +51,22 @@ def _delete(value: dict[str, Any]) -> Iterator[str]:
         f"{value['level']} of {plural(value['instances'], 'instance')} ({size(value['bytes'])}) is in the trash; it "
         f"comes back with: pacstui space undo {value['id']}"
     )
+
+
+def _pin(value: dict[str, Any]) -> Iterator[str]:
+    yield f"{value['study']} is pinned; pacstui space unpin takes it off"
+
+
+def _pins(rows: list[dict[str, Any]]) -> list[str]:
+    return table(
+        ["pinned", "by", "why", "patient", "study date", "description", "images", "size", "study"],
+        (
+            [moment(r["at"]), r["by"], r["why"], r["patient_name"] or "-", r["date"] or "-",
+             r["description"] if r["instances"] else "(not here)", f"{r['instances']:,}", size(r["bytes"]), r["study"]]
+            for r in rows
+        ),
+        empty="no study is pinned; pacstui space pin keeps one from being purged",
+    )  # fmt: skip
 
 
 def _undo(value: dict[str, Any]) -> Iterator[str]:
@@ -86,7 +104,7 @@ app = group(
     "space",
     "The trash, what rules purge, and repair of objects.",
     {"show": _show, "trash": _trash, "delete": _delete, "undo": _undo, "empty": _empty, "plan": _plan, "purge": _run,
-     "repair": _run},
+     "repair": _run, "pin": _pin, "pins": _pins},
     words={
         "limit": "At most so many.", "study": "Study Instance UID.", "series": "Only this series of it.",
         "instance": "Only this SOP Instance UID of it.", "why": "Words for the list and the audit trail.",

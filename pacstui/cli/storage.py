@@ -15,7 +15,7 @@ def _show(value: dict[str, Any]) -> Iterator[str]:
     share = 100 * used / value["total_bytes"] if value["total_bytes"] else 0
     yield f"{value['path']}: {size(used)} of {size(value['total_bytes'])} used ({share:.0f}%)"
     yield f"archive  {size(value['archive_bytes'])}, today {size(value['today_bytes'])}"
-    yield f"growth   {size(value['growth_bytes_per_day'])} a day, full {value['full_on'] or 'not in sight'}"
+    yield f"growth   {size(value['growth_bytes_per_day'])} a day, full {value['full_on'] or 'not within ten years'}"
     yield f"reserve  {size(value['reserve_bytes'])}; below it objects are answered with A700"
     yield f"speed    sync {value['sync_ms']:.1f} ms, commit {value['commit_ms']:.1f} ms (medians)"
     if not value["accepting"]:

@@ -11,7 +11,8 @@ from pacstui.text import person, plural, size
 
 
 def _who(row: dict[str, Any]) -> str:
-    return person(row["patient_name"]) + " (?)" * bool(row["marked"]) + " (!)" * bool(row["conflict"])
+    marks = ((row["marked"], " (?)"), (row["conflict"], " (!)"), (row["pinned"], " (pinned)"))
+    return person(row["patient_name"]) + "".join(mark for true, mark in marks if true)
 
 
 def _rows(rows: list[dict[str, Any]]) -> list[str]:
@@ -57,6 +58,8 @@ def _show(detail: dict[str, Any]) -> Iterator[str]:
     yield f"sent by {', '.join(detail['calling']) or '-'}"
     if row["conflict"]:
         yield f"doubtful: {row['conflict']}"
+    if row["pinned"]:
+        yield f"{row['pinned']}: no rule purges it; pacstui space unpin {row['study']}"
     if detail["missing"]:
         yield f"{plural(detail['missing'], 'object')} without file: pacstui storage missing"
     if row["marked"]:

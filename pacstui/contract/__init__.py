@@ -16,11 +16,14 @@ from pacstui.contract.backups import Backups
 from pacstui.contract.commitments import Commitments
 from pacstui.contract.feed import Feed
 from pacstui.contract.jobs import Jobs
+from pacstui.contract.maintenance import Maintenance
 from pacstui.contract.node import Node
 from pacstui.contract.overview import Overview
 from pacstui.contract.peers import Peers
 from pacstui.contract.queue import Queue
 from pacstui.contract.remote import Remote
+from pacstui.contract.reports import Reports
+from pacstui.contract.routes import Routes
 from pacstui.contract.space import Space
 from pacstui.contract.storage import Storage
 from pacstui.contract.studies import Studies
@@ -41,6 +44,9 @@ NOUNS: dict[str, type] = {
     "jobs": Jobs,
     "backups": Backups,
     "space": Space,
+    "routes": Routes,
+    "maintenance": Maintenance,
+    "reports": Reports,
 }
 
 
@@ -83,4 +89,7 @@ __all__ = [
     "Jobs",
     "Backups",
     "Space",
+    "Routes",
+    "Maintenance",
+    "Reports",
 ]

@@ -14,11 +14,11 @@ from pacstui.contract.privacy import SecretText
 class Me:
     """Who the node takes the caller for.
 
-    ``account`` is empty for somebody without one: ``text`` then says what to do. ``how`` is OS user, password or
-    directory. ``lock_s`` is how long a console may lie idle before it locks, 0 for ever; ``lockable`` tells whether the
-    account has a password to unlock it. ``must_change`` asks for a new password before anything else, ``must_set_up``
-    for a second factor. With ``second_factor`` a sign-in takes a code too; ``directory`` tells that the password is the
-    directory's.
+    ``account`` is empty for somebody without one: ``text`` then says what to do. ``how`` is OS user, password,
+    directory, or token (of a service). ``lock_s`` is how long a console may lie idle before it locks, 0 for ever;
+    ``lockable`` tells whether the account has a password to unlock it. ``must_change`` asks for a new password before
+    anything else, ``must_set_up`` for a second factor. With ``second_factor`` a sign-in takes a code too; ``directory``
+    tells that the password is the directory's.
     """
 
     account: str
@@ -97,12 +97,34 @@ class UseRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenRow:
+    """A token of a service account, without its secret. ``id`` stands in the token itself, after ``pacstui_``.
+
+    ``permissions`` are the patterns that it is for, none for all that the account may do. ``state`` is active, expired,
+    or what is wrong with the account. ``last`` is when it was shown last and ``origin`` from where.
+    """
+
+    id: str
+    account: str
+    label: str
+    permissions: tuple[str, ...]
+    state: str
+    created: datetime
+    creator: str
+    expires: datetime | None
+    last: datetime | None
+    origin: str
+    uses: int
+
+
+@dataclass(frozen=True, slots=True)
 class AccountDetail:
-    """An account, its open sessions, and what it may do."""
+    """An account, its open sessions, what it may do, and the tokens of a service."""
 
     row: AccountRow
     sessions: tuple[SessionRow, ...]
     permissions: tuple[UseRow, ...]
+    tokens: tuple[TokenRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +311,19 @@ class Accounts(Protocol):
 
     @action("end-session", "End somebody's session", permission="accounts.manage", danger=Danger.CONFIRM, audited=True)
     async def end_session(self, id: int) -> None: ...
+
+    @action("token list", "List the tokens of services", permission="accounts.view")
+    async def list_tokens(self, name: str = "") -> tuple[TokenRow, ...]: ...
+
+    @action("token create", "Make a token for a service account, which is told once", permission="accounts.manage",
+            audited=True, key="n")  # fmt: skip
+    async def create_token(
+        self, name: str, label: str, permissions: tuple[str, ...] = (), expires: str = ""
+    ) -> Secret: ...
+
+    @action("token revoke", "Make a token good no longer", permission="accounts.manage", danger=Danger.CONFIRM,
+            audited=True)  # fmt: skip
+    async def revoke_token(self, token: str) -> None: ...
 
     @action("roles", "Show roles and permissions", permission="accounts.view")
     async def roles(self) -> RolesView: ...

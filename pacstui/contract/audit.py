@@ -17,7 +17,8 @@ class AuditRow:
     ``kind`` is action, sign-in, sign-out, denied, patients seen, export, import, association refused, configuration,
     node or recovery; ``outcome`` is ok, failed or denied. ``who`` is the account, or who was there instead; ``how`` and
     ``origin`` tell how the node knows and from where. ``action`` is an action's full name, ``target`` what it was done
-    to. ``patient`` is what of that points at one: the words of a search.
+    to. ``patient`` is what of that points at one: the words of a search,
+    and after ``ID`` the Patient IDs that were shown or sent.
     """
 
     id: int

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pacstui.contract.action import Danger, action
 from pacstui.contract.jobs import RunRow
-from pacstui.contract.privacy import PatientText
+from pacstui.contract.privacy import PatientId, PatientText
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class SavedStudy:
 
     study: str
     patient_name: PatientText
-    patient_id: PatientText
+    patient_id: PatientId
     date: str
     modalities: tuple[str, ...]
     description: str

@@ -6,6 +6,7 @@ The node shows it only to accounts with the permission ``patients.view``, and ta
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -23,6 +24,18 @@ class _Patient:
 PATIENT = _Patient()
 PatientText = Annotated[str, PATIENT]
 """Text that points at a patient."""
+
+
+class _Id:
+    def __repr__(self) -> str:
+        return "patient id"
+
+
+PATIENT_ID = _Id()
+PatientId = Annotated[str, PATIENT, PATIENT_ID]
+"""A Patient ID: the audit trail says by it whom somebody has looked at."""
+KEYS = frozenset({"patients"})
+"""Keys of free parameters (``dict[str, str]``) whose values point at patients."""
 
 
 class _Secret:
@@ -45,6 +58,11 @@ def marked(hint: Any) -> bool:
     return get_origin(hint) is Annotated and PATIENT in hint.__metadata__
 
 
+def without(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return free parameters with the values hidden that point at patients; blank stays blank."""
+    return {name: MASK if name in KEYS and value else value for name, value in parameters.items()}
+
+
 @cache
 def _plan(kind: type) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the fields of a model that point at a patient, and those that may hold such a model."""
@@ -52,6 +70,30 @@ def _plan(kind: type) -> tuple[tuple[str, ...], tuple[str, ...]]:
     own = tuple(f.name for f in fields(kind) if marked(hints[f.name]))
     nested = tuple(f.name for f in fields(kind) if f.name not in own and carries(hints[f.name]))
     return own, nested
+
+
+@cache
+def _ids_of(kind: type) -> tuple[str, ...]:
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(f.name for f in fields(kind) if marked(hints[f.name]) and PATIENT_ID in hints[f.name].__metadata__)
+
+
+def ids(value: Any) -> tuple[str, ...]:
+    """Return the Patient IDs that a value tells, each once, in their order."""
+    return tuple(dict.fromkeys(_ids(value)))
+
+
+def _ids(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    if isinstance(value, (tuple, list)):
+        for each in value:
+            yield from _ids(each)
+    elif is_dataclass(value) and not isinstance(value, type):
+        _, nested = _plan(type(value))
+        yield from (getattr(value, name) for name in _ids_of(type(value)) if getattr(value, name).strip())
+        for name in nested:
+            yield from _ids(getattr(value, name))
 
 
 def carries(hint: Any) -> bool:

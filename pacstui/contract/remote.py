@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pacstui.contract.action import action
-from pacstui.contract.privacy import PatientText
+from pacstui.contract.privacy import PatientId, PatientText
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class RemoteStudy:
 
     study: str
     patient_name: PatientText
-    patient_id: PatientText
+    patient_id: PatientId
     birth_date: PatientText
     date: str
     time: str

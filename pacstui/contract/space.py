@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pacstui.contract.action import Danger, action
 from pacstui.contract.jobs import RunRow
-from pacstui.contract.privacy import PatientText
+from pacstui.contract.privacy import PatientId, PatientText
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class SpaceView:
     ``forecast`` says in words when the volume is full at the present growth, empty where that is not in sight, and
     ``next_step`` what happens then, or now. ``broken`` counts objects that are missing or
     damaged (beyond some thousand not counted further). ``purge_next`` is when rules are applied next, ``purge_last``
-    how that went last; ``run`` is the run of a purge or repair that is under way, 0 without.
+    how that went last; ``run`` is the run of a purge or repair that is under way, 0 without. ``pinned`` counts studies
+    that no rule purges.
     """
 
     used_percent: float
@@ -50,6 +51,7 @@ class SpaceView:
     purge_last: str
     repair_last: str
     run: int
+    pinned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class TrashRow:
     rule: str
     by: str
     patient_name: PatientText
-    patient_id: PatientText
+    patient_id: PatientId
     date: str
     accession: PatientText
     modalities: tuple[str, ...]
@@ -109,6 +111,25 @@ class PlanRow:
     kept: str
     study: str
     patient_name: PatientText
+    patient_id: PatientId
+    date: str
+    accession: PatientText
+    modalities: tuple[str, ...]
+    description: str
+    instances: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PinRow:
+    """A study that is pinned, by whom and why: no rule purges it. ``instances`` is 0 while the archive does not have
+    it."""
+
+    study: str
+    at: datetime
+    by: str
+    why: PatientText
+    patient_name: PatientText
     patient_id: PatientText
     date: str
     accession: PatientText
@@ -148,6 +169,15 @@ class Space(Protocol):
             danger=Danger.TYPE_NAME, audited=True, key="D")  # fmt: skip
     async def delete(self, study: str, series: str = "", instance: str = "", why: str = "") -> TrashRow: ...
 
+    @action("pin", "Pin a study: no rule purges it", permission="studies.pin", audited=True, key="p")
+    async def pin(self, study: str, why: str = "") -> PinRow: ...
+
+    @action("unpin", "Take the pin off a study", permission="studies.pin", danger=Danger.CONFIRM, audited=True)
+    async def unpin(self, study: str) -> None: ...
+
+    @action("pins", "List pinned studies, newest first", permission="storage.view")
+    async def pins(self, limit: int = 100) -> tuple[PinRow, ...]: ...
+
     @action("undo", "Bring back what was deleted", permission="studies.delete", audited=True, key="u")
     async def undo(self, entry: int) -> UndoResult: ...
 
@@ -162,6 +192,6 @@ class Space(Protocol):
             audited=True, key="p")  # fmt: skip
     async def purge(self, rule: str) -> RunRow: ...
 
-    @action("repair", "Get missing and damaged objects again from backups", permission="storage.repair", audited=True,
-            key="m")  # fmt: skip
+    @action("repair", "Get missing and damaged objects again from backups and peers", permission="storage.repair",
+            audited=True, key="m")  # fmt: skip
     async def repair(self) -> RunRow: ...

@@ -20,7 +20,8 @@ class DayUse:
 
 @dataclass(frozen=True, slots=True)
 class StorageView:
-    """The volume that holds the archive. Bytes, milliseconds; ``full_on`` is none while nothing grows.
+    """The volume that holds the archive. Bytes, milliseconds; ``full_on`` is none while nothing grows, or not
+    for ten years. ``trash_until`` is the day on which the oldest entry of the trash goes for good.
 
     ``sync_ms`` and ``commit_ms`` are medians of the last batches: making files durable, committing their rows.
     ``accepting`` is false while objects are answered with A700H; ``detail`` then says why.
@@ -39,6 +40,9 @@ class StorageView:
     accepting: bool
     detail: str
     days: tuple[DayUse, ...]
+    trash_entries: int = 0
+    trash_bytes: int = 0
+    trash_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pacstui.contract.action import action
-from pacstui.contract.privacy import PatientText
+from pacstui.contract.privacy import PatientId, PatientText
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +16,14 @@ class StudyRow:
 
     ``date`` and ``time`` are DICOM DA and TM as normalised for the index, empty if unknown. ``key`` orders the list.
     ``received`` is when the first object came, ``changed`` when the last one did.
-    ``conflict`` says which other patient's objects came under this study, empty if none did.
+    ``conflict`` says which other patient's objects came under this study, empty if none did. ``pinned`` says by whom
+    it is kept whatever rules say, and why, empty if it is not.
     """
 
     key: int
     study: str
     patient_name: PatientText
-    patient_id: PatientText
+    patient_id: PatientId
     issuer: PatientText
     birth_date: PatientText
     sex: str
@@ -38,6 +39,7 @@ class StudyRow:
     marked: bool
     changed: datetime
     conflict: PatientText = ""
+    pinned: PatientText = ""
 
 
 @dataclass(frozen=True, slots=True)

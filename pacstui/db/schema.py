@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pacstui.errors import PacsError, Unavailable
 
-HEAD = "0009"
+HEAD = "0014"
 """Revision of the newest migration."""
 
 
@@ -46,8 +46,21 @@ async def ensure(path: Path) -> None:
     )
     _, stderr = await process.communicate()
     if process.returncode:
-        last = stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        last = complaint_of(stderr.decode("utf-8", "replace"))
         raise Unavailable(f"The database {path} could not be migrated: {last}", "A copy from before is beside it")
+
+
+def migrations() -> tuple[str, ...]:
+    """Return the revisions of all migrations in their order."""
+    there = files("pacstui.db.migrations").joinpath("versions").iterdir()
+    return tuple(sorted(each.name[:4] for each in there if each.name[:4].isdigit() and each.name.endswith(".py")))
+
+
+def complaint_of(stderr: str) -> str:
+    """Return what a migration that failed complained of, out of all that it printed."""
+    lines = [line.strip() for line in stderr.splitlines()]
+    told = [line for line in lines if line.startswith(("sqlite3.", "sqlalchemy.exc."))]
+    return (told or lines or ["nothing was said"])[-1].rpartition("sqlalchemy.exc.")[2]
 
 
 def revision(path: Path) -> str | None:

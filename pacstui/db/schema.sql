@@ -185,6 +185,20 @@ CREATE TABLE accounts (
     PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX accounts_name ON accounts (name);
+CREATE TABLE tokens (
+    id TEXT NOT NULL,
+    account INTEGER NOT NULL,
+    label TEXT DEFAULT '' NOT NULL,
+    digest TEXT DEFAULT '' NOT NULL,
+    patterns TEXT DEFAULT '' NOT NULL,
+    created INTEGER DEFAULT '0' NOT NULL,
+    creator TEXT DEFAULT '' NOT NULL,
+    expires INTEGER DEFAULT '0' NOT NULL,
+    last INTEGER DEFAULT '0' NOT NULL,
+    origin TEXT DEFAULT '' NOT NULL,
+    uses INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (id)
+);
 CREATE TABLE roles (
     name TEXT NOT NULL,
     label TEXT DEFAULT '' NOT NULL,
@@ -268,7 +282,8 @@ CREATE TABLE job_runs (
     text TEXT DEFAULT '' NOT NULL,
     hint TEXT DEFAULT '' NOT NULL,
     again INTEGER DEFAULT '0' NOT NULL,
-    restarts INTEGER DEFAULT '0' NOT NULL
+    restarts INTEGER DEFAULT '0' NOT NULL,
+    parameters TEXT DEFAULT '' NOT NULL
 );
 CREATE INDEX job_runs_job ON job_runs (job, id);
 CREATE INDEX job_runs_open ON job_runs (id) WHERE state IN ('running', 'waiting') OR again != 0;
@@ -336,3 +351,163 @@ CREATE TABLE trashed (
 );
 CREATE INDEX trashed_sop_instance ON trashed (sop_instance);
 CREATE INDEX trashed_trash ON trashed (trash);
+CREATE TABLE sendings (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    destination TEXT DEFAULT '' NOT NULL,
+    route TEXT DEFAULT '' NOT NULL,
+    study TEXT DEFAULT '' NOT NULL,
+    series TEXT DEFAULT '' NOT NULL,
+    level TEXT DEFAULT '' NOT NULL,
+    transform TEXT DEFAULT '' NOT NULL,
+    asked_by TEXT DEFAULT '' NOT NULL,
+    priority INTEGER DEFAULT '1' NOT NULL,
+    held INTEGER DEFAULT '0' NOT NULL,
+    queued INTEGER DEFAULT '0' NOT NULL,
+    changed INTEGER DEFAULT '0' NOT NULL,
+    due INTEGER DEFAULT '0' NOT NULL,
+    waiting INTEGER DEFAULT '0' NOT NULL,
+    sent INTEGER DEFAULT '0' NOT NULL,
+    warning INTEGER DEFAULT '0' NOT NULL,
+    failed INTEGER DEFAULT '0' NOT NULL,
+    cancelled INTEGER DEFAULT '0' NOT NULL,
+    filtered INTEGER DEFAULT '0' NOT NULL,
+    bytes_waiting INTEGER DEFAULT '0' NOT NULL,
+    bytes_sent INTEGER DEFAULT '0' NOT NULL,
+    attempts INTEGER DEFAULT '0' NOT NULL,
+    status INTEGER DEFAULT '-1' NOT NULL,
+    error TEXT DEFAULT '' NOT NULL,
+    hint TEXT DEFAULT '' NOT NULL
+);
+CREATE INDEX sendings_waiting ON sendings (destination, priority, id) WHERE waiting > 0;
+CREATE INDEX sendings_failed ON sendings (destination, id) WHERE failed > 0;
+CREATE INDEX sendings_study ON sendings (study, destination);
+CREATE INDEX sendings_changed ON sendings (changed);
+CREATE TABLE outbox (
+    id INTEGER NOT NULL,
+    sending INTEGER NOT NULL,
+    sop_instance TEXT NOT NULL,
+    size INTEGER DEFAULT '0' NOT NULL,
+    state TEXT DEFAULT '' NOT NULL,
+    attempts INTEGER DEFAULT '0' NOT NULL,
+    next_try INTEGER DEFAULT '0' NOT NULL,
+    status INTEGER DEFAULT '-1' NOT NULL,
+    error TEXT DEFAULT '' NOT NULL,
+    hint TEXT DEFAULT '' NOT NULL,
+    changed INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY(sending) REFERENCES sendings (id),
+    UNIQUE (sending, sop_instance)
+);
+CREATE INDEX outbox_waiting ON outbox (sending, id) WHERE state = 'waiting';
+CREATE INDEX outbox_failed ON outbox (sending, error) WHERE state = 'failed';
+CREATE TABLE routes (
+    name TEXT NOT NULL,
+    place INTEGER DEFAULT '0' NOT NULL,
+    body TEXT DEFAULT '' NOT NULL,
+    "by" TEXT DEFAULT '' NOT NULL,
+    changed INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (name)
+);
+CREATE TABLE destinations (
+    name TEXT NOT NULL,
+    body TEXT DEFAULT '' NOT NULL,
+    paused TEXT DEFAULT '' NOT NULL,
+    paused_by TEXT DEFAULT '' NOT NULL,
+    paused_at INTEGER DEFAULT '0' NOT NULL,
+    "by" TEXT DEFAULT '' NOT NULL,
+    changed INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (name)
+);
+CREATE TABLE maintenance (
+    id INTEGER NOT NULL,
+    start INTEGER DEFAULT '0' NOT NULL,
+    "end" INTEGER DEFAULT '0' NOT NULL,
+    reason TEXT DEFAULT '' NOT NULL,
+    owner TEXT DEFAULT '' NOT NULL,
+    effect TEXT DEFAULT '' NOT NULL,
+    peers TEXT DEFAULT '[]' NOT NULL,
+    cancelled INTEGER DEFAULT '0' NOT NULL,
+    made_by TEXT DEFAULT '' NOT NULL,
+    made INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (id)
+);
+CREATE INDEX maintenance_end ON maintenance ("end");
+CREATE TABLE changes (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at INTEGER DEFAULT '0' NOT NULL,
+    who TEXT DEFAULT '' NOT NULL,
+    how TEXT DEFAULT '' NOT NULL,
+    "key" TEXT DEFAULT '' NOT NULL,
+    old TEXT DEFAULT '' NOT NULL,
+    new TEXT DEFAULT '' NOT NULL
+);
+CREATE TABLE usage (
+    day TEXT NOT NULL,
+    what TEXT NOT NULL,
+    who TEXT NOT NULL,
+    amount INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (day, what, who)
+);
+CREATE TABLE pins (
+    study TEXT NOT NULL,
+    at INTEGER DEFAULT '0' NOT NULL,
+    "by" TEXT DEFAULT '' NOT NULL,
+    why TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (study)
+);
+CREATE TABLE peers (
+    name TEXT NOT NULL,
+    configured INTEGER DEFAULT '0' NOT NULL,
+    body TEXT DEFAULT '' NOT NULL,
+    by TEXT DEFAULT '' NOT NULL,
+    changed INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (name)
+);
+CREATE TABLE peer_echoes (
+    id INTEGER NOT NULL,
+    peer TEXT NOT NULL,
+    at INTEGER DEFAULT '0' NOT NULL,
+    ok INTEGER DEFAULT '0' NOT NULL,
+    us INTEGER DEFAULT '0' NOT NULL,
+    detail TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (id)
+);
+CREATE INDEX peer_echoes_peer ON peer_echoes (peer, at);
+CREATE TABLE peer_days (
+    peer TEXT NOT NULL,
+    day TEXT NOT NULL,
+    asked INTEGER DEFAULT '0' NOT NULL,
+    answered INTEGER DEFAULT '0' NOT NULL,
+    up_ms INTEGER DEFAULT '0' NOT NULL,
+    down_ms INTEGER DEFAULT '0' NOT NULL,
+    min_us INTEGER DEFAULT '0' NOT NULL,
+    median_us INTEGER DEFAULT '0' NOT NULL,
+    max_us INTEGER DEFAULT '0' NOT NULL,
+    calls_in INTEGER DEFAULT '0' NOT NULL,
+    calls_out INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (peer, day)
+);
+CREATE TABLE peer_ends (
+    peer TEXT NOT NULL,
+    way TEXT NOT NULL,
+    last INTEGER DEFAULT '0' NOT NULL,
+    associations INTEGER DEFAULT '0' NOT NULL,
+    body TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (peer, way)
+);
+CREATE TABLE peer_callers (
+    id INTEGER NOT NULL,
+    calling TEXT DEFAULT '' NOT NULL,
+    called TEXT DEFAULT '' NOT NULL,
+    address TEXT DEFAULT '' NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    text TEXT DEFAULT '' NOT NULL,
+    hint TEXT DEFAULT '' NOT NULL,
+    body TEXT DEFAULT '' NOT NULL,
+    count INTEGER DEFAULT '0' NOT NULL,
+    titles INTEGER DEFAULT '0' NOT NULL,
+    first INTEGER DEFAULT '0' NOT NULL,
+    last INTEGER DEFAULT '0' NOT NULL,
+    ignored INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (id)
+);

@@ -112,6 +112,9 @@ def encode(text: str, terms: str) -> bytes | None:
     codecs, _ = codecs_of(terms)
     first, *more = codecs
     try:
+        if first == "shift_jis":
+            value = text.encode(first)
+            return value if len(value) == len(text) else None  # JIS X 0201 has one byte a character, and no kanji
         if not more:
             return None if first == "ascii" or first.startswith("iso2022") else text.encode(first)
         if first == "ascii" and "iso2022_jp" in more:

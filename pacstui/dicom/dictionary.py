@@ -73,3 +73,13 @@ def _by_keyword() -> dict[str, int]:
 def tag_of(keyword: str) -> int:
     """Return the tag of a keyword, 0 where there is none."""
     return _by_keyword().get(keyword, 0)
+
+
+def known_keywords() -> list[str]:
+    """Return the keywords of all elements."""
+    return list(_by_keyword())
+
+
+def is_known(tag: int) -> bool:
+    """Return whether the dictionary has an element; those of repeating groups (curves, overlays) it has not."""
+    return tag in _elements()

@@ -202,6 +202,8 @@ class Link:
             words = _AD_WORDS.get(found[1].lower(), "") if found else ""
             told = words if found and found[1].lower() in _AFTER_PASSWORD else ""
             raise Wrong(f"the directory: {words}" if words else "wrong password at the directory", told)
+        if code in (8, 13):  # strongerAuthRequired, confidentialityRequired
+            raise self._away("takes passwords over TLS only", "ldaps:// in [directory] servers, or start_tls = true")
         if code in (19, 50, 53):  # constraintViolation, insufficientAccessRights, unwillingToPerform
             raise Wrong(f"the directory lets it not in: {safe(text, 120) or result.get('description')}")
         raise self._away(f"does not let anybody sign in: {safe(str(result.get('description')), 60)} {safe(text, 120)}")
@@ -233,13 +235,26 @@ class Link:
             if result.get("result") == 32:
                 raise LookupError(base)
             if result.get("result") not in (0, 4, 11):  # sizeLimitExceeded, adminLimitExceeded: as many as there are
-                told = safe(f"{result.get('description')} {result.get('message') or ''}", 160)
-                raise self._away(f"does not let us search below {safe(base, 120)}: {told}")
+                raise self._unsearchable(base, result)
             found += [_entry(each) for each in self._ldap.response or () if each.get("type") == "searchResEntry"]
             controls = result.get("controls") or {}
             cookie = ((controls.get("1.2.840.113556.1.4.319") or {}).get("value") or {}).get("cookie")
             if not cookie or len(found) >= most:
                 return found[:most]
+
+    def _unsearchable(self, base: str, result: dict[str, Any]) -> Away:
+        """Return the fault for a search that was declined."""
+        where = safe(base, 120)
+        if result.get("result") == 10:
+            others = ", ".join(safe(str(each), 120) for each in result.get("referrals") or ())
+            return self._away(
+                f"does not have {where}, and points to {others or 'another server'}",
+                "no referral is followed: name a server that has it in [directory] servers, or correct base",
+            )
+        told = safe(f"{result.get('description')} {result.get('message') or ''}", 160)
+        nobody = self._ldap.authentication == ldap3.ANONYMOUS
+        hint = "[directory] bind_dn names an account that may search" if nobody else "may [directory] bind_dn search?"
+        return self._away(f"does not let us search below {where}: {told}", hint)
 
 
 def _entry(told: dict[str, Any]) -> Entry:

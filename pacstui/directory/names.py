@@ -15,6 +15,11 @@ def filter_value(text: str) -> str:
     return "".join(chr(octet) if octet in _PLAIN else f"\\{octet:02x}" for octet in octets)
 
 
+def octets_value(octets: bytes) -> str:
+    """Return octets as the value of a filter."""
+    return "".join(f"\\{octet:02x}" for octet in octets)
+
+
 def dn_value(text: str) -> str:
     """Return ``text`` as the value of an attribute in a DN (RFC 4514 2.4)."""
     out = []

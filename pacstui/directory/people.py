@@ -10,14 +10,19 @@ from pathlib import Path
 
 from pacstui.directory.faults import Away, Wrong
 from pacstui.directory.link import Entry, Link
-from pacstui.directory.names import filled, same_dn, user_of
+from pacstui.directory.names import filled, octets_value, same_dn, user_of
 from pacstui.directory.persons import Person
 from pacstui.settings import DirectorySettings
 from pacstui.text import safe
 
 _IDS = ("entryUUID", "objectGUID", "nsUniqueId", "ipaUniqueID")
-_STATE = ("userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime")
+_STATE = (
+    "userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime", "pwdLastSet",
+    "msDS-User-Account-Control-Computed",
+)  # fmt: skip
+_PRIMARY = ("primaryGroupID", "objectSid")
 _DISABLED = 2  # ADS_UF_ACCOUNTDISABLE
+_LOCKED, _PASSWORD_EXPIRED = 0x10, 0x800000  # ADS_UF_LOCKOUT, ADS_UF_PASSWORD_EXPIRED
 _NEVER = 0x7FFFFFFFFFFFFFFF
 _SINCE_1601_S = 11_644_473_600
 _IN_CHAIN = "1.2.840.113556.1.4.1941"  # LDAP_MATCHING_RULE_IN_CHAIN
@@ -43,6 +48,30 @@ def state_of(entry: Entry, now: datetime) -> str:
     if expires.isdigit() and int(expires) not in (0, _NEVER) and _unix(expires) <= now.timestamp():
         return "has expired in the directory"
     return ""
+
+
+def password_state_of(entry: Entry) -> str:
+    """Return why Active Directory would take no password now. Who is signed in already stays so: else whoever types
+    wrong passwords could end the sessions of others."""
+    computed = entry.text("msDS-User-Account-Control-Computed")
+    bits = int(computed) if computed.lstrip("-").isdigit() else 0
+    if bits & _LOCKED:
+        return "is locked in the directory after wrong passwords"
+    if entry.text("pwdLastSet") == "0":
+        return "has to change the password in the directory first"
+    return "has a password that has expired in the directory" if bits & _PASSWORD_EXPIRED else ""
+
+
+def primary_group(entry: Entry) -> bytes:
+    """Return the security identifier of an entry's primary group, which ``memberOf`` leaves out; empty without one.
+
+    It is the entry's own with another last number, which is its relative identifier of 32 bits, little-endian
+    (MS-DTYP 2.4.2.2).
+    """
+    number, own = entry.text("primaryGroupID"), next(iter(entry.raw.get("objectsid", ())), b"")
+    if not number.isdecimal() or int(number) >= 1 << 32 or len(own) < 12 or len(own) != 8 + 4 * own[1]:
+        return b""
+    return own[:-4] + int(number).to_bytes(4, "little")
 
 
 def id_of(entry: Entry) -> str:
@@ -118,7 +147,7 @@ class People:
     @property
     def _attributes(self) -> list[str]:
         own = self.settings
-        return [own.full_name, own.email, own.group_attribute, *_IDS, *_STATE]
+        return [own.full_name, own.email, own.group_attribute, *_IDS, *_STATE, *_PRIMARY]
 
     def entries(self, link: Link, name: str) -> list[Entry]:
         """Return the entries that a name finds: one, if all is well."""
@@ -142,9 +171,12 @@ class People:
             found = {same_dn(group): group for group in entry.texts.get(own.group_attribute.casefold(), ())}
         else:
             found = {same_dn(group): group for group in self._holding(link, name, entry.dn, own.group_filter)}
+        primary = self._primary(link, entry)
+        found |= {same_dn(group): group for group in primary}
         if own.nested_groups == "in-chain":
             chain = f"(member:{_IN_CHAIN}:={{dn}})"
-            found |= {same_dn(group): group for group in self._holding(link, name, entry.dn, chain)}
+            for dn in (entry.dn, *primary):
+                found |= {same_dn(group): group for group in self._holding(link, name, dn, chain)}
         fresh = list(found.values())
         for _ in range(_DEEPEST if own.nested_groups == "search" else 0):
             above = [dn for group in fresh for dn in self._holding(link, name, group, "(member={dn})")]
@@ -153,6 +185,10 @@ class People:
             if not fresh or len(found) > _MOST_GROUPS:
                 break
         return tuple(found.values())
+
+    def _primary(self, link: Link, entry: Entry) -> list[str]:
+        identifier = primary_group(entry)
+        return self._holding(link, "", "", f"(objectSid={octets_value(identifier)})") if identifier else []
 
     def _holding(self, link: Link, name: str, dn: str, text: str) -> list[str]:
         base = self.settings.group_base or self.settings.base

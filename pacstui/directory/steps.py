@@ -9,7 +9,7 @@ from dataclasses import replace
 from pacstui.contract.accounts import DirectoryStep
 from pacstui.directory.faults import Away
 from pacstui.directory.link import Link
-from pacstui.directory.people import People
+from pacstui.directory.people import People, password_state_of
 from pacstui.directory.persons import groups_in_words, role_by
 from pacstui.errors import PacsError
 from pacstui.settings import DirectorySettings
@@ -96,6 +96,8 @@ def _person(people: People, link: Link, name: str) -> Iterator[DirectoryStep]:
         yield DirectoryStep("entry", "warn", "the directory shows no entryUUID or objectGUID", "let bind_dn read it")
     if person.state:
         yield DirectoryStep("entry", "fail", f"{safe(name, 64)} {person.state}", "enable it there")
+    elif password_state_of(found[0]):
+        yield DirectoryStep("password", "fail", f"{safe(name, 64)} {password_state_of(found[0])}", "it is mended there")
     hint = "" if person.groups else f"[directory] groups is {own.groups}: is that how groups are told there?"
     yield DirectoryStep("groups", "ok" if person.groups else "warn", groups_in_words(person.groups), hint)
     role, group = role_by(own, person.groups)

@@ -1,4 +1,4 @@
-"""Known peers: found by AE title or name, with when they called last and how their last echo went."""
+"""Known peers, found by AE title or name, and how they are called over TLS."""
 
 from __future__ import annotations
 
@@ -6,23 +6,11 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
-from pacstui import events
-from pacstui.bus import Bus
-from pacstui.contract.peers import PeerRow
-from pacstui.settings import SERVICES, PeerSettings
-
-
-@dataclass(slots=True)
-class _Seen:
-    called: datetime | None = None
-    stored: int = 0
-    echo: str = "never"
-    echo_at: datetime | None = None
-    echo_ms: float = 0.0
-    echo_detail: str = ""
+from pacstui.dicom.net.tls import client_context
+from pacstui.equipment.peer import Peer, of_settings
+from pacstui.settings import PeerSettings, TlsSettings
 
 
 def address_of(host: str) -> frozenset[str]:
@@ -33,53 +21,73 @@ def address_of(host: str) -> frozenset[str]:
         pass
     try:
         return frozenset(str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
-    except OSError:
+    except (OSError, UnicodeError):
         return frozenset()
 
 
 class PeerBook:
-    """The peers of the settings, and what was seen of them since the node started."""
+    """The peers of the configuration, then those of the register; a name in both is that of the configuration."""
 
-    def __init__(self, peers: Iterable[PeerSettings], bus: Bus) -> None:
-        self._peers: tuple[PeerSettings, ...] = ()
-        self._by_title: dict[str, tuple[PeerSettings, ...]] = {}
+    def __init__(self, peers: Iterable[PeerSettings] = ()) -> None:
+        self._settings: tuple[PeerSettings, ...] = ()
+        self._registered: tuple[Peer, ...] = ()
+        self._beside: dict[str, dict[str, Any]] = {}
+        self._peers: tuple[Peer, ...] = ()
+        self._by_title: dict[str, tuple[Peer, ...]] = {}
+        self._by_name: dict[str, Peer] = {}
         self._addresses: dict[str, frozenset[str]] = {}
-        self._seen: dict[str, _Seen] = {}
-        self.client_context: ssl.SSLContext | None = None
+        self._tls = TlsSettings()
+        self._contexts: dict[tuple[str, str, str, str], ssl.SSLContext] = {}
         self.replace(peers)
-        bus.subscribe(events.AssociationOpened, self._opened)
-        bus.subscribe(events.AssociationClosed, self._closed)
-        bus.subscribe(events.PeerEchoed, self._echoed)
 
     def replace(self, peers: Iterable[PeerSettings]) -> None:
-        """Take another list of peers; what was seen of those that stay is kept."""
-        self._peers = tuple(peers)
-        by_title: dict[str, list[PeerSettings]] = {}
+        """Take another list of peers from the configuration."""
+        self._settings = tuple(peers)
+        self._merge()
+
+    def register(self, peers: Iterable[Peer], beside: dict[str, dict[str, Any]]) -> None:
+        """Take the peers of the register, and what it has ``beside`` those of the configuration, by name."""
+        self._registered, self._beside = tuple(peers), beside
+        self._merge()
+
+    def _merge(self) -> None:
+        configured = [of_settings(peer, self._beside.get(peer.name)) for peer in self._settings]
+        names = {peer.name for peer in configured}
+        self._peers = (*configured, *(peer for peer in self._registered if peer.name not in names))
+        by_title: dict[str, list[Peer]] = {}
         for peer in self._peers:
             by_title.setdefault(peer.ae_title, []).append(peer)
         self._by_title = {title: tuple(found) for title, found in by_title.items()}
-        self._addresses.clear()
+        self._by_name = {peer.name: peer for peer in self._peers}
+        hosts = self.hosts()
+        self._addresses = {host: found for host, found in self._addresses.items() if host in hosts}
 
-    def titled(self, ae_title: str) -> tuple[PeerSettings, ...]:
+    def all(self) -> tuple[Peer, ...]:
+        """Return all peers."""
+        return self._peers
+
+    def shadowed(self) -> tuple[str, ...]:
+        """Return names of the register's peers that do not count: the configuration has others of that name."""
+        return tuple(peer.name for peer in self._registered if self._by_name.get(peer.name) is not peer)
+
+    def titled(self, ae_title: str) -> tuple[Peer, ...]:
         """Return the peers with this AE title."""
         return self._by_title.get(ae_title, ())
 
-    def tls_for(self, peer: PeerSettings) -> ssl.SSLContext | None:
-        """Return the context for calling a peer over TLS, none for one that is called without."""
-        return self.client_context if peer.tls else None
-
-    def named(self, name: str) -> PeerSettings | None:
+    def named(self, name: str) -> Peer | None:
         """Return the peer of this name."""
-        return next((peer for peer in self._peers if peer.name == name), None)
+        return self._by_name.get(name)
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all peers in the order of the settings."""
-        return tuple(peer.name for peer in self._peers)
+        """Return the names of all peers."""
+        return tuple(self._by_name)
 
     def name_of(self, ae_title: str) -> str:
         """Return the name of the first peer with this AE title, empty if there is none."""
         found = self._by_title.get(ae_title)
         return found[0].name if found else ""
+
+    # where they are
 
     def learn(self, host: str, addresses: frozenset[str]) -> None:
         """Note the addresses of a host, looked up away from the event loop."""
@@ -99,41 +107,53 @@ class PeerBook:
                 return True
         return not known or address.partition("%")[0].removeprefix("::ffff:") in known
 
-    def _of(self, name: str) -> _Seen:
-        return self._seen.setdefault(name, _Seen())
+    # how they are called over TLS
 
-    def _opened(self, event: events.AssociationOpened) -> None:
-        for peer in self.titled(event.calling):
-            self._of(peer.name).called = event.at
+    def secure(self, tls: TlsSettings) -> None:
+        """Take the certificates of [tls] for calls from now on, if any peer needs them.
 
-    def _closed(self, event: events.AssociationClosed) -> None:
-        for peer in self.titled(event.calling):
-            self._of(peer.name).stored += event.stored
+        Raises
+        ------
+        SettingsError
+            When a file cannot be used; what was read before counts on then.
+        """
+        fresh: dict[tuple[str, str, str, str], ssl.SSLContext] = {}
+        if any(peer.tls and peer.own_tls == ("", "", "", "") for peer in self._peers):
+            fresh["", "", "", ""] = context_of(("", "", "", ""), tls)
+        self._tls, self._contexts = tls, fresh
 
-    def _echoed(self, event: events.PeerEchoed) -> None:
-        seen = self._of(event.peer)
-        seen.echo = "ok" if event.ok else "failed"
-        seen.echo_at, seen.echo_ms, seen.echo_detail = event.at, event.milliseconds, event.detail
+    def tls_for(self, peer: PeerSettings) -> ssl.SSLContext | None:
+        """Return the context for calling a peer over TLS, none for one that is called without; raises SettingsError."""
+        if not peer.tls:
+            return None
+        own = peer.own_tls if isinstance(peer, Peer) else ("", "", "", "")
+        if own not in self._contexts:
+            self._contexts[own] = context_of(own, self._tls)
+        return self._contexts[own]
 
-    def rows(self) -> tuple[PeerRow, ...]:
-        """Return all peers as the console shows them."""
-        rows = []
-        for peer in self._peers:
-            seen = self._of(peer.name)
-            rows.append(
-                PeerRow(
-                    peer.name,
-                    peer.ae_title,
-                    peer.host,
-                    peer.port,
-                    peer.notes,
-                    seen.called,
-                    seen.stored,
-                    seen.echo,
-                    seen.echo_at,
-                    seen.echo_ms,
-                    seen.echo_detail,
-                    None if set(peer.allow) == set(SERVICES) else peer.allow,
-                )
-            )
-        return tuple(rows)
+    def look_at(self, peer: Peer, check: bool = True) -> ssl.SSLContext | None:
+        """Return a context made anew for a peer; without ``check`` one that trusts everybody, to look at what it shows.
+
+        Raises
+        ------
+        SettingsError
+            When a file cannot be used.
+        """
+        if not check:
+            return context_of((*peer.own_tls[:3], "nothing"), self._tls)
+        return context_of(peer.own_tls, self._tls) if peer.tls else None
+
+
+def context_of(own: tuple[str, str, str, str], tls: TlsSettings) -> ssl.SSLContext:
+    """Return a context with a peer's own certificate, key, CA and check; empty ones are those of [tls]."""
+    certificate, key, ca, check = own
+    if not certificate:
+        certificate, key = tls.certificate, tls.key
+    return client_context(
+        certificate,
+        key,
+        ca or tls.ca,
+        check_host=check == "name" or (not check and tls.check_host),
+        oldest=tls.oldest,
+        verify=check != "nothing",
+    )

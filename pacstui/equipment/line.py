@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,6 +13,7 @@ from pacstui.dicom.net.service import DEFAULT_TIMEOUTS, Observer, ServiceFor, Ti
 from pacstui.dicom.ul.effects import DEFAULT_LIMITS, Limits
 from pacstui.dicom.ul.items import RoleSelection
 from pacstui.equipment.book import PeerBook
+from pacstui.equipment.peer import Peer
 from pacstui.errors import NotFound, PacsError
 from pacstui.settings import PeerSettings
 from pacstui.text import safe
@@ -56,7 +57,8 @@ class Watcher(Protocol):
 class Lines:
     """Makes associations with peers.
 
-    ``ae_title`` is ours, ``timeouts`` and ``limits`` hold for all of them.
+    ``ae_title`` is ours, ``timeouts`` and ``limits`` hold for all of them. ``reached`` and ``missed`` are told of each
+    association that came about, and of each call that failed.
     """
 
     def __init__(
@@ -66,9 +68,11 @@ class Lines:
         self.timeouts = timeouts
         self.limits = limits
         self.watcher: Watcher | None = None
+        self.reached: Callable[[PeerSettings, Association], None] = lambda peer, association: None
+        self.missed: Callable[[Call, PacsError], None] = lambda call, error: None
         self.book = book
 
-    def peer(self, name: str) -> PeerSettings:
+    def peer(self, name: str) -> Peer:
         """Return the peer of this name.
 
         Raises
@@ -138,8 +142,10 @@ class Lines:
                 service_for=service_for,
                 tls=self.book.tls_for(peer),
             ) as made:
+                self.reached(peer, made)
                 yield made
         except PacsError as error:
+            self.missed(call, error)
             if watcher is not None:
                 if made is None:
                     watcher.failed(call, error)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from pacstui.dicom.header import Header
 from pacstui.index.fold import fold, name_keys
 from pacstui.index.more import IMAGE_MORE, SERIES_MORE, STUDY_MORE, text_of
 
 _CACHE = 4096
+_NOTHING: Final[Mapping[int, str]] = {}
 
 _INSERT_INSTANCE = (
     "INSERT INTO instances (series, sop_instance, sop_class, transfer_syntax, number, date, time, image_type, frames,"
@@ -62,7 +63,9 @@ _INSERT_SERIES = (
 
 class Entry(NamedTuple):
     """One object as the index takes it. ``known`` holds, exactly, every value that patient, study and series rows are
-    made of: an entry whose ``known`` was seen before needs no look at those rows."""
+    made of: an entry whose ``known`` was seen before needs no look at those rows. ``called`` is the AE title that was
+    called, empty where it is not known; ``attributes`` holds what was read of the object, by tag. Routes are for it
+    unless ``onward`` is false."""
 
     sop_instance: str
     known: tuple[Any, ...]
@@ -74,6 +77,27 @@ class Entry(NamedTuple):
     calling: str
     marked: bool
     instance: tuple[str, ...]
+    called: str = ""
+    attributes: Mapping[int, str] = _NOTHING
+    onward: bool = True
+
+    @property
+    def transfer_syntax(self) -> str:
+        """UID of the transfer syntax that the object is kept in."""
+        return self.instance[1]
+
+
+class Beside(Protocol):
+    """What else is written in the transaction that stores an object. Called on the writer lane's thread."""
+
+    def stored(self, connection: sqlite3.Connection, entry: Entry, size: int, received: int) -> None:
+        """An object's row was written; ``size`` is in bytes, ``received`` in microseconds since 1970."""
+
+    def flush(self, connection: sqlite3.Connection) -> None:
+        """The transaction is about to be committed."""
+
+    def forget(self) -> None:
+        """The transaction was rolled back."""
 
 
 class Place(NamedTuple):
@@ -108,7 +132,7 @@ class _Ids:
     conflict: str
 
 
-def entry_of(header: Header, transfer_syntax: str, calling: str) -> Entry:
+def entry_of(header: Header, transfer_syntax: str, calling: str, called: str = "", onward: bool = True) -> Entry:
     """Return the rows' values for an object with valid UIDs."""
     get = header.values.get
     study, series = header.study, header.series
@@ -131,14 +155,18 @@ def entry_of(header: Header, transfer_syntax: str, calling: str) -> Entry:
     known = (study, series, patient, study_values, series_values, calling, header.marked)
     return Entry(
         header.sop_instance, known, patient, study, study_values, series, series_values, calling, header.marked,
-        instance,
+        instance, called, header.values, onward,
     )  # fmt: skip
 
 
 class IndexWriter:
-    """Adds objects to the index, a transaction at a time: ``add`` and ``replace`` for each, then ``flush`` once."""
+    """Adds objects to the index, a transaction at a time: ``add`` and ``replace`` for each, then ``flush`` once.
 
-    def __init__(self) -> None:
+    ``beside`` writes what follows from an object in the same transaction.
+    """
+
+    def __init__(self, beside: Beside | None = None) -> None:
+        self._beside = beside
         self._seen: dict[tuple[Any, ...], _Ids] = {}
         self._clear()
 
@@ -155,6 +183,8 @@ class IndexWriter:
         """Drop everything that a transaction which was rolled back has left behind."""
         self._seen.clear()
         self._clear()
+        if self._beside is not None:
+            self._beside.forget()
 
     def find(self, connection: sqlite3.Connection, sop_instance: str) -> Found | None:
         """Return the stored instance of that UID."""
@@ -174,6 +204,8 @@ class IndexWriter:
              entry.calling, received),
         )  # fmt: skip
         self._count(ids.series, ids.study, 1, size)
+        if self._beside is not None and entry.onward:
+            self._beside.stored(connection, entry, size, received)
         return ids.conflict
 
     def replace(self, connection: sqlite3.Connection, old: Found, entry: Entry, place: Place, received: int) -> str:
@@ -187,6 +219,8 @@ class IndexWriter:
         )  # fmt: skip
         self._count(old.series, old.study, -1, -old.size)
         self._count(ids.series, ids.study, 1, size)
+        if self._beside is not None and entry.onward:
+            self._beside.stored(connection, entry, size, received)
         return ids.conflict
 
     def moved(self, connection: sqlite3.Connection, old: Found, place: Place) -> None:
@@ -233,6 +267,8 @@ class IndexWriter:
                  self._bytes_added),
             )  # fmt: skip
         self._clear()
+        if self._beside is not None:
+            self._beside.flush(connection)
 
     def _count(self, series: int, study: int, count: int, size: int) -> None:
         for totals in (self._series[series], self._studies[study]):

@@ -29,6 +29,9 @@ class Copy(NamedTuple):
     digest: bytes
 
 
+_JOINED = t.instances.join(t.series, t.instances.c.series == t.series.c.id).join(
+    t.studies, t.series.c.study == t.studies.c.id
+)
 _COLUMN = {STUDY: t.studies.c.study, SERIES: t.series.c.series, IMAGE: t.instances.c.sop_instance}
 
 
@@ -43,8 +46,24 @@ async def copies(database: Database, keys: Mapping[str, Sequence[str]]) -> list[
     return await database.read(partial(_copies, keys))
 
 
-def _copies(keys: Mapping[str, Sequence[str]], connection: sqlite3.Connection) -> list[Copy]:
-    i = t.instances.c
+async def subjects(database: Database, keys: Mapping[str, Sequence[str]]) -> tuple[tuple[str, str], ...]:
+    """Return Study Instance UID and Patient ID of the studies that such objects belong to.
+
+    Raises
+    ------
+    PacsError
+        What the database says.
+    """
+    return await database.read(partial(_subjects, keys))
+
+
+def _subjects(keys: Mapping[str, Sequence[str]], connection: sqlite3.Connection) -> tuple[tuple[str, str], ...]:
+    clauses, values = _clauses(keys)
+    rows = sa.select(t.studies.c.study, t.studies.c.patient_id).distinct().select_from(_JOINED).where(*clauses)
+    return tuple((row[0], row[1]) for row in Statement(rows).run(connection, **values))
+
+
+def _clauses(keys: Mapping[str, Sequence[str]]) -> tuple[list[sa.ColumnElement[bool]], dict[str, Any]]:
     clauses: list[sa.ColumnElement[bool]] = []
     values: dict[str, Any] = {}
 
@@ -60,11 +79,15 @@ def _copies(keys: Mapping[str, Sequence[str]], connection: sqlite3.Connection) -
                 clauses.append(t.studies.c.patient_id_key == bind(fold(given[0])))
         else:
             clauses.append(among(_COLUMN[level], bind(json.dumps(list(given)))))
+    return clauses, values
+
+
+def _copies(keys: Mapping[str, Sequence[str]], connection: sqlite3.Connection) -> list[Copy]:
+    i = t.instances.c
+    clauses, values = _clauses(keys)
     statement = Statement(
         sa.select(i.sop_class, i.sop_instance, i.transfer_syntax, i.path, i.data_offset, i.size, i.digest)
-        .select_from(
-            t.instances.join(t.series, i.series == t.series.c.id).join(t.studies, t.series.c.study == t.studies.c.id)
-        )
+        .select_from(_JOINED)
         .where(*clauses)
         .order_by(t.series.c.id, i.id)
     )

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from pacstui.errors import BadRequest, PacsError
 from pacstui.jobs.kinds import Kind
-from pacstui.jobs.schedule import plan_of
 from pacstui.jobs.store import OVERLAPS, Job
 from pacstui.text import safe
 
@@ -81,12 +80,11 @@ def check_following(job: Job, others: Mapping[str, Job]) -> None:
 
 
 def trouble(job: Job, kind: Kind | None) -> str:
-    """Return why a job that is kept cannot run, empty if it can."""
+    """Return why a job that is kept cannot run at all, empty if it can; of its schedule nothing is said."""
     if kind is None:
         return f'there is no kind of job "{safe(job.kind, 40)}" (any more)'
     try:
         checked(kind, job.parameters)
-        plan_of(job.schedule, job.hours, job.zone)
     except PacsError as fault:
         return fault.message
     return ""

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pacstui.bus import Bus
 from pacstui.clock import Clock
-from pacstui.contract.jobs import (
-    JobRow,
-    JobsView,
-    KindRow,
-    ParameterRow,
-    PlannedRow,
-    RunLine,
-    RunRow,
-)
+from pacstui.contract import privacy
+from pacstui.contract.jobs import JobRow, JobsView, KindRow, ParameterRow, RunLine, RunRow
 from pacstui.db import Database
 from pacstui.errors import BadRequest, Denied, NotFound
 from pacstui.jobs.checks import check_following, check_name, check_numbers, checked
@@ -24,17 +18,15 @@ from pacstui.jobs.kinds import Kind, Wanted
 from pacstui.jobs.runner import Entry
 from pacstui.jobs.schedule import plan_of
 from pacstui.jobs.scheduler import Scheduler
-from pacstui.jobs.store import FAILED, RUNNING, Job, micro, moment
+from pacstui.jobs.shown import Problem, Shown
+from pacstui.jobs.store import Job, micro, moment
+from pacstui.jobs.wanted import want
 from pacstui.jobs.work import Working, row_of
 from pacstui.text import safe
 
-_PLANNED = 300
-_EACH = 100
-_RECENT = 200
-_AHEAD = timedelta(days=1)
 _LIMIT = 1000
 _MOST = 500
-Problem = tuple[str, str, str, str, str]
+_PREVIEW_S = 1.0
 
 
 class JobsRoom:
@@ -50,7 +42,7 @@ class JobsRoom:
         self._clock = clock
         self.caller: Callable[[], str] = lambda: "somebody"
         self.may: Callable[[str], bool] = lambda permission: True
-        self._ahead: tuple[tuple[object, ...], tuple[PlannedRow, ...]] = ((), ())
+        self._shown = Shown(self._scheduler, clock, lambda permission: self.may(permission))
 
     @property
     def dress(self) -> Callable[[], None]:
@@ -88,135 +80,35 @@ class JobsRoom:
     def row(self, name: str) -> JobRow | None:
         """Return a job as lists show it, none if there is none of that name."""
         entry = self._scheduler.entries.get(name)
-        return self._row(entry) if entry is not None else None
+        return self._shown.row(entry) if entry is not None else None
+
+    async def want(self, wanted: Sequence[Wanted], of: Collection[str] = ()) -> None:
+        """Make the jobs that are missing, and remove those that are wanted no more; see `pacstui.jobs.wanted`."""
+        await want(self._scheduler, self._clock, wanted, of)
+
+    def part(self) -> dict[str, int]:
+        """Return the counts for the status."""
+        return self._shown.part()
+
+    def problems(self) -> Iterable[Problem]:
+        """Yield what is wrong now, for ``monitor.problems``."""
+        return self._shown.problems()
 
     async def begin(self, job: str, parameters: dict[str, str]) -> RunRow:
         """Start a job now, by the present caller, with these parameters instead of its own; see `start`."""
         each = await self._scheduler.start(self._entry(job), safe(self.caller(), 64), _said(parameters))
         return each.row()
 
-    async def want(self, wanted: Sequence[Wanted], of: Collection[str] = ()) -> None:
-        """Make the jobs that are missing.
-
-        Of those that were wanted earlier and are not now, the ones go that nobody changed; others stay and can be
-        deleted. Only jobs of the kinds that ``wanted`` names, and of those in ``of``, are looked at.
-        """
-        scheduler = self._scheduler
-        names = {each.name for each in wanted}
-        kinds = {each.kind for each in wanted}.union(of)
-        now = micro(self._clock.now())
-        for each in wanted:
-            entry = scheduler.entries.get(each.name)
-            old = entry.job if entry is not None else Job(each.name, each.kind, upto=now, enabled=each.enabled)
-            job = replace(old, builtin=True)
-            if not old.edited:
-                job = replace(
-                    job, kind=each.kind, parameters=dict(each.parameters), schedule=each.schedule, follows=each.after,
-                    retries=each.retries, retry_ms=round(each.retry_s * 1000), timeout_ms=round(each.timeout_s * 1000),
-                )  # fmt: skip
-                if job.schedule != old.schedule:
-                    job = replace(job, upto=now)
-            if entry is None or job != old:
-                await scheduler.put(job)
-        gone = [
-            entry.job for entry in scheduler.entries.values()
-            if entry.job.builtin and entry.job.kind in kinds and entry.job.name not in names
-        ]  # fmt: skip
-        await scheduler.remove(job.name for job in gone if not job.edited)
-        for job in gone:
-            if job.edited:
-                await scheduler.put(replace(job, builtin=False))
-
-    def part(self) -> dict[str, int]:
-        """Return the counts for the status: jobs, runs under way, jobs that failed last or began late, and pause."""
-        entries = self._scheduler.entries.values()
-        return {
-            "total": len(entries),
-            "running": len(self._scheduler.working),
-            "failed": sum(entry.job.enabled and _failed(entry) for entry in entries),
-            "late": sum(entry.job.enabled and entry.job.missed > 0 for entry in entries),
-            "paused": int(bool(self._scheduler.paused) or self._scheduler.by_hand_only),
-        }
-
-    def problems(self) -> Iterable[Problem]:
-        """Yield what is wrong now, for ``monitor.problems``."""
+    def naming(self, word: str) -> Iterable[str]:
+        """Yield in words which jobs have ``word`` among their parameters."""
         for name, entry in self._scheduler.entries.items():
-            if not entry.job.enabled:
-                continue
-            if entry.problem:
-                yield (
-                    f"job-broken {name}", "warn", f"the job {name} cannot run: {safe(entry.problem, 200)}",
-                    "e on the screen Jobs changes it, d disables it", "jobs",
-                )  # fmt: skip
-            elif _failed(entry) and entry.last is not None and not (entry.kind and entry.kind.told_elsewhere):
-                retry = moment(entry.job.retry_at)
-                then = f"; it tries again at {retry.astimezone():%H:%M}" if retry is not None else ""
-                mend = f"{entry.last.hint}; then " if entry.last.hint else ""
-                yield (
-                    f"job-failed {name}", "warn", f"the job {name} failed: {safe(entry.last.text, 200)}{then}",
-                    f"{mend}r on the screen Jobs runs it again", "jobs",
-                )  # fmt: skip
+            if any(word in (part.strip() for part in told.split(",")) for told in entry.job.parameters.values()):
+                yield f"the job {name} names it"
 
     # the noun: looking
 
     async def list(self) -> JobsView:
-        scheduler = self._scheduler
-        running = [each.row() for each in (*scheduler.working.values(), *scheduler.waiting)]
-        rows = tuple(self._row(entry) for _, entry in sorted(scheduler.entries.items()))
-        recent = tuple(row_of(record) for record in list(scheduler.recent)[: -_RECENT - 1 : -1])
-        held = scheduler.paused or ("the setting [node] jobs" if scheduler.by_hand_only else "")
-        return JobsView(bool(held), held, rows, tuple(running), recent, self._planned(self._clock.now()))
-
-    def _planned(self, now: datetime) -> tuple[PlannedRow, ...]:
-        entries = self._scheduler.entries.values()
-        key = (int(now.timestamp() // 30), *(entry.job for entry in entries))
-        if self._ahead[0] != key:
-            found = [
-                PlannedRow(entry.job.name, at)
-                for entry in entries
-                if entry.job.enabled and not entry.problem and entry.plan is not None
-                for at in entry.plan.preview(now, _EACH, now + _AHEAD)
-            ]
-            found.sort(key=lambda row: row.at)
-            self._ahead = (key, tuple(found[:_PLANNED]))
-        return self._ahead[1]
-
-    def _row(self, entry: Entry) -> JobRow:
-        scheduler, job, kind = self._scheduler, entry.job, entry.kind
-        under_way = scheduler.under_way(job.name)
-        running = [each for each in under_way if each.record.state == RUNNING]
-        waits = self._waits(entry, self._clock.now())
-        state = (
-            "running" if running else "broken" if entry.problem else "waiting" if waits
-            else "idle" if job.enabled else "disabled"
-        )  # fmt: skip
-        plan = entry.plan
-        following = f"after {job.follows}" if job.follows else ""
-        words = plan.schedule.words if plan is not None else ""
-        return JobRow(
-            job.name, job.kind, kind.label if kind is not None else job.kind, dict(job.parameters), job.schedule,
-            "; ".join(each for each in (words, following) if each) or "by hand", job.hours, job.zone, job.enabled,
-            job.follows, job.retries, job.retry_ms / 1000, job.timeout_ms / 1000, job.overlap, state,
-            moment(job.retry_at) or entry.next if job.enabled and not entry.problem else None,
-            under_way[0].id if under_way else 0, row_of(entry.last) if entry.last is not None else None, job.missed,
-            safe(entry.problem, 300), job.builtin, waits, entry.quiet,
-        )  # fmt: skip
-
-    def _waits(self, entry: Entry, now: datetime) -> str:
-        """Return what a job waits for that would run otherwise, empty if for nothing."""
-        scheduler, job, plan = self._scheduler, entry.job, entry.plan
-        for each in scheduler.waiting:
-            if each.record.job == job.name:
-                return scheduler.waits_for(each)
-        due = bool(entry.turns) or (job.enabled and entry.next is not None and entry.next <= now)
-        retry = moment(job.retry_at)
-        if entry.problem or plan is None or not (due or retry):
-            return ""
-        if scheduler.paused:
-            return "that jobs are resumed" if due else ""
-        if due and not plan.open(now):
-            return f"its hours, {job.hours}"
-        return f"its next try at {retry.astimezone():%H:%M}" if retry is not None else ""
+        return await self._shown.view()
 
     async def history(
         self, job: str = "", limit: int = 100, before: int | None = None, state: str = ""
@@ -259,14 +151,19 @@ class JobsRoom:
         )  # fmt: skip
 
     async def preview(self, schedule: str, window: str = "", zone: str = "", count: int = 5) -> tuple[datetime, ...]:
-        return plan_of(schedule, window, zone).preview(self._clock.now(), max(1, min(count, 20)))
+        most, now = max(1, min(count, 20)), self._clock.now()
+        return await asyncio.to_thread(
+            lambda: plan_of(schedule, window, zone).preview(now, most, within_s=_PREVIEW_S)
+        )  # fmt: skip
 
     # the noun: doing
 
-    async def start(self, job: str) -> RunRow:
-        entry = self._entry(job)
+    async def start(self, job: str, parameters: dict[str, str] | None = None) -> RunRow:
+        entry, given = self._entry(job), _said(parameters or {})
         self._see_that_it_may(entry.kind)
-        each = await self._scheduler.start(entry, safe(self.caller(), 64))
+        if given:
+            self._see_that_it_may_say(entry, given)
+        each = await self._scheduler.start(entry, safe(self.caller(), 64), given)
         return each.row()
 
     async def cancel(self, id: int) -> None:
@@ -283,7 +180,7 @@ class JobsRoom:
 
     async def disable(self, job: str) -> None:
         entry = self._entry(job)
-        entry.turns.clear()
+        await self._scheduler.forgive(entry)
         await self._scheduler.put(replace(entry.job, enabled=False, edited=True, retry_at=0, attempt=1))
 
     async def pause(self) -> None:
@@ -338,12 +235,14 @@ class JobsRoom:
     async def _keep(self, job: Job) -> JobRow:
         kind = self._scheduler.kinds.get(job.kind)
         self._see_that_it_may(kind)
+        old = self._scheduler.entries.get(job.name)
+        self._see_that_it_may_name(job.parameters, old.job.parameters if old is not None else {})
         if kind is not None:
             checked(kind, job.parameters)
         plan_of(job.schedule, job.hours, job.zone)
         check_numbers(job)
         check_following(job, {name: entry.job for name, entry in self._scheduler.entries.items()})
-        return self._row(await self._scheduler.put(job))
+        return self._shown.row(await self._scheduler.put(job))
 
     async def delete(self, job: str) -> None:
         entry = self._entry(job)
@@ -366,6 +265,24 @@ class JobsRoom:
                 f" {kind.permission}", "an administrator can give it: pacstui accounts edit",
             )  # fmt: skip
 
+    def _see_that_it_may_say(self, entry: Entry, given: Mapping[str, str]) -> None:
+        """Raise `Denied` unless the present caller may give a run parameters of its own, `BadRequest` if none fit."""
+        old = entry.job.parameters
+        self._see_that_it_may_name({**old, **given}, old)
+        if entry.kind is not None:
+            checked(entry.kind, {**old, **given})
+            if not entry.kind.permission and not self.may("jobs.edit"):
+                raise Denied("other parameters for a run take the permission jobs.edit", "start it without them")
+
+    def _see_that_it_may_name(self, given: Mapping[str, str], old: Mapping[str, str]) -> None:
+        """Raise `Denied` where the present caller changes what points at patients, and may not see who they are."""
+        changed = [name for name in sorted(privacy.KEYS) if given.get(name, "") != old.get(name, "")]
+        if changed and not self.may(privacy.PERMISSION):
+            raise Denied(
+                f"{changed[0]} says which patients: to set it takes the permission {privacy.PERMISSION}",
+                "an administrator can give it: pacstui accounts edit",
+            )
+
     def _entry(self, name: str) -> Entry:
         entry = self._scheduler.entries.get(name)
         if entry is None:
@@ -375,10 +292,6 @@ class JobsRoom:
     def _no_job(self, name: str) -> NotFound:
         known = ", ".join(sorted(self._scheduler.entries)) or "none"
         return NotFound(f'there is no job "{safe(name, 64)}"', f"jobs are: {known}")
-
-
-def _failed(entry: Entry) -> bool:
-    return entry.last is not None and entry.last.state == FAILED
 
 
 def _said(parameters: dict[str, str]) -> dict[str, str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pacstui import events
@@ -28,6 +29,7 @@ from pacstui.jobs.store import (
     Job,
     RunRecord,
     Store,
+    Turn,
     micro,
     moment,
 )
@@ -39,20 +41,11 @@ _STOP_S = 3.0
 RECENT = 300
 
 
-@dataclass(slots=True)
-class Turn:
-    """A run that is to be begun: who wants it, when the schedule wanted it, and what is known of earlier tries."""
-
-    by: str
-    planned: datetime | None = None
-    attempt: int = 1
-    restarts: int = 0
-    by_hand: bool = False
-    parameters: dict[str, str] = field(default_factory=dict)
-
-
 class Entry:
-    """A job with what is known of it now. ``next`` is when it begins by its schedule."""
+    """A job with what is known of it now. ``next`` is when it begins by its schedule.
+
+    ``fault`` says why it cannot run at all, ``problem`` that, or why it cannot run by its schedule.
+    """
 
     def __init__(self, job: Job, kind: Kind | None, last: RunRecord | None = None) -> None:
         self.last = last
@@ -63,11 +56,9 @@ class Entry:
     def set(self, job: Job, kind: Kind | None) -> None:
         """Take another state of the job."""
         self.job, self.kind = job, kind
-        self.problem = trouble(job, kind)
-        try:
-            self.plan = plan_of(job.schedule, job.hours, job.zone)
-        except BadRequest:
-            self.plan = None
+        self.fault = trouble(job, kind)
+        self.plan, why = _plan(job)
+        self.problem = self.fault or why
         upto = moment(job.upto)
         self.next = self.plan.after(upto) if self.plan is not None and upto is not None else None
 
@@ -75,6 +66,14 @@ class Entry:
     def quiet(self) -> bool:
         """Whether nobody needs to hear of runs that went well."""
         return self.kind is not None and self.kind.quiet
+
+
+def _plan(job: Job) -> tuple[Plan | None, str]:
+    """Return when a job runs, or why nobody can tell."""
+    try:
+        return plan_of(job.schedule, job.hours, job.zone), ""
+    except BadRequest as fault:
+        return None, fault.message
 
 
 class Runner:
@@ -126,8 +125,8 @@ class Runner:
         """Return a job's runs that run or wait for their turn."""
         return [each for each in (*self.working.values(), *self.waiting) if each.record.job == name]
 
-    async def _begin(self, entry: Entry, turn: Turn, job: Job | None = None) -> Working:
-        """Give a run its number; it begins now, or waits for its turn."""
+    async def _begin(self, entry: Entry, turn: Turn, job: Job | None = None, owed: bool = False) -> Working:
+        """Give a run its number; it begins now, or waits for its turn. One that was ``owed`` is owed no more."""
         kind, about = entry.kind, entry.job
         assert kind is not None
         now = self.clock.now()
@@ -135,6 +134,7 @@ class Runner:
         record = RunRecord(
             0, about.name, about.kind, WAITING, turn.by, micro(turn.planned), micro(now), 0,
             int(late / timedelta(milliseconds=1)), turn.attempt, restarts=turn.restarts,
+            parameters=json.dumps(dict(turn.parameters)) if turn.parameters else "",
         )  # fmt: skip
 
         async def keep(text: str) -> None:
@@ -148,7 +148,9 @@ class Runner:
             if self._free(each):
                 record.state = RUNNING
             fresh = replace(job or entry.job, kept=entry.job.kept)
-            await self.store.begin(record, fresh)
+            await self.store.begin(record, fresh, {about.name: list(entry.turns)[1:]} if owed else {})
+            if owed:
+                entry.turns.popleft()
             entry.set(fresh, kind)
             if record.state == RUNNING and not self.closing:
                 self._run(each)
@@ -228,18 +230,26 @@ class Runner:
                 entry.set(job, entry.kind)
             self.recent.append(record)
             each.last_line()
+            owed = self._follow(record)
             try:
-                await self._save([each], final=True)
+                await self._save([each], final=True, owed=owed)
                 await self.store.prune(record.job, self.clock.now())
             except PacsError as fault:
                 self._unsaved.append(each)
                 log.warning("the end of run %d of %s is not kept yet: %s", each.id, record.job, fault)
         self._tell_end(record, quiet)
-        if record.state in (DONE, WARNING) and not self.closing:
-            for other in self.entries.values():
-                if other.job.follows == record.job and other.job.enabled and not other.problem and not other.turns:
-                    other.turns.append(Turn(record.job))
         each.ended.set()
+
+    def _follow(self, record: RunRecord) -> dict[str, Sequence[Turn]]:
+        """Let those begin that follow a job, once it is done; return what they owe, which outlives the node."""
+        if record.state not in (DONE, WARNING):
+            return {}
+        owed: dict[str, Sequence[Turn]] = {}
+        for name, other in self.entries.items():
+            if other.job.follows == record.job and other.job.enabled and not other.fault and not other.turns:
+                other.turns.append(Turn(record.job))
+                owed[name] = tuple(other.turns)
+        return owed
 
     async def cancel(self, each: Working, by: str) -> None:
         """End a run at its next safe point, or one that waits at once."""
@@ -278,10 +288,17 @@ class Runner:
     async def remove(self, names: Iterable[str]) -> None:
         """Forget jobs."""
         names = list(names)
-        async with self._lock:
+        async with self._deciding, self._lock:
             await self.store.remove(names)
             for name in names:
                 self.entries.pop(name, None)
+
+    async def forgive(self, entry: Entry) -> None:
+        """Let a job owe no runs."""
+        async with self._deciding:
+            if entry.turns:
+                await self.store.owe({entry.job.name: ()})
+                entry.turns.clear()
 
     async def flush(self, ident: int) -> None:
         """Keep what a run has written down so far."""
@@ -289,7 +306,9 @@ class Runner:
         if each is not None and each.lines:
             await self._save([each])
 
-    async def _save(self, many: list[Working], *, final: bool = False) -> None:
+    async def _save(
+        self, many: list[Working], *, final: bool = False, owed: Mapping[str, Sequence[Turn]] = {}
+    ) -> None:  # fmt: skip
         if not many:
             return
         now = self.clock.now()
@@ -297,7 +316,7 @@ class Runner:
         records = [each.record if final else replace(each.record, ended=micro(now)) for each in many]
         entry = self.entries.get(many[0].record.job) if final else None
         try:
-            await self.store.save(records, lines, entry.job if entry is not None else None)
+            await self.store.save(records, lines, entry.job if entry is not None else None, owed)
         except PacsError:
             for each in many:
                 each.lines = [line for line in lines if line[0] == each.id] + each.lines

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
+from time import monotonic
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
@@ -251,10 +252,17 @@ class Plan:
         """Return whether something may begin at ``at``."""
         return self.window.begin(at, self.zone) == at
 
-    def preview(self, at: datetime, count: int, until: datetime | None = None) -> tuple[datetime, ...]:
-        """Return the next times, at most ``count``, none later than ``until``."""
+    def preview(
+        self, at: datetime, count: int, until: datetime | None = None, within_s: float = float("inf")
+    ) -> tuple[datetime, ...]:  # fmt: skip
+        """Return the next times, at most ``count``, none later than ``until``.
+
+        Some schedules take a while to work out: after ``within_s`` seconds no more are looked for, and away from the
+        event loop is the place to do it.
+        """
         found: list[datetime] = []
-        while len(found) < count:
+        end = monotonic() + within_s
+        while len(found) < count and (not found or monotonic() < end):
             upcoming = self.after(found[-1] if found else at)
             if upcoming is None or (until is not None and upcoming > until):
                 break
@@ -313,7 +321,7 @@ def _parts(text: str, what: str, allowed: str) -> Sequence[str]:
         return ()
     if "" in parts or len(parts) > _PARTS:
         raise BadRequest(f'the {what} "{safe(text, 60)}" has an empty part, or more than {_PARTS}', allowed)
-    return parts
+    return tuple(dict.fromkeys(parts))
 
 
 def _rule(part: str) -> Rule:

@@ -5,15 +5,16 @@ Nothing here sleeps until a time: a machine that was suspended or whose clock wa
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pacstui.errors import PacsError, Unavailable
-from pacstui.jobs.runner import RECENT, Entry, Runner, Turn
+from pacstui.errors import BadRequest, PacsError, Unavailable
+from pacstui.jobs.runner import RECENT, Entry, Runner
 from pacstui.jobs.schedule import Plan
-from pacstui.jobs.store import CANCELLED, FAILED, INTERRUPTED, RUNNING, WAITING, RunRecord, micro, moment
+from pacstui.jobs.store import CANCELLED, FAILED, INTERRUPTED, RUNNING, WAITING, Job, RunRecord, Turn, micro, moment
 from pacstui.jobs.work import Working
 from pacstui.text import plural
 
@@ -23,6 +24,7 @@ _BACK = timedelta(hours=25)
 _SAVE_S = 5.0
 _GRACE_S = 30.0
 _COUNTED = 500
+_DUE_S = 2.0
 _RESTARTS = 3
 
 
@@ -33,15 +35,17 @@ class Scheduler(Runner):
 
     async def open(self) -> None:
         """Read what is kept, and find out which runs did not come to their end."""
-        jobs, lasts, self.paused = await self.store.load()
+        jobs, lasts, turns, self.paused = await self.store.load()
         for name, job in jobs.items():
-            self.entries[name] = Entry(job, self.kinds.get(job.kind), lasts.get(name))
+            self.entries[name] = entry = Entry(job, self.kinds.get(job.kind), lasts.get(name))
+            entry.turns.extend(turns.get(name, ()))
         self.recent.extend(reversed(await self.store.history("", RECENT, None, "")))
         cut = await self.store.unfinished()
         for record in cut:
             self._cut(record)
         if cut:
-            await self.store.save(cut)
+            owed = {name: tuple(entry.turns) for name, entry in self.entries.items() if entry.turns}
+            await self.store.save(cut, owed=owed)
             by_id = {record.id: record for record in cut}
             self.recent = deque((by_id.get(each.id, each) for each in self.recent), RECENT)
 
@@ -60,7 +64,9 @@ class Scheduler(Runner):
             goes_on = False
             record.hint = f"the node ended in the middle of it {_RESTARTS} times: look why, then start it by hand"
         if goes_on and entry is not None:
-            entry.turns.append(Turn("restart", moment(record.planned), record.attempt, record.restarts + 1))
+            entry.turns.append(
+                Turn("restart", moment(record.planned), record.attempt, record.restarts + 1, False, record.said)
+            )
             record.hint = "it goes on by itself"
             self.tell(record.job, "info", f"goes on: {record.text or 'the node ended in the middle of it'}")
         elif killed and not record.hint:
@@ -85,7 +91,8 @@ class Scheduler(Runner):
             await self._next_turns()
             await self._save([each for each in self.working.values() if at - each.saved >= _SAVE_S])
             if self._unsaved:
-                await self._save(self._unsaved, final=True)
+                owed = {name: tuple(entry.turns) for name, entry in self.entries.items() if entry.turns}
+                await self._save(self._unsaved, final=True, owed=owed)
                 self._unsaved = []
             self._complaint = ""
         except PacsError as fault:  # the database: everything is tried again in the next round
@@ -119,11 +126,9 @@ class Scheduler(Runner):
         job, plan = entry.job, entry.plan
         if self.paused or self.by_hand_only:
             return
-        if entry.turns and not entry.problem:
-            turn = entry.turns[0]
-            if turn.by == "restart" or plan is None or plan.open(now):
-                await self._begin(entry, turn)
-                entry.turns.popleft()
+        if entry.turns and not entry.fault:
+            if entry.turns[0].by == "restart" or plan is None or plan.open(now):
+                await self._begin_owed(entry)
             return
         if entry.problem or not job.enabled or plan is None:
             return
@@ -133,8 +138,7 @@ class Scheduler(Runner):
             if retry > now + wait:  # the clock was set back
                 await self._put(entry, replace(job, retry_at=micro(now + wait)))
             elif retry <= now and plan.open(now) and not self.under_way(job.name):
-                by = entry.last.started_by if entry.last is not None else "schedule"
-                await self._begin(entry, Turn(by, attempt=job.attempt), replace(job, retry_at=0))
+                await self._retry(entry, job)
                 return
         upto = moment(job.upto)
         if upto is None or upto > now + _BACK:  # the clock was a day or more ahead: what it showed then is forgotten
@@ -142,8 +146,27 @@ class Scheduler(Runner):
         elif entry.next is not None and entry.next <= now and plan.open(now):
             await self._due(entry, plan, now)
 
+    async def _begin_owed(self, entry: Entry) -> None:
+        """Begin the run that a job owes, or say why that cannot be any more."""
+        try:
+            await self._begin(entry, entry.turns[0], owed=True)
+        except BadRequest as fault:  # what it was told does not fit the settings of today
+            await self.store.owe({entry.job.name: list(entry.turns)[1:]})
+            entry.turns.popleft()
+            self.tell(entry.job.name, "warn", f"not begun again: {fault.message}", fault.hint)
+
+    async def _retry(self, entry: Entry, job: Job) -> None:
+        """Try a failed run again, with what it was told."""
+        by, said = (entry.last.started_by, entry.last.said) if entry.last is not None else ("schedule", {})
+        try:
+            await self._begin(entry, Turn(by, attempt=job.attempt, parameters=said), replace(job, retry_at=0))
+        except BadRequest as fault:
+            await self._put(entry, replace(job, retry_at=0, attempt=1))
+            self.tell(entry.job.name, "warn", f"not tried again: {fault.message}", fault.hint)
+
     async def _due(self, entry: Entry, plan: Plan, now: datetime) -> None:
-        due = plan.preview(moment(entry.job.upto) or now, _COUNTED, now)
+        upto = moment(entry.job.upto) or now
+        due = await asyncio.to_thread(plan.preview, upto, _COUNTED, now, _DUE_S)
         missed = sum(now - at > ON_TIME for at in due)
         job = replace(entry.job, upto=micro(now), missed=missed, retry_at=0, attempt=1)
         at_it = self.under_way(job.name)
@@ -179,8 +202,8 @@ class Scheduler(Runner):
     async def _start(self, entry: Entry, by: str, parameters: dict[str, str]) -> Working:
         if self.closing:
             raise Unavailable("the node stops", "start it again when the node is back")
-        if entry.problem:
-            raise Unavailable(f"{entry.job.name} cannot run: {entry.problem}", "change the job, or delete it")
+        if entry.fault:
+            raise Unavailable(f"{entry.job.name} cannot run: {entry.fault}", "change the job, or delete it")
         at_it = [each for each in self.under_way(entry.job.name) if _same(each, parameters)]
         if at_it and (entry.job.overlap == "skip" or any(each in self.waiting for each in at_it)):
             raise Unavailable(

@@ -61,9 +61,27 @@ class Job:
     kept: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A run that is to be begun: who wants it, when the schedule wanted it, and what is known of earlier tries.
+
+    ``parameters`` stand for this run in place of the job's own.
+    """
+
+    by: str
+    planned: datetime | None = None
+    attempt: int = 1
+    restarts: int = 0
+    by_hand: bool = False
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class RunRecord:
-    """A run as it is kept; ``again`` tells that it is begun again at the next start, ``restarts`` how often it was."""
+    """A run as it is kept; ``again`` tells that it is begun again at the next start, ``restarts`` how often it was.
+
+    ``parameters`` is JSON of those that were given for this run in place of the job's own.
+    """
 
     id: int
     job: str
@@ -86,6 +104,20 @@ class RunRecord:
     hint: str = ""
     again: int = 0
     restarts: int = 0
+    parameters: str = ""
+
+    @property
+    def said(self) -> dict[str, str]:
+        """The parameters that were given for this run."""
+        return texts_of(self.parameters)
+
+
+def texts_of(text: str) -> dict[str, str]:
+    """Return names and values of a JSON object, none of what is not one."""
+    try:
+        return {str(name): str(value) for name, value in json.loads(text or "{}").items()}
+    except (ValueError, AttributeError):
+        return {}
 
 
 Line = tuple[int, int, str, str]
@@ -109,11 +141,7 @@ def _job_values(job: Job) -> list[Any]:
 
 def _job(row: Sequence[Any]) -> Job:
     named = dict(zip(_JOB, row, strict=True))
-    try:
-        told = json.loads(named["parameters"] or "{}")
-        named["parameters"] = {str(name): str(value) for name, value in told.items()}
-    except (ValueError, AttributeError):
-        named["parameters"] = {}
+    named["parameters"] = texts_of(named["parameters"])
     for name in ("enabled", "builtin", "edited"):
         named[name] = bool(named[name])
     return Job(**named)
@@ -125,18 +153,21 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def load(self) -> tuple[dict[str, Job], dict[str, RunRecord], str]:
-        """Return all jobs by name, the last ended run of each, and who paused them (empty if nobody did)."""
+    async def load(self) -> tuple[dict[str, Job], dict[str, RunRecord], dict[str, list[Turn]], str]:
+        """Return all jobs by name, the last ended run of each, the runs that each owes, and who paused them (empty if
+        nobody did)."""
 
-        def body(connection: sqlite3.Connection) -> tuple[list[Any], dict[str, Any], str]:
+        def body(connection: sqlite3.Connection) -> tuple[list[Any], dict[str, Any], list[Any], str]:
             rows = connection.execute(f"SELECT {', '.join(_JOB)} FROM jobs ORDER BY name").fetchall()  # noqa: S608
             lasts = {row[0]: connection.execute(_LAST, (row[0],)).fetchone() for row in rows}
             paused = connection.execute("SELECT value FROM jobs_state WHERE name='paused'").fetchone()
-            return rows, lasts, paused[0] if paused else ""
+            owed = connection.execute("SELECT name, value FROM jobs_state WHERE name GLOB 'turns *'").fetchall()
+            return rows, lasts, owed, paused[0] if paused else ""
 
-        rows, lasts, paused = await self._db.read(body)
+        rows, lasts, owed, paused = await self._db.read(body)
         jobs = {job.name: job for job in map(_job, rows)}
-        return jobs, {name: RunRecord(*row) for name, row in lasts.items() if row is not None}, paused
+        records = {name: RunRecord(*row) for name, row in lasts.items() if row is not None}
+        return jobs, records, {name.partition(" ")[2]: _turns(value) for name, value in owed}, paused
 
     async def unfinished(self) -> list[RunRecord]:
         """Return runs that were under way, or were to go on, when the node ended."""
@@ -151,26 +182,40 @@ class Store:
     async def remove(self, names: Iterable[str]) -> None:
         """Forget jobs; their runs stay."""
         gone = [(name,) for name in names]
-        await self._db.write(lambda c: c.executemany("DELETE FROM jobs WHERE name=?", gone))
 
-    async def begin(self, run: RunRecord, job: Job) -> None:
-        """Keep a new run, which gets its number, together with its job."""
+        def body(connection: sqlite3.Connection) -> None:
+            connection.executemany("DELETE FROM jobs WHERE name=?", gone)
+            connection.executemany("DELETE FROM jobs_state WHERE name='turns ' || ?", gone)
+
+        await self._db.write(body)
+
+    async def owe(self, owed: Mapping[str, Sequence[Turn]]) -> None:
+        """Keep which runs jobs owe: they are begun after a restart too."""
+        await self._db.write(lambda c: _owe(c, owed))
+
+    async def begin(self, run: RunRecord, job: Job, owed: Mapping[str, Sequence[Turn]]) -> None:
+        """Keep a new run, which gets its number, together with its job and what is owed then."""
 
         def body(connection: sqlite3.Connection) -> int:
             cursor = connection.execute(_PUT_RUN, _run_values(run))
             connection.execute(_PUT_JOB, _job_values(job))
+            _owe(connection, owed)
             return int(cursor.lastrowid or 0)
 
         run.id = await self._db.write(body)
 
-    async def save(self, runs: Sequence[RunRecord], lines: Sequence[Line] = (), job: Job | None = None) -> None:
-        """Keep how far runs are, and what they wrote down."""
+    async def save(
+        self, runs: Sequence[RunRecord], lines: Sequence[Line] = (), job: Job | None = None,
+        owed: Mapping[str, Sequence[Turn]] = {},
+    ) -> None:  # fmt: skip
+        """Keep how far runs are, what they wrote down, and which runs are owed now."""
 
         def body(connection: sqlite3.Connection) -> None:
             connection.executemany(_SET_RUN, [(*_run_values(run), run.id) for run in runs])
             connection.executemany("INSERT INTO job_lines (run, at, level, text) VALUES (?, ?, ?, ?)", lines)
             if job is not None:
                 connection.execute(_PUT_JOB, _job_values(job))
+            _owe(connection, owed)
 
         await self._db.write(body)
 
@@ -228,6 +273,28 @@ class Store:
         return row is not None
 
 
+def _owe(connection: sqlite3.Connection, owed: Mapping[str, Sequence[Turn]]) -> None:
+    for job, turns in owed.items():
+        if turns:
+            told = json.dumps([
+                [each.by, micro(each.planned), each.attempt, each.restarts, int(each.by_hand), dict(each.parameters)]
+                for each in turns
+            ])  # fmt: skip
+            connection.execute("INSERT OR REPLACE INTO jobs_state VALUES (?, ?)", (f"turns {job}", told))
+        else:
+            connection.execute("DELETE FROM jobs_state WHERE name=?", (f"turns {job}",))
+
+
+def _turns(text: str) -> list[Turn]:
+    try:
+        return [
+            Turn(str(by), moment(int(planned)), int(attempt), int(restarts), bool(by_hand), texts_of(json.dumps(given)))
+            for by, planned, attempt, restarts, by_hand, given in json.loads(text)
+        ]
+    except (ValueError, TypeError):
+        return []
+
+
 def _run_values(run: RunRecord) -> list[Any]:
-    values = list(astuple(run)[1:])
-    return [safe(value, _TEXT) if isinstance(value, str) else value for value in values]
+    named = zip(_RUN[1:], astuple(run)[1:], strict=True)
+    return [safe(value, _TEXT) if isinstance(value, str) and name != "parameters" else value for name, value in named]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from pacstui import events
@@ -14,7 +15,7 @@ from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.node import ArchivePart
 from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageView
-from pacstui.contract.studies import StudyDetail, StudyPage
+from pacstui.contract.studies import StudyDetail, StudyPage, StudyRow
 from pacstui.errors import Unavailable
 from pacstui.index.queries import Counts
 from pacstui.monitor.problems import Problems
@@ -23,6 +24,7 @@ from pacstui.text import plural, safe, size
 _GROWTH_DAYS = 14
 _SOON_DAYS = 14
 _TREND_DAYS = 3
+_FORESEEN_DAYS = 3_653
 _LOW_SHARE = 0.05
 _RECOUNT_S = 15.0
 _DAYS_SHOWN = 60
@@ -42,11 +44,12 @@ def growth(days: Sequence[DayUse], today: date) -> float:
 
 
 def full_on(free: int, reserve: int, per_day: float, today: date) -> date | None:
-    """Return the day on which the free space above the reserve is used up; none if nothing grows or it is centuries."""
+    """Return the day on which the free space above the reserve is used up; none if nothing grows, or not in ten years:
+    no growth of these days says anything about then."""
     if per_day <= 0:
         return None
     left = max(0, free - reserve) / per_day
-    return today + timedelta(days=int(left)) if left < 100_000 else None
+    return today + timedelta(days=int(left)) if left < _FORESEEN_DAYS else None
 
 
 async def _nobody() -> object:
@@ -61,7 +64,7 @@ def _some(count: int, one: str, many: str = "") -> str:
 class ArchiveRoom:
     """Watches the archive. Counts are read from the index when somebody asks and something changed.
 
-    ``start_reindex`` starts the job that reads objects into the index.
+    ``start_reindex`` starts the job that reads objects into the index; ``trash_days`` tells how long the trash keeps.
     """
 
     def __init__(self, archive: Archive, problems: Problems, bus: Bus, clock: Clock) -> None:
@@ -71,6 +74,8 @@ class ArchiveRoom:
         self._missing = 0
         self._conflicts = 0
         self._days: tuple[DayUse, ...] = ()
+        self._trash = (0, 0, 0, 0)
+        self.trash_days: Callable[[], int] = lambda: 0
         self._changed = True
         self._counted = -_RECOUNT_S
         self.start_reindex: Callable[[], Awaitable[object]] = _nobody
@@ -92,6 +97,7 @@ class ArchiveRoom:
         index = self._archive.index
         self._counts = await index.counts()
         self._days = await index.days(_DAYS_SHOWN)
+        self._trash = await self._archive.trash.totals()
         if old:
             self._counted = now
             self._missing, self._conflicts = await index.doubts(_DOUBTS)
@@ -122,8 +128,8 @@ class ArchiveRoom:
                 "objects-missing",
                 "fail",
                 f"{_some(self._missing, 'object')} of the index without file, or with a damaged one",
-                "which: pacstui storage missing; Storage, m (pacstui space repair) gets them from backups; or send "
-                "them again",
+                "which: pacstui storage missing; Storage, m (pacstui space repair) gets them from backups and peers; "
+                "or send them again",
                 "studies:missing",
             )
         if self._counts.quarantined:
@@ -178,6 +184,8 @@ class ArchiveRoom:
         stats = self._archive.stats()
         today = self._today()
         per_day = growth(self._days, today)
+        entries, _, trashed, oldest = self._trash
+        until = datetime.fromtimestamp(oldest / 1e6, UTC) + timedelta(days=self.trash_days())
         return StorageView(
             path=str(self._archive.data_dir),
             total_bytes=stats.total_bytes,
@@ -192,6 +200,9 @@ class ArchiveRoom:
             accepting=stats.accepting,
             detail=safe(stats.detail),
             days=self._days,
+            trash_entries=entries,
+            trash_bytes=trashed,
+            trash_until=until.astimezone().date() if entries else None,
         )
 
     async def show(self) -> StorageView:
@@ -251,11 +262,18 @@ class StudiesRoom:
 
     def __init__(self, archive: Archive) -> None:
         self._index = archive.index
+        self.pinned: Callable[[str], str] = lambda study: ""
+
+    def _row(self, row: StudyRow) -> StudyRow:
+        pinned = self.pinned(row.study)
+        return replace(row, pinned=pinned) if pinned else row
 
     async def list(
         self, search: str = "", limit: int = 100, before: int | None = None, only: str = "", after: int | None = None
     ) -> StudyPage:
-        return await self._index.studies(search, limit, before, only, after)
+        page = await self._index.studies(search, limit, before, only, after)
+        return replace(page, rows=tuple(self._row(row) for row in page.rows))
 
     async def show(self, study: str) -> StudyDetail:
-        return await self._index.study(study)
+        detail = await self._index.study(study)
+        return replace(detail, row=self._row(detail.row))

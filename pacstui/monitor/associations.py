@@ -20,7 +20,7 @@ from pacstui.contract.associations import (
 from pacstui.contract.node import AssociationsPart
 from pacstui.dicom.dimse import Command, Field, Status, name
 from pacstui.dicom.net.association import Association
-from pacstui.dicom.net.service import Refused, Unobserved
+from pacstui.dicom.net.service import Observer, Refused, Unobserved
 from pacstui.dicom.uids import name_of
 from pacstui.dicom.ul.items import UserIdentity
 from pacstui.dicom.ul.pdu import AssociateRequest
@@ -61,6 +61,7 @@ class Ledger(Unobserved):
     """Watches the listener and implements the noun ``associations``; ``calls`` watches the lines to peers.
 
     ``account_of`` tells which account an accepted caller's user identity stands for, empty if that was not judged.
+    ``watch`` is told too of who came, and of who was refused.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Ledger(Unobserved):
         self._accepted = 0
         self._rejected = 0
         self.account_of: Callable[[UserIdentity | None], str] = lambda identity: ""
+        self.watch: Observer = Unobserved()
         self._not_allowed: dict[int, list[events.ServiceRefused]] = {}
         bus.subscribe(events.InstanceStored, self._stored)
         bus.subscribe(events.ServiceRefused, self._service_refused)
@@ -112,6 +114,7 @@ class Ledger(Unobserved):
             entry.moment(self._clock, safe(event.text, 200))
         entry.remedies = tuple(dict.fromkeys(event.hint for event in told))
         self._open[entry.id] = entry
+        self.watch.opened(association)
         self._accepted += 1
         self._entered(entry.address[0])
         self._bus.publish(
@@ -124,6 +127,7 @@ class Ledger(Unobserved):
         now = self._clock.now()
         self._rejected += 1
         self._throughput.refused()
+        self.watch.refused(refused)
         entry = Entry(
             refused.association,
             refused.calling,
@@ -280,6 +284,10 @@ class Ledger(Unobserved):
     def active(self) -> int:
         """Return how many associations are open."""
         return len(self._open)
+
+    def open_of(self, calling: str) -> int:
+        """Return how many associations of a calling AE title are open."""
+        return sum(entry.calling == calling for entry in self._open.values())
 
     def part(self) -> AssociationsPart:
         """Return the counts for the status."""

@@ -73,6 +73,16 @@ def _retrieved(event: events.Retrieved) -> _Line:
     return _Line(level, event.calling, told, event.hint, event.association)
 
 
+def _sent(event: events.SendingEnded) -> _Line:
+    told = f"{plural(event.sent + event.warning, 'instance')} sent on"
+    if event.warning:
+        told += f", {event.warning:,} of them with a warning"
+    if event.failed:
+        told += f"; {event.failed:,} failed: {event.why}"
+    gather = "" if event.failed else f"sent on {event.destination}"
+    return _Line("warn" if event.failed or event.warning else "info", event.destination, told, event.hint, 0, gather)
+
+
 def _quarantined(event: events.InstanceQuarantined) -> _Line:
     told = {
         "overwrite": "duplicate with other content replaced the first, which is set aside",
@@ -113,6 +123,14 @@ def describe(event: events.Event) -> _Line | None:
             return _closed(event)
         case events.InstanceQuarantined():
             return _quarantined(event)
+        case events.DestinationDown():
+            return _Line("warn", event.destination, f"takes nothing: {event.why}; what is for it waits", event.hint)
+        case events.DestinationUp():
+            return _Line("info", event.destination, "takes objects again")
+        case events.MaintenanceTold():
+            return _Line("info", event.who or "node", event.text)
+        case events.SendingEnded():
+            return _sent(event)
         case events.InstanceRefused():
             return _Line(
                 "warn",

@@ -1,4 +1,4 @@
-"""The nouns ``node``, ``overview`` and ``queue``, put together from what the other rooms know."""
+"""The nouns ``node`` and ``overview``, put together from what the other rooms know."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from pacstui.contract.node import ArchivePart, AssociationsPart, History, NodePa
 from pacstui.contract.overview import View
 from pacstui.contract.queue import QueueView
 from pacstui.contract.storage import StorageView
-from pacstui.monitor.arriving import Arriving
 from pacstui.monitor.feed import EventFeed
 from pacstui.monitor.problems import Problems, health
 from pacstui.monitor.rates import Throughput
@@ -31,6 +30,12 @@ class _Associations(Protocol):
     def just_ended(self) -> tuple[AssociationRow, ...]: ...
 
     def refusal_rows(self) -> tuple[RefusalRow, ...]: ...
+
+
+class _Queue(Protocol):
+    async def list(self) -> QueueView: ...
+
+    def part(self) -> QueuePart: ...
 
 
 class _Archive(Protocol):
@@ -60,21 +65,6 @@ def _user_name() -> str:
         return f"uid {os.getuid()}"
 
 
-class QueueRoom:
-    """What arrives. Nothing goes out while no route exists."""
-
-    def __init__(self, arriving: Arriving, archive: _Archive) -> None:
-        self._arriving = arriving
-        self._archive = archive
-
-    async def list(self) -> QueueView:
-        return QueueView(self._arriving.rows(), (), self._archive.writing)
-
-    def part(self) -> QueuePart:
-        """Return the counts of what waits to go out."""
-        return QueuePart(0, 0, 0, 0)
-
-
 class NodeRoom:
     """The node as a whole; ``stop`` is what ends it, ``jobs`` and ``backups`` what counts them for the status."""
 
@@ -83,7 +73,7 @@ class NodeRoom:
         identity: Callable[[], Identity],
         associations: _Associations,
         archive: _Archive,
-        queue: QueueRoom,
+        queue: _Queue,
         throughput: Throughput,
         problems: Problems,
         clock: Clock,
@@ -147,7 +137,7 @@ class OverviewRoom:
         self,
         node: NodeRoom,
         associations: _Associations,
-        queue: QueueRoom,
+        queue: _Queue,
         archive: _Archive,
         feed: EventFeed,
         clock: Clock,

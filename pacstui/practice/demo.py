@@ -42,6 +42,7 @@ _LOOP_VARIABLE = "PACSTUI_LOOP"
 class Outcome:
     """What a demo came to. ``sent``, ``acknowledged`` and ``found`` count instances and are equal if all is well.
 
+    ``routed`` are instances that routes queued for the good destination, ``arrived`` those that it has, unchanged.
     ``bytes`` are those of acknowledged data sets, ``dropped`` objects that a device cut off in the middle (and sent
     later), ``repeats`` C-STOREs of what was stored already, ``set_aside`` duplicates with other content.
     """
@@ -53,6 +54,8 @@ class Outcome:
     dropped: int
     repeats: int
     set_aside: int
+    routed: int
+    arrived: int
     studies: int
     bytes: int
     seconds: float
@@ -180,6 +183,7 @@ class _Demo:
                 f"only {size(free)} free in {self._scratch.directory.parent}", "set TMPDIR to a place with more room"
             )
         titles = _peers()
+        receivers = _destinations()
         ports = _free_ports(1 + len(titles))
         self._config.write_text(_configuration(self._data_dir, ports[0], dict(zip(titles, ports[1:], strict=True))))
         self._begin_node()
@@ -191,7 +195,9 @@ class _Demo:
         if self._seed is not None:
             command += ["--seed", str(self._seed)]
         for title, port in zip(titles, ports[1:], strict=True):
-            if title != "OLDCT7":
+            if title in receivers:
+                command += ["--receiver", f"{title}={port}"]
+            elif title != "OLDCT7":
                 command += ["--door", f"{title}={port}"]
         with (self._scratch.directory / "hospital.log").open("ab") as log:
             self._hospital = self._scratch.start(command, log, _environment(), leash=True)
@@ -264,7 +270,7 @@ class _Demo:
 
         assert self._hospital is not None
         assert self._node is not None
-        code = self._scratch.end(self._hospital, 15.0)
+        code = self._scratch.end(self._hospital, 25.0)
         died = self.node_died or self._node.poll() is not None
         stopped = self._scratch.end(self._node, 12.0)
         if code != 0 or not self._ledger.exists():
@@ -287,6 +293,8 @@ class _Demo:
             dropped=report["dropped"],
             repeats=report["repeats"],
             set_aside=proof.set_aside,
+            routed=proof.routed,
+            arrived=proof.arrived,
             studies=report["studies"],
             bytes=report["bytes"],
             seconds=elapsed,
@@ -311,6 +319,10 @@ def _report(outcome: Outcome, *, json_output: bool) -> None:
         f"{plural(outcome.refused_associations, 'association')} refused, "
         f"{plural(outcome.dropped, 'object')} cut off by the sender, {plural(outcome.repeats, 'repeat')}, "
         f"{plural(outcome.set_aside, 'duplicate')} with other content set aside"
+    )
+    _say(
+        f"{plural(outcome.routed, 'instance')} queued for {_destinations()[0]}, "
+        f"{count(outcome.arrived)} of them arrived there unchanged"
     )
     for line in outcome.differences[:20]:
         _say(f"different: {line}")
@@ -349,13 +361,46 @@ def _environment() -> dict[str, str]:
 
 
 def _peers() -> list[str]:
-    from pacstui.practice.roster import PEERS
+    from pacstui.practice.roster import DESTINATIONS, PEERS
 
-    return [peer.title for peer in PEERS]
+    return [peer.title for peer in (*PEERS, *DESTINATIONS)]
+
+
+def _destinations() -> list[str]:
+    from pacstui.practice.roster import DESTINATIONS
+
+    return [peer.title for peer in DESTINATIONS]
+
+
+_ROUTES = """
+[[routes]]
+name = "everything"
+to = ["VNA"]
+[[routes]]
+name = "night-reading"
+modality = ["CT"]
+to = ["TELERAD"]
+send = "study"
+stable_s = 5
+[[routes]]
+name = "chest-images"
+modality = ["CR", "MR"]
+to = ["AI-CHEST"]
+[[routes]]
+name = "old-archive"
+modality = ["US", "MG"]
+to = ["OLDPACS"]
+[[destinations]]
+name = "TELERAD"
+retries = 4
+retry_s = 5
+retry_most_s = 20
+"""
+"""Where the demo's archive sends what comes."""
 
 
 def _configuration(data_dir: Path, port: int, ports: dict[str, int]) -> str:
-    from pacstui.practice.roster import PEERS
+    from pacstui.practice.roster import DESTINATIONS, PEERS
 
     def text(value: object) -> str:
         return json.dumps(str(value), ensure_ascii=False)  # a JSON string is a TOML basic string
@@ -376,7 +421,7 @@ def _configuration(data_dir: Path, port: int, ports: dict[str, int]) -> str:
         "objective_h = 0.1",
         'drill = ""',
     ]
-    for peer in PEERS:
+    for peer in (*PEERS, *DESTINATIONS):
         lines += [
             "[[peers]]",
             f"name = {text(peer.title)}",
@@ -385,7 +430,7 @@ def _configuration(data_dir: Path, port: int, ports: dict[str, int]) -> str:
             f"port = {ports[peer.title]}",
             f"notes = {text(peer.notes)}",
         ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + _ROUTES
 
 
 def _free_ports(how_many: int) -> list[int]:

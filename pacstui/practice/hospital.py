@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pacstui.clock import SYSTEM, Clock
 from pacstui.dicom.dimse import Field
@@ -26,13 +27,18 @@ from pacstui.dicom.net.listener import Listener
 from pacstui.dicom.net.service import EchoService, OpenPolicy
 from pacstui.errors import PacsError
 from pacstui.practice.devices import Device, Site, equipment
-from pacstui.practice.ledger import Ledger
+from pacstui.practice.ledger import Ledger, write_report
 from pacstui.practice.patients import register
+from pacstui.practice.receivers import GOOD, WAYS, Receiver
 
 log = logging.getLogger("pacstui.practice")
 
 FINISH_S = 8.0
 """How long what is under way may take to finish at the end."""
+
+FORWARD_S = 10.0
+FORWARD_QUIET_S = 3.0
+"""How long the receivers stay at the end until the good one has all that was acknowledged; without news of it, less."""
 
 BUDGET = 2_000_000_000
 """Bytes of new objects after which studies are sent again instead of new ones."""
@@ -51,6 +57,8 @@ class Hospital:
         The same seed gives the same patients and studies in the same order of each device; times differ.
     doors
         Ports at which devices answer C-ECHO, by AE title.
+    receivers
+        Ports at which the places listen that studies are sent on to, by AE title.
     """
 
     def __init__(
@@ -65,6 +73,7 @@ class Hospital:
         clock: Clock = SYSTEM,
         devices: tuple[Device, ...] | None = None,
         doors: Mapping[str, int] | None = None,
+        receivers: Mapping[str, int] | None = None,
     ) -> None:
         if pace <= 0:
             raise ValueError("the pace is a number above 0")
@@ -77,6 +86,8 @@ class Hospital:
         self._devices = equipment(seed) if devices is None else devices
         self._doors = dict(doors or {})
         self._listeners: list[Listener] = []
+        self.receivers = {title: Receiver(title, port, WAYS[title]) for title, port in (receivers or {}).items()}
+        self._hurry = asyncio.Event()
         self._began: float | None = None
         self._ended: float | None = None
 
@@ -84,12 +95,22 @@ class Hospital:
         """Begin to end: nothing new is started."""
         self._stopping.set()
 
+    def hurry(self) -> None:
+        """Begin to end, and wait for nothing that is under way elsewhere."""
+        self._hurry.set()
+        self.stop()
+
     @property
     def seconds(self) -> float:
         """How long it has worked."""
         if self._began is None:
             return 0.0
         return (self._ended or time.monotonic()) - self._began
+
+    def report(self) -> dict[str, Any]:
+        """Return the ledger with what each receiver took, by SOP Instance UID and digest."""
+        taken = {title: dict(receiver.taken.objects) for title, receiver in self.receivers.items()}
+        return self.ledger.report(self.seconds) | {"received": taken}
 
     async def _open_doors(self) -> None:
         """Let devices answer C-ECHO, so that the archive's administrator can try them."""
@@ -103,10 +124,26 @@ class Hospital:
                 continue
             self._listeners.append(listener)
 
+    async def _forwarded(self) -> None:
+        """Wait until the good receiver has what was acknowledged, for as long as that makes progress."""
+        good = self.receivers.get(GOOD)
+        if good is None:
+            return
+        wanted = self.ledger.instances()
+        began = time.monotonic()
+        while not self._hurry.is_set() and not wanted <= good.taken.objects.keys():
+            now = time.monotonic()
+            if now - began > FORWARD_S or now - max(began, good.taken.last) > FORWARD_QUIET_S:
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), 0.05)
+
     async def run(self, seconds: float | None = None) -> None:
         """Work for ``seconds``, or until :meth:`stop`; what is under way then gets :data:`FINISH_S` to finish."""
         self._began = time.monotonic()
         await self._open_doors()
+        for receiver in self.receivers.values():
+            await receiver.open()
         tasks = [asyncio.create_task(device.work(self._site)) for device in self._devices]
         try:
             with suppress(TimeoutError):
@@ -119,8 +156,11 @@ class Hospital:
                 task.cancel()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
             self._drawing.shutdown(wait=False, cancel_futures=True)
+            await self._forwarded()
             for listener in self._listeners:
                 await listener.close()
+            for receiver in self.receivers.values():
+                await receiver.close()
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
@@ -145,7 +185,7 @@ async def _orphanage(hospital: Hospital) -> None:
     parent = os.getppid()
     while os.getppid() == parent:  # noqa: ASYNC110 - nothing tells when a parent ends
         await asyncio.sleep(0.5)
-    hospital.stop()
+    hospital.hurry()
 
 
 async def _main(options: argparse.Namespace) -> Hospital:
@@ -157,6 +197,7 @@ async def _main(options: argparse.Namespace) -> Hospital:
         seed=options.seed if options.seed is not None else random.SystemRandom().randrange(2**32),
         budget=options.budget,
         doors=dict(options.door),
+        receivers=dict(options.receiver),
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -188,6 +229,13 @@ def _door(text: str) -> tuple[str, int]:
     return title, int(port)
 
 
+def _receiver(text: str) -> tuple[str, int]:
+    title, port = _door(text)
+    if title not in WAYS:
+        raise argparse.ArgumentTypeError(f"there are: {', '.join(WAYS)}")
+    return title, port
+
+
 def arguments() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
@@ -205,6 +253,10 @@ def arguments() -> argparse.ArgumentParser:
         "--door", type=_door, action="append", default=[], metavar="AE=PORT", help="let a device answer C-ECHO there"
     )
     parser.add_argument(
+        "--receiver", type=_receiver, action="append", default=[], metavar="AE=PORT",
+        help=f"let one of those listen there that studies are sent on to: {', '.join(WAYS)}",
+    )  # fmt: skip
+    parser.add_argument(
         "--leash", action="store_true", help="begin at a line on standard input, end when standard input ends"
     )
     return parser
@@ -215,10 +267,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = arguments().parse_args(argv)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(message)s")
     hospital = asyncio.run(_main(options))
+    report = hospital.report()
     if options.report is not None:
-        hospital.ledger.write(options.report, hospital.seconds)
+        write_report(options.report, report)
     else:
-        sys.stdout.write(json.dumps(hospital.ledger.report(hospital.seconds)) + "\n")
+        sys.stdout.write(json.dumps(report) + "\n")
     return 0
 
 

@@ -87,6 +87,10 @@ class Ledger:
         """Number of instances acknowledged."""
         return len(self._kept)
 
+    def instances(self) -> frozenset[str]:
+        """Return the SOP Instance UIDs of what was acknowledged."""
+        return frozenset(self._kept)
+
     def report(self, seconds: float) -> dict[str, Any]:
         """Return the whole account as a JSON object; ``instances`` and ``duplicates`` hold SHA-256 of data sets."""
         return {
@@ -122,11 +126,12 @@ class Ledger:
             ],
         }
 
-    def write(self, path: Path, seconds: float) -> None:
-        """Write the report to ``path`` as a whole or not at all."""
-        partial = path.with_name(f"{path.name}.part")
-        partial.write_text(json.dumps(self.report(seconds)), encoding="utf-8")
-        os.replace(partial, path)
+
+def write_report(path: Path, report: dict[str, Any]) -> None:
+    """Write a report to ``path`` as a whole or not at all."""
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_text(json.dumps(report), encoding="utf-8")
+    os.replace(partial, path)
 
 
 def _entry(instance: Instance) -> _Entry:

@@ -11,15 +11,21 @@ from typing import Any, NamedTuple
 from pacstui.archive.paths import DATABASE, TRASH
 from pacstui.db.database import Database
 from pacstui.index.queries import Index, Instance
+from pacstui.practice.receivers import GOOD
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """How many acknowledged instances were found unchanged, and, one line each, what differs."""
+    """How many acknowledged instances were found unchanged, and, one line each, what differs.
+
+    ``routed`` are those that were queued for the good destination, ``arrived`` those of them that it has, unchanged.
+    """
 
     found: int
     set_aside: int
     differences: tuple[str, ...]
+    routed: int = 0
+    arrived: int = 0
 
 
 async def prove(data_dir: Path, report: dict[str, Any]) -> Proof:
@@ -27,13 +33,15 @@ async def prove(data_dir: Path, report: dict[str, Any]) -> Proof:
 
     An instance is found if the index has it, or the trash where somebody deleted it, and the bytes in its file, read
     now, have the digest of those that were acknowledged. A duplicate that was acknowledged must be in the archive or be
-    set aside, with all its bytes.
+    set aside, with all its bytes. What the archive says was sent to the good destination must be there, as it was
+    received.
     """
     differences: list[str] = []
     found = set_aside = 0
     database = await Database.open(data_dir / DATABASE)
     try:
         index = Index(database)
+        queued = await database.read(_queued)
         deleted = await database.read(_deleted)
         for sent in report["instances"]:
             uid = sent["sop_instance"]
@@ -56,7 +64,26 @@ async def prove(data_dir: Path, report: dict[str, Any]) -> Proof:
         differences.append(f"{refused['sop_instance']}: refused with {refused['status']} {refused['comment']}".rstrip())
     for uid in report["unanswered"]:
         differences.append(f"{uid}: sent, but never answered")
-    return Proof(found, set_aside, tuple(differences))
+    has = report.get("received", {}).get(GOOD, {})
+    kept = {sent["sop_instance"]: sent["sha256"] for sent in report["instances"]}
+    arrived = 0
+    for uid, state in queued.items():
+        if uid in has and has[uid] == kept.get(uid, has[uid]):
+            arrived += 1
+        elif uid in has:
+            differences.append(f"{uid}: arrived at {GOOD} with other bytes than were acknowledged")
+        elif state == "sent":
+            differences.append(f"{uid}: said to be sent to {GOOD}, which does not have it")
+    return Proof(found, set_aside, tuple(differences), len(queued), arrived)
+
+
+def _queued(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return the states of what was queued for the good destination, by SOP Instance UID."""
+    rows = connection.execute(
+        "SELECT o.sop_instance, o.state FROM outbox o JOIN sendings s ON s.id = o.sending WHERE s.destination = ?",
+        (GOOD,),
+    )
+    return {str(uid): str(state) for uid, state in rows}
 
 
 class _Deleted(NamedTuple):

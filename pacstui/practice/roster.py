@@ -23,3 +23,11 @@ PEERS = (
     Peer("WS-RAD3", "Reading room, workstation"),
 )
 """XRAY9 is missing on purpose: nobody told the archive about it."""
+
+DESTINATIONS = (
+    Peer("VNA", "Long-term archive; takes everything that comes"),
+    Peer("TELERAD", "Night reading, over a bad line; its disk is full now and then"),
+    Peer("AI-CHEST", "Reads chest images; takes nothing compressed"),
+    Peer("OLDPACS", "The archive before this one; switched off for most of the day"),
+)
+"""Where studies are sent on to. The first one is good; what it has is what was routed to it."""

@@ -11,6 +11,7 @@ from pacstui.dicom.ul.faults import Refusal
 from pacstui.dicom.ul.items import UserIdentity
 from pacstui.dicom.ul.pdu import AssociateRequest
 from pacstui.equipment.book import PeerBook
+from pacstui.equipment.peer import Peer
 from pacstui.services import models
 from pacstui.services.commitment import COMMITMENT
 from pacstui.settings import DicomSettings, QuerySettings, is_loopback
@@ -39,7 +40,9 @@ class Admission:
     """The node's policy: AE titles, addresses, limits, and the contexts that it takes.
 
     ``check_identity`` is the one place where a user identity (PS3.7 D.3.3.7) is judged, or that none is given.
-    ``not_allowed`` is told of services that a caller may not use, once for each association and service.
+    ``not_allowed`` is told of services that a caller may not use, once for each association and service. ``closed``
+    says why nobody is let in for now, ``echo_only`` why only C-ECHO is taken; none and empty where everything is.
+    ``open_of`` counts the open associations of an AE title.
     """
 
     def __init__(self, settings: DicomSettings, book: PeerBook, query: QuerySettings | None = None) -> None:
@@ -48,6 +51,9 @@ class Admission:
         self.active: Callable[[], int] = self._open.total
         self.check_identity: Check = lambda identity, rq, address: None
         self.not_allowed: Callable[[NotAllowed], None] = lambda told: None
+        self.closed: Callable[[], Refusal | None] = lambda: None
+        self.echo_only: Callable[[], str] = str
+        self.open_of: Callable[[str], int] = lambda calling: 0
         self.replace(settings, query or QuerySettings())
 
     def replace(self, settings: DicomSettings, query: QuerySettings) -> None:
@@ -100,8 +106,11 @@ class Admission:
                 f'calls "{called}", we are "{ours}"',
                 told + (" (capitals matter)" if close else f', or add "{called}" to [dicom] aliases here'),
             )
-        refusal = self._known(rq, host)
-        return refusal if refusal is not None else self.check_identity(rq.user.identity, rq, host)
+        refusal = self._known(rq, host) or self.check_identity(rq.user.identity, rq, host) or self.closed()
+        if refusal is not None or any(context.abstract_syntax == uids.VERIFICATION for context in rq.contexts):
+            return refusal
+        why = self.echo_only()
+        return Refusal(2, 3, 1, f"only C-ECHO is taken: {why}", "the caller may try again later") if why else None
 
     def _known(self, rq: AssociateRequest, host: str) -> Refusal | None:
         calling = safe(rq.calling)
@@ -121,7 +130,7 @@ class Admission:
                     f'"{calling}" is known at {known}, this call came from {host}',
                     f"correct the host of peer {peers[0].name}, or find out who else calls itself {calling}",
                 )
-            return None
+            return self._full(rq.calling, [peer for peer in peers if self._book.lives_at(peer, host)] or peers)
         allowed = self._settings.unknown_callers
         if allowed == "all" or (allowed == "loopback" and loopback):
             return None
@@ -130,7 +139,22 @@ class Admission:
             1,
             3,
             f'"{calling}" from {host} is not known here',
-            f'add it as a peer: [[peers]] name = "{calling}", ae_title = "{calling}", host = "{host}"',
+            f'add it as a peer: 5, then c, then a; or [[peers]] name = "{calling}", ae_title = "{calling}", '
+            f'host = "{host}"',
+        )
+
+    def _full(self, calling: str, peers: Sequence[Peer]) -> Refusal | None:
+        """Return a transient refusal where a peer has as many associations as it may have."""
+        limit = peers[0].limit
+        if not limit or self.open_of(calling) < limit:
+            return None
+        name = safe(peers[0].name)
+        return Refusal(
+            2,
+            3,
+            2,
+            f"{name} has reached its limit of {limit} associations",
+            f"look for associations that it does not close, or raise its limit: pacstui peers edit {name} --limit",
         )
 
     def judge(self, rq: AssociateRequest, address: tuple[str, int], association: int) -> _Caller:
@@ -152,6 +176,8 @@ class Admission:
         peers = [peer for peer in titled if self._book.lives_at(peer, host)] or titled
         name = safe(peers[0].name)
         services = frozenset(service for peer in peers for service in peer.allow)
+        if not peers[0].configured:
+            return services, f"what {name} may", f"add the service if it should: pacstui peers edit {name} --allow"
         return services, f"[[peers]] {name} allow", f"add the service to [[peers]] {name} allow if it should"
 
     def takes(self, abstract_syntax: str, transfer_syntaxes: Sequence[str]) -> tuple[int, str]:
@@ -195,6 +221,8 @@ class _Caller:
 
     def accepts(self, abstract_syntax: str, transfer_syntaxes: Sequence[str], rq: AssociateRequest) -> tuple[int, str]:
         """Take what the node takes, where the caller may use the service."""
+        if abstract_syntax != uids.VERIFICATION and self._admission.echo_only():
+            return _USER_REJECTION, ""
         result, syntax = self._admission.takes(abstract_syntax, transfer_syntaxes)
         if result == _ACCEPTED and not self._may(abstract_syntax, rq):
             return _USER_REJECTION, ""

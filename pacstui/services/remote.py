@@ -71,6 +71,7 @@ class _Pull:
     why: str = ""
     hint: str = ""
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class _Counted(StorageService):
@@ -85,12 +86,16 @@ class RemoteRoom:
 
     def __init__(self, archive: Archive, lines: Lines, bus: Bus, clock: Clock) -> None:
         self._archive = archive
-        self._lines = lines
+        self.lines = lines
         self._bus = bus
         self._clock = clock
         self._pulls: OrderedDict[int, _Pull] = OrderedDict()
         self._last = 0
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def title_of(self, peer: str) -> str:
+        """Return a peer's AE title. Raises NotFound when there is no such peer."""
+        return self.lines.peer(peer).ae_title
 
     async def close(self) -> None:
         """Stop what is on its way; what came is kept."""
@@ -138,14 +143,14 @@ class RemoteRoom:
         self, peer: str, name: str = "", id: str = "", accession: str = "", date: str = "", modality: str = "",
         study: str = "", limit: int = 100,
     ) -> RemotePage:  # fmt: skip
-        found = self._lines.peer(peer)
+        found = self.lines.peer(peer)
         if name and not set(name) & set("*?^"):
             name = f"{name}*"
         keys = {
             _DATE: date, _TIME: "", _ACCESSION: accession, _MODALITIES: modality, _DESCRIPTION: "", _NAME: name,
             _ID: id, _BIRTH: "", _STUDY_UID: study, _SERIES_COUNT: "", _INSTANCE_COUNT: "",
         }  # fmt: skip
-        async with self._lines.to(found, [(FIND, (_EXPLICIT, _IMPLICIT))], doing=QUERIES) as association:
+        async with self.lines.to(found, [(FIND, (_EXPLICIT, _IMPLICIT))], doing=QUERIES) as association:
             answers, more = await self._ask(association, STUDY, keys, max(1, min(limit, 1000)))
         rows = [await self._row(answer) for answer in answers]
         rows.sort(key=lambda row: (row.date, row.time), reverse=True)
@@ -181,9 +186,9 @@ class RemoteRoom:
         return found
 
     async def compare(self, peer: str, study: str) -> Comparison:
-        found = self._lines.peer(peer)
+        found = self.lines.peer(peer)
         _check(study)
-        async with self._lines.to(found, [(FIND, (_EXPLICIT, _IMPLICIT))], doing=QUERIES) as association:
+        async with self.lines.to(found, [(FIND, (_EXPLICIT, _IMPLICIT))], doing=QUERIES) as association:
             there = set(await self._instances(association, study))
         here = {each.sop_instance for each in await self._archive.index.instances(study)}
         return Comparison(
@@ -192,7 +197,7 @@ class RemoteRoom:
         )  # fmt: skip
 
     async def pull(self, peer: str, study: str) -> PullRow:
-        found = self._lines.peer(peer)
+        found = self.lines.peer(peer)
         _check(study)
         self._last += 1
         pull = _Pull(self._last, found.name, study, self._clock.now(), self._clock.monotonic())
@@ -202,6 +207,12 @@ class RemoteRoom:
         task = asyncio.create_task(self._run(pull, found), name="pull")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return self._shown(pull)
+
+    async def ended(self, id: int) -> PullRow:
+        """Return how a study that is on its way got here, once that is known."""
+        pull = self._pulls[id]
+        await pull.ended.wait()
         return self._shown(pull)
 
     async def pulls(self) -> tuple[PullRow, ...]:
@@ -240,6 +251,7 @@ class RemoteRoom:
             pull.state, pull.why, pull.hint = "failed", "a fault in this node", "look at the node's log"
         finally:
             pull.seconds = self._clock.monotonic() - pull.began
+            pull.ended.set()
             self._bus.publish(
                 StudyFetched(
                     self._clock.now(), pull.peer, pull.study, pull.verb, pull.received, pull.failed, pull.why, pull.hint
@@ -251,7 +263,7 @@ class RemoteRoom:
         pull.verb = "C-GET"
         classes: set[str] = set()
         with contextlib.suppress(ContextNotAccepted, Unavailable):
-            async with self._lines.to(peer, [(FIND, (_EXPLICIT, _IMPLICIT))], doing=QUERIES) as association:
+            async with self.lines.to(peer, [(FIND, (_EXPLICIT, _IMPLICIT))], doing=QUERIES) as association:
                 found = await self._instances(association, pull.study)
                 pull.total = len(found)
                 classes = {uid for uid in found.values() if valid_uid(uid)}
@@ -262,7 +274,7 @@ class RemoteRoom:
             contexts += [(sop_class, (syntax,)) for sop_class in wanted for syntax in _COMPRESSED]
         roles = [RoleSelection(sop_class, False, True) for sop_class in wanted if is_storage(sop_class) or classes]
         storage = _Counted(self._archive, self._bus, self._clock, peer.ae_title)
-        async with self._lines.to(
+        async with self.lines.to(
             peer, contexts[:128], doing=FETCHES, why="C-GET", roles=roles, service_for=storage.service_for
         ) as association:
             await self._follow(pull, association, GET, Field.C_GET)
@@ -271,10 +283,10 @@ class RemoteRoom:
         """Let it be sent to us by C-MOVE, through our listener."""
         pull.verb = "C-MOVE"
         # What it sends comes by other associations: on this one it may be silent all the while.
-        patient = replace(self._lines.timeouts, response=_MOVE_S)
+        patient = replace(self.lines.timeouts, response=_MOVE_S)
         contexts = [(MOVE, (_EXPLICIT, _IMPLICIT))]
-        async with self._lines.to(peer, contexts, doing=FETCHES, why="C-MOVE", timeouts=patient) as association:
-            await self._follow(pull, association, MOVE, Field.C_MOVE, move_destination=self._lines.ae_title)
+        async with self.lines.to(peer, contexts, doing=FETCHES, why="C-MOVE", timeouts=patient) as association:
+            await self._follow(pull, association, MOVE, Field.C_MOVE, move_destination=self.lines.ae_title)
 
     async def _follow(self, pull: _Pull, association: Association, model: str, command: int, **elements: str) -> None:
         context = association.context_for(model)

@@ -26,7 +26,7 @@ from pacstui.equipment.line import SENDS, Lines
 from pacstui.errors import PacsError
 from pacstui.imaging.convert import PLAIN, NotConvertible, convert, may_convert
 from pacstui.index.attributes import LEVELS, PATIENT, UNIQUE
-from pacstui.index.retrieve import Copy, copies
+from pacstui.index.retrieve import Copy, copies, subjects
 from pacstui.services import models
 from pacstui.services.models import WrongIdentifier, check_above, level_of
 from pacstui.services.sending import Feed, Tally, group_count, groups, proposals
@@ -77,6 +77,7 @@ class Retrieval(BufferSink):
         super().__init__(request)
         self.service = service
         self.tally = Tally(0)
+        self.subjects: tuple[tuple[str, str], ...] = ()
         self._told_at = 0.0
         self._telling: asyncio.Task[None] | None = None
 
@@ -90,6 +91,7 @@ class Retrieval(BufferSink):
             if not await self.ready():
                 return
             found = await copies(self.service.archive.db, keys)
+            self.subjects = await subjects(self.service.archive.db, keys) if found else ()
         except WrongIdentifier as wrong:
             await request.respond(Status.DATA_SET_MISMATCH, comment=wrong.comment, offending=wrong.offending)
             return
@@ -164,6 +166,7 @@ class Retrieval(BufferSink):
             events.Retrieved(
                 self.service.clock.now(), association.id, association.calling, self.verb, self.destination,
                 tally.completed, tally.warning, tally.failed, tally.remaining, tally.why, tally.hint,
+                association.address[0], self.subjects,
             )
         )  # fmt: skip
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pacstui.archive import Archive
 from pacstui.archive.reading import Content, Part
+from pacstui.dicom.net.association import Association
+from pacstui.dicom.net.outgoing import Response
+from pacstui.dicom.uids import name_of
+from pacstui.dicom.ul.negotiation import Context
 from pacstui.errors import PacsError
-from pacstui.imaging.convert import PLAIN
+from pacstui.imaging.convert import PLAIN, NotConvertible, convert, may_convert
 from pacstui.index.retrieve import Copy
+from pacstui.text import safe
 
 _AHEAD: Final = 3
 _TOGETHER: Final = 512 << 10
@@ -137,3 +142,64 @@ def groups(found: Sequence[Copy]) -> Iterator[tuple[int, int]]:
 def group_count(found: Sequence[Copy]) -> int:
     """Return how many associations one after the other a retrieval takes."""
     return sum(1 for _ in groups(found))
+
+
+def offered_by(association: Association) -> dict[str, list[Context]]:
+    """Return the contexts that a peer accepted, by SOP class."""
+    offered: dict[str, list[Context]] = {}
+    for context in association.accepted.values():
+        offered.setdefault(context.abstract_syntax, []).append(context)
+    return offered
+
+
+async def pieces_of(content: Content) -> AsyncIterator[bytes]:
+    """Yield a large data set piece by piece, read away from the event loop; raises OSError."""
+    pieces = content.pieces()
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece
+
+
+async def deliver(
+    association: Association, offered: Sequence[Context], copy: Copy, content: Content, *, who: str,
+    converting: asyncio.Semaphore, priority: int = 0, originator: tuple[str | None, int | None] = (None, None),
+) -> Response:  # fmt: skip
+    """Send an instance on an association, in the transfer syntax that it is kept in, else in one that loses nothing.
+
+    Parameters
+    ----------
+    offered
+        The contexts that may be used for its SOP class.
+    who
+        What the receiver is called in a fault.
+    converting
+        Held while an instance is decoded and encoded anew.
+    originator
+        For whom it is sent: AE title and message id of a C-MOVE (PS3.7 9.1.1.1).
+
+    Raises
+    ------
+    NotConvertible
+        When the receiver takes it in no transfer syntax that loses nothing.
+    AssociationEnded
+        When the association ended meanwhile.
+    OSError
+        When its file cannot be read.
+    """
+    context = next((c for c in offered if c.transfer_syntax == copy.transfer_syntax), None)
+    data: bytes | AsyncIterable[bytes] = content.data if content.data is not None else pieces_of(content)
+    if context is None:
+        context = next((c for ts in PLAIN for c in offered if c.transfer_syntax == ts), None)
+        if context is None or not may_convert(copy.transfer_syntax, context.transfer_syntax):
+            takes = ", ".join(name_of(c.transfer_syntax) for c in offered) or "nothing of this SOP class"
+            raise NotConvertible(
+                f"{safe(who, 64)} takes {takes}, the instance is {name_of(copy.sop_class)} in "
+                f"{name_of(copy.transfer_syntax)}",
+                "enable that SOP class and transfer syntax at the receiver",
+            )
+        wanted = context.transfer_syntax
+        async with converting:
+            data = await asyncio.to_thread(lambda: convert(content.whole(), copy.transfer_syntax, wanted))
+    return await association.store(
+        context, copy.sop_instance, context.transfer_syntax, data, sop_class=copy.sop_class, priority=priority,
+        move_originator=originator[0], move_originator_message_id=originator[1],
+    )  # fmt: skip

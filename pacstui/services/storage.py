@@ -41,6 +41,7 @@ class _StoreSink:
                     sop_class=sop_class,
                     sop_instance=command.affected_sop_instance,
                     transfer_syntax=context.transfer_syntax,
+                    called=request.association.called,
                 )
             except Refused as refusal:
                 self._refusal = refusal

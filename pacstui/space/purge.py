@@ -23,7 +23,7 @@ from pacstui.errors import NotFound, PacsError
 from pacstui.jobs.kinds import Outcome, Run
 from pacstui.settings import SpaceSettings
 from pacstui.space.rules import Choice, Rule, choose
-from pacstui.space.studies import instances, matching
+from pacstui.space.studies import Pinned, instances, matching
 from pacstui.text import plural, safe, size
 
 log = logging.getLogger("pacstui.space")
@@ -63,14 +63,16 @@ class Purge:
     """One run."""
 
     def __init__(
-        self, archive: Archive, backups: Backups, settings: SpaceSettings, clock: Clock, told: Told, run: Run
-    ) -> None:
+        self, archive: Archive, backups: Backups, settings: SpaceSettings, clock: Clock, told: Told, run: Run,
+        pinned: Pinned = lambda study: "",
+    ) -> None:  # fmt: skip
         self._archive = archive
         self._backups = backups
         self._settings = settings
         self._clock = clock
         self._told = told
         self._run = run
+        self._pinned = pinned
         self._full = False
         self._sum = _Sum()
 
@@ -136,7 +138,7 @@ class Purge:
         now = self._clock.now()
         run = self._run
         run.tell(now="looking for studies")
-        found = await matching(self._archive.db, rules, now)
+        found = await matching(self._archive.db, rules, now, self._pinned)
         choices = list(choose(found, rules, now, self._settings.keep_hours, self._full))
         for choice in choices:
             if choice.kept:
@@ -185,6 +187,10 @@ class Purge:
 
     async def _one(self, choice: Choice, content: Sequence[Kept]) -> None:
         study = choice.study
+        if pinned := self._pinned(study.study):  # since it was chosen
+            self._sum.kept += 1
+            self._run.note(f"{study.study} stays: {pinned}")
+            return
         why = f"{choice.why}; {'backed up' if choice.rule.only_if_backed_up else 'backed up or not'}"
         only = frozenset(each.digest for each in content)
         self._run.tell(now=study.study)

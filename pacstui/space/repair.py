@@ -1,7 +1,9 @@
-"""The job ``repair``: objects whose file is damaged or gone get it again, from a backup.
+"""The job ``repair``: objects whose file is damaged or gone get it again, from a backup or from a peer.
 
 What comes back is the very content that the index has, by its digest, and goes into the archive as any object does. A
-damaged file is set aside before, and only when the good one is at hand.
+damaged file is set aside, and only when the good one is at hand. Peers are asked for what no backup has: many archives
+send what they were sent, byte for byte, if they are asked in the same transfer syntax. Other bytes under the same UID
+mend nothing; they are set aside for somebody to compare.
 """
 
 from __future__ import annotations
@@ -9,23 +11,27 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from pacstui.archive import Archive
-from pacstui.archive.aside import do_set_damaged_aside
+from pacstui.archive.aside import REPLACED, do_set_damaged_aside, do_set_old_aside
 from pacstui.archive.importer import import_file
 from pacstui.archive.reading import Part, read_part
 from pacstui.archive.reconcile import DAMAGED, MISSING
 from pacstui.clock import Clock
 from pacstui.errors import NotFound, PacsError, Unavailable
-from pacstui.jobs.kinds import Outcome, Run
-from pacstui.text import plural
+from pacstui.index.queries import Instance
+from pacstui.jobs.kinds import Cancelled, Outcome, Run
+from pacstui.text import plural, safe
+from pacstui.upkeep.waiting import until_done
 
 _AT_ONCE = 200
+NOBODY = "none"
 _NEXT = (
     "SELECT id, sop_instance, path, data_offset, size, digest, calling FROM instances INDEXED BY instances_missing"
     " WHERE missing != 0 AND id > ? ORDER BY id LIMIT ?"
@@ -37,6 +43,18 @@ class Copies(Protocol):
 
     async def fetch(self, wanted: Sequence[tuple[bytes, str, str]], to: Path) -> tuple[dict[str, Path], dict[str, str]]:
         """Write objects into a folder; return files by SOP Instance UID, and why there is none of the others."""
+        ...
+
+
+class Peers(Protocol):
+    """Other archives that may have the objects too."""
+
+    def names(self) -> Sequence[str]:
+        """Return the names of all peers."""
+        ...
+
+    async def bring(self, name: str, wanted: Sequence[Instance]) -> str:
+        """Let a peer send objects into the archive; return how, as C-GET. Raises PacsError where that failed."""
         ...
 
 
@@ -54,14 +72,18 @@ class _Broken:
 class Repair:
     """One run."""
 
-    def __init__(self, archive: Archive, copies: Copies, clock: Clock, run: Run, scratch: Path) -> None:
+    def __init__(
+        self, archive: Archive, copies: Copies, peers: Peers, clock: Clock, run: Run, scratch: Path
+    ) -> None:  # fmt: skip
         self._archive = archive
         self._copies = copies
+        self._peers = peers
         self._clock = clock
         self._run = run
         self._scratch = scratch
-        self._repaired = self._sound = 0
-        self._aside = 0
+        self._asked = peers_of(run.parameters.get("peers", ""), peers.names())
+        self._from: Counter[str] = Counter()
+        self._sound = self._aside = 0
         self._left: dict[str, str] = {}
 
     async def work(self) -> Outcome:
@@ -75,9 +97,9 @@ class Repair:
         try:
             while rows := await db.read(partial(_rows, after)):
                 run.check()
-                after = rows[-1].id
                 await self._some(rows)
                 done += len(rows)
+                after = rows[-1].id
                 run.tell(done=done, errors=len(self._left))
         finally:
             await asyncio.to_thread(shutil.rmtree, self._scratch, True)
@@ -96,7 +118,19 @@ class Repair:
         self._sound += len(sound)
         if not broken:
             return
+        left = await self._from_backups(broken)
+        for name in self._asked:
+            if left:
+                left = await self._from_peer(name, left)
+        for row, told in left.items():
+            self._left[row.sop_instance] = told
+            run.note(f"{row.sop_instance} ({row.path}): {told}", "fail")
+
+    async def _from_backups(self, broken: Sequence[_Broken]) -> dict[_Broken, str]:
+        """Give objects their files from backups; return those that are left, and why."""
+        run = self._run
         run.tell(now="asking backups")
+        left: dict[_Broken, str] = {}
         files, why = await self._copies.fetch(
             [(row.digest, row.sop_instance, row.calling) for row in broken], self._scratch
         )
@@ -108,12 +142,57 @@ class Repair:
             except PacsError as error:
                 told = str(error)
             if told:
-                self._left[row.sop_instance] = told
-                run.note(f"{row.sop_instance} ({row.path}): {told}", "fail")
+                left[row] = told
             else:
-                self._repaired += 1
+                self._mended(row, "a backup")
             if file is not None:
                 await asyncio.to_thread(file.unlink, True)
+        return left
+
+    async def _from_peer(self, name: str, broken: Mapping[_Broken, str]) -> dict[_Broken, str]:
+        """Let a peer send objects; return those that are still left, and why."""
+        run, index = self._run, self._archive.index
+        run.check()
+        run.tell(now=f"asking {safe(name, 64)}")
+        found = [each for row in broken if (each := await index.instance(row.sop_instance)) is not None]
+        verb, why = "", f"{safe(name, 64)} does not have it"
+        try:
+            verb = await until_done(run, self._peers.bring(name, found))
+        except Cancelled:
+            raise
+        except PacsError as fault:
+            why = f"{safe(name, 64)}: {fault.message}"
+        left: dict[_Broken, str] = {}
+        for row, told in broken.items():
+            now = await index.instance(row.sop_instance)
+            if now is not None and not now.missing:
+                self._mended(row, f"{safe(name, 64)} by {verb}" if verb else safe(name, 64), now.digest == row.digest)
+                await self._set_old_aside(row)
+                continue
+            other = await self._archive.db.read(partial(_other, row.sop_instance))
+            differs = f"other bytes came under its UID and are set aside as {other}: compare them" if other else why
+            left[row] = f"{told}; {differs}"
+        return left
+
+    def _mended(self, row: _Broken, source: str, same: bool = True) -> None:
+        self._from[source] += 1
+        how = "" if same else ", other bytes than were stored here (duplicates = overwrite)"
+        self._run.note(f"{row.sop_instance}: from {source}{how}", "info" if same else "warn")
+
+    async def _set_old_aside(self, row: _Broken) -> None:
+        archive = self._archive
+        work = partial(do_set_old_aside, archive.data_dir, archive.disk, self._clock, row.sop_instance, row.path)
+        try:
+            aside = await archive.trash.on_the_lane(work)
+        except OSError as error:
+            self._run.note(f"{row.sop_instance}: the damaged file stays where it is: {error.strerror}", "warn")
+            return
+        self._was_set_aside(row, aside)
+
+    def _was_set_aside(self, row: _Broken, aside: str) -> None:
+        if aside:
+            self._aside += 1
+            self._run.note(f"{row.sop_instance}: the damaged file is {aside} now", "warn")
 
     async def _put(self, row: _Broken, file: Path) -> str:
         """Give an object its file; return why that was not possible, empty if it was."""
@@ -123,9 +202,7 @@ class Repair:
             aside = await archive.trash.on_the_lane(work)
         except OSError as error:
             return f"the damaged file cannot be set aside: {error.strerror}"
-        if aside:
-            self._aside += 1
-            self._run.note(f"{row.sop_instance}: the damaged file is {aside} now", "warn")
+        self._was_set_aside(row, aside)
         result = await import_file(archive, file, row.calling or "REPAIR")
         now = await archive.index.instance(row.sop_instance)
         if now is None:
@@ -133,7 +210,8 @@ class Repair:
         return "" if not now.missing else f"the copy was not taken: {result.outcome} {result.reason}".strip()
 
     def _outcome(self) -> Outcome:
-        told = [f"{plural(self._repaired, 'object')} repaired"]
+        sources = ", ".join(f"{number:,} from {source}" for source, number in self._from.items())
+        told = [f"{plural(self._from.total(), 'object')} repaired" + (f" ({sources})" if sources else "")]
         if self._sound:
             told.append(f"{self._sound:,} found to be as stored")
         if self._aside:
@@ -150,6 +228,20 @@ class Repair:
 
 def _rows(after: int, connection: sqlite3.Connection) -> list[_Broken]:
     return [_Broken(*row) for row in connection.execute(_NEXT, (after, _AT_ONCE))]
+
+
+def peers_of(text: str, known: Sequence[str]) -> tuple[str, ...]:
+    """Return which peers a text names: all for an empty one, nobody for ``none``."""
+    if text.strip().lower() == NOBODY:
+        return ()
+    return tuple(dict.fromkeys(each.strip() for each in text.split(",") if each.strip())) or tuple(known)
+
+
+def _other(sop_instance: str, connection: sqlite3.Connection) -> str:
+    """Return where the newest other content of a UID is in the quarantine, empty if there is none."""
+    sql = "SELECT path FROM quarantine WHERE sop_instance = ? AND reason != ? ORDER BY id DESC LIMIT 1"
+    row = connection.execute(sql, (sop_instance, REPLACED)).fetchone()
+    return str(row[0]) if row is not None else ""
 
 
 def _state(fault: PacsError | None) -> int:

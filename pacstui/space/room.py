@@ -12,12 +12,13 @@ from pacstui.archive.trash_rows import Entry, Which
 from pacstui.backups.protection import Kept
 from pacstui.clock import Clock
 from pacstui.contract.jobs import JobRow, RunRow
-from pacstui.contract.space import Emptied, PlanRow, PurgePlan, RuleRow, SpaceView, TrashRow, UndoResult
+from pacstui.contract.space import Emptied, PinRow, PlanRow, PurgePlan, RuleRow, SpaceView, TrashRow, UndoResult
 from pacstui.errors import BadRequest, NotFound, PacsError, Unavailable
 from pacstui.jobs.kinds import Kind, Outcome, Parameter, Run, Wanted
 from pacstui.settings import SpaceSettings
+from pacstui.space.pins import Pins
 from pacstui.space.purge import ALL, Purge, Told, used_percent
-from pacstui.space.repair import Repair
+from pacstui.space.repair import NOBODY, Peers, Repair
 from pacstui.space.rules import Choice, Rule, choose, moment
 from pacstui.space.studies import last_rows, matching
 from pacstui.text import plural, safe
@@ -60,6 +61,8 @@ class SpaceRoom:
     ----------
     protection
         What backups have.
+    peers
+        Other archives, asked for what backups do not have.
     safe_upto
         The highest instance row that so many targets may have.
     full_on
@@ -73,7 +76,7 @@ class SpaceRoom:
     """
 
     def __init__(
-        self, archive: Archive, jobs: Jobs, settings: SpaceSettings, protection: Protection,
+        self, archive: Archive, jobs: Jobs, settings: SpaceSettings, protection: Protection, peers: Peers,
         safe_upto: Callable[[int], int], full_on: Callable[[], date | None], caller: Callable[[], str], told: Told,
         clock: Clock, automatic: Callable[[], bool] = lambda: True,
     ) -> None:  # fmt: skip
@@ -82,6 +85,7 @@ class SpaceRoom:
         self._archive = archive
         self._jobs = jobs
         self._protection = protection
+        self._peers = peers
         self._safe_upto = safe_upto
         self._full_on = full_on
         self._caller = caller
@@ -90,17 +94,25 @@ class SpaceRoom:
         self._tried = float("-inf")
         self._tended = float("-inf")
         self._totals = (0, 0, 0, 0)
+        self.pinned = Pins(archive.db, clock, caller)
+
+    async def open(self) -> None:
+        """Read what is pinned."""
+        await self.pinned.open()
 
     # jobs
 
     def kinds(self) -> tuple[Kind, ...]:
         """Return the kinds of jobs that make room, and mend."""
         rule = Parameter("rule", "the name of a rule, or all", ALL, check=self._check_rule)
+        peers = Parameter(
+            "peers", f"Names of the peers to ask, in this order, with commas between; empty: all, {NOBODY}: nobody"
+        )
         return (
             Kind("purge", "purge", "Empties the trash of what is old, and moves to it what [[space.rules]] say.",
                  self._purge, (rule,), lane="space", permission="storage.purge"),
-            Kind("repair", "repair", "Gets missing and damaged objects again from backups.", self._repair,
-                 lane="space", permission="storage.repair"),
+            Kind("repair", "repair", "Gets missing and damaged objects again: from backups, and from peers what those "
+                 "do not have.", self._repair, (peers,), lane="space", permission="storage.repair"),
         )  # fmt: skip
 
     def _check_rule(self, name: str) -> None:
@@ -115,11 +127,13 @@ class SpaceRoom:
         )
 
     async def _purge(self, run: Run) -> Outcome:
-        return await Purge(self._archive, self._protection, self.settings, self._clock, self._told, run).work()
+        return await Purge(
+            self._archive, self._protection, self.settings, self._clock, self._told, run, self.pinned.told
+        ).work()
 
     async def _repair(self, run: Run) -> Outcome:
         scratch = self._archive.data_dir / "repair" / str(run.id)
-        return await Repair(self._archive, self._protection, self._clock, run, scratch).work()
+        return await Repair(self._archive, self._protection, self._peers, self._clock, run, scratch).work()
 
     async def tick(self) -> None:
         """Start a purge when the volume is too full; finish in the trash what could not be finished."""
@@ -191,13 +205,14 @@ class SpaceRoom:
             trash_bytes=amount,
             trash_days=settings.trash_days,
             trash_until=until,
-            forecast=f"full in {plural(days, 'day')} at the present growth" if days >= 0 else "",
+            forecast=f"full in {plural(days, 'day')} at the present growth" if days >= 0 else "not full in ten years",
             next_step=self._next_step(used),
             rules=tuple(RuleRow(each.name, Rule(each).told(), each.when) for each in settings.rules),
             broken=missing,
             purge_next=purge.next_run if purge is not None else None,
             purge_last=_last(purge),
             repair_last=_last(repair),
+            pinned=len(self.pinned),
             run=next((row.running for row in (purge, repair) if row is not None and row.running), 0),
         )
 
@@ -215,6 +230,8 @@ class SpaceRoom:
         )  # fmt: skip
 
     async def delete(self, study: str, series: str = "", instance: str = "", why: str = "") -> TrashRow:
+        if pinned := self.pinned.told(study):
+            raise BadRequest(f"the study is {pinned}", "take the pin off first: p, or pacstui space unpin")
         if instance and not series:
             found = await self._archive.index.instance(instance)
             if found is None or found.study != study:
@@ -224,6 +241,15 @@ class SpaceRoom:
             Which(study, series, instance), why=safe(why.strip(), 200), by=safe(self._caller(), 64)
         )
         return self._row(entry)
+
+    async def pin(self, study: str, why: str = "") -> PinRow:
+        return await self.pinned.put(study, why)
+
+    async def unpin(self, study: str) -> None:
+        await self.pinned.remove(study)
+
+    async def pins(self, limit: int = 100) -> tuple[PinRow, ...]:
+        return await self.pinned.rows(max(1, min(limit, 10_000)))
 
     async def undo(self, entry: int) -> UndoResult:
         back = await self._archive.trash.undo(entry, by=safe(self._caller(), 64))
@@ -255,7 +281,7 @@ class SpaceRoom:
         now, settings = self._clock.now(), self.settings
         rules = [Rule(each) for each in settings.rules]
         full = self._used() > settings.purge_above_percent
-        found = await matching(self._archive.db, rules, now) if rules else []
+        found = await matching(self._archive.db, rules, now, self.pinned.told) if rules else []
         choices = list(choose(found, rules, now, settings.keep_hours, full))
         last = await last_rows(self._archive.db, [each.study.key for each in choices])
         rows = [

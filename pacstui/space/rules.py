@@ -16,7 +16,7 @@ from pacstui.text import plural
 class Candidate:
     """A study as rules see it. ``key`` is its row; ``received`` and ``changed`` are when its first and last object came
     (microseconds since 1970), ``date`` the study date (DA). ``missing`` counts objects without a good file, ``aside``
-    objects of other content that were set aside under its UIDs."""
+    objects of other content that were set aside under its UIDs. ``pinned`` says by whom it is kept by hand."""
 
     key: int
     study: str
@@ -34,6 +34,7 @@ class Candidate:
     changed: int
     missing: int = 0
     aside: int = 0
+    pinned: str = ""
 
 
 def moment(micro: int) -> datetime:
@@ -43,6 +44,8 @@ def moment(micro: int) -> datetime:
 
 def why_kept(study: Candidate, now: datetime, keep_hours: float) -> str:
     """Return why a study is kept whatever rules say, empty if nothing keeps it."""
+    if study.pinned:
+        return study.pinned
     if study.conflict:
         return "objects of two patients came under it: that has to be settled first"
     if study.missing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -33,7 +33,11 @@ _INSTANCES: Final = (
 )
 
 
-async def candidates(db: Database) -> AsyncIterator[list[Candidate]]:
+Pinned = Callable[[str], str]
+"""Returns by whom a study is pinned and why, empty if it is not."""
+
+
+async def candidates(db: Database, pinned: Pinned) -> AsyncIterator[list[Candidate]]:
     """Yield all studies, a page at a time."""
     missing, aside = await db.read(_doubts)
     after = 0
@@ -42,19 +46,21 @@ async def candidates(db: Database) -> AsyncIterator[list[Candidate]]:
         if not rows:
             return
         after = rows[-1][0]
-        yield [_candidate(row, missing, aside) for row in rows]
+        yield [_candidate(row, missing, aside, pinned) for row in rows]
 
 
-def _candidate(row: tuple[Any, ...], missing: dict[int, int], aside: dict[int, int]) -> Candidate:
+def _candidate(
+    row: tuple[Any, ...], missing: dict[int, int], aside: dict[int, int], pinned: Pinned
+) -> Candidate:  # fmt: skip
     modalities, calling = (tuple(each for each in text.split("\\") if each) for text in row[7:9])
     doubts = missing.get(row[0], 0), aside.get(row[0], 0)
-    return Candidate(*(*row[:7], modalities, calling, *row[9:], *doubts))
+    return Candidate(*(*row[:7], modalities, calling, *row[9:], *doubts, pinned(row[1])))
 
 
-async def matching(db: Database, rules: Sequence[Rule], now: datetime) -> list[Candidate]:
+async def matching(db: Database, rules: Sequence[Rule], now: datetime, pinned: Pinned) -> list[Candidate]:
     """Return the studies that a rule is for; of very many only the oldest: the rest is for another time."""
     found: list[Candidate] = []
-    async for page in candidates(db):
+    async for page in candidates(db, pinned):
         found += [each for each in page if any(rule.why(each, now) for rule in rules)]
         if len(found) > 2 * MOST:
             found = _oldest(found, rules, now)

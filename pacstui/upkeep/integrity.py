@@ -196,7 +196,7 @@ class _Reading:
             bad = [f"{number:,} {what}" for number, what in counts if number]
             return Outcome(
                 f"{told}: {', '.join(bad)}", True,
-                "the repair that follows gets them from backups; which: the run's log, pacstui storage missing",
+                "the repair that follows gets them from backups and peers; which: the log, pacstui storage missing",
             )  # fmt: skip
         told += ": all as they were stored"
         if self._again:

@@ -55,7 +55,7 @@ KINDS = ("echo-sweep", "integrity", "database", "audit-verify", "reindex", "reco
 def _echo_sweep(peers: PeersRoom) -> Kind:
     async def work(run: Run) -> Outcome:
         asked = [name.strip() for name in run.parameters["peers"].split(",") if name.strip()]
-        names = asked or [peer.name for peer in await peers.list()]
+        names = asked or [peer.name for peer in await peers.list() if peer.probe]
         gate = asyncio.Semaphore(_AT_ONCE)
         found: dict[str, EchoResult] = {}
         unknown: dict[str, str] = {}

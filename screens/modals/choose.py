@@ -35,7 +35,7 @@ class Choose(Page):
         items = []
         for way in self._ways:
             does = words(way.does, width, "dim", 4, Line("    ")) if way.does else []
-            items.append(Item([Line("> ", "key").add(way.label, "strong").cut(width), *does], way.id))
+            items.append(Item([Line("  ").add(way.label, "strong").cut(width), *does], way.id))
         return [Section(Line(self._title, "focus-title"), [Item(lines), *items] if lines else list(items))]
 
     @on(Panel.Chosen)

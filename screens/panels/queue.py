@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pacstui.contract.overview import View
-from pacstui.text import count, duration, safe, size
+from pacstui.text import count, duration, plural, safe, size
+from screens import queue_cells
 from screens.panels.live import LivePanel
 from screens.panels.slots import Slots
 from screens.widgets import columns as cols
@@ -32,13 +33,13 @@ class QueuePanel(LivePanel):
         C("since", 5, align=">", rank=1),
     )
     OUT = (
-        C("", 1),
-        C("to", 12, grow=1, most=24),
-        C("wait", 7, align=">"),
+        C("", 9),
+        C("to", 10, grow=1, most=24, role="strong"),
+        C("wait", 6, align=">"),
         C("failed", 6, align=">", rank=2),
-        C("oldest", 6, align=">", rank=1),
-        C("rate", 6, align=">"),
-        C("what is happening", 18, grow=6, most=80),
+        C("oldest", 7, align=">", rank=1),
+        C("rate", 5, align=">", rank=3),
+        C("what is happening", 18, grow=6, most=90),
     )
 
     def __init__(self, *, id: str) -> None:
@@ -55,6 +56,10 @@ class QueuePanel(LivePanel):
         title.add(" arriving").add("  ").add(count(view.status.queue.pending), "strong").add(" wait to go out")
         if view.status.queue.failed:
             title.add(f"  x {count(view.status.queue.failed)} failed", "fail")
+        down = [row for row in queue.outgoing if row.status in ("down", "unknown")]
+        if down:
+            name = safe(down[0].destination, 16) if len(down) == 1 else plural(len(down), "destination")
+            title.add(f"  x {name} down", "fail")
         note = Line(f"{queue.writing} being written", "dim") if queue.writing else None
         tight = height < 8
         out = self._outgoing(view, width, tight)
@@ -105,17 +110,18 @@ class QueuePanel(LivePanel):
             return []
         widths = cols.share(self.OUT, width)
         items = [] if tight else [Item([cols.heads(self.OUT, widths)])]
+        at = view.at.astimezone()
         for row in rows[:2] if tight else rows:
-            mark = ("!", "warn") if row.failed else (">", "good") if row.sending else (" ", "dim")
             oldest = duration((view.at - row.oldest).total_seconds()) if row.oldest else "-"
+            told = queue_cells.happening(row, at)
             cells: Sequence[cols.Cell] = (
-                mark,
+                queue_cells.status_of(row),
                 safe(row.destination, 64),
                 count(row.waiting),
-                (count(row.failed), "fail" if row.failed else "dim"),
+                (count(row.failed), "fail-text" if row.failed else "dim"),
                 oldest,
                 (rate(row.rate), "accent"),
-                safe(row.state, 200),
+                (told, "fail-text") if row.status in ("down", "unknown") else told,
             )
-            items.append(Item([cols.row(self.OUT, widths, cells)], ("mode", "queue")))
+            items.append(Item([cols.row(self.OUT, widths, cells)], ("destination", row.destination)))
         return items

@@ -78,8 +78,9 @@ class StoragePanel(LivePanel):
             if not narrow or height > 8:
                 pair("growth", f"{size(store.growth_bytes_per_day)} a day")
         else:
-            grows = f": {size(store.growth_bytes_per_day)} a day" if store.growth_bytes_per_day else ": nothing grows"
-            pair("full", "not in sight" + ("" if narrow else grows), "dim")
+            grows = store.growth_bytes_per_day
+            pace = "" if narrow else f" at {size(grows)} a day"
+            pair("full", f"not within 10 years{pace}" if grows else "nothing grows", "dim")
         slow = store.sync_ms > 50 or store.commit_ms > 50
         sync = _ms(store.sync_ms) + ("" if narrow else " to disk")
         pair("sync", f"{sync}  commit {_ms(store.commit_ms)}{' ! slow' if slow else ''}", "warn" if slow else "text")
@@ -87,6 +88,11 @@ class StoragePanel(LivePanel):
         if saved is not None:
             places[len(lines)] = ("mode", "backups")
             lines.append(Line("backup ", "dim").extend(saved))
+        if store.trash_entries:
+            goes = f"{store.trash_until:%-d %b}" if store.trash_until is not None else "-"
+            places[len(lines)] = ("storage", 0)
+            pair("trash", f"{size(store.trash_bytes)}, from {goes} on it goes" if not narrow else
+                 f"{size(store.trash_bytes)} until {goes}")  # fmt: skip
         pair(
             "holds",
             plural(view.status.archive.studies, "study", "studies")

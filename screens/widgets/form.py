@@ -25,7 +25,8 @@ class Field:
     """One field.
 
     ``choices`` are value and explanation; with them the value is one of these. ``secret`` ones are drawn as dots.
-    ``note`` stands below while the cursor is there. A ``fixed`` one is shown, cannot be changed, and says why.
+    ``note`` stands below while the cursor is there, and ``told``, which is what the node says of the value. A
+    ``fixed`` one is shown, cannot be changed, and says why.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Field:
     choices: tuple[tuple[str, str], ...] = ()
     note: str = ""
     fixed: str = ""
+    told: str = ""
 
 
 def _shown(char: str) -> str:
@@ -98,6 +100,9 @@ class FormPanel(Panel, inherit_bindings=False):
             note = field.note or next((told for value, told in field.choices if value == field.value and told), "")
             if note and (here or field.choices):
                 lines.extend(words(note, width, "dim", 2, Line("  ")))
+            if field.told and here:
+                role = "fail-text" if field.told.startswith("x ") else "accent"
+                lines.extend(words(field.told, width, role, 2, Line("  ")))
             items.append(Item(lines, field.name))
         if self.fault:
             items.append(Item([Line(), *words(f"x {self.fault}", width, "fail", 2)], FAULT))

@@ -13,6 +13,13 @@ from screens.widgets.lines import Lines
 HEALTH = {"ok": ("ok", "good"), "degraded": ("! degraded", "warn"), "down": ("x down", "fail")}
 
 
+def _told(word: str, alerts: int, health: str) -> str:
+    """Return the node's health and how much there is to look at; what does not degrade it is a note."""
+    if not alerts:
+        return word
+    return f"{word}, {plural(alerts, 'note')}" if health == "ok" else f"{word}: {alerts}"
+
+
 class HeadLine(Lines):
     """One line, made of pieces; where room is short the least needed pieces go first."""
 
@@ -36,7 +43,7 @@ class HeadLine(Lines):
         elif view is not None:
             word, role = HEALTH.get(view.status.health, (safe(view.status.health), "warn"))
             alerts = len(view.status.alerts)
-            pieces.append((0, f"{word}: {alerts}" if alerts else word, role))
+            pieces.append((0, _told(word, alerts, view.status.health), role))
         else:
             pieces.append((0, "connecting", "dim"))
         if app.frozen:

@@ -115,8 +115,9 @@ class Panel(Lines):
                 out.append(rule(width, "mid", section_here.title, section_here.note, focused))
                 continue
             marked = self.MARKED and ident is not None and ident == self.cursor and focused
+            first = marked and (at == 0 or rows[at - 1][1] != ident)
             ink = self.ink
-            text = Line(" ").extend(line or Line()).cut(inside + 1).pad(inside + 2)
+            text = Line("\u25b8" if first else " ").extend(line or Line()).cut(inside + 1).pad(inside + 2)
             body = text.strip(ink, "cursor" if marked else "")
             edge = "\u2503" if y in thumb else "\u2502"
             out.append(Strip.join([Line("\u2502", border).strip(ink), body, Line(edge, border).strip(ink)]))

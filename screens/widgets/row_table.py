@@ -299,7 +299,8 @@ class RowTable(Lines, Generic[T]):
         last = min(top + self.room, self.above + len(self._rows))
         if total <= self.room and not self._filter.strip():
             return None
-        return Line(f"{top + 1:,}\u2013{last:,} of {total:,}", "dim")
+        known = self.total > self.above + len(self._rows) or not self.more
+        return Line(f"{top + 1:,}\u2013{last:,} of {total:,}{'' if known else '+'}", "dim")
 
     def _thumb(self) -> range:
         held = self.above + len(self._rows)

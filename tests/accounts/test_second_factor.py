@@ -245,7 +245,7 @@ async def test_an_administrator_takes_it_off_and_sessions_end(tmp_path: Path) ->
             with doors.calling(caller):
                 await doors.room.reset_totp(ME)
         await doors.as_me("reset_totp", "eva")
-        assert not any(each.account == "eva" for each in doors.gate.sessions())
+        assert not any(each.account == "eva" for each in doors.gate.sessions.all())
         await sign_in(doors, "")
         with pytest.raises(BadRequest, match="has no second factor"):
             await doors.as_me("reset_totp", "eva")

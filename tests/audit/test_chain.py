@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from pacstui.audit import chain
-from pacstui.audit.room import guarded
 from pacstui.audit.trail import HEAD, KEY
 from pacstui.cli import main
 from pacstui.contract.audit import Verdict
 from pacstui.errors import StorageFull, Unavailable
+from pacstui.text import guarded
 from tests.accounts.making import opened
 from tests.running import running_node, until
 

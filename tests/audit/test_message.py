@@ -126,6 +126,8 @@ KINDS: list[tuple[dict[str, str], str, str, str, str]] = [
     ({"kind": "patients seen", "action": "remote.compare", "target": "peer=B, study=1.2.3"}, "110103", "", "R", "0"),
     ({"kind": "patients seen", "action": "remote.find", "target": "peer=B, limit=9"}, "110112", "", "E", "0"),
     ({"kind": "patients seen", "action": "audit.list", "target": "limit=100"}, "110101", "", "R", "0"),
+    ({"kind": "export", "how": "DICOM", "action": "dicom.C-GET", "target": "study=1.2.3, to=WS3"},
+     "110104", "", "C", "0"),
     ({"kind": "export", "action": "audit.export_csv"}, "110101", "", "R", "0"),
     ({"kind": "export", "action": "accounts.export_csv"}, "110106", "", "R", "0"),
     ({"kind": "import", "action": "storage.import", "target": "/media/cd 1"}, "110107", "", "C", "0"),
@@ -217,6 +219,10 @@ def test_a_query_has_its_source_its_destination_and_its_words() -> None:
         ("eva@pacs01", "true", ["110153"]), ("Archive 1", "false", ["110152", "110150"]),
     ]  # fmt: skip
     assert objects(root) == [("2", "3", "10", "studies.list")]
+    assert details(root) == {}
+    named = told(entry(kind="patients seen", action="studies.list", target="limit=9", patient="doe; ID P1, P2"))
+    assert b64decode(named.findtext(".//ParticipantObjectQuery", "")).decode() == "doe; limit=9"
+    assert details(named) == {"Patients": "P1, P2"}
     assert b64decode(root.findtext(".//ParticipantObjectQuery", "")).decode() == "müller & söhne; limit=9"
     remote = told(entry(kind="patients seen", action="remote.find", target="peer=ARCHIVE B, limit=9"))
     assert participants(remote) == [
@@ -227,6 +233,19 @@ def test_a_query_has_its_source_its_destination_and_its_words() -> None:
 def test_a_study_that_was_looked_at_is_named_by_its_uid() -> None:
     root = told(entry(kind="patients seen", action="studies.show", target="1.2.840.5"))
     assert objects(root) == [("2", "3", "110180", "1.2.840.5"), ("1", "1", "2", "(not recorded)")]
+    root = told(entry(kind="patients seen", action="studies.show", target="1.2.840.5", patient="GRID; ID 7"))
+    assert objects(root) == [("2", "3", "110180", "1.2.840.5"), ("1", "1", "2", "7")]
+    root = told(entry(kind="patients seen", action="studies.show", target="1.2.840.5", patient="ID GRID 7"))
+    assert objects(root)[1] == ("1", "1", "2", "GRID 7")
+
+
+def test_what_a_device_fetched_names_study_patient_and_who_has_it_now() -> None:
+    root = told(entry(kind="export", how="DICOM", who="WS3", origin="192.0.2.7", action="dicom.C-MOVE",
+                      target="study=1.2.840.5, to=WS4", patient="ID P7"))  # fmt: skip
+    assert objects(root) == [("2", "3", "110180", "1.2.840.5"), ("1", "1", "2", "P7")]
+    assert participants(root) == [
+        ("WS3@pacs01", "true", []), ("Archive 1", "false", ["110153", "110150"]), ("WS4", "false", ["110152"]),
+    ]  # fmt: skip
 
 
 def test_use_of_the_audit_log_names_the_log_and_what_was_looked_for() -> None:

@@ -13,7 +13,7 @@ from pacstui.errors import NotFound
 from tests.cli import samples
 
 CASES: list[tuple[tuple[str, ...], str, Any, dict[str, Any], tuple[str, ...]]] = [
-    (("peers", "list"), "peers.list", samples.PEERS, {}, ("10.0.0.4:104", "ok, 3 ms", "WS1")),
+    (("peers", "list"), "peers.list", samples.PEERS, {}, ("10.0.0.4:104", "ok, 3.0 ms", "WS1")),
     (("queue", "list"), "queue.list", samples.QUEUE, {}, ("\u5c71\u7530, \u592a\u90ce", "2 objects", "WS1")),
     (
         ("studies", "list", "--search", "doe", "--limit", "2"),

@@ -71,7 +71,9 @@ def test_jobs_are_made_and_changed(run: Callable[..., Run], fake_node: FakeNode)
     fake_node.will_answer("jobs.edit", JOB)
     sets = ("--set", "percent=2", "--set", "rate=1")
     told = run("jobs", "create", "nightly", "integrity", "--schedule", "daily 02:00", *sets)
-    assert "every day at 02:00" in told.out
+    assert told.out.splitlines()[0] == f"nightly: {JOB.label} (percent 2)"
+    assert "runs     every day at 02:00" in told.out
+    assert "_" not in told.out  # words, not the names of fields
     assert fake_node.calls[-1] == ("jobs.create", {
         "name": "nightly", "kind": "integrity", "schedule": "daily 02:00", "parameters": {"percent": "2", "rate": "1"},
     })  # fmt: skip
@@ -80,6 +82,23 @@ def test_jobs_are_made_and_changed(run: Callable[..., Run], fake_node: FakeNode)
     assert "write --set NAME=VALUE" in run("jobs", "edit", "nightly", "--set", "percent").err
     fake_node.will_answer("jobs.edit", BadRequest("no", "daily 02:00"))
     assert run("jobs", "edit", "nightly", "--schedule", "x").code == 1
+
+
+def test_a_run_is_cancelled_by_its_number_or_by_the_name_of_its_job(
+    run: Callable[..., Run], fake_node: FakeNode
+) -> None:
+    fake_node.will_answer("jobs.cancel", None)
+    fake_node.will_answer("jobs.list", JobsView(False, "", (JOB, replace(JOB, name="idle")), (RUN,), ()))
+    assert "run 7 is to end" in run("jobs", "cancel", "7", "--yes").out
+    assert "run 7 is to end" in run("jobs", "cancel", "nightly", "--yes").out
+    assert fake_node.calls[-1] == ("jobs.cancel", {"id": 7})
+    told = run("jobs", "cancel", "idle", "--yes")
+    assert (told.code, told.err.splitlines()[0]) == (1, "pacstui: idle does not run now")
+    told = run("jobs", "cancel", "nobody", "--yes")
+    assert 'there is no job "nobody"' in told.err
+    assert "under way is: nightly" in told.err
+    fake_node.will_answer("jobs.list", JobsView(False, "", (JOB,), (RUN, replace(RUN, id=8)), ()))
+    assert "nightly has 2 runs under way: 7, 8" in run("jobs", "cancel", "nightly", "--yes").err
 
 
 def test_what_is_dangerous_asks(run: Callable[..., Run], fake_node: FakeNode) -> None:

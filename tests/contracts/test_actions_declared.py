@@ -16,7 +16,7 @@ ELSEWHERE = {
     "feed.list": ("events", ()),
 }
 
-GROUPS = {"backups": "backup"}
+GROUPS = {"backups": "backup", "reports": "report"}
 """Nouns whose commands have another word."""
 
 

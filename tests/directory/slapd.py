@@ -137,10 +137,10 @@ class Slapd:
         }  # fmt: skip
         return DirectorySettings(**(given | more))
 
-    def change(self, text: str) -> None:
-        """Change the content, by LDIF of changes."""
+    def change(self, text: str, *how: str) -> None:
+        """Change the content, by LDIF of changes; with ``-M`` referrals themselves."""
         subprocess.run(
-            ["ldapmodify", "-x", "-H", self.plain, "-D", MANAGER, "-w", MANAGER_PASSWORD], input=text.encode(),
+            ["ldapmodify", "-x", "-H", self.plain, "-D", MANAGER, "-w", MANAGER_PASSWORD, *how], input=text.encode(),
             check=True, capture_output=True,
         )  # fmt: skip
 

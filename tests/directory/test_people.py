@@ -144,3 +144,18 @@ def test_steps_say_what_each_came_to(slapd: Slapd) -> None:
     assert "Connection refused" in away[0].text
     assert next(iter(steps(DirectorySettings()))).text == "none: accounts are local"
     assert ADMINS.lower() in list(steps(slapd.settings(), "dora"))[-1].text.lower()
+
+
+def test_a_base_on_another_server_is_named_and_no_referral_followed(slapd: Slapd) -> None:
+    far = f"ou=far,{PEOPLE}"
+    slapd.change(
+        f"dn: {far}\nchangetype: add\nobjectClass: referral\nobjectClass: extensibleObject\nou: far\n"
+        "ref: ldap://elsewhere.example.org/ou=people,dc=example,dc=net\n"
+    )
+    try:
+        with pytest.raises(Away, match=r"and points to ldap://elsewhere\.example\.org") as caught:
+            verify(slapd.settings(base=far), "dora", "dora's password")
+        assert "name a server that has it" in caught.value.hint
+        assert verify(slapd.settings(), "dora", "dora's password")[2] == "administrator"
+    finally:
+        slapd.change(f"dn: {far}\nchangetype: delete\n", "-M")

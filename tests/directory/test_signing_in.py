@@ -137,7 +137,7 @@ async def test_local_accounts_work_while_the_directory_is_away_and_it_is_told_as
         )
         assert [p[0] for p in doors.gate.proof.directory.problems()] == ["directory"]
         await doors.following.look_again(frozenset({"rita"}))
-        assert any(each.account == "rita" for each in doors.gate.sessions())  # nothing is known, nothing changes
+        assert any(each.account == "rita" for each in doors.gate.sessions.all())  # nothing is known, nothing changes
         doors.gate.replace(AccountsSettings(), slapd.settings())
         await sign_in(doors, "rita", RITA)
         assert list(doors.gate.proof.directory.problems()) == []

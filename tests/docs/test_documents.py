@@ -17,7 +17,6 @@ from pydantic import BaseModel
 
 from pacstui.archive import Archive
 from pacstui.archive.importer import import_paths
-from pacstui.bus import Bus
 from pacstui.cli import checks
 from pacstui.cli.doors import root
 from pacstui.dicom import uids
@@ -137,7 +136,7 @@ def test_conformance_lists_the_transfer_syntaxes_that_are_taken() -> None:
     text = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| .* \| (1\.2\.840\.10008\.1\.2\S*|1\.2\.840\.10008\.1\.20) \|$", text, re.MULTILINE))
     caller = AssociateRequest("PACSTUI", "CT1", (), UserInformation())
-    policy: Any = Admission(DicomSettings(), PeerBook([], Bus())).judge(caller, ("127.0.0.1", 1), 1)
+    policy: Any = Admission(DicomSettings(), PeerBook()).judge(caller, ("127.0.0.1", 1), 1)
     ct = "1.2.840.10008.5.1.4.1.1.2"
     taken = {syntax for syntax in uids.TRANSFER_SYNTAXES if policy.accepts(ct, [syntax], caller) == (0, syntax)}
     assert listed == taken

@@ -82,6 +82,8 @@ class Room:
         """Let everything that was begun go as far as it gets."""
         for _ in range(6):
             await asyncio.sleep(0.002)
+        working = self.room._scheduler.working
+        await self.until(lambda: not any(each.record.kind in ("short", "quiet") for each in working.values()))
 
     async def tick(self, seconds: float = 1.0) -> None:
         """Let time pass, and the room look at the clock."""

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pacstui import events
 from pacstui.clock import FakeClock
-from pacstui.errors import BadRequest, NotFound, PacsError, Unavailable
+from pacstui.errors import BadRequest, NotFound, PacsError, StorageFull, Unavailable
 from pacstui.jobs.kinds import Outcome, Wanted
+from pacstui.jobs.schedule import Plan, plan_of
 from tests.jobs.running import START, Works, room
 
 
@@ -386,7 +392,108 @@ async def test_a_job_that_follows_another(tmp_path: Path) -> None:
             await it.room.delete("first")
 
 
+async def test_one_that_follows_and_waits_for_its_hours_outlives_the_node(tmp_path: Path) -> None:
+    async with room(tmp_path, close=False) as it:
+        await it.room.create("first", "short")
+        await it.room.create("second", "short", after="first", window="20:00-22:00", zone="UTC")
+        await it.room.start("first")
+        await it.settle()
+        await it.tick()
+        row = await it.job("second")
+        assert (row.state, row.waits) == ("waiting", "its hours, 20:00-22:00")
+    async with room(tmp_path, close=False) as it:
+        assert (await it.job("second")).state == "waiting"
+        await it.at("2026-06-01 20:00:01")
+        assert [(run.state, run.started_by) for run in await it.runs("second")] == [("done", "first")]
+    async with room(tmp_path) as it:
+        await it.tick()
+        assert len(await it.runs("second")) == 1  # it is owed no more
+
+
+async def test_one_that_follows_is_owed_nothing_once_it_is_disabled(tmp_path: Path) -> None:
+    async with room(tmp_path, close=False) as it:
+        await it.room.create("first", "short")
+        await it.room.create("second", "short", after="first", window="20:00-22:00", zone="UTC")
+        await it.room.start("first")
+        await it.settle()
+        await it.room.disable("second")
+        await it.room.enable("second")
+    async with room(tmp_path) as it:
+        await it.at("2026-06-01 20:00:01")
+        assert await it.runs("second") == []
+
+
 # kill -9 and stop
+
+
+async def test_what_a_run_was_told_holds_when_it_goes_on_or_is_tried_again(tmp_path: Path) -> None:
+    async with room(tmp_path, close=False) as it:
+        await it.room.create("big", "long")
+        await it.room.create("other", "once", parameters={"disk": "b"})
+        await it.room.create("small", "short", retries=1, retry_s=60)
+        await it.room.start("big", {"disk": "b"})
+        await it.room.start("other")  # waits for its turn
+        it.works.fault = PacsError("no")
+        await it.room.start("small", {"how": "badly"})
+        await it.settle()
+    async with room(tmp_path, close=False) as it:
+        await it.room.pause()
+        await it.tick()
+    async with room(tmp_path) as it:  # the node died again before it could go on
+        await it.room.resume()
+        await it.tick(61)
+        await it.tick()
+        told = {(run.parameters.get("disk"), run.parameters.get("how")) for run in it.works.ran}
+        assert told == {("b", None), (None, "badly")}
+        assert [row.state for row in (await it.room.list()).running] == ["running", "waiting"]
+
+
+async def test_a_database_without_room_delays_what_is_kept_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with room(tmp_path, close=False) as it:
+        await it.room.create("first", "short")
+        await it.room.create("second", "short", after="first", window="20:00-22:00", zone="UTC")
+        await it.room.create("nightly", "short", "daily 13:00", zone="UTC")
+        store = it.room._scheduler.store
+        write = store._db.write
+        full = False
+
+        async def refuse(body: Callable[..., Any]) -> Any:
+            if full:
+                raise StorageFull("the database has no room", "make room")
+            return await write(body)
+
+        monkeypatch.setattr(store._db, "write", refuse)
+        await it.room.start("first")
+        full = True
+        await it.settle()
+        await it.at("2026-06-01 13:00:01")
+        assert await it.states("nightly") == []
+        full = False
+        await it.tick()
+        assert await it.states("nightly") == ["done"]
+        assert await it.states("first") == ["done"]
+    async with room(tmp_path) as it:
+        assert (await it.job("second")).waits == "its hours, 20:00-22:00"
+        assert await it.states() == ["done", "done"]
+
+
+async def test_one_that_cannot_go_on_as_it_was_told_holds_up_nobody(tmp_path: Path) -> None:
+    async with room(tmp_path, close=False) as it:
+        await it.room.create("big", "long")
+        await it.room.create("fine", "short", "daily 12:01", zone="UTC")
+        await it.room.start("big", {"disk": "b"})
+        await it.settle()
+    works = Works()
+    kinds = works.kinds()
+    disk = replace(kinds[2].parameters[0], choices=("a",))
+    works.kinds = lambda: (kinds[0], replace(kinds[2], parameters=(disk,)))  # type: ignore[method-assign]
+    async with room(tmp_path, works) as it:
+        await it.at("2026-06-01 12:01:00")
+        assert await it.states("fine") == ["done"]
+        assert await it.states("big") == ["interrupted"]
+        assert 'warn big: not begun again: disk cannot be "b"' in it.sentences
 
 
 async def test_a_run_that_a_kill_cut_off_goes_on_if_its_kind_can(tmp_path: Path) -> None:
@@ -456,8 +563,12 @@ async def test_broken_jobs_are_shown_and_harm_nobody(tmp_path: Path) -> None:
         assert await it.states() == ["done"]
         texts = [told[2] for told in it.room.problems()]
         assert 'the job gone cannot run: there is no kind of job "no-more" (any more)' in texts
+        assert any(told.startswith('the job odd cannot run by its schedule: "') for told in texts)
         with pytest.raises(Unavailable, match="cannot run"):
             await it.room.start("gone")
+        await it.room.start("odd")  # by hand it needs no schedule
+        await it.settle()
+        assert await it.states("odd") == ["done"]
         await it.room.edit("odd", schedule="daily 15:00")
         await it.room.delete("gone")
         assert not list(it.room.problems())
@@ -547,3 +658,47 @@ async def test_runs_are_dressed_as_the_schedule(tmp_path: Path) -> None:
         assert (seen, who.get()) == (["schedule"], "op1")
         began = [event for event in it.told if isinstance(event, events.JobBegan)]
         assert [event.by_hand for event in began] == [True]
+
+
+async def test_a_costly_schedule_does_not_stop_the_node_and_is_worked_out_once_an_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[threading.Thread] = []
+    work_out = Plan.preview
+
+    def preview(*given: object, **more: object) -> object:
+        asked.append(threading.current_thread())
+        return work_out(*given, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Plan, "preview", preview)
+    async with room(tmp_path) as it:
+        await it.room.create("often", "quiet", "every 1 min")
+        await it.room.create("rarely", "quiet", "0 0 29 2 *")
+        for _ in range(3):
+            assert len((await it.room.list()).planned) == 100
+        assert len(asked) == 2
+        await it.room.edit("often", schedule="every 30 min")
+        assert len((await it.room.list()).planned) == 48
+        it.clock.advance(3700)
+        assert len((await it.room.list()).planned) == 48
+        assert len(asked) == 5
+        await it.room.preview("* * * * *", count=20)
+        await it.tick()
+        assert threading.main_thread() not in asked
+
+
+async def test_jobs_that_come_often_do_not_hide_the_one_at_night(tmp_path: Path) -> None:
+    async with room(tmp_path) as it:
+        for number in range(5):
+            await it.room.create(f"often{number}", "quiet", "every 1 min")
+        await it.room.create("nightly", "quiet", "daily 02:00", zone="UTC")
+        planned = (await it.room.list()).planned
+        assert len(planned) == 300
+        assert planned[-1].job == "nightly"
+
+
+def test_a_schedule_that_takes_long_is_not_followed_to_its_end() -> None:
+    plan = plan_of("; ".join(f"{minute}-59/2 * * * *" for minute in range(12)), "sun 00:00-00:01", "Europe/Berlin")
+    began = time.monotonic()
+    assert plan.preview(START, 10_000, within_s=0.05)
+    assert time.monotonic() - began < 2

@@ -33,7 +33,7 @@ class Site:
     def __init__(self, port: int) -> None:
         bus, clock = Bus(), FakeClock()
         self.peer = PeerSettings(name="Reading room", ae_title="WS1", host="127.0.0.1", port=port)
-        book = PeerBook([self.peer], bus)
+        book = PeerBook([self.peer])
         through, arriving = Throughput(clock), Arriving(bus, clock)
         self.ledger = Ledger(bus, clock, book, through, arriving, 1, lambda _: None, lambda _: None)
         self.lines = Lines(book, "PACS")

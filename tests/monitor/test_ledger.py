@@ -19,9 +19,7 @@ EXPLICIT = "1.2.840.10008.1.2.1"
 
 def ledger() -> Ledger:
     bus, clock = Bus(), FakeClock()
-    return Ledger(
-        bus, clock, PeerBook((), bus), Throughput(clock), Arriving(bus, clock), 10, lambda _: None, lambda _: None
-    )
+    return Ledger(bus, clock, PeerBook(), Throughput(clock), Arriving(bus, clock), 10, lambda _: None, lambda _: None)
 
 
 def refusal(request: AssociateRequest | None) -> Refused:

@@ -28,3 +28,5 @@ def test_the_reserve_is_no_room_to_grow_into() -> None:
     assert full_on(100, 200, 100.0, TODAY) == TODAY
     assert full_on(1000, 0, 0.0, TODAY) is None
     assert full_on(10**18, 0, 1.0, TODAY) is None
+    assert full_on(37_000, 0, 10.0, TODAY) is None  # in ten years and more nobody knows
+    assert full_on(36_000, 0, 10.0, TODAY) == TODAY + timedelta(days=3600)

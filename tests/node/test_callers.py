@@ -54,6 +54,18 @@ def test_off_loopback_only_known_peers_may_call(tmp_path: Path) -> None:
         assert f'"STRANGER" from {here} is not known here' in told["STRANGER"]["text"]
         assert f'ae_title = "STRANGER", host = "{here}"' in told["STRANGER"]["hint"], "what to add to the configuration"
         assert "is known at 203.0.113.7" in told["MR1"]["text"]
+        callers = node.call("peers", "callers")["rows"]
+        assert {each["calling"] for each in callers if each["what"] == "refused"} == {"STRANGER", "MR1"}
+        assert answer(here, node.port, "SECOND") == (1, 1, 3)
+        node.call("peers", "add", name="Second", ae_title="SECOND", host=here)
+        assert answer(here, node.port, "SECOND") == (0, 0, 0), "a peer that is added counts at once"
+        node.call("peers", "edit", name="Second", allow="nothing", notes="receives only")
+        assert node.call("peers", "show", name="Second")["row"]["allow"] == []
+        node.call("peers", "remove", name="Second")
+        assert answer(here, node.port, "SECOND") == (1, 1, 3)
+        told = [each for each in node.call("audit", "list")["rows"] if each["kind"] == "configuration"]
+        assert [each["action"] for each in told[:3]] == ["peers.remove", "peers.edit", "peers.add"]
+        assert "allow: all -> nothing; notes: - -> receives only" in told[1]["detail"]
         toml = node.folder / "pacstui.toml"
         toml.write_text(toml.read_text() + f'[[peers]]\nname = "S"\nae_title = "STRANGER"\nhost = "{here}"\n')
         node.signal(signal.SIGHUP)

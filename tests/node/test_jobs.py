@@ -74,7 +74,7 @@ def test_commands_and_the_reindex_action(tmp_path: Path) -> None:
     view = json.loads(pacstui(node, "jobs", "list", "--json").stdout)
     assert {"paused", "jobs", "running", "recent", "planned"} <= set(view)
     names = {each["name"] for each in view["jobs"]}
-    assert names == {"audit-verify", "database", "integrity", "purge", "reconcile", "reindex", "repair"}
+    assert names == {"audit-verify", "database", "integrity", "purge", "reconcile", "reindex", "repair", "report"}
     node.call("storage", "reindex")
     until(lambda: row(node, "reindex")["last"])
     assert row(node, "reindex")["last"]["state"] == "done"

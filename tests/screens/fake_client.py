@@ -29,6 +29,7 @@ from pacstui.contract.accounts import (
     Secret,
     SessionRow,
     SignedIn,
+    TokenRow,
     UseRow,
 )
 from pacstui.contract.associations import AssociationDetail, AssociationRow, ContextRow, Moment, RefusalRow
@@ -47,13 +48,15 @@ from pacstui.contract.node import (
     Status,
 )
 from pacstui.contract.overview import View
-from pacstui.contract.peers import EchoResult, EchoStep, PeerRow
-from pacstui.contract.queue import DestinationRow, QueueView, ReceivingRow
+from pacstui.contract.queue import QueueView, ReceivingRow
 from pacstui.contract.remote import Comparison, PullRow, RemotePage, RemoteStudy
 from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageView
 from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
 from pacstui.errors import BadRequest, CodeNeeded, Denied, NotFound, NotRunning, PacsError, Unconfirmed
 from tests.screens.fake_backups import FakeBackups, FakeRuns
+from tests.screens.fake_maintenance import FakeMaintenance
+from tests.screens.fake_peers import FakePeers
+from tests.screens.fake_queue import FakeQueue, FakeRoutes
 from tests.screens.fake_space import FakeSpace
 
 START = datetime(2026, 11, 25, 14, 3, 22, tzinfo=UTC)
@@ -164,6 +167,7 @@ class FakeClient:
         self.unconfirmed = False
         self.lock_s = 0.0
         self.people = account_rows()
+        self.tokens: list[TokenRow] = []
         self.passwords = {"op1": "right password", "view1": "view1 password"}
         self.must_change: set[str] = set()
         self.must_set_up: set[str] = set()
@@ -187,10 +191,12 @@ class FakeClient:
         self.associations = _Associations(self)
         self.overview = _Overview(self)
         self.node = _Node(self)
-        self.queue = _Queue(self)
         self.storage = _Storage(self)
+        self.queue = FakeQueue(self, self.storage._call)
+        self.routes = FakeRoutes(self, self.storage._call)
         self.space = FakeSpace(self, self.storage._call)
-        self.peers = _Peers(self)
+        self.maintenance = FakeMaintenance(self, self.storage._call)
+        self.peers = FakePeers(self, self.storage._call)
         self.studies = _Studies(self)
         self.feed = _Feed(self)
         self.remote = _Remote(self)
@@ -404,7 +410,12 @@ class FakeClient:
             ),
             associations=AssociationsPart(len(self._rows), 212, 4, 100),
             archive=ArchivePart(21_004, self.total, 120_400, 9_812_440, 2_130_000_000_000, 1_870_000_000_000, 3),
-            queue=QueuePart(0, 0, 0, 0),
+            queue=QueuePart(
+                sum(row.waiting for row in self.queue.destinations),
+                0,
+                sum(row.failed for row in self.queue.destinations),
+                0,
+            ),
             jobs={},
             backups=dict(self.saved),
             alerts=self._problems,
@@ -437,8 +448,7 @@ class FakeClient:
                     "receiving",
                 )
             )
-        outgoing: Sequence[DestinationRow] = ()
-        return QueueView(tuple(rows), tuple(outgoing), 2 if rows else 0)
+        return QueueView(tuple(rows), tuple(self.queue.destinations), 2 if rows else 0)
 
     def storage_view(self) -> StorageView:
         """Return the disk."""
@@ -672,11 +682,6 @@ class _Node(_Noun):
         self._call("node.stop").down = True
 
 
-class _Queue(_Noun):
-    async def list(self) -> QueueView:
-        return self._call("queue.list").queue_view()
-
-
 class _Storage(_Noun):
     async def show(self) -> StorageView:
         return self._call("storage.show").storage_view()
@@ -704,63 +709,6 @@ class _Storage(_Noun):
         )
 
 
-class _Peers(_Noun):
-    async def list(self) -> tuple[PeerRow, ...]:
-        world = self._call("peers.list")
-        return (
-            PeerRow(
-                "CT1",
-                "CT1",
-                "10.0.4.11",
-                104,
-                "Room 3, phone 4711",
-                world.at,
-                40_112,
-                "ok",
-                world.at - timedelta(minutes=12),
-                3.2,
-                "",
-            ),
-            PeerRow("MR2 [/bold]", "MR2", "10.0.4.12", 104, "", None, 0, "never", None, 0.0, ""),
-            PeerRow(
-                "TELERAD",
-                "TELERAD",
-                "tele.example.org",
-                11112,
-                "\x1b[2J",
-                None,
-                0,
-                "failed",
-                world.at - timedelta(hours=2),
-                0.0,
-                "TCP: connection refused",
-            ),
-        )
-
-    async def echo(self, name: str) -> EchoResult:
-        self._call("peers.echo", name)
-        if name == "TELERAD":
-            return EchoResult(
-                name,
-                False,
-                12.0,
-                (EchoStep("name", True, 2.0, "192.0.2.7"), EchoStep("TCP", False, 10.0, "connection refused")),
-                "nothing listens on tele.example.org:11112; ask whether their DICOM service runs",
-            )
-        return EchoResult(
-            name,
-            True,
-            3.4,
-            (
-                EchoStep("name", True, 0.1, "10.0.4.11"),
-                EchoStep("TCP", True, 0.4, ""),
-                EchoStep("association", True, 1.2, ""),
-                EchoStep("echo", True, 1.7, ""),
-            ),
-            "",
-        )
-
-
 class _Studies(_Noun):
     async def list(
         self, search: str = "", limit: int = 100, before: int | None = None, only: str = "", after: int | None = None
@@ -768,7 +716,9 @@ class _Studies(_Noun):
         world = self._call("studies.list", (search, limit, before, *([only] if only else [])))
         if search:
             world.require("patients.view")
-        return world.fit(self._list(world, search, limit, before, only, after))
+        page = self._list(world, search, limit, before, only, after)
+        pinned = world.space.pinned
+        return world.fit(replace(page, rows=tuple(replace(r, pinned=pinned.get(r.study, "")) for r in page.rows)))
 
     def _list(
         self, world: FakeClient, search: str, limit: int, before: int | None, only: str, after: int | None
@@ -799,7 +749,7 @@ class _Studies(_Noun):
     async def show(self, study: str) -> StudyDetail:
         world = self._call("studies.show", study)
         key = int(study.rpartition(".")[2])
-        row = study_row(key, world.total)
+        row = replace(study_row(key, world.total), pinned=world.space.pinned.get(study, ""))
         series = tuple(
             SeriesRow(
                 f"{study}.{n}",
@@ -959,7 +909,17 @@ class _Accounts(_Noun):
         sessions = tuple(SessionRow(n, name, "password", "root", 100 + n, START, 4.0) for n in range(row.sessions))
         may = sorted(world.roles.get(row.role, ()))
         uses = tuple(UseRow(p, START if n % 3 == 0 else None, n % 3) for n, p in enumerate(may))
-        return AccountDetail(row, sessions, uses)
+        return AccountDetail(row, sessions, uses, tuple(t for t in world.tokens if t.account == row.name))
+
+    async def create_token(self, name: str, label: str, permissions: tuple[str, ...] = (), expires: str = "") -> Secret:
+        world = self._call("accounts.create_token", (name, label, permissions, expires))
+        ident = f"token{len(world.tokens)}"
+        world.tokens.append(TokenRow(ident, name, label, permissions, "active", START, "op1", None, None, "", 0))
+        return Secret(name, f"pacstui_{ident}_{'0' * 40}", None, f"the token {label}; it is told only now")
+
+    async def revoke_token(self, token: str) -> None:
+        world = self._call("accounts.revoke_token", token)
+        world.tokens = [each for each in world.tokens if each.id != token]
 
     async def create(
         self, name: str, role: str = "viewer", full_name: str = "", email: str = "", os_user: str = "",

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pacstui.contract.jobs import RunRow
-from pacstui.contract.space import Emptied, PlanRow, PurgePlan, RuleRow, SpaceView, TrashRow, UndoResult
+from pacstui.contract.space import Emptied, PinRow, PlanRow, PurgePlan, RuleRow, SpaceView, TrashRow, UndoResult
 from pacstui.errors import NotFound
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class FakeSpace:
             for n in range(4)
         ]  # fmt: skip
         self.broken = 2
+        self.pinned: dict[str, str] = {}
         self.deleted: list[tuple[str, str, str]] = []
 
     async def show(self) -> SpaceView:
@@ -61,6 +62,15 @@ class FakeSpace:
         row = replace(self.trash_rows[0], id=10 + len(self.deleted), level="series" if series else "study", why=why)
         self.trash_rows.insert(0, row)
         return row
+
+    async def pin(self, study: str, why: str = "") -> PinRow:
+        self._call("space.pin", (study, why))
+        self.pinned[study] = f"pinned by op1: {why}"
+        return PinRow(study, self._world.at, "op1", why, "", "", "", "", (), "", 1, 1)
+
+    async def unpin(self, study: str) -> None:
+        self._call("space.unpin", study)
+        del self.pinned[study]
 
     async def undo(self, entry: int) -> UndoResult:
         self._call("space.undo", entry)

@@ -8,7 +8,7 @@ from pathlib import Path
 from screens.roles import turned
 from screens.widgets.row_table import RowTable
 from tests.screens.conftest import Driven, driven
-from tests.screens.fake_client import SteppedClient
+from tests.screens.fake_client import SteppedClient, account_row
 
 
 async def test_the_list_says_who_may_sign_in_and_who_has_not():
@@ -319,3 +319,38 @@ async def test_who_may_not_manage_is_told_what_it_takes():
             await console.shows(f"{verb} takes the permission accounts.manage; op1 lacks it")
         await console.press("m", "space")
         await console.shows("save-role takes the permission accounts.manage")
+
+
+async def test_a_service_gets_a_token_that_is_told_once_and_revoked_from_its_page():
+    client = SteppedClient()
+    client.people.append(account_row("metrics", "viewer", kind="service"))
+    async with driven(client) as console:
+        await choose(console, "metrics")
+        await console.press("enter")
+        await console.shows("none: n makes one")
+        await console.press("n")
+        await console.shows("A token for metrics")
+        await console.press(*"grafana", "tab", *"*.view, jobs.run", "enter")
+        await console.shows("pacstui_token0_0000")
+        assert ("accounts.create_token", ("metrics", "grafana", ("*.view", "jobs.run"), "")) in client.calls
+        await console.press("y")
+        assert console.app._clipboard == "pacstui_token0_" + "0" * 40
+        await console.press("escape")
+        text = await console.shows("Tokens  1")
+        assert "pacstui_token0_" not in text
+        assert "for *.view, jobs.run" in text
+        await console.press("home", "x")
+        await console.shows("Revoke the token grafana?")
+        await console.press("right", "enter")
+        await console.shows("Tokens  0")
+
+
+async def test_a_person_gets_no_token():
+    client = SteppedClient()
+    async with driven(client) as console:
+        await choose(console, "op1")
+        await console.press("enter")
+        text = await console.shows("Sessions  ")
+        assert "Tokens" not in text
+        await console.press("n")
+        await console.shows("tokens are for services")

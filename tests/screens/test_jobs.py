@@ -43,6 +43,26 @@ async def test_what_runs_and_what_went_wrong_is_seen_at_once(size: tuple[int, in
             assert "20:00-06:00" in text
 
 
+async def test_what_comes_next_is_told_with_retries_and_small_jobs() -> None:
+    client = SteppedClient()
+    soon = START + timedelta(minutes=4)
+    client.job_runs = []
+    client.job_rows = [
+        job_row("audit-verify", next_run=soon + timedelta(hours=2)),
+        job_row("echo-sweep", quiet=True, next_run=soon),
+        job_row("backup", "waiting", next_run=soon + timedelta(hours=1), waits="its next try at 15:07"),
+    ]  # fmt: skip
+    async with driven(client) as console:
+        await opened(console)
+        told = await console.shows("Nothing runs now. Next: echo-sweep ")
+        assert ", then backup again 15:07" in told
+        client.paused = "op1"
+        client.job_rows[2] = replace(client.job_rows[2], waits="that jobs are resumed")
+        console.app.screen._asked = -100.0  # type: ignore[attr-defined]
+        await console.step()
+        assert "p resumes; 1 waits" in await console.shows("! paused by op1")
+
+
 async def test_a_day_by_job_where_there_is_room() -> None:
     async with driven(SteppedClient(), (160, 48)) as console:
         text = await opened(console)
@@ -65,7 +85,7 @@ async def test_a_job_opens_with_its_runs_and_a_log_that_grows() -> None:
         text = await console.shows("object 1.2.6 differs")
         assert "percent 2" in text
         assert "made by the node" in text
-        console.app.screen._loaded = -100.0  # type: ignore[attr-defined]
+        console.app.screen._asked = -100.0  # type: ignore[attr-defined]
         steps = client.steps + 1
         await console.step()
         await console.shows(f"step {steps}")
@@ -95,7 +115,7 @@ async def test_older_runs_come_as_one_scrolls() -> None:
         await console.until(lambda: len(table.held) == 200, "a page")
         await console.press("end")
         await console.until(lambda: len(table.held) == 450, "all of them")
-        console.app.screen._loaded = -100.0  # type: ignore[attr-defined]
+        console.app.screen._asked = -100.0  # type: ignore[attr-defined]
         await console.step()
         assert len(table.held) == 450
 
@@ -190,7 +210,7 @@ async def test_empty_lists_teach() -> None:
     async with driven(client) as console:
         await console.press("6")
         text = await console.shows("n makes one")
-        assert "nothing comes within a day" in text
+        assert "nothing comes by itself" in text
         await console.press("h")
         await console.shows("No job ran yet")
 
@@ -212,7 +232,7 @@ async def test_a_node_that_does_not_answer_is_asked_again() -> None:
         await console.press("6")
         await console.shows("is asked again")
         client.denied = None
-        console.app.screen._loaded = -100.0  # type: ignore[attr-defined]
+        console.app.screen._asked = -100.0  # type: ignore[attr-defined]
         await console.step()
         await console.shows("backup-nas")
 

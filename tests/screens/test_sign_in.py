@@ -398,3 +398,14 @@ async def test_the_page_that_comes_unasked_is_left_by_the_second_escape():
         assert "esc again leaves" in console.text
         await console.pilot.press("escape")
     assert console.app.return_code == 0
+
+
+async def test_the_node_is_told_how_long_nobody_has_touched_the_console():
+    client = signed_in(SteppedClient(), "op1")
+    async with driven(client) as console:
+        await console.shows("op1 (administrator)")
+        clock = timed(console)
+        clock.now += 50
+        assert client.idle_s() == 50
+        await console.press("down")
+        assert client.idle_s() == 0

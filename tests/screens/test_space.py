@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
+
 import pytest
 
+from pacstui.contract.overview import View
 from pacstui.errors import NotFound
 from screens.widgets.row_table import RowTable
 from tests.screens.conftest import Driven, driven
@@ -51,6 +55,28 @@ async def test_while_patients_are_hidden_the_end_of_the_uid_is_typed():
         await console.press("P", "D")
         text = await console.shows("type 8.498.40")
         assert "A00040" not in text
+
+
+async def test_p_pins_a_study_and_takes_the_pin_off_again():
+    client = SteppedClient(studies=40)
+    async with driven(client) as console:
+        await console.press("4")
+        await console.until(lambda: bool(console.app.screen.query_one(RowTable).held), "the list")
+        await console.press("p")
+        await console.shows("No rule purges a pinned study")
+        await console.press(*"teaching file [/]", "enter")
+        await console.shows("the study is pinned: no rule purges it")
+        assert called(console, "space.pin") == [("1.2.826.0.1.3680043.8.498.40", "teaching file [/]")]
+        await console.shows(" ^ ")
+        await console.press("enter")
+        await console.shows("^ pinned by op1: teaching file [/]; no rule purges it, p")
+        await console.press("p")
+        await console.shows("Without the pin rules")
+        await console.press("escape")
+        assert client.space.pinned
+        await console.press("p", "right", "enter")
+        await console.shows("the pin is off")
+        assert not client.space.pinned
 
 
 async def test_on_the_study_page_a_series_or_the_study_goes():
@@ -188,3 +214,40 @@ async def test_the_page_of_a_deleted_study_says_that_it_is_gone():
         client.studies.show = show  # type: ignore[method-assign]
         await console.press(*"A00040", "enter")
         await console.shows("it may be in the trash")
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [((80, 24), "trash  12.0 GB until 4 Dec"), ((160, 48), "12.0 GB, from 4 Dec on it goes")]
+)
+async def test_the_dashboard_tells_what_the_trash_holds(size: tuple[int, int], told: str):
+    client = SteppedClient()
+    shown = replace(client.storage_view(), trash_entries=3, trash_bytes=12_000_000_000, trash_until=date(2026, 12, 4))
+    client.storage_view = lambda: replace(shown, full_on=None)
+    async with driven(client, size) as console:
+        text = await console.shows(told)
+        assert "not within 10 years" in text
+
+
+async def test_notes_are_no_count_of_good_things():
+    client = SteppedClient(problems=2)
+    whole = client.view
+
+    def view(after: int = 0) -> View:
+        shown = whole(after)
+        return replace(shown, status=replace(shown.status, health="ok"))
+
+    client.view = view
+    async with driven(client) as console:
+        await console.until(lambda: "ok, 2 notes" in console.lines[0], "notes in the head line")
+
+
+async def test_what_is_chosen_in_a_menu_is_seen_without_colour():
+    from screens.modals.choose import Choose, Way
+
+    ways = [Way("a", "one way", "costs little"), Way("b", "another way", "costs more")]
+    async with driven(SteppedClient()) as console:
+        console.app.push_screen(Choose("How?", [], ways, lambda chosen: None))
+        await console.shows("\u25b8  one way")
+        await console.press("down")
+        text = await console.shows("\u25b8  another way")
+        assert "\u25b8  one way" not in text

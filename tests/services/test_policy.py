@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from pacstui.bus import Bus
 from pacstui.dicom.ul.faults import Refusal
 from pacstui.dicom.ul.items import UserIdentity, UserInformation
 from pacstui.dicom.ul.pdu import AssociateRequest
@@ -23,7 +22,7 @@ def _request(called: str = "RADNODE1", calling: str = "CT1") -> AssociateRequest
 def _admission(**settings: object) -> Admission:
     peers = [PeerSettings(name="CT one", ae_title="CT1", host="192.0.2.17"),
              PeerSettings(name="MR two", ae_title=" MR2 ", host="192.0.2.18")]  # fmt: skip
-    return Admission(DicomSettings.model_validate({"ae_title": "RADNODE1", **settings}), PeerBook(peers, Bus()))
+    return Admission(DicomSettings.model_validate({"ae_title": "RADNODE1", **settings}), PeerBook(peers))
 
 
 def _codes(refusal: Refusal | None) -> tuple[int, int, int] | None:
@@ -131,7 +130,7 @@ def test_a_user_identity_goes_through_the_one_check() -> None:
 def test_of_two_peers_with_one_title_each_may_what_its_own_entry_says() -> None:
     peers = [PeerSettings(name="old", ae_title="CT1", host="192.0.2.17", allow=("echo",)),
              PeerSettings(name="new", ae_title="CT1", host="192.0.2.18", allow=("echo", "find"))]  # fmt: skip
-    admission = Admission(DicomSettings(ae_title="RADNODE1"), PeerBook(peers, Bus()))
+    admission = Admission(DicomSettings(ae_title="RADNODE1"), PeerBook(peers))
     told: list[NotAllowed] = []
     admission.not_allowed = told.append
     find, rq = "1.2.840.10008.5.1.4.1.2.2.1", _request()

@@ -141,3 +141,15 @@ def test_orthanc_is_asked_and_fetched_from(here: NodeProcess, tmp_path: Path) ->
         assert (row["state"], row["received"]) == ("done", 30), row
         compared = here.call("remote", "compare", peer="orthanc", study=study["study"])
         assert (compared["here"], compared["there"], compared["both"]) == (30, 30, 30)
+
+
+def test_priors_are_fetched_by_a_job(here: NodeProcess) -> None:
+    keep(here, Object(patient="P1", name="DOE^JANE"))
+    here.call("jobs", "create", name="priors", kind="prefetch", parameters={"peers": "archive", "years": "0"})
+    run = here.call("jobs", "start", job="priors")
+    run = until(lambda: (r := here.call("jobs", "run", id=run["id"]))["ended"] and r)
+    assert (run["state"], run["text"]) == ("done", "1 patient looked at: 1 study fetched (13 instances)")
+    run = here.call("jobs", "start", job="priors", parameters={"patients": "P2"})  # when asked, for somebody
+    run = until(lambda: (r := here.call("jobs", "run", id=run["id"]))["ended"] and r)
+    assert run["text"] == "1 patient looked at: 1 study fetched (1 instance)"
+    assert not any("P2" in row["target"] for row in here.call("audit", "list")["rows"])

@@ -163,6 +163,10 @@ def test_a_study_is_moved_as_it_was_stored(here: Place) -> None:
     counts = (final.NumberOfCompletedSuboperations, final.NumberOfFailedSuboperations)
     assert counts == (3, 0)
     assert {uid: data for uid, _, data in peer.got} == {uid: thing.encode() for uid, thing in STUDY.items()}
+    sent = [e for e in here.node.call("audit", "list", kind="export")["rows"] if e["action"] == "dicom.C-MOVE"]
+    assert [(e["who"], e["origin"], e["patient"]) for e in sent if f"study={FIRST.study}, to=WS1" == e["target"]] == [
+        ("ASKER", "127.0.0.1", "ID P1"),
+    ]  # fmt: skip
     asked = peer.asked[0]
     assert (asked.MoveOriginatorApplicationEntityTitle, asked.MoveOriginatorMessageID) == ("ASKER", 7)
     assert asked.Priority == 1

@@ -102,7 +102,7 @@ def test_every_mistake_is_told_at_once(here: Path, monkeypatch: pytest.MonkeyPat
         "F:15: peers[1].host: is missing",
         'F:16: peers[1].name: " CT1 " is the name of an earlier entry (line 12) already',
         "F:17: peers[1].port: expected a whole number from 1 to 65535, not true",
-        'F:20: routes[0].to: "CT2" is not the name of a peer; did you mean "CT1"?',
+        'F:20: routes[0].to: "CT2" is not the name of a peer or destination; did you mean "CT1"?',
         "F:22: backups.targets[0].url: ",
         'PACSTUI_CONSOLE__REFRESH_S: console.refresh_s: expected a number from 0.2 to 60, not "soon"',
         'PACSTUI_DICOM__PRT: there is no such setting; did you mean "PACSTUI_DICOM__PORT"?',
@@ -199,7 +199,7 @@ def test_sections_of_later_versions_are_checked_and_remarked_on(here: Path) -> N
     loaded = load(file)
     assert loaded.settings.hl7.port == 2576
     assert loaded.settings.routes[0].to == ("WS",)
-    assert [note.partition(" ")[0] for note in loaded.notes] == ["[hl7]", "[[routes]]"]
+    assert [note.partition(" ")[0] for note in loaded.notes] == ["[hl7]"]
 
 
 def test_being_open_to_everybody_or_nobody_is_remarked_on(here: Path) -> None:

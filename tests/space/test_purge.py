@@ -10,6 +10,8 @@ import pytest
 
 from pacstui.archive.trash_rows import Which
 from pacstui.settings import RuleSettings, SpaceSettings
+from pacstui.space.pins import Pin, Pins
+from pacstui.space.purge import Purge
 from tests.archive.conftest import files, send
 from tests.archive.objects import Object
 from tests.space.conftest import House, OneRun
@@ -213,3 +215,34 @@ async def test_a_cancelled_purge_ends_between_two_studies(house: House) -> None:
     with pytest.raises(Exception, match="cancelled"):
         await house.purge(settings({}), run)
     assert len(await house.studies()) == 2
+
+
+async def test_a_pinned_study_is_never_purged_not_even_one_that_is_pinned_meanwhile(house: House) -> None:
+    first, second = await house.study(), await house.study()
+    third = await house.study()
+    house.pass_days(100)
+    pins = Pins(house.archive.db, house.clock, lambda: "op1")
+    await pins.put(first.study, "teaching file")
+    rules = settings({"only_if_backed_up": False})
+
+    class Pinning(OneRun):
+        def tell(self, **what: object) -> None:
+            super().tell(**what)
+            if what.get("total"):  # what goes is chosen by now
+                pins._pins[second.study] = Pin(house.clock.now(), "op2", "")
+
+    run = Pinning()
+    outcome = await Purge(
+        house.archive,
+        house.backups,
+        rules,
+        house.clock,
+        lambda *told: None,
+        run,
+        pins.told,  # type: ignore[arg-type]
+    ).work()
+    assert await house.studies() == [second.study, first.study]
+    assert third.study not in await house.studies()
+    assert outcome.text.startswith("1 study purged")
+    assert f"{first.study} stays: pinned by op1: teaching file" in run.notes
+    assert f"{second.study} stays: pinned by op2" in run.notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pacstui.backups.request import Request
 from pacstui.backups.target import Spec
 from pacstui.clock import SYSTEM
 from pacstui.errors import Unavailable
+from pacstui.index.queries import Instance
 from pacstui.jobs.kinds import Outcome
 from pacstui.space.repair import Repair
 from pacstui.space.studies import instances
@@ -37,6 +38,44 @@ async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
         await opened.close()
 
 
+class Peers:
+    """Peers that send what they have: bytes by name of the peer and SOP Instance UID."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.archive = archive
+        self.has: dict[str, dict[str, bytes]] = {}
+        self.silent: set[str] = set()
+        self.asked: list[tuple[str, tuple[str, ...]]] = []
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.has)
+
+    async def bring(self, name: str, wanted: Sequence[Instance]) -> str:
+        self.asked.append((name, tuple(each.sop_instance for each in wanted)))
+        if name in self.silent:
+            raise Unavailable("nothing listens", "is it on?")
+        for each in wanted:
+            data = self.has[name].get(each.sop_instance)
+            if data is not None:
+                await send(self.archive, data, sop=each.sop_instance, sop_class=each.sop_class, calling=name.upper())
+        return "C-GET"
+
+
+class Listening(OneRun):
+    async def stopped(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def harmed(archive: Archive, thing: Object, harm: Callable[[Path], bytes]) -> tuple[Path, bytes]:
+    """Harm an object's file, and mark it as reading back would; return where it is and what is left."""
+    path = archive.data_dir / (await archive.index.instance(thing.sop)).path  # type: ignore[union-attr]
+    left = harm(path)
+    await archive.db.write(
+        lambda c: c.execute("UPDATE instances SET missing=? WHERE sop_instance=?", (DAMAGED, thing.sop))
+    )
+    return path, left
+
+
 class Targets:
     """Targets in folders, asked without a process of their own."""
 
@@ -44,6 +83,7 @@ class Targets:
         self.archive = archive
         self.places = {name: Place(Spec(name, str(tmp_path / name)), archive.data_dir) for name in ("disk", "nas")}
         self.protection = Protection(lambda: list(self.places), self.ask)
+        self.peers = Peers(archive)
 
     async def ask(self, name: str, op: str, **arguments: Any) -> dict[str, Any]:
         place = self.places[name]
@@ -58,7 +98,7 @@ class Targets:
 
     async def repair(self, run: OneRun | None = None) -> Outcome:
         scratch = self.archive.data_dir / "repair" / "7"
-        return await Repair(self.archive, self.protection, SYSTEM, run or OneRun(), scratch).work()  # type: ignore[arg-type]
+        return await Repair(self.archive, self.protection, self.peers, SYSTEM, run or OneRun(), scratch).work()  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -180,3 +220,70 @@ async def test_a_file_that_is_whole_again_needs_no_backup(archive: Archive, targ
     outcome = await targets.repair()
     assert outcome.text == "0 objects repaired, 1 found to be as stored"
     assert (await targets.repair()).text == "no object is known to be missing or damaged"
+
+
+@pytest.mark.parametrize("harm", [damage, cut, remove])
+async def test_what_no_backup_has_comes_from_a_peer_with_the_same_bytes(
+    archive: Archive, targets: Targets, harm: Callable[[Path], bytes]
+) -> None:
+    (thing,) = await fill(archive, 1)
+    path, left = await harmed(archive, thing, harm)
+    targets.peers.has = {"dead": {}, "ws": {}, "vna": {thing.sop: thing.encode()}}
+    targets.peers.silent.add("dead")
+    run = Listening()
+    outcome = await targets.repair(run)
+    assert outcome.text.startswith("1 object repaired (1 from vna by C-GET)")
+    assert not outcome.warning
+    assert f"{thing.sop}: from vna by C-GET" in run.notes
+    found = await archive.index.instance(thing.sop)
+    assert found is not None
+    assert not found.missing
+    assert (archive.data_dir / found.path).read_bytes().endswith(thing.encode())
+    assert [each.read_bytes() for each in files(archive, "quarantine")] == ([left] if left else [])
+    assert path == archive.data_dir / found.path or not path.exists()
+    report = await archive.reconcile()
+    assert (report.adopted, report.missing, report.unreadable, report.duplicates) == (0, 0, 0, 0)
+
+
+async def test_other_bytes_under_the_same_uid_mend_nothing_and_are_told(archive: Archive, targets: Targets) -> None:
+    (thing,) = await fill(archive, 1)
+    await harmed(archive, thing, remove)
+    other = Object(study=thing.study, sop=thing.sop, description="ANOTHER")
+    targets.peers.has = {"vna": {thing.sop: other.encode()}}
+    outcome = await targets.repair(Listening())
+    assert outcome.warning
+    assert "other bytes came under its UID and are set aside as quarantine/" in outcome.text
+    found = await archive.index.instance(thing.sop)
+    assert found is not None
+    assert found.missing
+    (row,) = await archive.index.quarantine()
+    assert (row.sop_instance, row.calling) == (thing.sop, "VNA")
+
+
+async def test_peers_are_asked_for_what_is_left_only_and_in_the_order_that_is_said(
+    archive: Archive, targets: Targets
+) -> None:
+    things = [*(await fill(archive, 1)), *(await fill(archive, 1))]
+    await asyncio.to_thread(targets.places["nas"].take)
+    things += await fill(archive, 1)
+    for thing in things:
+        await harmed(archive, thing, remove)
+    targets.peers.has = {"vna": {}, "old": {things[2].sop: things[2].encode()}, "ws": {}}
+    run = Listening(peers="old, vna")
+    outcome = await targets.repair(run)
+    assert targets.peers.asked == [("old", (things[2].sop,))]
+    assert outcome.text == "3 objects repaired (2 from a backup, 1 from old by C-GET)"
+    await harmed(archive, things[2], remove)
+    targets.peers.asked.clear()
+    assert (await targets.repair(Listening(peers="none"))).warning
+    assert targets.peers.asked == []
+
+
+async def test_a_peer_that_does_not_answer_is_named(archive: Archive, targets: Targets) -> None:
+    (thing,) = await fill(archive, 1)
+    await harmed(archive, thing, remove)
+    targets.peers.has = {"vna": {}, "old": {}}
+    targets.peers.silent.add("vna")
+    run = Listening()
+    outcome = await targets.repair(run)
+    assert "vna: nothing listens; old does not have it" in outcome.text

@@ -44,9 +44,9 @@ class Opened:
         self.full_on: date | None = None
         self.automatic = True
         self.room = SpaceRoom(
-            house.archive, self.jobs, SpaceSettings(**settings), house.backups, lambda copies: self.upto,
+            house.archive, self.jobs, SpaceSettings(**settings), house.backups, None, lambda copies: self.upto,
             lambda: self.full_on, lambda: "eve", lambda *told: None, house.clock, lambda: self.automatic,
-        )  # fmt: skip
+        )  # type: ignore[arg-type]  # fmt: skip
 
 
 async def test_deleting_listing_undoing_and_emptying(house: House) -> None:
@@ -148,3 +148,31 @@ async def test_a_rule_that_is_not_there_cannot_purge(house: House) -> None:
         await opened.room.purge("nothing")
     await opened.room.purge("old")
     assert opened.jobs.begun == [("purge", {"rule": "old"})]
+
+
+async def test_pins_hold_over_restarts_and_over_the_study_s_absence(house: House) -> None:
+    opened, study = Opened(house), await house.study()
+    room = opened.room
+    row = await room.pin(study.study, " teaching\nfile ")
+    assert (row.by, row.patient_name, row.instances) == ("eve", "DOE^JANE", 2)
+    assert (await room.show()).pinned == 1
+    with pytest.raises(BadRequest, match="pinned by eve: teaching"):
+        await room.delete(study.study)
+    again = Opened(house).room
+    await again.open()
+    assert [each.study for each in await again.pins()] == [study.study]
+    assert again.pinned.told(study.study).startswith("pinned by eve")
+    await again.unpin(study.study)
+    with pytest.raises(NotFound, match="is not pinned"):
+        await again.unpin(study.study)
+    await again.delete(study.study)
+    with pytest.raises(NotFound, match="there is no study"):
+        await again.pin(study.study)
+
+
+async def test_the_plan_names_the_pin(house: House) -> None:
+    opened, study = Opened(house, rules=RULES), await house.study()
+    house.pass_days(60)
+    await opened.room.pin(study.study, "teaching file")
+    plan = await opened.room.plan()
+    assert [(row.study, row.kept) for row in plan.rows] == [(study.study, "pinned by eve: teaching file")]

@@ -239,6 +239,14 @@ async def test_database_audit_trail_index_and_files(node: Node) -> None:
     assert (run.state, run.text) == ("warning", "3 objects read into the index, 1 could not be read")
 
 
+async def test_an_audit_trail_that_has_just_begun_is_sound_and_one_whose_head_is_taken_is_not(node: Node) -> None:
+    await node.trail.record("node", "ok", "node")
+    run = await node.run("audit-verify")
+    assert (run.state, run.text) == ("done", "1 entry as they were written")
+    node.trail.head_path.unlink()
+    assert (await node.run("audit-verify")).state == "failed"
+
+
 async def test_a_broken_audit_trail_is_a_failed_job(node: Node) -> None:
     await node.trail.note("action", "ok", "op1", action="x")
     await node.trail.seal()

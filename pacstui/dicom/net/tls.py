@@ -65,11 +65,15 @@ def server_context(certificate: str, key: str, ca: str, *, mutual: bool, oldest:
     return context
 
 
-def client_context(certificate: str, key: str, ca: str, *, check_host: bool, oldest: str = "1.2") -> ssl.SSLContext:
+def client_context(
+    certificate: str, key: str, ca: str, *, check_host: bool, oldest: str = "1.2", verify: bool = True
+) -> ssl.SSLContext:
     """Return the context for calling peers, with our certificate if they ask for one. Without ``ca`` those whom the
-    system trusts are trusted. Raises SettingsError."""
+    system trusts are trusted; without ``verify`` everybody. Raises SettingsError."""
     context = _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), oldest)
-    context.check_hostname = check_host
+    context.check_hostname = check_host and verify
+    if not verify:
+        context.verify_mode = ssl.CERT_NONE
     _load(context, certificate, key, ca)
     if not ca:
         context.load_default_certs()

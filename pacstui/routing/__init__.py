@@ -1,0 +1,1 @@
+"""Studies flow on: which object goes where, what waits for whom, and how it is sent."""

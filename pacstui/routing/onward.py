@@ -1,0 +1,95 @@
+"""The parts of this room put together: routes and the outbox from before the archive opens, the rest after it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from pacstui.archive import Archive
+from pacstui.bus import Bus
+from pacstui.clock import Clock
+from pacstui.equipment.book import PeerBook
+from pacstui.equipment.line import Lines
+from pacstui.routing.changing import Changing
+from pacstui.routing.queueing import Queueing
+from pacstui.routing.room import Arriving, Places, QueueRoom
+from pacstui.routing.routes_room import RouteSources, RoutesRoom
+from pacstui.settings import Settings, TransformSettings
+
+
+class _Named:
+    """The transformations of the settings by name; made anew only when the settings are."""
+
+    def __init__(self, settings: Callable[[], Settings]) -> None:
+        self._settings = settings
+        self._of: Settings | None = None
+        self._named: dict[str, TransformSettings] = {}
+
+    def __call__(self) -> dict[str, TransformSettings]:
+        settings = self._settings()
+        if settings is not self._of:
+            self._of, self._named = settings, {each.name: each for each in settings.transforms}
+        return self._named
+
+
+class Onward:
+    """What sends studies on.
+
+    Parameters
+    ----------
+    settings
+        The present ones.
+    book
+        Peers, who are destinations by their names.
+    caller
+        Who asks for what is done now.
+    """
+
+    def __init__(self, settings: Callable[[], Settings], book: PeerBook, caller: Callable[[], str]) -> None:
+        self._settings = settings
+        self._book = book
+        self._caller = caller
+        self.sources = RouteSources(lambda: settings().routes, self.titles, self.transforms, caller)
+        self.queueing = Queueing(self.sources.load)
+
+    def titles(self) -> dict[str, str]:
+        """Return the AE titles of all destinations by name; empty for one that has none."""
+        found = {}
+        for name in self._book.names():
+            peer = self._book.named(name)
+            if peer is not None:
+                found[name] = peer.ae_title
+        for each in self._settings().destinations:
+            if each.folder or each.move_from or each.name in found:
+                found.setdefault(each.name, each.move_to)
+        return found
+
+    def transforms(self) -> Iterable[str]:
+        """Return the names of the transformations that there are."""
+        return (each.name for each in self._settings().transforms)
+
+    def open(self, archive: Archive, arriving: Arriving, lines: Lines, bus: Bus, clock: Clock) -> None:
+        """Make the rooms; `QueueRoom.open` begins to send."""
+        places = Places(
+            lambda: self._settings().routing, lambda: self._settings().destinations, self._book.names, self.transforms,
+            self._caller, lambda: self._settings().dicom.ae_title,
+        )  # fmt: skip
+        named = _Named(self._settings)
+        changing = Changing(archive.data_dir, named, self.titles, lambda: self._settings().dicom.ae_title, clock.now)
+        self.queue = QueueRoom(archive, arriving, self.queueing, lines, places, changing, bus, clock)
+        self.routes = RoutesRoom(archive.db, self.sources, self.queueing, clock)
+
+    async def begin(self) -> None:
+        """Begin to send, and see whether the routes can be used."""
+        await self.queue.open()
+        await self.routes.look()
+
+    async def renew(self) -> None:
+        """Take in that settings or peers have changed."""
+        self.queueing.renew()
+        await self.queue.arrange()
+        await self.routes.look()
+
+    def problems(self) -> Iterable[tuple[str, str, str, str, str]]:
+        """Yield what is wrong, for the list of problems."""
+        yield from self.queue.problems()
+        yield from self.routes.problems()
