@@ -53,6 +53,22 @@ class Disk:
             while done < total:
                 done += os.pwrite(fd, rest[done:], offset + done)
 
+    def write_through(self, fd: int, data: memoryview, offset: int) -> None:
+        """Write all of ``data`` to a descriptor of `open_through`: durable on return. Multiples of 4096 bytes only."""
+        done = os.pwrite(fd, data, offset)
+        while done < len(data):
+            done += os.pwrite(fd, data[done:], offset + done)
+
+    def open_through(self, path: Path) -> int:
+        """Open a file for writes that pass the cache by and are durable on return; -1 where there is no such."""
+        flags = getattr(os, "O_DIRECT", 0)
+        if not flags:
+            return -1
+        try:
+            return os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_DSYNC | flags)
+        except OSError:  # not every file system has it
+            return -1
+
     def probe(self, path: Path, size: int) -> None:
         """Write, sync and remove a file of ``size`` zeros; raises OSError."""
         fd = self.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, None)

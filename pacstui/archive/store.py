@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -432,11 +433,14 @@ class Archive:
                 )  # fmt: skip
         if wrote:
             self.space.worked()
+            self._loop.call_soon(self._tell_all, batch, now)  # those who were released answer first
+
+    def _tell_all(self, batch: list[Job], now: datetime) -> None:
         for job in batch:
             if job.error is None:
                 self._tell(job, now)
 
-    def _tell(self, job: Job, now: Any) -> None:
+    def _tell(self, job: Job, now: datetime) -> None:
         header = job.header
         if job.reason:
             self._bus.publish(

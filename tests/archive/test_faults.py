@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -93,8 +94,8 @@ async def test_a_fault_at_any_step_is_a700_and_leaves_nothing(
     assert disk.hits == 1
     assert not broken.stats().accepting
     assert broken.stats().detail
-    await asyncio.to_thread(broken._threads.submit(lambda: None).result)  # removals are done
-    await asyncio.to_thread(broken._threads.submit(lambda: None).result)
+    both = threading.Barrier(2)  # each of the two threads has come to its end with removals
+    await asyncio.gather(*(asyncio.to_thread(broken._threads.submit(both.wait, 20).result) for _ in range(2)))
     assert files(broken) == files(broken, "incoming") == []
     assert await instances(broken) == 0
     disk.mend()

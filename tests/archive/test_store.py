@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import stat
 from pathlib import Path
@@ -48,6 +49,7 @@ async def test_counts_and_page_follow_the_write(archive: Archive) -> None:
 async def test_an_event_tells_of_the_object(archive: Archive, heard: list[Event]) -> None:
     thing = Object(modality="CT")
     await send(archive, thing, association=7)
+    await asyncio.sleep(0)  # the sender is answered first
     (event,) = heard
     assert isinstance(event, InstanceStored)
     assert (event.association, event.sop_instance, event.modality, event.new) == (7, thing.sop, "CT", True)
