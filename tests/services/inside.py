@@ -50,7 +50,7 @@ class Inside:
         self.heard: list[Event] = []
         self.bus.subscribe(Event, self.heard.append)
         self.peer = PeerSettings(name="workstation", ae_title="WS1", host="127.0.0.1", port=peer_port)
-        self.lines = Lines(PeerBook([self.peer], self.bus), "PACS", timeouts)
+        self.lines = Lines(PeerBook([self.peer]), "PACS", timeouts)
         self.lines.watcher = self.calls = Calls(self.clock, Throughput(self.clock))
 
     async def begin(self, association: Association, model: str, keys: dict[int, str], **elements: Any) -> Exchange:
