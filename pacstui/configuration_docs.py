@@ -106,6 +106,10 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "region": "",
         "access_key": "",
         "secret_key_file": "",
+        "key_file": "",
+        "known_hosts": "",
+        "lock_days": 0.0,
+        "lock_mode": "governance",
     },
     "space.rules": {
         "name": "ultrasound after five years",

@@ -24,9 +24,10 @@ from pacstui.accounts.second import KEY
 from pacstui.accounts.store import Store
 from pacstui.api.server import ControlServer
 from pacstui.archive import Archive
+from pacstui.audit.lines import context_of, server_of
 from pacstui.audit.message import Teller
 from pacstui.audit.room import AuditRoom
-from pacstui.audit.syslog import SyslogSender, server_of
+from pacstui.audit.syslog import SyslogSender
 from pacstui.audit.trail import Trail
 from pacstui.backups.room import BackupsRoom
 from pacstui.bus import Bus
@@ -37,7 +38,7 @@ from pacstui.db import Database
 from pacstui.dicom.dictionary import tag_of, vr_of
 from pacstui.dicom.net.listener import Listener
 from pacstui.dicom.net.service import Timeouts
-from pacstui.dicom.net.tls import client_context, server_context
+from pacstui.dicom.net.tls import server_context
 from pacstui.dicom.ul.effects import Limits
 from pacstui.directory.directory import Directory
 from pacstui.equipment.book import PeerBook, address_of
@@ -72,6 +73,7 @@ from pacstui.services.storage import StorageService
 from pacstui.services.table import ServiceTable
 from pacstui.settings import DicomSettings, QuerySettings, Settings, TlsSettings
 from pacstui.space import room as space
+from pacstui.text import plural
 from pacstui.upkeep import kinds as upkeep
 
 log = logging.getLogger("pacstui.node")
@@ -139,23 +141,6 @@ def _index_more(query: QuerySettings) -> None:
                     f"[query] {name}: {keyword} {fault}", "use keywords of PS3.6 that stand for text, numbers or dates"
                 ) from None
     attributes.renew()
-
-
-def _syslog_context(settings: Settings) -> ssl.SSLContext | None:
-    """Return the TLS context for the syslog server, none for one without TLS.
-
-    Raises
-    ------
-    SettingsError
-        When a file cannot be used.
-    """
-    audit, tls = settings.audit, settings.tls
-    if not audit.server or server_of(audit.server).kind != "syslog+tls":
-        return None
-    try:
-        return client_context(tls.certificate, tls.key, audit.server_ca, check_host=True, oldest=tls.oldest)
-    except SettingsError as fault:
-        raise SettingsError(fault.message.replace("[tls] ca:", "[audit] server_ca:"), fault.hint) from fault
 
 
 class Node:
@@ -236,6 +221,7 @@ class Node:
         )
         self._undo.append(archive.close)
         peers = await self._open_peers(archive.db)
+        onward.queueing.renew()
         problems.watch(peers.seen.problems)
         self._archive_room = archive_room = ArchiveRoom(archive, problems, bus, clock)
         await archive_room.refresh()
@@ -347,10 +333,7 @@ class Node:
         return peers
 
     def _peer_noted(self, action: str, name: str, detail: str) -> None:
-        who = CURRENT.get().name
-        self._audit.trail.note("configuration", "ok", who, action=action, target=name, detail=detail)
-        gone = action == "peers.remove"
-        self._maintenance.happened(who, f"peer {name}", detail if gone else "", "" if gone else detail)
+        self._audit.trail.note("configuration", "ok", CURRENT.get().name, action=action, target=name, detail=detail)
 
     async def _peers_changed(self) -> None:
         await self._want_jobs()
@@ -358,12 +341,18 @@ class Node:
             await self._onward.renew()
         self._bus.publish(PeersChanged(self._clock.now(), self._book.names()))
 
-    def _uses_of(self, name: str) -> Iterable[str]:
-        """Yield in words what names a peer among routes and jobs."""
-        if self._sends:
-            yield from self._onward.routes.naming(name)
-        if self._jobs is not None:
-            yield from self._jobs.naming(name)
+    async def _uses_of(self, name: str) -> list[str]:
+        """Return in words what names a peer: routes, destinations, jobs, and what waits to go there."""
+        found = [f"the route {row.name} sends to it" for row in await self._onward.routes.list() if name in row.to]
+        found += [
+            f"the destination {each.name} asks it to send"
+            for each in self._settings.destinations if each.move_from == name
+        ]  # fmt: skip
+        found += [
+            f"{plural(row.waiting, 'object')} {'waits' if row.waiting == 1 else 'wait'} to go there"
+            for row in self._onward.queue.outgoing() if row.destination == name and row.waiting
+        ]  # fmt: skip
+        return [*found, *(self._jobs.naming(name) if self._jobs is not None else ())]
 
     async def _open_jobs(self, archive: Archive, peers: PeersRoom, problems: Problems) -> tuple[JobsRoom, BackupsRoom]:
         """Open the jobs room, with the kinds of jobs that this node knows, and what they are about."""
@@ -462,6 +451,8 @@ class Node:
         self._admission.closed, self._admission.echo_only = room.refusal, room.echo_only
         onward.queue.held_up = room.held_up
         onward.routes.noted = room.noted
+        if self._peers is not None:
+            self._peers.register.kept = room.noted
         problems.watch(room.problems)
         await room.open()
         await room.compare(self._settings, _owner_of(self._loaded.source), "at start")
@@ -495,7 +486,7 @@ class Node:
         title = settings.dicom.ae_title
         teller = Teller(settings.audit.source_id or title, title, socket.gethostname() or "-")
         self._syslog = sender = SyslogSender(
-            database, server_of(settings.audit.server), teller, _syslog_context(settings)
+            database, server_of(settings.audit.server), teller, context_of(settings.audit, settings.tls)
         )
         trail.written = sender.wake
         await sender.open(trail.last)
@@ -571,7 +562,7 @@ class Node:
         try:
             self._secure(new.tls)
             if self._syslog is not None:
-                self._syslog.context = _syslog_context(new) or self._syslog.context
+                self._syslog.use(context_of(new.audit, new.tls))
         except SettingsError as fault:
             log.error("certificates were not read anew: %s", fault)
         self._bus.publish(PeersChanged(self._clock.now(), self._book.names()))

@@ -49,8 +49,16 @@ def _data_dir(value: Path) -> Path:
 def _target_url(value: str) -> str:
     url = value.strip()
     scheme = url.partition(":")[0] if ":" in url.partition("/")[0] else ""
-    if not url or scheme not in ("", "file", "s3"):
-        raise ValueError("a backup target is a folder, or an address that begins with file: or s3:")
+    if not url or scheme not in ("", "file", "s3", "sftp"):
+        raise ValueError("a backup target is a folder, or an address that begins with file:, s3: or sftp:")
+    if scheme == "sftp":
+        try:
+            parts = urlsplit(url)
+            fits = bool(parts.hostname) and parts.port != 0 and parts.path not in ("", "/") and not parts.password
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError("an SFTP target is sftp://user@host/folder, or sftp://user@host:22/folder")
     return url
 
 
@@ -658,8 +666,8 @@ class TransformSettings(Section):
     """Pseudonyms of different projects cannot be joined. Empty: the name. Changing it changes all pseudonyms."""
 
     burned_in: Literal["refuse", "send"] = "refuse"
-    """What is done with objects whose pixels, sound or document may tell who the patient is, as far as attributes say
-    so: a person has to look at them. See docs/de-identification.md."""
+    """What is done with objects whose pixels or sound may tell who the patient is, as far as attributes say so: a
+    person has to look at them. See docs/de-identification.md."""
 
     safe_private: tuple[
         Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)], ...
@@ -682,7 +690,7 @@ class TargetSettings(Section):
     """Name that the console shows; unique."""
 
     url: Annotated[str, AfterValidator(_target_url), Words("a folder or an address")]
-    """A folder, or an address that begins with file: or s3: (s3://bucket/folder)."""
+    """A folder, or an address that begins with file:, s3: (s3://bucket/folder) or sftp: (sftp://user@host/folder)."""
 
     schedule: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = "daily 02:00"
     """When it is backed up to: daily 02:00, every 4 h, weekdays 22:30, or cron's five fields; empty: by hand only."""
@@ -743,6 +751,19 @@ class TargetSettings(Section):
 
     secret_key_file: PemFile = ""
     """File with the secret access key."""
+
+    key_file: PemFile = ""
+    """SFTP: file with the private key, without a passphrase."""
+
+    known_hosts: PemFile = ""
+    """SFTP: file with the server's host key, as ssh has it; empty for ~/.ssh/known_hosts of the node's user."""
+
+    lock_days: Annotated[float, Field(ge=0, le=36500)] = 0.0
+    """Object lock of a bucket: what a snapshot consists of cannot be removed for so many days from the newest snapshot
+    that needs it; 0 for none. The bucket must have been made with object lock."""
+
+    lock_mode: Literal["governance", "compliance"] = "governance"
+    """Who can remove it all the same: governance, whoever has the permission to bypass it; compliance, nobody."""
 
 
 class BackupsSettings(Section):

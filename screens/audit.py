@@ -80,6 +80,8 @@ class AuditScreen(ConsoleScreen):
         self._begun = False
         self._state: AuditState | None = None
         self._newest = 0
+        self._found: int | None = None
+        self._found_more = False
         self._looked = 0.0
         self._looking = False
 
@@ -172,9 +174,11 @@ class AuditScreen(ConsoleScreen):
         table.bounded = False
         if before is not None:
             known = len(table.held) + len(page.rows)
+            self._found, self._found_more = known, page.next is not None
             table.extend(page.rows, more=page.next is not None, total=self._total(known, page))
             self._entitle()
             return
+        self._found, self._found_more = len(page.rows), page.next is not None
         self._newest = page.rows[0].id if page.rows and not self._limited else self._newest
         table.empty = ["Nothing is found. esc shows all entries."] if self._limited else ["The audit trail is empty."]
         self._entitle()
@@ -191,15 +195,21 @@ class AuditScreen(ConsoleScreen):
     def _entitle(self, news: int = 0) -> None:
         table, state = self._table, self._state
         table.title = Line("Audit  ", "title")
-        if state is not None:
+        if self._limited and self._found is not None:
+            more = " or more" if self._found_more else ""
+            table.title.add(f"{count(self._found)}{more}", "strong").add(" found")
+            if state is not None:
+                table.title.add(f" of {count(state.entries)}", "dim")
+        elif state is not None:
             table.title.add(count(state.entries), "strong").add(" entries")
+        if state is not None:
             if state.problem:
                 table.title.add(f"  x {safe(state.problem, 200)}", "fail")
             elif state.unsent:
                 table.title.add(f"  {count(state.unsent)} wait for {safe(state.server, 64)}", "warn")
         asked = [f"{name} {value}" for name, value in self._limits.items()] + [self._search] * bool(self._search)
         if asked:
-            table.title.add(f"  found for {safe(', '.join(asked), 60)}", "accent")
+            table.title.add(f"  {safe(', '.join(asked), 60)}", "accent")
         table.note = Line(f"\u2191 {count(news)} new: r", "accent") if news > 0 and not self._limited else None
         table.redraw()
 
@@ -210,7 +220,7 @@ class AuditScreen(ConsoleScreen):
             self.console_app.say("a search of the whole trail cannot be inverted: leave out the !", "warn")
             return
         if (wanted, asked) != (self._search, self._limits):
-            self._search, self._limits = wanted, asked
+            self._search, self._limits, self._found = wanted, asked, None
             if self._soon is not None:
                 self._soon.stop()
             self._soon = self.set_timer(0.3, self.action_refresh)

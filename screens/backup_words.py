@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from pacstui.contract.backups import BackupsView, Loss, SnapshotRow, TargetRow
+from pacstui.contract import actions_of
+from pacstui.contract.backups import Backups, BackupsView, Loss, SnapshotRow, TargetRow
 from pacstui.contract.jobs import RunRow
 from pacstui.text import ago, count, plural, safe, size
 from screens.privacy import Privacy
@@ -24,6 +26,8 @@ ENDS = {
 }  # fmt: skip
 CONFIGURE = ("[[backups.targets]]", 'name = "nas"', 'url = "/mnt/nas/pacs"')
 """What makes the first target."""
+_KEYS = {each.method: each.key for each in actions_of(Backups).values() if each.key}
+_COMMAND = re.compile(r"pacstui backup ([a-z]+)(?: --[a-z]+)* --target (?:'[^']*'|[^\s;:]+)")
 
 
 def short(seconds: float) -> str:
@@ -108,8 +112,13 @@ def problem(row: TargetRow, width: int) -> list[Line]:
             mark, role = "!", "warn"
         lines += words(safe(row.problem, 600), width, role, 2, Line(f"{mark} ", role))
     if row.hint:
-        lines += words(safe(row.hint, 600), width, "strong", 2, Line("> ", "accent"))
+        lines += words(safe(in_keys(row.hint), 600), width, "strong", 2, Line("> ", "accent"))
     return lines
+
+
+def in_keys(hint: str) -> str:
+    """Return a hint with the keys of these pages in place of the commands that do the same."""
+    return _COMMAND.sub(lambda found: _KEYS.get(found[1], found[0]), hint)
 
 
 def verdict(words_said: str, ok: bool | None, at: datetime | None, now: datetime) -> tuple[str, str]:
@@ -124,6 +133,8 @@ def verdict(words_said: str, ok: bool | None, at: datetime | None, now: datetime
 def checked(row: SnapshotRow) -> cols.Cell:
     """Return what a snapshot lacks and how it was verified."""
     told = safe(row.checked, 100).replace(", 0 differences", ": good")
+    if row.doubted:
+        return f"x not trusted: {safe(row.signature, 100)}", "fail"
     if row.missing:
         return f"! {count(row.missing)} missing" + (f"; {told}" if told else ""), "warn"
     if row.checked_ok is None:

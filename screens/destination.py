@@ -16,55 +16,22 @@ from pacstui.text import count, plural, safe
 from screens import keymap, queue_cells
 from screens import queue_work as work
 from screens.base import ConsoleScreen
+from screens.panels.destination import ChosenPanel, FactsPanel
 from screens.queue_export import export
 from screens.widgets import columns as cols
 from screens.widgets.line import Line
-from screens.widgets.panel import Item, Panel, Section
+from screens.widgets.panel import Panel
 from screens.widgets.row_table import RowTable
 
 PAGE = 200
+MOST = 500
+LEAP = 4
+"""End goes on by so many pages of so many rows at once."""
+
 EVERY_S = 2.0
 MOST_MARKED = 20_000
 KEPT = 1_000
 """Rows that are kept of a long list when one is back at its beginning."""
-
-
-class FactsPanel(Panel):
-    """The destination in some lines."""
-
-    can_focus = False
-
-    def __init__(self, screen: DestinationScreen) -> None:
-        super().__init__(id="destination")
-        self._of = screen
-
-    def sections(self, width: int, height: int) -> Sequence[Section]:
-        screen = self._of
-        view, name = self.console_app.view, safe(screen.destination, 64)
-        title = Line("Destination ", "title").add(name, "focus-title")
-        if view is None:
-            return [Section(title, [Item([Line("asking the node", "dim")])])]
-        lines = queue_cells.facts(screen.row, name, view.at.astimezone(), width)
-        return [Section(title, [Item(lines[:height])])]
-
-
-class ChosenPanel(Panel):
-    """What is known of the chosen sending."""
-
-    can_focus = False
-
-    def __init__(self, screen: DestinationScreen) -> None:
-        super().__init__(id="chosen")
-        self._of = screen
-
-    def sections(self, width: int, height: int) -> Sequence[Section]:
-        row = self._of.table.selected
-        if row is None:
-            return [Section(Line("Chosen", "title"), [])]
-        lines = queue_cells.told(row, self.console_app.now(), width)
-        name = self.console_app.privacy.name(row.patient_name)
-        title = Line(f"{name}, {safe(row.description, 64) or safe(row.modalities, 16) or 'study'}", "title")
-        return [Section(title, [Item(lines[:height])], Line("Enter: its objects", "dim"))]
 
 
 class DestinationScreen(ConsoleScreen):
@@ -247,7 +214,23 @@ class DestinationScreen(ConsoleScreen):
     @on(RowTable.EdgeWanted, "#sendings")
     def _edge(self, event: RowTable.EdgeWanted) -> None:
         if event.last:
-            self.table.go_on_to_the_end()
+            self.console_app.keep(self._leap(self._turn))
+
+    async def _leap(self, turn: int) -> None:
+        """Go to the last row; in a long list some pages on, and from there with the next press."""
+        table = self.table
+        for _ in range(LEAP):
+            page = await self._ask(table.held[-1].id, MOST)
+            if page is None or turn != self._turn or not self.is_attached:
+                table.not_given()
+                return
+            table.extend(page.rows, more=page.more, total=len(table.held) + len(page.rows))
+            if not table.more:
+                break
+        table.cursor = table.held[-1].id
+        if table.more:
+            self.console_app.say("there are older ones: End goes on, / and f look for them")
+        self._redraw()
 
     @on(RowTable.Moved, "#sendings")
     def _moved(self) -> None:
@@ -322,7 +305,7 @@ class DestinationScreen(ConsoleScreen):
         found: dict[int, SendingRow] = {}
         before, more = 0, True
         while more and len(found) < MOST_MARKED:
-            page = await self._ask(before, 500)
+            page = await self._ask(before, MOST)
             if page is None or turn != self._turn or not self.is_attached:
                 return
             found |= {row.id: row for row in page.rows}

@@ -139,7 +139,7 @@ def _answering(history: PeerHistory, detail: PeerDetail, width: int, *, tall: bo
     quick = Line(fit("RTT", LABEL), "dim").add(spark([echo.milliseconds for echo in recent], len(shown)), "plot")
     if recent:
         times = sorted(echo.milliseconds for echo in recent)
-        quick.add(f"  {times[0]:.1f} / {times[len(times) // 2]:.1f} / {times[-1]:.1f} ms")
+        quick.add(f"  {times[0]:.1f} to {times[-1]:.1f}, median {times[len(times) // 2]:.1f} ms")
     lines = [up, quick] if recent else [up]
     if tall and len(recent) > 1:
         shape = [echo.milliseconds for echo in reversed(history.echoes) if echo.ok]

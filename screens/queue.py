@@ -25,7 +25,6 @@ ARRIVING = (
     C("state", 11),
     C("from", 8, grow=1, most=16, role="strong"),
     C("patient", 12, grow=3, most=40),
-    C("ID", 8, grow=1, rank=6, most=20),
     C("mod", 3, rank=4),
     C("study", 12, grow=4, rank=2, most=60),
     C("images", 6, align=">"),
@@ -65,8 +64,7 @@ class DestinationPanel(Panel):
     def sections(self, width: int, height: int) -> Sequence[Section]:
         row, view = self._of.chosen, self.console_app.view
         if row is None or view is None:
-            told = "Routes (O) send what comes on to other places; s on the studies screen sends a study by hand."
-            return [Section(Line("Sent on", "title"), [Item([Line(told, "dim").cut(width)])])]
+            return [Section(Line("Destination", "title"), [])]
         lines = queue_cells.facts(row, row.destination, view.at.astimezone(), width)
         title = Line(safe(row.destination, 64), "focus-title")
         return [Section(title, [Item(lines[:height])], Line("Enter: what waits", "dim"))]
@@ -107,13 +105,17 @@ class QueueScreen(ConsoleScreen):
             id="arriving",
         )
         arriving.title = Line("Arriving", "title")
-        arriving.empty = ["Nothing arrives. A study shows here, image by image, while a modality sends it."]
+        arriving.empty = ["Nothing arrives. A study shows here, image by image, while it is sent."]
         yield arriving
         going: RowTable[DestinationRow] = RowTable(
             GOING, self._going, lambda r: r.destination, lambda r: f"{r.destination} {r.state}", id="going"
         )
         going.title = Line("Going out", "title")
-        going.empty = ["Nothing waits to go out. Each destination that studies are sent on to gets a row here."]
+        going.empty = [
+            "Nothing waits to go out.",
+            "Each destination that studies are sent on to gets a row here.",
+            "O makes routes, which send what comes; s on the studies screen sends one study.",
+        ]
         yield going
         yield DestinationPanel(self)
 
@@ -133,7 +135,6 @@ class QueueScreen(ConsoleScreen):
             ("> receiving", "good") if live else (f"= {safe(row.state, 16)}", "dim"),
             safe(row.calling, 32),
             privacy.name(row.patient_name),
-            privacy.ident(row.patient_id, "(none)"),
             safe(row.modality, 8),
             safe(row.description, 128) or ("(no description)", "dim"),
             count(row.instances),

@@ -49,9 +49,9 @@ SENDING = (
     C("tries", 5, align=">", rank=3),
     C("next try", 11, rank=2),
     C("status", 6, rank=5),
-    C("what is happening", 12, grow=5, rank=1, most=90),
+    C("what is happening", 12, grow=14, rank=1, most=90),
     C("route", 10, grow=1, rank=7, most=24, role="dim"),
-    C("first", 6, rank=8, role="dim"),
+    C("priority", 8, rank=8, role="dim"),
 )
 OBJECT = (
     C("state", 11),
@@ -76,12 +76,16 @@ def troubled(row: DestinationRow) -> bool:
     return bool(row.failed) or row.status in ("down", "unknown", "held up", "paused")
 
 
-def happening(row: DestinationRow, at: datetime) -> str:
-    """Say what happens at a destination; where it is down, since when, first."""
+def happening(row: DestinationRow, at: datetime, counts: bool = True) -> str:
+    """Say what happens at a destination; where it is down, since when, first; with how many failed and are held."""
     text = safe(row.state, 300)
     if row.status == "down" and row.down_since is not None:
         text = f"since {when(row.down_since, at).removeprefix('today ')}: {text}"
-    more = []
+    elif row.status == "sending" and row.rate > 0:
+        text = f"{text}, about {duration(row.waiting / row.rate)} left"
+    more: list[str] = []
+    if not counts:
+        return text
     if row.failed and "failed" not in text:
         more.append(f"{count(row.failed)} failed")
     if row.held and "held" not in text:
@@ -199,12 +203,14 @@ def facts(row: DestinationRow | None, name: str, at: datetime, width: int) -> li
         line.add(f"  {count(row.held)} held", "warn-text")
     if row.oldest is not None:
         line.add(f"  oldest {duration((at - row.oldest).total_seconds())}")
-    line.add(f"  {count(row.sent)} sent since the start", "dim")
+    line.add(f"  {count(row.sent)} sent since start", "dim")
     if row.last_sent is not None:
         line.add(f", last {ago(row.last_sent, at)}", "dim")
     lines = [line.cut(width)]
     bad = row.status in ("down", "unknown")
-    lines += words(happening(row, at), width, "fail-text" if bad else "text", 2, Line("x " if bad else "  ", "fail"))
+    lines += words(
+        happening(row, at, counts=False), width, "fail-text" if bad else "text", 2, Line("x " if bad else "  ", "fail")
+    )
     if row.hint:
         lines += words(safe(row.hint, 300), width, "strong", 2, Line("> ", "accent"))
     elif row.status == "paused":

@@ -190,6 +190,8 @@ class PlanPage(Page):
         named = "what is missing" if plan.what == "all" and not plan.to else NAMES.get(plan.what, safe(plan.what, 20))
         fact("what", f"{named}{f': {key}' if key else ''}", "strong")
         fact("from", f"{safe(plan.target, 64)}, {plan.at.astimezone():%Y-%m-%d %H:%M} ({ago(plan.at, now)})")
+        if plan.signature:
+            fact("signed", safe(plan.signature, 200), "text" if plan.signed == "signed" else "warn")
         fact("to", safe(plan.to, 300) if plan.to else "the running archive", "strong")
         held = f"{plural(plan.studies, 'study', 'studies')}, {plural(plan.instances, 'instance')}, {size(plan.bytes)}"
         fact("in it", held)

@@ -122,12 +122,12 @@ class TrialScreen(ConsoleScreen):
             return
         app.privacy.learn(text for row in found.rows for text in (row.patient_name, row.patient_id))
         number = sum(row.instances for row in found.rows)
-        title = Line(f"{safe(self._name, 64)}  ", "focus-title").add("would have sent ", "title")
-        title.add(plural(number, "object"), "strong").add(f" of {plural(len(found.rows), 'study', 'studies')}", "title")
+        title = Line(f"{safe(self._name, 24)}  ", "focus-title").add(plural(number, "object"), "strong")
+        title.add(f" of {count(len(found.rows))} of the {plural(found.studies, 'study', 'studies')}", "title")
         if found.cut:
-            title.add("  ! there is more than is looked at at once", "warn")
+            title.add("  ! cut: too much to look at", "warn")
         table.title = title
-        table.note = Line(f"of {count(found.studies)} of {_SPOKEN[self._hours]}", "dim")
+        table.note = Line(_SPOKEN[self._hours], "dim")
         table.empty = (
             [f"Nothing of {plural(found.studies, 'study', 'studies')}: no condition fits, or they came from there."]
             if found.studies

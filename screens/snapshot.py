@@ -117,6 +117,8 @@ class SnapshotScreen(ConsoleScreen):
         table.title.add(f" found for {safe(self._search, 40)}" if self._search else "")
         if row.missing:
             table.title.add(f"  ! {count(row.missing)} instances missing", "warn")
+        if row.doubted:
+            table.title.add(f"  x not trusted: {safe(row.signature, 80)}", "fail")
         table.note = Line("Enter brings one back", "dim")
         table.redraw()
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmarks import sender
 from pacstui.api import plain
+from tests.forked import Forked
 
 
 def free_port() -> int:
@@ -43,13 +44,17 @@ def until(what: Any, seconds: float = 20.0, step: float = 0.02) -> Any:
 
 @dataclass
 class NodeProcess:
-    """A node under test. Make it with `running_node`, or start and stop it by hand."""
+    """A node under test. Make it with `running_node`, or start and stop it by hand.
+
+    It is forked from a process with everything imported, unless it is to be started ``plainly``, or by ``preamble``.
+    """
 
     folder: Path
     port: int = field(default_factory=free_port)
     config: str = ""
     preamble: tuple[str, ...] = ()
-    process: subprocess.Popen[bytes] | None = None
+    plainly: bool = False
+    process: subprocess.Popen[bytes] | Forked | None = None
 
     @property
     def data_dir(self) -> Path:
@@ -67,15 +72,16 @@ class NodeProcess:
             f'[node]\ndata_dir = "{self.data_dir}"\ndrain_s = 2\n[dicom]\nae_title = "PACS"\nport = {self.port}\n'
             + self.config
         )
-        with open(self.folder / "node.log", "ab") as log:
-            self.process = subprocess.Popen(
-                [*self.preamble, sys.executable, "-m", "pacstui", "--config", str(toml), "serve"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env={"PACSTUI_ARCHIVE__JOURNAL_BYTES": str(8 << 20), **os.environ},  # made at each first start
-            )
+        arguments = ["--config", str(toml), "serve"]
+        environment = {"PACSTUI_ARCHIVE__JOURNAL_BYTES": str(8 << 20), **os.environ}  # made at each first start
+        if self.plainly or self.preamble:
+            with open(self.folder / "node.log", "ab") as log:
+                self.process = subprocess.Popen(
+                    [*self.preamble, sys.executable, "-m", "pacstui", *arguments],
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=environment,
+                )  # fmt: skip
+        else:
+            self.process = Forked(arguments, self.folder / "node.log", environment)
         until(self._serves, 30)
 
     def _serves(self) -> bool:

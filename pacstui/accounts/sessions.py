@@ -18,7 +18,7 @@ from pacstui.errors import Denied
 from pacstui.settings import AccountsSettings
 from pacstui.text import safe
 
-_MOST = 2000
+_MOST, _EACH = 2000, 50
 _COMMAND_S = 120.0
 _Process = tuple[int, int, str, str]
 
@@ -39,7 +39,8 @@ class Sessions:
         self._ended: dict[_Process, str] = {}
 
     def begin(self, account: str, how: str, caller: Caller) -> tuple[str, Session]:
-        """Begin a sign-in; return its secret, and it.
+        """Begin a sign-in; return its secret, and it. Of an account that has many the one ends that was used least
+        lately, so that nobody's sign-ins keep others out.
 
         Raises
         ------
@@ -50,6 +51,9 @@ class Sessions:
             self.tidy()
         if len(self._signed_in) >= _MOST:
             raise Denied("too many people are signed in", "end sessions: pacstui accounts sessions")
+        mine = [each for each in self._signed_in.values() if each.account == account]
+        if len(mine) >= _EACH:
+            self.forget(min(mine, key=lambda each: each.seen))
         now, secret = self._clock.monotonic(), secrets.token_urlsafe(32)
         self._numbers += 1
         session = Session(

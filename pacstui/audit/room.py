@@ -7,6 +7,7 @@ import csv
 import io
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from pacstui.audit.chain import ID
 from pacstui.audit.trail import PATIENCE_S, Trail, micro
 from pacstui.bus import Bus
 from pacstui.clock import Clock
+from pacstui.contract import privacy
 from pacstui.contract.audit import AuditPage, AuditRow, AuditState, Verdict
 from pacstui.errors import BadRequest, Denied, PacsError
 from pacstui.text import guarded, plural, safe
@@ -70,6 +72,11 @@ def named_patients(ids: Sequence[str]) -> Iterator[str]:
             some = []
         some.append(each)
     yield ID + ", ".join(some) if some else ""
+
+
+def from_micro(value: int | None) -> datetime | None:
+    """Return the time that microseconds since 1970 stand for, none for none."""
+    return datetime.fromtimestamp(value / 1e6, UTC) if value else None
 
 
 def _row(row: Any) -> AuditRow:
@@ -367,18 +374,23 @@ class AuditRoom:
         rows = await self._find("", "", "", since, until, _EXPORTED + 1, None)
         if len(rows) > _EXPORTED:
             raise BadRequest(f"these are more than {_EXPORTED:,} entries", "export less at once: --since, --until")
+        sees = self.sees_patients()
         for row in reversed(rows):
-            told = _row(row)
-            writer.writerow([told.id, told.at.isoformat(), *(guarded(str(text)) for text in row[2:11])])
+            told = _row(row) if sees else privacy.masked(_row(row))
+            writer.writerow([told.id, told.at.isoformat(), *(guarded(str(text)) for text in astuple(told)[2:])])
         return out.getvalue()
 
     async def state(self) -> AuditState:
-        def body(connection: sqlite3.Connection) -> Any:
-            return connection.execute("SELECT count(*), min(at) FROM audit").fetchone()
-
-        entries, oldest = await self._db.read(body)
         server, unsent, problem = self.server()
+        sent = self.sent() if unsent else None
+
+        def body(connection: sqlite3.Connection) -> Any:
+            entries, oldest = connection.execute("SELECT count(*), min(at) FROM audit").fetchone()
+            row = connection.execute("SELECT at FROM audit WHERE id > ? ORDER BY id LIMIT 1", (sent,)).fetchone()
+            return entries, oldest, row[0] if row else 0
+
+        entries, oldest, waits = await self._db.read(body)
         return AuditState(
-            entries, datetime.fromtimestamp(oldest / 1e6, UTC) if oldest else None, self.trail.unwritten, server,
-            unsent, self.trail.problem or problem,
+            entries, from_micro(oldest), self.trail.unwritten, server, unsent, self.trail.problem or problem,
+            from_micro(waits),
         )  # fmt: skip

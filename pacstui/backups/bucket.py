@@ -13,12 +13,19 @@ import obstore
 from obstore import exceptions as faults
 from obstore.store import S3Store
 
+from pacstui.backups.store import Refused
 from pacstui.errors import Corrupt, NotFound, Unavailable
 
 _PIECE: Final = 4 << 20
 _WHOLE: Final = 64 << 20
 _MOST: Final = 256 << 20
 RETRIES: Final = 4
+TIMEOUT_S: Final = 120.0
+"""For one request: a pack at 280 kB a second."""
+
+
+class Denied(Unavailable):
+    """The server does not let us do that."""
 
 
 class BucketStore:
@@ -52,7 +59,7 @@ class BucketStore:
                 raise Unavailable(f"{self.url}: there is no such bucket", "make it, or correct the address") from None
             raise NotFound(f"{name or 'the bucket'} is not in {self.url}", "check the address of the target") from None
         except (faults.PermissionDeniedError, faults.UnauthenticatedError, PermissionError):
-            raise Unavailable(
+            raise Denied(
                 f"{self.url} does not let us in", "check access_key and secret_key_file of the target, and its policy"
             ) from None
         except (faults.AlreadyExistsError, faults.PreconditionError, FileExistsError):
@@ -62,7 +69,7 @@ class BucketStore:
             if "NoSuchBucket" in told:
                 raise Unavailable(f"{self.url}: there is no such bucket", "make it, or correct the address") from None
             if "403" in told or "AccessDenied" in told or "SignatureDoesNotMatch" in told:
-                raise Unavailable(
+                raise Denied(
                     f"{self.url} does not let us in", "check access_key and secret_key_file of the target"
                 ) from None
             raise Unavailable(
@@ -80,7 +87,7 @@ class BucketStore:
     def open(self, make: bool) -> None:
         """See `Store`. A bucket is never made."""
         with self._guarded():
-            client: Any = {"timeout": timedelta(seconds=120), "connect_timeout": timedelta(seconds=10)}
+            client: Any = {"timeout": timedelta(seconds=TIMEOUT_S), "connect_timeout": timedelta(seconds=10)}
             if str(self._config.get("endpoint", "")).startswith("http:"):
                 client["allow_http"] = True
             retry: Any = {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=60)}
@@ -144,12 +151,17 @@ class BucketStore:
                     yield str(each["path"]), int(each["size"])
 
     def delete(self, name: str) -> None:
-        """See `Store`."""
+        """See `Store`. A bucket with versions hides the file; it stays until a rule of the bucket removes it."""
         try:
             with self._guarded(name):
                 obstore.delete(self._open, name)
         except NotFound:
             pass
+        except Denied as error:
+            raise Refused(
+                f"{name} may not be removed from {self.url}", "it is locked until its time has passed, or the key of "
+                "the target may not delete",
+            ) from error  # fmt: skip
 
     def free(self) -> int | None:
         """See `Store`."""
@@ -159,6 +171,9 @@ class BucketStore:
         """See `Store`."""
         self._spool.mkdir(parents=True, exist_ok=True, mode=0o700)
         return self._spool
+
+    def close(self) -> None:
+        """See `Store`."""
 
     def clear(self) -> None:
         """See `Store`."""

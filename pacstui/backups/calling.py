@@ -155,7 +155,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
-            await asyncio.shield(process.wait())
+            with suppress(TimeoutError):  # one that hangs in the kernel ends when that lets go of it
+                await asyncio.wait_for(asyncio.shield(process.wait()), _GRACE_S)
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:

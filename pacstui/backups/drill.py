@@ -7,7 +7,6 @@ take.
 
 from __future__ import annotations
 
-import io
 import os
 import random
 import shutil
@@ -16,7 +15,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import tarfile
 import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -26,20 +24,18 @@ from secrets import token_hex
 from typing import Any, Final
 
 from pacstui.archive import paths
-from pacstui.backups import checks, source
+from pacstui.backups import checks, extra, source
 from pacstui.backups.checks import Check
-from pacstui.backups.folder import translate
 from pacstui.backups.layout import Manifest, Member
 from pacstui.backups.reading import Packs, check_index, fetch_index, read_extra
 from pacstui.backups.restore import fits
-from pacstui.backups.take import AUDIT_KEY
+from pacstui.backups.store import translate
 from pacstui.backups.target import Target
 from pacstui.backups.watch import Watch
 from pacstui.errors import Corrupt, PacsError, StorageFull, Unavailable
 from pacstui.text import count, duration, plural, size
 
 _START_S: Final = 60.0
-_EMPTY_TAR: Final = bytes(1024)
 _GET_S: Final = 120.0
 _GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
 _AT_ONCE: Final = 50
@@ -127,7 +123,7 @@ class Drill:
             self._wrong.append(error.message)
             return 0.0, []
         watch.tell(now="checking the index")
-        problem = check_index(index)
+        problem = check_index(index, self._watch)
         with closing(source.connect(index)) as db:
             held = source.counts(db)
         if problem:
@@ -166,11 +162,10 @@ class Drill:
     def _choose(self, index: Path) -> list[Sample]:
         """Take whole packs at random until there are enough instances, so that the rate is that of a restore."""
         known = self._target.known
-        known.learn(self._target.store, self._watch)
+        self._target.learn(self._watch)
         db = known.db
-        db.execute("ATTACH DATABASE ? AS ix", (f"file:{index}?mode=ro&immutable=1",))
         sample: list[Sample] = []
-        try:
+        with known.beside(index):
             needed = {pack.name for pack in self._manifest.packs}
             packs = [row for row in db.execute("SELECT id, name, size FROM packs").fetchall() if row[1] in needed]
             random.SystemRandom().shuffle(packs)
@@ -178,8 +173,6 @@ class Drill:
                 if len(sample) >= self._wanted:
                     break
                 sample += self._of_pack(db, int(row), (str(name), int(length)))
-        finally:
-            db.execute("DETACH DATABASE ix")
         return sample
 
     def _of_pack(self, db: sqlite3.Connection, row: int, pack: tuple[str, int]) -> list[Sample]:
@@ -238,12 +231,10 @@ class Drill:
 
     def _give_key(self, data: Path) -> None:
         """Let the node go on with the audit trail: with its key, else (which lies elsewhere then) without the trail."""
-        with tarfile.open(fileobj=io.BytesIO(read_extra(self._target, self._manifest) or _EMPTY_TAR)) as tar:
-            with suppress(KeyError):
-                content = tar.extractfile(f"archive/{AUDIT_KEY}")
-                if content is not None:
-                    (data / AUDIT_KEY).write_bytes(content.read())
-                    return
+        key = extra.audit_key_in(read_extra(self._target, self._manifest))
+        if key:
+            (data / extra.AUDIT_KEY).write_bytes(key)
+            return
         with closing(sqlite3.connect(data / paths.DATABASE)) as db:
             db.executescript(
                 "DROP TRIGGER IF EXISTS audit_stays; DROP TRIGGER IF EXISTS audit_kept;"

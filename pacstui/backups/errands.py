@@ -14,8 +14,8 @@ from pacstui.archive import Archive
 from pacstui.archive.importer import import_file
 from pacstui.backups.calling import Calls
 from pacstui.backups.request import Request
+from pacstui.backups.spec import work_folder
 from pacstui.backups.standing import Standing, Standings
-from pacstui.backups.target import work_folder
 from pacstui.jobs.kinds import Kind, Outcome, Parameter, Run, Wanted
 from pacstui.text import count, plural
 

@@ -16,6 +16,7 @@ from typing import Any
 import pyrage
 
 from pacstui.backups import layout
+from pacstui.backups.patience import asked
 from pacstui.backups.store import Store
 from pacstui.errors import Corrupt, PacsError, SettingsError, Unavailable
 
@@ -102,10 +103,19 @@ class Keys:
         return text
 
     def make_identity(self, store: Store) -> None:
-        """Make the target's own identity, lay it down for the passphrase, and use it from now on."""
+        """Make the target's own identity, lay it down for the passphrase, and use it from now on; one that is there
+        is never written over."""
         identity = pyrage.x25519.Identity.generate()
         sealed = pyrage.passphrase.encrypt(f"{identity}\n".encode(), self._passphrase())
-        store.put(layout.IDENTITY, sealed)
+        if not store.create(layout.IDENTITY, sealed):  # of a run that was cut off, or that begins just now as well
+            self.use(store)
+            try:
+                self.write_to(self.own_recipient())
+            except Unavailable as error:
+                raise Unavailable(
+                    error.message, f"somebody else begins this target; if nobody does, remove {layout.IDENTITY} there"
+                ) from None
+            return
         self._identities = [identity, *self._identities]
         self.write_to(str(identity.to_public()))
 
@@ -148,7 +158,8 @@ class Keys:
 
     def seal_file(self, source: Path, target: Path) -> None:
         """Encrypt a file of any size."""
-        with source.open("rb") as read, target.open("wb") as write:
+        size = source.stat().st_size
+        with asked(str(target.parent), size), source.open("rb") as read, target.open("wb") as write:
             pyrage.encrypt_io(read, write, self._recipients)
 
     def unseal(self, data: bytes, name: str) -> bytes:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from pacstui.backups import layout
-from pacstui.backups.layout import Member, PackRef
+from pacstui.backups.layout import Member
 from pacstui.backups.store import Store
 from pacstui.backups.watch import Watch
 from pacstui.errors import Corrupt, NotFound
@@ -18,13 +19,16 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS packs (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, list TEXT NOT NULL,
-    verified INTEGER NOT NULL DEFAULT 0
+    held INTEGER NOT NULL, verified INTEGER NOT NULL DEFAULT 0, locked INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS members (
-    key BLOB PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL, size INTEGER NOT NULL, head INTEGER NOT NULL
+    key BLOB NOT NULL, pack INTEGER NOT NULL, offset INTEGER NOT NULL, size INTEGER NOT NULL, head INTEGER NOT NULL,
+    PRIMARY KEY (key, pack)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS members_pack ON members (pack);
 """
+_FORM: Final = 2
+"""Of the tables; what has another form is read anew from the target."""
 
 
 def remove(path: Path) -> None:
@@ -48,9 +52,21 @@ class Known:
     @staticmethod
     def _connect(path: Path) -> sqlite3.Connection:
         db = sqlite3.connect(f"file:{path}?mode=rwc", uri=True, isolation_level=None, check_same_thread=False)
-        db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _SCHEMA)
+        db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA trusted_schema=OFF;")
+        if db.execute("PRAGMA user_version").fetchone()[0] != _FORM:
+            db.executescript("DROP TABLE IF EXISTS members; DROP TABLE IF EXISTS packs;")
+        db.executescript(f"{_SCHEMA} PRAGMA user_version={_FORM};")
         path.chmod(0o600)
         return db
+
+    @contextmanager
+    def beside(self, index: Path) -> Iterator[None]:
+        """Attach the copy of an index as ``ix`` meanwhile."""
+        self.db.execute("ATTACH DATABASE ? AS ix", (f"file:{index}?mode=ro&immutable=1",))
+        try:
+            yield
+        finally:
+            self.db.execute("DETACH DATABASE ix")
 
     def close(self) -> None:
         """Close the file."""
@@ -65,13 +81,16 @@ class Known:
         """Remember something."""
         self.db.execute("INSERT OR REPLACE INTO about (name, value) VALUES (?, ?)", (name, value))
 
-    def learn(self, store: Store, watch: Watch) -> tuple[int, int]:
+    def learn(self, store: Store, watch: Watch, named: Callable[[], Mapping[str, str]]) -> tuple[int, int]:
         """Bring what is known up to what the target has.
+
+        A list that says what is in a pack is believed when a snapshot that is believed names it, by its SHA-256, as
+        ``named`` returns them by pack: else who can write there could let objects be taken for saved that are not.
 
         Returns
         -------
         tuple
-            How many packs are gone that were known, and how many lie there without a readable list.
+            How many packs are gone that were known, and how many lie there without a list that can be believed.
         """
         packs: dict[str, int] = {}
         lists: set[str] = set()
@@ -90,6 +109,7 @@ class Known:
         for row in lost:
             self.drop([row])
         doubtful = 0
+        lists_of: Mapping[str, str] | None = None
         for name, size in packs.items():
             if name in known and known[name][0] not in lost:
                 continue
@@ -98,21 +118,25 @@ class Known:
                 continue
             watch.check()
             try:
+                lists_of = named() if lists_of is None else lists_of
                 data = store.get(layout.list_name(name))
+                if sha256(data).hexdigest() != lists_of.get(name):
+                    doubtful += 1
+                    continue
                 self.add(name, size, data, list(layout.decode_list(data, layout.list_name(name), size)))
             except (Corrupt, NotFound) as error:
                 watch.note(str(error), "warn")
                 doubtful += 1
         return len(lost), doubtful
 
-    def add(self, name: str, size: int, data: bytes, members: Iterable[Member]) -> None:
+    def add(self, name: str, size: int, data: bytes, members: Sequence[Member]) -> None:
         """Note a pack that is whole in the target; ``data`` is its list."""
         with self.db:
             self.db.execute("BEGIN")
             (row,) = self.db.execute(
-                "INSERT INTO packs (name, size, list) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
-                " SET size = excluded.size, list = excluded.list RETURNING id",
-                (name, size, sha256(data).hexdigest()),
+                "INSERT INTO packs (name, size, list, held) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE"
+                " SET size = excluded.size, list = excluded.list, held = excluded.held RETURNING id",
+                (name, size, sha256(data).hexdigest(), sum(m.size for m in members)),
             ).fetchone()
             self.db.executemany(
                 "INSERT OR IGNORE INTO members (key, pack, offset, size, head) VALUES (?, ?, ?, ?, ?)",
@@ -131,7 +155,15 @@ class Known:
         """Return whether an object is in the target."""
         return self.db.execute("SELECT 1 FROM members WHERE key=?", (key,)).fetchone() is not None
 
-    def packs(self) -> Iterator[PackRef]:
-        """Yield all packs."""
-        for name, size, listing in self.db.execute("SELECT name, size, list FROM packs ORDER BY id"):
-            yield PackRef(str(name), int(size), str(listing))
+    def locked(self, name: str) -> int:
+        """Return until when a pack is locked as far as is known (seconds since 1970)."""
+        row = self.db.execute("SELECT locked FROM packs WHERE name=?", (name,)).fetchone()
+        return int(row[0]) if row is not None else 0
+
+    def lock(self, name: str, until: int) -> None:
+        """Note until when a pack is locked."""
+        self.db.execute("UPDATE packs SET locked=? WHERE name=?", (until, name))
+
+    def packs_with(self, key: bytes) -> set[int]:
+        """Return the rows of the packs that have an object."""
+        return {int(row) for (row,) in self.db.execute("SELECT pack FROM members WHERE key=?", (key,))}

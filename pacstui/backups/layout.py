@@ -5,7 +5,8 @@
     packs/ab/abcd....tar[.age]            objects; the name is the SHA-256 of the file as it lies there
     packs/ab/abcd....list                 the digests of what is in that pack, and where
     packs/ab/abcd....damaged              a verification found that pack damaged: its objects travel again
-    snapshots/20261128T020000Z-1f2e3d4c/  one moment: manifest.json, index.db.gz[.age], extra.tar[.age]
+    snapshots/20261128T020000Z-1f2e3d4c/  one moment: manifest.json and its signature, index.db.gz[.age],
+                                          extra.tar[.age]
     checks/20261128T033000Z-....json      how a verification or a restore drill went
     lock.json                             who writes here now
 
@@ -119,6 +120,11 @@ def snapshot_of(name: str) -> str:
 def manifest_name(snapshot: str) -> str:
     """Return where the manifest of a snapshot lies."""
     return f"{SNAPSHOTS}{snapshot}/manifest.json"
+
+
+def signature_name(name: str) -> str:
+    """Return where the signature of a file lies."""
+    return f"{name}.sig"
 
 
 def stamp(at: datetime) -> str:

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Final
 
 from pacstui.backups import layout
+from pacstui.backups.processes import alive, started_at
 from pacstui.backups.store import Store
 from pacstui.errors import Corrupt, NotFound, PacsError, Unavailable
 from pacstui.text import ago, safe
@@ -54,19 +55,6 @@ class Holder:
     def told(self) -> str:
         """Return the holder in words."""
         return f"{safe(self.what, 40)} of {safe(self.by, 40)} on {safe(self.host, 60)} (process {self.pid})"
-
-
-def started_at(pid: int) -> str:
-    """Return when a process of this machine began, in its clock's ticks; empty when there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19].decode()
-    except (OSError, IndexError):
-        return ""
-
-
-def alive(pid: int, started: str) -> bool:
-    """Return whether a process that began then is still there."""
-    return bool(started) and started_at(pid) == started
 
 
 def _place() -> str:

@@ -13,13 +13,15 @@ from pathlib import Path
 from tarfile import TarError
 from typing import Any, Final
 
-from pacstui.backups import browse, checks, prune, selection
+from pacstui.backups import browse, checks, prune, retention, selection, signing
 from pacstui.backups.drill import Drill
-from pacstui.backups.folder import translate
 from pacstui.backups.layout import Manifest
 from pacstui.backups.lock import holder_of, stale
 from pacstui.backups.request import SURVEY, Request
 from pacstui.backups.restore import Restore, needed_bytes, see_place, swap
+from pacstui.backups.signing import Seal
+from pacstui.backups.spec import local_path
+from pacstui.backups.store import translate
 from pacstui.backups.take import Taking, result
 from pacstui.backups.target import Target
 from pacstui.backups.verify import Verification
@@ -27,6 +29,7 @@ from pacstui.backups.watch import Watch
 from pacstui.errors import BadRequest, Corrupt, PacsError, StorageFull, Unavailable
 
 log = logging.getLogger("pacstui.backups")
+_STEPS: Final = 100_000
 _DOUBT: Final = "verify the target in full: pacstui backup verify --full"
 
 
@@ -44,8 +47,9 @@ def perform(request: Request, watch: Watch) -> dict[str, Any]:
     if work is None:
         raise BadRequest(f"there is no operation {request.op}")
     try:
-        target = Target(request.spec, request.folder)
+        target = Target(request.spec, request.folder, request.archive)
         try:
+            target.known.db.set_progress_handler(lambda: int(watch.stopping), _STEPS)
             if request.op != "backup":
                 target.open()
             found = work(request, target, watch, **request.arguments)
@@ -56,6 +60,7 @@ def perform(request: Request, watch: Watch) -> dict[str, Any]:
     except PacsError:
         raise
     except sqlite3.Error as error:
+        watch.check()
         if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
             raise StorageFull(f"{request.folder} is full", "make room on the archive's disk") from None
         log.exception("%s broke off", request.op)
@@ -99,26 +104,26 @@ def _prune(request: Request, target: Target, watch: Watch) -> dict[str, Any]:
 
 def _prune_plan(request: Request, target: Target, watch: Watch) -> dict[str, Any]:
     manifests = target.snapshots()
-    rules = prune.kept(manifests, target.spec.keep)
+    rules = retention.kept(manifests, target.spec.keep, doubted=target.doubted(manifests))
     going = [each for each in manifests if not rules[each.id]]
     staying = [each for each in manifests if rules[each.id]]
     told = checks.read(target)
     return {
-        "keep": [summary(each, rules[each.id], told) for each in staying],
-        "remove": [summary(each, [], told) for each in going],
-        "bytes": prune.only_needed_by(going, staying), "rules": prune.rules_told(target.spec.keep),
+        "keep": [summary(each, target.seal(each), rules[each.id], told) for each in staying],
+        "remove": [summary(each, target.seal(each), [], told) for each in going],
+        "bytes": retention.only_needed_by(going, staying), "rules": retention.rules_told(target.spec.keep),
     }  # fmt: skip
 
 
 def _drill(request: Request, target: Target, watch: Watch, snapshot: str, instances: int) -> dict[str, Any]:
-    done = Drill(target, target.find(snapshot), instances, request.by, watch).run()
+    done = Drill(target, _trusted(target, snapshot, watch), instances, request.by, watch).run()
     return {
         "ok": done.check.ok, "text": done.text, "hint": done.hint, "warning": not done.check.ok,
         "snapshot": done.check.snapshot, "rate_bytes_per_s": done.check.rate_bytes_per_s,
     }  # fmt: skip
 
 
-def summary(manifest: Manifest, keeps: list[str], told: list[checks.Check]) -> dict[str, Any]:
+def summary(manifest: Manifest, seal: Seal, keeps: list[str], told: list[checks.Check]) -> dict[str, Any]:
     """Return what lists tell of a snapshot.
 
     A verification counts for the snapshots that were there when it was made.
@@ -129,7 +134,7 @@ def summary(manifest: Manifest, keeps: list[str], told: list[checks.Check]) -> d
         "instances": manifest.instances, "bytes": manifest.bytes, "missing": manifest.missing_total,
         "new_instances": manifest.new_instances, "new_bytes": manifest.new_bytes, "seconds": manifest.seconds,
         "by": manifest.by, "version": manifest.version, "encrypted": manifest.encrypted, "keeps": keeps,
-        "last_row": manifest.last_row,
+        "last_row": manifest.last_row, "signed": seal.state, "signature": seal.text,
         "checked": "" if check is None else f"{check.depth}, {'0 differences' if check.ok else 'FAULTS'}",
         "checked_at": None if check is None else check.at, "checked_ok": None if check is None else check.ok,
     }  # fmt: skip
@@ -137,20 +142,33 @@ def summary(manifest: Manifest, keeps: list[str], told: list[checks.Check]) -> d
 
 def _survey(request: Request, target: Target, watch: Watch) -> dict[str, Any]:
     manifests = target.snapshots()
-    rules = prune.kept(manifests, target.spec.keep)
+    target.forget(each.id for each in manifests)
+    rules = retention.kept(manifests, target.spec.keep, doubted=target.doubted(manifests))
     told = checks.read(target)
     drill = next((asdict(each) for each in told if each.kind == checks.DRILL), None)
     check = next((asdict(each) for each in told if each.kind == checks.VERIFY), None)
     held = {pack.name: pack.size for manifest in manifests for pack in manifest.packs}
     found = {
         "id": target.marker["id"], "encrypted": target.encrypted, "free": target.store.free(),
-        "snapshots": [summary(each, rules[each.id], told) for each in manifests],
+        "snapshots": [summary(each, target.seal(each), rules[each.id], told) for each in manifests],
         "bytes": sum(held.values()) + sum(manifest.index.size for manifest in manifests),
+        "gone": _gone(target, manifests), "same_volume": _on_same_volume(target),
         "drill": drill, "check": check, "asked": datetime.now(UTC).isoformat(timespec="seconds"),
     }  # fmt: skip
     with suppress(OSError):
         (request.folder / SURVEY).write_text(json.dumps(found), "utf-8")
     return found
+
+
+def _gone(target: Target, manifests: list[Manifest]) -> str:
+    """Return the newest snapshot that was taken from here, if the target does not have it any more."""
+    newest = target.known.about("newest")
+    return newest if newest and all(each.id != newest for each in manifests) else ""
+
+
+def _on_same_volume(target: Target) -> bool:
+    path = local_path(target.spec.url)
+    return path is not None and path.stat().st_dev == target.folder.stat().st_dev
 
 
 def _studies(
@@ -164,16 +182,25 @@ def _compare(request: Request, target: Target, watch: Watch, before: str, after:
 
 
 def _plan(
-    request: Request, target: Target, watch: Watch, snapshot: str, what: str, key: str, to: str
+    request: Request,
+    target: Target,
+    watch: Watch,
+    snapshot: str,
+    what: str,
+    key: str,
+    to: str,
+    any_signer: bool = False,
 ) -> dict[str, Any]:
     manifest = target.find(snapshot)
     told = checks.read(target)
     rate = next((each.rate_bytes_per_s for each in told if each.kind == checks.DRILL and each.rate_bytes_per_s), 0.0)
     plan: dict[str, Any] = {
         "target": target.spec.name, "snapshot": manifest.id, "at": manifest.at, "what": what, "to": to, "studies": 0,
-        "instances": 0, "bytes": 0, "there": 0, "free_bytes": 0, "problems": [],
+        "instances": 0, "bytes": 0, "there": 0, "free_bytes": 0, "problems": [], "signed": target.seal(manifest).state,
+        "signature": target.seal(manifest).text,
     }  # fmt: skip
     try:
+        signing.see(target.seal(manifest), manifest.id, any_signer)
         if what == "index" and not to:
             raise BadRequest("the index goes into a new folder", "name one")
         if what == "index" or (what == "all" and to):
@@ -195,23 +222,39 @@ def _plan(
 
 
 def _restore(
-    request: Request, target: Target, watch: Watch, snapshot: str, to: str, index_only: bool = False
+    request: Request,
+    target: Target,
+    watch: Watch,
+    snapshot: str,
+    to: str,
+    index_only: bool = False,
+    any_signer: bool = False,
 ) -> dict[str, Any]:
-    done = Restore(target, target.find(snapshot), Path(to), watch, index_only).run()
+    manifest = _trusted(target, snapshot, watch, any_signer)
+    done = Restore(target, manifest, Path(to), watch, index_only).run()
     return {
         "objects": done.objects, "bytes": done.bytes, "there": done.there, "failed": done.failed_total,
         "seconds": done.seconds, "text": done.text, "hint": done.hint, "warning": done.warning, "to": to,
     }  # fmt: skip
 
 
-def _swap(request: Request, target: Target, watch: Watch, snapshot: str) -> dict[str, Any]:
+def _trusted(target: Target, snapshot: str, watch: Watch, any_signer: bool = False) -> Manifest:
+    """Return a snapshot that nothing tells against, or that is wanted anyway; say what its signature tells."""
+    manifest = target.find(snapshot)
+    seal = target.seal(manifest)
+    signing.see(seal, manifest.id, any_signer)
+    watch.note(f"snapshot {manifest.id}: {seal.text}", "info" if seal.state == "signed" else "warn")
+    return manifest
+
+
+def _swap(request: Request, target: Target, watch: Watch, snapshot: str, any_signer: bool = False) -> dict[str, Any]:
     """Restore beside the archive, and put it in its place; nobody uses the archive meanwhile."""
     archive = request.archive
     if archive is None:
         raise BadRequest("there is no archive here to be replaced", "restore into a folder: --to DIR")
     manifest = target.find(snapshot)
     beside = archive.with_name(f"{archive.name}.restored-{manifest.id}")
-    found = _restore(request, target, watch, snapshot, str(beside))
+    found = _restore(request, target, watch, snapshot, str(beside), any_signer=any_signer)
     if found["failed"]:
         raise Unavailable(
             f"{found['text']}; the archive is as it was, what came is in {beside}",
@@ -228,7 +271,8 @@ def _extract(
 ) -> dict[str, Any]:
     folder = Path(to)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    wanted = selection.select(target, target.find(snapshot), what, key, request.archive, watch)
+    manifest = _trusted(target, snapshot, watch)
+    wanted = selection.select(target, manifest, what, key, request.archive, watch)
     files, failed = selection.extract(target, wanted, folder, watch)
     return {"files": files, "failed": failed, "wanted": len(wanted)}
 
@@ -246,6 +290,7 @@ def _extract_list(request: Request, target: Target, watch: Watch, wanted: list[l
 def _held(request: Request, target: Target, watch: Watch, keys: list[str]) -> dict[str, Any]:
     """Tell of which objects, by key, the newest snapshot has a copy."""
     manifest = target.find("latest")
+    signing.see(target.seal(manifest), manifest.id, anyway=False)
     found = selection.held(target, manifest, [bytes.fromhex(key) for key in keys], watch)
     return {
         "snapshot": manifest.id, "at": manifest.at, "last_row": manifest.last_row,

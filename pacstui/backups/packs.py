@@ -14,6 +14,7 @@ from typing import Final
 from pacstui.backups import layout
 from pacstui.backups.keys import Keys, sealed_file
 from pacstui.backups.layout import Member
+from pacstui.backups.patience import asked
 from pacstui.backups.source import Source
 from pacstui.backups.store import Store
 from pacstui.errors import Corrupt
@@ -119,7 +120,8 @@ def pack_file(plain: Path, spool: Path, keys: Keys, source: Source, pieces: Iter
                 second.update(piece[:cut])
                 first.update(piece[cut:])
                 seen += len(piece)
-                file.write(piece)
+                with asked(str(plain)):
+                    file.write(piece)
             file.write(_padding(size) + _END)
         if seen != size or first.digest() != key[:32] or (any(key[32:]) and second.digest() != key[32:]):
             raise Corrupt(f"{source.path} differs from what was stored", "restore it from an earlier backup")

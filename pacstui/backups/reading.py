@@ -18,6 +18,7 @@ from pacstui import text
 from pacstui.backups import layout
 from pacstui.backups.layout import FileRef, Manifest, Member
 from pacstui.backups.packs import good
+from pacstui.backups.source import connect
 from pacstui.backups.target import Target
 from pacstui.backups.watch import Watch
 from pacstui.errors import Corrupt, NotFound, PacsError, StorageFull, Unavailable
@@ -26,6 +27,8 @@ _PIECE: Final = 1 << 20
 _IN_MEMORY: Final = 96 << 20
 _SPARE: Final = 64 << 20
 _KEPT: Final = 3
+_STEPS: Final = 100_000
+_TABLES: Final = ("instances", "series", "studies", "quarantine", "state", "alembic_version")
 _VERIFY: Final = "what else is damaged: pacstui backup verify --full"
 
 
@@ -88,6 +91,7 @@ def fetch_index(target: Target, manifest: Manifest, to: Path, watch: Watch) -> N
             os.fsync(write.fileno())
         if seen.hexdigest() != manifest.index_sha256:
             raise Corrupt(f"{name} in the target differs from what was written", _VERIFY)
+        see_tables(plain, name)
         os.replace(plain, to)
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise Corrupt(f"{name} in the target is damaged", _VERIFY) from None
@@ -234,14 +238,34 @@ def _good_in(path: Path, member: Member) -> bool:
     )  # fmt: skip
 
 
-def check_index(path: Path) -> str:
-    """Return what is wrong inside an index, empty if nothing is."""
+def check_index(path: Path, watch: Watch) -> str:
+    """Return what is wrong inside an index, empty if nothing is; raises `Cancelled`."""
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as db:
+        with closing(connect(path)) as db:
+            db.set_progress_handler(lambda: int(watch.stopping), _STEPS)
             found = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
             return "" if found == "ok" else found
     except sqlite3.Error as error:
+        watch.check()
         return str(error)
+
+
+def see_tables(path: Path, name: str) -> None:
+    """See that what is read of an index are plain tables: a view, or a column that is computed, is a program of
+    whoever wrote it, and may never end.
+
+    Raises
+    ------
+    Corrupt
+        When they are not.
+    """
+    with suppress(sqlite3.Error), closing(connect(path)) as db:
+        kinds = dict(db.execute("SELECT name, type FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
+        for table in _TABLES:
+            plain = kinds.get(table, "table") == "table"
+            if plain and all(row[6] < 2 for row in db.execute(f"PRAGMA table_xinfo({table})")):
+                continue
+            raise Corrupt(f"{table} in {name} is no plain table", "do not trust this snapshot")
 
 
 def read_extra(target: Target, manifest: Manifest) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from pacstui.backups.target import Spec, work_folder
+from pacstui.backups.spec import Spec, work_folder
 
 SURVEY: Final = "survey.json"
 """What the last survey of a target found, below `work_folder`."""
@@ -37,7 +37,7 @@ class Request:
         """Return what `encode` made."""
         value = json.loads(line)
         spec = value.pop("spec")
-        for name in ("encrypt_to", "include"):
+        for name in ("encrypt_to", "include", "signers"):
             spec[name] = tuple(spec[name])
         value["secrets"] = tuple(value["secrets"])
         return cls(spec=Spec(**spec), **value)

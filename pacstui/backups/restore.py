@@ -5,12 +5,10 @@ A restore that was interrupted goes on: what is there is compared with its diges
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
 import sqlite3
-import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,23 +17,29 @@ from pathlib import Path
 from typing import Final
 
 from pacstui.archive import paths
-from pacstui.backups import source
-from pacstui.backups.folder import translate
+from pacstui.backups import extra, source
 from pacstui.backups.layout import Manifest, Member
 from pacstui.backups.reading import Packs, check_index, fetch_index, read_extra
 from pacstui.backups.source import NO_HEAD, Source
-from pacstui.backups.target import Target, local_path
+from pacstui.backups.spec import local_path
+from pacstui.backups.store import translate
+from pacstui.backups.target import Target
 from pacstui.backups.watch import Watch
 from pacstui.db import schema
 from pacstui.errors import BadRequest, Corrupt, PacsError, StorageFull, Unavailable
 from pacstui.text import plural, safe, size
 
 MARK: Final = "restore.json"
-CONFIGURATION: Final = "restored-configuration"
-SET_ASIDE: Final = "set-aside.json"
 _TOLD: Final = 100
 _OBJECTS: Final = (paths.OBJECTS, paths.QUARANTINE)
 _SPARE: Final = 64 << 20
+_CHOOSE: Final = """
+UPDATE temp.wanted SET pack = (
+    SELECT m.pack FROM members m WHERE m.key = wanted.key
+    ORDER BY m.pack IN (SELECT pack FROM temp.named) DESC, m.pack LIMIT 1
+)
+"""
+"""Of several packs that have an object, one that the snapshot names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +167,13 @@ class Restore:
         index = to / paths.DATABASE
         if not (goes_on and index.is_file() and _digest(index) == manifest.index_sha256):
             fetch_index(self._target, manifest, index, self._watch)
-        problem = check_index(index)
+        problem = check_index(index, self._watch)
         if problem:
             raise Corrupt(f"the index in snapshot {manifest.id} is damaged: {problem}", "restore an earlier snapshot")
         self._extra = read_extra(self._target, manifest)
         if not self._index_only:
             self._objects_of(index, goes_on)
-        self._put_extra()
+        extra.lay_down(self._extra, to)
         self._watch.tell(now="making it durable")
         os.sync()
         (to / MARK).unlink()
@@ -179,43 +183,47 @@ class Restore:
     def _objects_of(self, index: Path, goes_on: bool) -> None:
         known, watch = self._target.known, self._watch
         watch.tell(now="asking what the target has")
-        known.learn(self._target.store, watch)
+        self._target.learn(watch)
         db = known.db
-        db.execute("ATTACH DATABASE ? AS ix", (f"file:{index}?mode=ro&immutable=1",))
-        try:
-            db.executescript("DROP TABLE IF EXISTS temp.wanted; CREATE TEMP TABLE wanted (key BLOB, path TEXT);")
-            db.execute("INSERT INTO temp.wanted SELECT CAST(digest || meta_digest AS BLOB), path FROM ix.instances")
+        with known.beside(index):
+            db.executescript(
+                "DROP TABLE IF EXISTS temp.wanted; CREATE TEMP TABLE wanted (key BLOB, path TEXT, pack INTEGER);"
+                "DROP TABLE IF EXISTS temp.named; CREATE TEMP TABLE named (pack INTEGER PRIMARY KEY);"
+            )
+            db.execute(
+                "INSERT INTO temp.wanted SELECT CAST(digest || meta_digest AS BLOB), path, NULL FROM ix.instances"
+            )
             self._want_set_aside(db)
-            db.execute("CREATE INDEX temp.wanted_key ON wanted (key)")
+            db.executemany(
+                "INSERT OR IGNORE INTO temp.named SELECT id FROM packs WHERE name = ? AND size = ? AND list = ?",
+                ((pack.name, pack.size, pack.list) for pack in self._manifest.packs),
+            )
+            db.execute(_CHOOSE)
+            db.execute("CREATE INDEX temp.wanted_pack ON wanted (pack)")
             total, total_bytes = db.execute(
-                "SELECT count(*), coalesce(sum(m.size), 0) FROM temp.wanted w JOIN members m ON m.key = w.key"
+                "SELECT count(*), coalesce(sum(m.size), 0) FROM temp.wanted w"
+                " JOIN members m ON m.key = w.key AND m.pack = w.pack"
             ).fetchone()
             watch.tell(total=total, total_bytes=total_bytes, unit="objects")
-            for (path,) in db.execute(
-                "SELECT path FROM temp.wanted w WHERE NOT EXISTS (SELECT 1 FROM members m WHERE m.key = w.key)"
-            ):
+            for (path,) in db.execute("SELECT path FROM temp.wanted WHERE pack IS NULL"):
                 self._fail(str(path), "the target has no good copy of it")
             packs = Packs(self._target, self._to, watch)
             for row, name, length in db.execute(
-                "SELECT id, name, size FROM packs WHERE id IN (SELECT m.pack FROM members m JOIN temp.wanted w"
-                " ON w.key = m.key) ORDER BY id"
+                "SELECT id, name, size FROM packs WHERE id IN (SELECT pack FROM temp.wanted) ORDER BY id"
             ).fetchall():
                 watch.check()
                 self._pack(db, packs, int(row), str(name), int(length), goes_on)
-        finally:
-            db.executescript("DROP TABLE IF EXISTS temp.wanted;")
-            db.execute("DETACH DATABASE ix")
 
     def _want_set_aside(self, db: sqlite3.Connection) -> None:
-        pairs = set_aside_in(self._extra)
-        db.executemany("INSERT INTO temp.wanted VALUES (?, ?)", [(key, path) for path, key in pairs])
+        pairs = extra.set_aside_in(self._extra)
+        db.executemany("INSERT INTO temp.wanted VALUES (?, ?, NULL)", [(key, path) for path, key in pairs])
 
     def _pack(self, db: sqlite3.Connection, packs: Packs, row: int, name: str, length: int, goes_on: bool) -> None:
         wanted: dict[bytes, Member] = {}
         places: dict[bytes, list[str]] = {}
         for key, offset, each_size, head, path in db.execute(
-            "SELECT m.key, m.offset, m.size, m.head, w.path FROM members m JOIN temp.wanted w ON w.key = m.key"
-            " WHERE m.pack = ?", (row,),
+            "SELECT m.key, m.offset, m.size, m.head, w.path FROM temp.wanted w JOIN members m ON m.key = w.key"
+            " AND m.pack = w.pack WHERE w.pack = ?", (row,),
         ):  # fmt: skip
             member = Member(bytes(key), int(offset), int(each_size), int(head))
             if goes_on and self._is_there(str(path), member):
@@ -279,20 +287,6 @@ class Restore:
             self._watch.note(f"{path}: {why}", "fail")
         self._watch.add(errors=1)
 
-    def _put_extra(self) -> None:
-        if not self._extra:
-            return
-        with tarfile.open(fileobj=io.BytesIO(self._extra)) as tar:
-            for info in tar:
-                content = tar.extractfile(info)
-                folder, _, name = info.name.partition("/")
-                if content is None or not name or "/" in name or name.startswith("."):
-                    continue
-                place = self._to / name if folder == "archive" else self._to / CONFIGURATION / name
-                place.parent.mkdir(exist_ok=True, mode=0o700)
-                place.write_bytes(content.read())
-                place.chmod(0o600)
-
     def _result(self, seconds: float) -> Restored:
         manifest, missing = self._manifest, len(self._failed)
         what = "the index" if self._index_only else plural(self._objects + self._there, "object")
@@ -307,22 +301,6 @@ class Restore:
             self._objects, self._bytes, self._there, tuple(list(self._failed.items())[:_TOLD]), missing,
             round(seconds, 1), text, hint,
         )  # fmt: skip
-
-
-def set_aside_in(extra: bytes) -> list[tuple[str, bytes]]:
-    """Return path and key of each file in quarantine that a snapshot has, from its further files."""
-    if not extra:
-        return []
-    try:
-        with tarfile.open(fileobj=io.BytesIO(extra)) as tar:
-            try:
-                content = tar.extractfile(SET_ASIDE)
-            except KeyError:
-                return []
-            pairs = json.loads(content.read()) if content is not None else []
-        return [(str(path), bytes.fromhex(key)) for path, key in pairs]
-    except (tarfile.TarError, ValueError, TypeError, RecursionError):
-        raise Corrupt("the list of what was set aside cannot be read", "restore another snapshot") from None
 
 
 def _digest(path: Path) -> str:

@@ -17,8 +17,8 @@ from pacstui.backups.calling import Calls
 from pacstui.backups.errands import Errands
 from pacstui.backups.protection import Protection
 from pacstui.backups.request import Request
+from pacstui.backups.spec import WORK, sweep
 from pacstui.backups.standing import Jobs, Standing, Standings, moment, snapshot_row
-from pacstui.backups.target import WORK, sweep
 from pacstui.clock import Clock
 from pacstui.contract.backups import (
     BackupsView,
@@ -188,7 +188,7 @@ class BackupsRoom:
         rate = float(drill["rate_bytes_per_s"]) if drill else 0.0
         base = best.base if best is not None and best.base > 0 else 0
         instances, lost = (best.unsaved, best.unsaved_bytes) if best is not None else await self._all()
-        newest = best.newest if best is not None else None
+        newest = self._standings.newest(best) if best is not None else None
         return Loss(
             instances,
             await self._studies_since(base),

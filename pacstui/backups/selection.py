@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -77,26 +78,35 @@ def _lacking(db: sqlite3.Connection, data_dir: Path | None) -> list[tuple[Any, .
         raise BadRequest("there is no archive here to bring anything back to", "restore into a folder: --to DIR")
     db.execute("ATTACH DATABASE ? AS live", (f"file:{data_dir / paths.DATABASE}?mode=ro",))
     try:
-        return db.execute(
-            _ROWS + " LEFT JOIN live.instances l ON l.sop_instance = i.sop_instance"
-            " WHERE l.id IS NULL OR l.missing != 0 ORDER BY i.id"
-        ).fetchall()
+        rows = db.execute(
+            _ROWS.replace(" FROM ", ", l.path, l.data_offset + l.size, l.missing FROM ", 1)
+            + " LEFT JOIN live.instances l ON l.sop_instance = i.sop_instance ORDER BY i.id"
+        )
+        return [row[:-3] for row in rows if row[-3] is None or row[-1] or not _whole(data_dir, row[-3], row[-2])]
     finally:
         db.execute("DETACH DATABASE live")
+
+
+def _whole(data_dir: Path, path: str, size: int) -> bool:
+    """Return whether a file is there and has its size: the index may not know yet that it is gone."""
+    try:
+        return os.stat(data_dir / path).st_size == size
+    except (OSError, ValueError):
+        return False
 
 
 def held(target: Target, manifest: Manifest, keys: list[bytes], watch: Watch) -> list[bool]:
     """Return for each key whether a snapshot has that object, whole as far as is known: in a pack of its, whose list
     names it and that no verification found damaged."""
     known = target.known
-    known.learn(target.store, watch)
-    packs = {pack.name for pack in manifest.packs}
+    target.learn(watch)
+    packs = {(pack.name, pack.size, pack.list) for pack in manifest.packs}
     found = []
     for key in keys:
-        row = known.db.execute(
-            "SELECT p.name FROM members m JOIN packs p ON p.id = m.pack WHERE m.key = ?", (key,)
-        ).fetchone()
-        found.append(row is not None and row[0] in packs)
+        rows = known.db.execute(
+            "SELECT p.name, p.size, p.list FROM members m JOIN packs p ON p.id = m.pack WHERE m.key = ?", (key,)
+        )
+        found.append(any((str(name), int(size), str(listing)) in packs for name, size, listing in rows))
     return found
 
 
@@ -114,7 +124,7 @@ def by_digest(target: Target, wanted: list[tuple[bytes, str, str]], watch: Watch
         Those that it has, and the SOP Instance UIDs of those that it has not.
     """
     known = target.known
-    known.learn(target.store, watch)
+    target.learn(watch)
     found: list[Wanted] = []
     lacking: list[str] = []
     for digest, uid, calling in wanted:
@@ -130,17 +140,18 @@ def by_digest(target: Target, wanted: list[tuple[bytes, str, str]], watch: Watch
 
 
 def here(data_dir: Path, wanted: list[Wanted]) -> int:
-    """Return how many of these instances the archive has, with this very content."""
+    """Return how many of these instances the archive has, with this very content and a file of its size."""
     index = data_dir / paths.DATABASE
     if not index.is_file():
         return 0
     found = 0
     with closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True, timeout=30)) as db:
         for each in wanted:
-            found += db.execute(
-                "SELECT count(*) FROM instances WHERE sop_instance=? AND digest=? AND missing=0",
+            row = db.execute(
+                "SELECT path, data_offset + size FROM instances WHERE sop_instance=? AND digest=? AND missing=0",
                 (each.sop_instance, each.source.key[:32]),
-            ).fetchone()[0]
+            ).fetchone()
+            found += row is not None and _whole(data_dir, str(row[0]), int(row[1]))
     return found
 
 
@@ -150,7 +161,7 @@ def extract(
     """Write instances into a folder, to be imported; return each file with its calling AE title, and what failed."""
     see_room(to, sum(each.source.size for each in wanted))
     known = target.known
-    known.learn(target.store, watch)
+    target.learn(watch)
     watch.tell(total=len(wanted), total_bytes=sum(each.source.size for each in wanted), unit="instances")
     by_pack: dict[tuple[int, str, int], list[tuple[Member, Wanted]]] = {}
     failed: dict[str, str] = {}

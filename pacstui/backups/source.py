@@ -45,6 +45,14 @@ class Counts:
     archive: str
 
 
+def index_of(data_dir: Path) -> Path:
+    """Return the index of an archive; raises NotFound where there is none."""
+    index = data_dir / paths.DATABASE
+    if not index.is_file():
+        raise NotFound(f"there is no archive in {data_dir}", "check [node] data_dir")
+    return index
+
+
 def copy_index(data_dir: Path, target: Path) -> None:
     """Copy the index as it is at one moment; the node goes on writing meanwhile.
 
@@ -56,9 +64,7 @@ def copy_index(data_dir: Path, target: Path) -> None:
     Unavailable, Corrupt
         When the index cannot be read, or the copy not be written.
     """
-    index = data_dir / paths.DATABASE
-    if not index.is_file():
-        raise NotFound(f"there is no archive in {data_dir}", "check [node] data_dir")
+    index = index_of(data_dir)
     for end in ("", "-wal", "-shm", "-journal"):
         Path(f"{target}{end}").unlink(missing_ok=True)
     try:
@@ -79,7 +85,9 @@ def copy_index(data_dir: Path, target: Path) -> None:
 
 def connect(index: Path) -> sqlite3.Connection:
     """Open a copy of an index for reading."""
-    return sqlite3.connect(f"file:{index}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+    db = sqlite3.connect(f"file:{index}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+    db.execute("PRAGMA trusted_schema=OFF")
+    return db
 
 
 def counts(db: sqlite3.Connection, schema: str = "main") -> Counts:
@@ -162,13 +170,20 @@ def _set_aside(data_dir: Path, path: str, received: int, digest: bytes) -> Sourc
     return Source(path, whole.digest() + NO_HEAD, size, 0, received)
 
 
-def replaced(data_dir: Path, source: Source) -> str:
-    """Return where an object is now that was replaced while the backup ran: it was set aside; empty if nowhere."""
+def elsewhere(data_dir: Path, source: Source) -> str:
+    """Return where an object is now that was replaced (it was set aside) or deleted (it is in the trash) while the
+    backup ran; empty if nowhere."""
     try:
         with closing(sqlite3.connect(f"file:{data_dir / paths.DATABASE}?mode=ro", uri=True, timeout=30)) as live:
             row = live.execute(
                 "SELECT path FROM quarantine WHERE digest=? ORDER BY id DESC LIMIT 1", (source.key[:32],)
             ).fetchone()
+            if row is not None:
+                return str(row[0])
+            row = live.execute(
+                "SELECT t.folder, d.path FROM trashed d JOIN trash t ON t.id = d.trash"
+                " WHERE d.digest=? AND d.meta_digest=? ORDER BY d.id DESC LIMIT 1", (source.key[:32], source.key[32:]),
+            ).fetchone()  # fmt: skip
     except sqlite3.Error:
         return ""
-    return str(row[0]) if row else ""
+    return f"{paths.TRASH}/{row[0]}/{str(row[1]).rpartition('/')[2]}" if row is not None else ""

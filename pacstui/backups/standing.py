@@ -9,12 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from shlex import quote
 from typing import Any, Final, Protocol
 
 from pacstui.archive import Archive
-from pacstui.backups.prune import rules_told
 from pacstui.backups.request import SURVEY
-from pacstui.backups.target import Spec, local_path, work_folder
+from pacstui.backups.retention import rules_told
+from pacstui.backups.spec import Spec, work_folder
 from pacstui.clock import Clock
 from pacstui.contract.backups import SnapshotRow, TargetRow
 from pacstui.contract.jobs import JobRow, RunRow
@@ -24,6 +25,7 @@ from pacstui.text import ago, plural, safe
 
 _AHEAD: Final = timedelta(hours=1)
 _GROWTH_DAYS: Final = 14
+DOUBTED: Final = ("none", "foreign", "wrong")
 _UNSAVED: Final = (
     "SELECT count(*), coalesce(sum(data_offset + size), 0), coalesce(max(id), 0) FROM instances WHERE id > ?"
 )
@@ -62,10 +64,21 @@ class Standing:
     unsaved_bytes: int = 0
     snapshots: list[dict[str, Any]] = field(default_factory=list)
 
-    @property
-    def newest(self) -> dict[str, Any] | None:
-        """The newest snapshot."""
-        return self.snapshots[0] if self.snapshots else None
+    def newest(self, now: datetime) -> dict[str, Any] | None:
+        """Return the newest snapshot that counts: not one of a time to come, nor one that may be somebody else's."""
+        return next((each for each in self.snapshots if _counts(each, now)), None)
+
+
+def _counts(snapshot: dict[str, Any], now: datetime) -> bool:
+    return moment(snapshot["at"]) - now <= _AHEAD and snapshot.get("signed") not in DOUBTED
+
+
+def _command(known: Standing, words: str) -> str:
+    return f"pacstui backup {words} --target {quote(safe(known.spec.name, 64))}"
+
+
+def _again(known: Standing) -> str:
+    return f"back up now: {_command(known, 'run')}"
 
 
 def spec_of(target: TargetSettings) -> Spec:
@@ -77,7 +90,8 @@ def spec_of(target: TargetSettings) -> Spec:
             "last": target.keep_last, "daily": target.keep_daily, "weekly": target.keep_weekly,
             "monthly": target.keep_monthly, "yearly": target.keep_yearly,
         },
-        target.include,
+        target.include, (), target.lock_days, target.lock_mode, target.key_file,
+        target.known_hosts,
     )  # fmt: skip
 
 
@@ -127,7 +141,7 @@ class Standings:
 
     async def count(self, known: Standing) -> None:
         """Count the instances that the newest snapshot does not have: only those that came since the last look."""
-        newest = known.newest
+        newest = self.newest(known)
         base = int(newest["last_row"]) if newest is not None else 0
         if known.base != base:
             known.base = known.upto = base
@@ -142,8 +156,13 @@ class Standings:
     def safe_upto(self, copies: int = 1) -> int:
         """Return the highest instance row that the newest snapshots of so many targets may have, 0 for none; only
         `protection` tells for sure."""
-        rows = sorted((int(known.newest["last_row"]) for known in self.targets.values() if known.newest), reverse=True)
+        found = (self.newest(known) for known in self.targets.values())
+        rows = sorted((int(newest["last_row"]) for newest in found if newest is not None), reverse=True)
         return rows[copies - 1] if 0 < copies <= len(rows) else 0
+
+    def newest(self, known: Standing) -> dict[str, Any] | None:
+        """Return the newest snapshot of a target that counts."""
+        return known.newest(self._clock.now())
 
     def recount(self) -> None:
         """Count anew what is not safe: something was deleted."""
@@ -152,13 +171,16 @@ class Standings:
 
     def best(self) -> Standing | None:
         """Return the target with the newest snapshot, of those that answer if one of them has any."""
-        having = [known for known in self.targets.values() if known.snapshots]
-        having = [known for known in having if known.problem is None] or having
-        return max(having, key=lambda known: str(known.snapshots[0]["at"]), default=None)
+        newest = {name: self.newest(known) for name, known in self.targets.items()}
+        having = {name: each for name, each in newest.items() if each is not None}
+        having = {name: each for name, each in having.items() if self.targets[name].problem is None} or having
+        name = max(having, key=lambda name: moment(having[name]["at"]), default=None)
+        return self.targets[name] if name is not None else None
 
     def part(self) -> dict[str, int]:
         """Return the counts for the status; ages in seconds, -1 for never."""
         best = self.best()
+        newest = self.newest(best) if best is not None else None
         states = [self.state(known)[0] for known in self.targets.values()]
         now = self._clock.now()
         return {
@@ -166,7 +188,7 @@ class Standings:
             "late": states.count("late") + states.count("never"),
             "failed": states.count("failed") + states.count("away"),
             "unsaved": best.unsaved if best is not None else self.total[0],
-            "age_s": int((now - moment(best.snapshots[0]["at"])).total_seconds()) if best is not None else -1,
+            "age_s": max(0, int((now - moment(newest["at"])).total_seconds())) if newest is not None else -1,
             "running": int(any(self.running(name) for name in self.targets)),
         }
 
@@ -193,21 +215,24 @@ class Standings:
         last = row.last if row is not None else None
         if last is not None and last.state == "failed":
             return "failed", f"the last backup failed: {last.text}", last.hint
-        newest = known.newest
-        if newest is None and not known.told:
-            return "asking", "", ""
-        if newest is None:
-            return "never", "nothing was backed up to it yet", "b backs up now"
-        check = (known.survey or {}).get("check")
-        if check and not check["ok"] and str(check["at"]) >= str(newest["at"])[:19]:
-            return "failed", f"verification: {check['text']}", "b backs up now, then v verifies again"
+        if not known.snapshots:
+            return ("never", "nothing was backed up to it yet", _again(known)) if known.told else ("asking", "", "")
+        if strange := self._strange(known):
+            return strange
         now = self._clock.now()
-        newest = next((each for each in known.snapshots if moment(each["at"]) - now <= _AHEAD), None)
+        newest = self.newest(known)
         if newest is None:
             text = "all snapshots are of times to come: the clock is wrong, or was"
-            return "late", text, "correct the clock; b backs up now"
+            return "late", text, f"correct the clock; {_again(known)}"
+        check = (known.survey or {}).get("check")
+        if check and not check["ok"] and str(check["at"]) >= str(newest["at"])[:19]:
+            return (
+                "failed",
+                f"verification: {check['text']}",
+                f"{_again(known)}; then verify: {_command(known, 'verify --full')}",
+            )
         if now - moment(newest["at"]) > timedelta(hours=known.settings.objective_h):
-            hint = "b backs up now; is its job enabled, and are jobs paused? see Jobs"
+            hint = f"{_again(known)}; is its job enabled, and are jobs paused? pacstui jobs list"
             return "late", f"the newest snapshot is from {ago(moment(newest['at']), now)}", hint
         if newest["missing"]:
             return (
@@ -216,15 +241,28 @@ class Standings:
             )  # fmt: skip
         return "good", *self._doubt(known)
 
+    @staticmethod
+    def _strange(known: Standing) -> tuple[str, str, str] | None:
+        """Return what somebody else seems to have done to a target, none if nothing."""
+        gone = str((known.survey or {}).get("gone", ""))
+        if gone:
+            hint = f"who else may write there? What is gone travels again: {_again(known)}"
+            return "failed", f"the newest snapshot, {gone}, is gone from it, and no prune removed it", hint
+        doubted = [each for each in known.snapshots if each.get("signed") in DOUBTED]
+        if doubted:
+            first = f"{doubted[0]['id']}: {doubted[0].get('signature', '')}"
+            text = f"{plural(len(doubted), 'snapshot')} may be somebody else's: {first}"
+            return "failed", text, "who else may write there? What is not yours, remove from the target by hand"
+        return None
+
     def _doubt(self, known: Standing) -> tuple[str, str]:
         """Return what is unwise about a target that works."""
-        path = local_path(known.spec.url)
-        with suppress(OSError):
-            if path is not None and path.stat().st_dev == self._archive.data_dir.stat().st_dev:
-                return "it is on the archive's own volume", "a dead disk takes both: use another disk or machine"
+        if (known.survey or {}).get("same_volume"):
+            return "it is on the archive's own volume", "a dead disk takes both: use another disk or machine"
         drill = (known.survey or {}).get("drill")
         if drill and not drill["ok"]:
-            return f"the last restore drill failed: {drill['text']}", "t rehearses again; verify the target in full"
+            told = f"rehearse again: {_command(known, 'drill')}; verify all: {_command(known, 'verify --full')}"
+            return f"the last restore drill failed: {drill['text']}", told
         return "", ""
 
     def problems(self) -> Iterator[tuple[str, str, str, str, str]]:
@@ -247,12 +285,12 @@ class Standings:
     def row(self, name: str, known: Standing) -> TargetRow:
         state, problem, hint = self.state(known)
         survey = known.survey or {}
-        check, drill, newest = survey.get("check"), survey.get("drill"), known.newest
+        check, drill, newest = survey.get("check"), survey.get("drill"), self.newest(known)
         job = self._jobs.row(f"backup {name}")
         return TargetRow(
             name=name,
             url=known.spec.url,
-            kind="folder" if local_path(known.spec.url) is not None else "bucket",
+            kind=known.spec.kind,
             state=state,
             problem=problem,
             hint=hint,
@@ -278,7 +316,8 @@ class Standings:
 
     def _growth(self, known: Standing) -> float:
         since = self._clock.now() - timedelta(days=_GROWTH_DAYS)
-        recent = [each for each in known.snapshots if moment(each["at"]) >= since]
+        now = self._clock.now()
+        recent = [each for each in known.snapshots if moment(each["at"]) >= since and _counts(each, now)]
         if len(recent) < 2:
             return 0.0
         span = (moment(recent[0]["at"]) - moment(recent[-1]["at"])).total_seconds() / 86400
@@ -312,6 +351,8 @@ def _see_survey(survey: dict[str, Any]) -> None:
         if row.at.tzinfo is None or not isinstance(row.id, str):
             raise ValueError("a time without a zone")
         _ = (int(each["last_row"]), int(row.missing), int(row.bytes), int(row.new_bytes))
+        if {type(each.get("signed", "")), type(each.get("signature", ""))} != {str}:
+            raise ValueError("a signature that is no text")
     for which in ("check", "drill"):
         if found := survey[which]:
             if moment(found["at"]).tzinfo is None:

@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+from pacstui.errors import PacsError, StorageFull, Unavailable
+
+ROOM: Final = (
+    "make room there, prune (pacstui backup prune) if it has snapshots to spare, or use another target; the next run"
+    " goes on where this one ended"
+)
+"""What mends a target that is full."""
+
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_READ_ONLY: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+class Refused(Unavailable):
+    """A file may not be removed: locked, immutable, or the key here may not."""
+
+
+def translate(error: OSError, place: str) -> PacsError:
+    """Return what an error of the system means for a target."""
+    if error.errno in _FULL:
+        return StorageFull(f"{place} is full", ROOM)
+    if error.errno in _READ_ONLY:
+        return Unavailable(
+            f"{place} cannot be written: {error.strerror}", "correct its rights, or mount it for writing"
+        )
+    if error.errno in (errno.EIO, errno.ENXIO, errno.ENODEV):
+        return Unavailable(f"{place} fails: {error.strerror}", "check cable and disk; mount it again")
+    return Unavailable(f"{place} cannot be used: {error.strerror or error}", "is it mounted?")
 
 
 class Store(Protocol):
@@ -50,7 +80,7 @@ class Store(Protocol):
         ...
 
     def delete(self, name: str) -> None:
-        """Remove a file; that it is gone already is no fault."""
+        """Remove a file; that it is gone already is no fault. Raises `Refused` where it has to stay."""
         ...
 
     def free(self) -> int | None:
@@ -59,6 +89,10 @@ class Store(Protocol):
 
     def spool(self) -> Path:
         """Return a folder for temporary files, made if need be."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
         ...
 
     def clear(self) -> None:

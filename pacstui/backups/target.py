@@ -5,95 +5,27 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 from pacstui.backups import layout
-from pacstui.backups.folder import FolderStore
 from pacstui.backups.keys import Keys
 from pacstui.backups.known import Known, remove
 from pacstui.backups.layout import Manifest
-from pacstui.backups.lock import Lock, alive, started_at
-from pacstui.backups.store import Store
+from pacstui.backups.lock import Lock
+from pacstui.backups.processes import started_at
+from pacstui.backups.signing import Seal, Trust
+from pacstui.backups.spec import Spec, local_path, sweep
+from pacstui.backups.stores import store_of
 from pacstui.backups.watch import Watch
 from pacstui.errors import Corrupt, NotFound, PacsError, SettingsError, Unavailable
 
-WORK = "backups"
-"""The folder below the data directory for what is known of targets, and for temporary files."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """What the settings say of a target; see `pacstui.settings.TargetSettings`."""
-
-    name: str
-    url: str
-    encrypt_to: tuple[str, ...] = ()
-    identity_file: str = ""
-    passphrase_file: str = ""
-    mounted: bool = False
-    endpoint: str = ""
-    region: str = ""
-    access_key: str = ""
-    secret_key_file: str = ""
-    max_mb_per_s: float = 0.0
-    keep: dict[str, int] = field(default_factory=dict)
-    include: tuple[str, ...] = ("configuration",)
-
-
+_STAMP: Final = 16
 _NEW: Final = "right path, and mounted? For a new target, pacstui backup run makes the first"
-
-
-def local_path(url: str) -> Path | None:
-    """Return the folder that a target's address stands for, none for a bucket."""
-    if url.startswith("s3:"):
-        return None
-    if url.startswith("file:"):
-        return Path(unquote(urlsplit(url).path))
-    return Path(url).expanduser()
-
-
-def work_folder(data_dir: Path, name: str) -> Path:
-    """Return where things of one target are kept on this machine."""
-    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:40]
-    return data_dir / WORK / f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"
-
-
-def store_of(spec: Spec, folder: Path) -> Store:
-    """Return where a target's files lie."""
-    path = local_path(spec.url)
-    if path is not None:
-        return FolderStore(path)
-    config: dict[str, Any] = {}
-    for key, value in (("endpoint", spec.endpoint), ("region", spec.region), ("access_key_id", spec.access_key)):
-        if value:
-            config[key] = value
-    if spec.secret_key_file:
-        try:
-            config["secret_access_key"] = Path(spec.secret_key_file).expanduser().read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            raise SettingsError(
-                f"secret_key_file of the target {spec.name} cannot be read", "correct the path or its rights"
-            ) from None
-    from pacstui.backups.bucket import BucketStore  # its library takes as long as the rest, and folders need it not
-
-    return BucketStore(spec.url, config, folder / "spool")
-
-
-def sweep(folder: Path) -> None:
-    """Remove what runs left in a target's `work_folder` that were cut off."""
-    for what in ("work", "verify", "drill"):
-        for old in folder.glob(f"{what}-*-*-*"):
-            pid, started = old.name.split("-")[1:3]
-            if not (pid.isdigit() and alive(int(pid), started)):
-                shutil.rmtree(old, ignore_errors=True)
 
 
 class Target:
@@ -105,19 +37,24 @@ class Target:
         What the settings say.
     folder
         Where things of it are kept on this machine (`work_folder`); any empty folder where there is no archive.
+    archive
+        The data directory of the archive that knows who signs its snapshots, if there is one.
     """
 
-    def __init__(self, spec: Spec, folder: Path) -> None:
+    def __init__(self, spec: Spec, folder: Path, archive: Path | None = None) -> None:
         self.spec = spec
         self.folder = folder
+        self.archive = archive
+        self.trust = Trust(archive, spec.signers)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self.keys = Keys(spec.encrypt_to, spec.identity_file, spec.passphrase_file)
         except ValueError as error:
             raise SettingsError(f"encrypt_to of the target {spec.name}: {error}", "make one with age-keygen") from None
-        self.store = store_of(spec, folder)
+        self.store, self.lock = store_of(spec, folder)
         self.marker: dict[str, Any] = {}
         self._known: Known | None = None
+        self._seals: dict[str, Seal] = {}
 
     @property
     def known(self) -> Known:
@@ -128,6 +65,7 @@ class Target:
 
     def close(self) -> None:
         """Close what is open here."""
+        self.store.close()
         if self._known is not None:
             self._known.close()
 
@@ -162,6 +100,10 @@ class Target:
         before = self.known.about("id")
         try:
             self.store.open(make=False)
+        except NotFound as error:
+            if before:
+                raise Unavailable(error.message, "is it mounted there?") from None
+            raise
         except Unavailable:
             path = local_path(self.spec.url)
             if not before and path is not None and not path.exists() and path.parent.is_dir():
@@ -220,6 +162,9 @@ class Target:
         if self.keys.wants_passphrase:
             self._see_recipient()
         self.known.remember("id", str(self.marker["id"]))
+        if self.lock is not None:  # of all things the first, so that a bucket that cannot is told at once
+            for name in (layout.MARKER, *((layout.IDENTITY,) if self.keys.wants_passphrase else ())):
+                self.lock.hold(name, self.lock.until(datetime.now(UTC)))
 
     def _see_recipient(self) -> None:
         """Encrypt to whom the passphrase stands for. That is found out once on this machine, and kept."""
@@ -230,7 +175,11 @@ class Target:
         self.keys.write_to(own)
 
     def _make(self, archive: str, node: str) -> None:
-        for name, _ in self.store.list(""):
+        names = [name for name, _ in self.store.list("")]
+        if layout.MARKER in names:
+            self.open()  # another first run was quicker
+            return
+        for name in names:
             if name == layout.IDENTITY:
                 continue  # of a first run that was cut off before it had written anything else
             raise Unavailable(
@@ -243,8 +192,10 @@ class Target:
             "made": datetime.now(UTC).isoformat(timespec="seconds"), "encrypted": self.keys.encrypted,
             "recipients": list(self.keys.names), "passphrase": self.keys.wants_passphrase,
         }  # fmt: skip
-        self.store.put(layout.MARKER, layout.sealed(value))
-        self.marker = value
+        if self.store.create(layout.MARKER, layout.sealed(value)):
+            self.marker = value
+        else:  # somebody else begins it just now: what is there says whose it is
+            self.open()
 
     def _see_that_it_is_mounted(self) -> None:
         path = local_path(self.spec.url)
@@ -288,7 +239,7 @@ class Target:
                 found.append(self.manifest(name))
             except (Corrupt, NotFound):
                 continue
-        return found
+        return sorted(found, key=lambda each: (each.moment, each.id), reverse=True)
 
     def snapshot_names(self) -> list[str]:
         """Return the names of all snapshots, newest first."""
@@ -310,12 +261,63 @@ class Target:
             kept.write_bytes(data)
         return manifest
 
+    def seal(self, manifest: Manifest) -> Seal:
+        """Return what the signature of a snapshot tells."""
+        found = self._seals.get(manifest.id)
+        if found is None:
+            name = layout.signature_name(layout.manifest_name(manifest.id))
+            try:
+                signature: bytes | None = self.store.get(name)
+            except NotFound:
+                signature = None
+            found = self._seals[manifest.id] = self.trust.seal(
+                layout.encode_manifest(manifest), signature, manifest.moment
+            )
+        return found
+
+    def learn(self, watch: Watch) -> tuple[int, int]:
+        """Bring what is known up to what the target has; see `Known.learn`."""
+        return self.known.learn(self.store, watch, self._lists)
+
+    def _lists(self) -> dict[str, str]:
+        """Return the SHA-256 of the lists that snapshots name which nothing tells against, by pack."""
+        found: dict[str, str] = {}
+        for manifest in self.snapshots():
+            if self.seal(manifest).believed:
+                found |= {pack.name: pack.list for pack in manifest.packs}
+        return found
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Remove what is kept on this machine of snapshots that the target has no more; ``names`` are those it has."""
+        there = set(names)
+        for path in (self.folder / "manifests").glob("*.json"):
+            if path.stem not in there:
+                path.unlink(missing_ok=True)
+
+    def doubted(self, manifests: Iterable[Manifest]) -> set[str]:
+        """Return which of some snapshots may be somebody else's."""
+        return {manifest.id for manifest in manifests if not self.seal(manifest).believed}
+
+    def _latest(self, names: list[str]) -> list[str]:
+        """Return the newest snapshot that nothing tells against, else the newest: one of a time to come was taken
+        while the clock was wrong, one that is not signed as it should be may be anybody's."""
+        ahead = layout.stamp(datetime.now(UTC) + timedelta(hours=1))
+        fits = [name for name in names if name[:_STAMP] <= ahead] or names
+        found: list[Manifest] = []
+        for name in fits:
+            if found and name[:_STAMP] != found[0].id[:_STAMP]:
+                break  # but of several in one second, the last
+            with suppress(Corrupt, NotFound):
+                manifest = self.manifest(name)
+                if self.seal(manifest).believed:
+                    found.append(manifest)
+        return [max(found, key=lambda each: each.moment).id] if found else fits[:1]
+
     def find(self, snapshot: str) -> Manifest:
         """Return a snapshot by its id, the beginning of one, or ``latest``; raises NotFound."""
         names = self.snapshot_names()
-        if snapshot == "latest":  # one of a time to come was taken while the clock was wrong
-            ahead = layout.stamp(datetime.now(UTC) + timedelta(hours=1))
-            fits = [name for name in names if name[:16] <= ahead][:1] or names[:1]
+        if snapshot == "latest":
+            fits = self._latest(names)
         else:
             fits = [name for name in names if name.startswith(snapshot)]
         if len(fits) != 1:

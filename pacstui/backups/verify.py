@@ -28,7 +28,8 @@ DEPTHS: Final = ("quick", "sample", "full")
 _TOLD: Final = 200
 _LACKING: Final = """
 SELECT count(*) FROM ix.instances i WHERE NOT EXISTS (
-    SELECT 1 FROM members m WHERE m.key = CAST(i.digest || i.meta_digest AS BLOB) AND m.pack NOT IN ({marks})
+    SELECT 1 FROM members m WHERE m.key = CAST(i.digest || i.meta_digest AS BLOB)
+    AND m.pack NOT IN (SELECT pack FROM temp.bad)
 )
 """
 
@@ -75,6 +76,7 @@ class Verification:
         self._damaged: set[str] = set()
         self._newest: set[str] = set()
         self._objects = self._bytes = 0
+        self._unsigned = self._strangers = 0
         self._unread = ""
 
     def run(self) -> Verdict:
@@ -92,7 +94,8 @@ class Verification:
         with target.scratch("verify") as scratch:
             watch.tell(now="reading the manifests")
             manifests = self._manifests()
-            newest = max(manifests, key=lambda manifest: manifest.moment, default=None)
+            believed = [manifest for manifest in manifests if target.seal(manifest).believed]
+            newest = max(believed, key=lambda manifest: manifest.moment, default=None)
             self._newest = {pack.name for pack in newest.packs} if newest is not None else set()
             present = dict(target.store.list(""))
             packs = {pack.name: pack for manifest in reversed(manifests) for pack in manifest.packs}
@@ -100,7 +103,7 @@ class Verification:
             chosen = self._chosen(list(packs.values()))
             if self._depth != "quick":
                 self._read_packs(chosen, present, scratch)
-                self._read_snapshots(manifests if self._depth == "full" else manifests[:1], packs, scratch)
+                self._read_snapshots(manifests if self._depth == "full" else manifests[:1], scratch)
         return self._verdict(manifests, len(chosen), len(packs), time.monotonic() - began)
 
     def _wrong(self, name: str, what: str) -> None:
@@ -114,10 +117,22 @@ class Verification:
         for name in self._target.snapshot_names():
             try:
                 data = self._target.store.get(layout.manifest_name(name))
-                found.append(layout.manifest_from(data, layout.manifest_name(name)))
+                manifest = layout.manifest_from(data, layout.manifest_name(name))
             except (Corrupt, NotFound) as error:
                 self._wrong(layout.manifest_name(name), error.message)
+                continue
+            found.append(manifest)
+            self._see_who_signed(manifest)
         return found
+
+    def _see_who_signed(self, manifest: Manifest) -> None:
+        seal = self._target.seal(manifest)
+        if not seal.believed:
+            self._strangers += 1
+            self._wrong(layout.manifest_name(manifest.id), seal.text)
+        elif seal.state != "signed":
+            self._unsigned += 1
+            self._watch.note(f"{manifest.id}: {seal.text}", "warn" if seal.state == "unknown" else "info")
 
     def _names_and_sizes(self, manifests: list[Manifest], packs: dict[str, PackRef], present: dict[str, int]) -> None:
         for pack in packs.values():
@@ -211,7 +226,7 @@ class Verification:
         self._damaged.add(pack)
         self._wrong(name, what)
 
-    def _read_snapshots(self, manifests: list[Manifest], packs: dict[str, PackRef], scratch: Path) -> None:
+    def _read_snapshots(self, manifests: list[Manifest], scratch: Path) -> None:
         """Read the snapshots' own files; see that every object of an index is in a pack that is good."""
         for manifest in manifests:
             self._watch.check()
@@ -229,18 +244,17 @@ class Verification:
             fetch(self._target, name, path, self._watch, manifest.index.size, manifest.index.sha256)
             return
         fetch_index(self._target, manifest, path, self._watch)
-        problem = check_index(path)
+        problem = check_index(path, self._watch)
         if problem:
             raise Corrupt(f"its index is damaged: {problem}", "")
-        self._target.known.learn(self._target.store, self._watch)
+        self._target.learn(self._watch)
         db = self._target.known.db
-        bad = [row for row, name in db.execute("SELECT id, name FROM packs") if name in self._damaged]
-        marks = ",".join("?" * len(bad))
-        db.execute("ATTACH DATABASE ? AS ix", (f"file:{path}?mode=ro&immutable=1",))
-        try:
-            lacking = db.execute(_LACKING.format(marks=marks), bad).fetchone()[0]
-        finally:
-            db.execute("DETACH DATABASE ix")
+        with self._target.known.beside(path):
+            db.executescript("DROP TABLE IF EXISTS temp.bad; CREATE TEMP TABLE bad (pack INTEGER PRIMARY KEY);")
+            db.executemany(
+                "INSERT INTO temp.bad SELECT id FROM packs WHERE name = ?", ((name,) for name in self._damaged)
+            )
+            lacking = db.execute(_LACKING).fetchone()[0]
         if lacking > manifest.missing_total:
             self._wrong(
                 f"{layout.SNAPSHOTS}{manifest.id}",
@@ -264,12 +278,18 @@ class Verification:
             "full": f"all {plural(packs, 'pack')} ({size(self._bytes)})",
         }[self._depth]
         hint = ""
-        if wrong:
+        if wrong and wrong == self._strangers:
+            first = self._findings[0]
+            text = f"{plural(wrong, 'snapshot')} may be somebody else's: {first.name}: {first.what}"
+            hint = "who else may write there? What is not yours, remove from the target by hand"
+        elif wrong:
             first = self._findings[0]
             text = f"{plural(wrong, 'fault')} in {what}: {first.name}: {first.what}"
             hint = "back up now: what the archive still has travels again; then check the target's disk"
         else:
             text = f"{what} of {plural(len(manifests), 'snapshot')}: 0 differences"
+            if self._unsigned:
+                text += f"; {self._unsigned} by nobody that is known here"
         if self._unread:
             text += f"; {self._unread}"
         check = Check(

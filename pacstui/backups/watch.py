@@ -27,6 +27,7 @@ class Watch:
     def __init__(self, say: Say | None = None, bytes_per_s: float = 0) -> None:
         self._say = say
         self._stop = threading.Event()
+        self._stopped = 0.0
         self._lock = threading.Lock()
         self._told: dict[str, Any] = {}
         self._last = 0.0
@@ -38,12 +39,18 @@ class Watch:
     def stop(self, why: str = "it was cancelled") -> None:
         """Ask the work to end at its next safe point."""
         self.why = self.why or why
+        self._stopped = self._stopped or time.monotonic()
         self._stop.set()
 
     @property
     def stopping(self) -> bool:
         """Whether it is to end."""
         return self._stop.is_set()
+
+    @property
+    def stopping_s(self) -> float:
+        """For how long it is to end by now, 0 if it is not."""
+        return time.monotonic() - self._stopped if self._stopped else 0.0
 
     def check(self) -> None:
         """Raise `Cancelled` if it is to end."""

@@ -2,7 +2,8 @@
 
 It is told one `Request` as a line on standard input and answers in lines of JSON: ``{"told": {...}}`` for progress and
 notes, at the end ``{"result": {...}}`` or ``{"error": {...}}``. The line ``stop`` asks it to end at its next safe
-point. When standard input ends, who asked is gone: it ends likewise, and for good some seconds later.
+point, and for good some seconds later; a place that has not answered for minutes ends it likewise. When standard input
+ends, who asked is gone: it is told to end so.
 """
 
 from __future__ import annotations
@@ -12,16 +13,15 @@ import os
 import sys
 import threading
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 import psutil
 
 from pacstui.backups.ops import perform
+from pacstui.backups.patience import tend
 from pacstui.backups.request import Request
 from pacstui.backups.watch import Watch
 from pacstui.errors import PacsError
-
-_GRACE_S: Final = 20.0
 
 
 def main() -> int:
@@ -42,6 +42,12 @@ def main() -> int:
     request = Request.decode(sys.stdin.readline())
     watch = Watch(lambda told: say({"told": told}), request.spec.max_mb_per_s * 1e6)
     threading.Thread(target=_listen, args=(watch,), daemon=True).start()
+
+    def give_up(error: PacsError) -> None:
+        say({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
+        os._exit(1)
+
+    threading.Thread(target=tend, args=(watch, give_up), daemon=True).start()
     try:
         found = perform(request, watch)
     except PacsError as error:
@@ -65,8 +71,6 @@ def _listen(watch: Watch) -> None:
         if line.strip() == "stop":
             watch.stop()
     watch.stop("the node ended")
-    threading.Event().wait(_GRACE_S)
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from pacstui.errors import BadRequest, NotFound, NotRunning, PacsError
 from pacstui.text import duration, safe, size
 
 if TYPE_CHECKING:
-    from pacstui.backups.target import Spec
+    from pacstui.backups.spec import Spec
     from pacstui.settings import Settings
 
 _PACE_S = 0.3
@@ -34,6 +36,7 @@ class Where:
     identity_file: str = ""
     passphrase_file: str = ""
     endpoint: str = ""
+    signed_by: str = ""
 
 
 class Ways:
@@ -48,6 +51,11 @@ class Ways:
     def by_address(self) -> bool:
         """Whether the target is none of the settings."""
         return bool(self._where.url)
+
+    @property
+    def signers(self) -> tuple[str, ...]:
+        """Keys that are named here to be believed."""
+        return (self._where.signed_by,) if self._where.signed_by else ()
 
     @property
     def settings(self) -> Settings:
@@ -76,13 +84,19 @@ class Ways:
 
     def spec(self) -> Spec:
         """Return the target as the work takes it."""
+        from pacstui.backups.spec import Spec
         from pacstui.backups.standing import spec_of
-        from pacstui.backups.target import Spec
 
         where = self._where
         if where.url:
             return Spec(
-                "by address", where.url, (), where.identity_file, where.passphrase_file, endpoint=where.endpoint
+                "by address",
+                where.url,
+                (),
+                where.identity_file,
+                where.passphrase_file,
+                endpoint=where.endpoint,
+                signers=self.signers,
             )
         name = self.name()
         for target in self.settings.backups.targets:
@@ -90,7 +104,7 @@ class Ways:
                 spec = spec_of(target)
                 return replace(
                     spec, identity_file=where.identity_file or spec.identity_file,
-                    passphrase_file=where.passphrase_file or spec.passphrase_file,
+                    passphrase_file=where.passphrase_file or spec.passphrase_file, signers=self.signers,
                 )  # fmt: skip
         names = ", ".join(target.name for target in self.settings.backups.targets) or "none"
         raise NotFound(f"there is no target {name}", f"targets are: {names}")
@@ -111,6 +125,7 @@ class Ways:
     def direct(self, op: str, **arguments: Any) -> dict[str, Any]:
         """Do it in this process, with progress on a terminal."""
         from pacstui.backups.ops import perform
+        from pacstui.backups.patience import tend
         from pacstui.backups.request import Request
         from pacstui.backups.watch import Watch
 
@@ -130,6 +145,7 @@ class Ways:
                     show.now(progress(state))
 
             watch = Watch(say, spec.max_mb_per_s * 1e6)
+            threading.Thread(target=tend, args=(watch, _give_up), daemon=True).start()
             title = self.settings.dicom.ae_title if not self._where.url else ""
             request = Request(
                 op, spec, str(data_dir.absolute()) if there else "", title, _who(), source, work, self._secrets(),
@@ -184,6 +200,12 @@ class Ways:
                 plain.call(self.data_dir, "jobs", "cancel", id=row["id"])
                 raise
         return row
+
+
+def _give_up(error: PacsError) -> None:
+    """End, although a thread still waits for a place that does not answer."""
+    print(f"\nfailed: {safe(str(error), 600)}", file=sys.stderr, flush=True)  # noqa: T201
+    os._exit(1)
 
 
 def progress(state: dict[str, Any]) -> str:

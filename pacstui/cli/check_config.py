@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,10 +10,12 @@ import typer
 from pacstui.cli.doors import door, new_app
 from pacstui.cli.out import say, say_json
 from pacstui.configuration import HINT, ConfigurationError, Loaded, load
+from pacstui.errors import PacsError
 from pacstui.text import plural
 
 if TYPE_CHECKING:
     from pacstui.configuration_words import Mistake
+    from pacstui.settings import Settings
 
 app = new_app()
 
@@ -44,6 +46,20 @@ def transform_mistakes(loaded: Loaded) -> list[Mistake]:
     return found
 
 
+def schedule_faults(settings: Settings) -> Iterator[str]:
+    """Yield what is wrong with the schedules that are not the usual ones; a job without a good one never runs."""
+    usual = type(settings)(node=settings.node)
+    for section in ("space", "reports"):
+        text = getattr(settings, section).schedule
+        if text != getattr(usual, section).schedule:
+            from pacstui.jobs.schedule import schedule_of
+
+            try:
+                schedule_of(text)
+            except PacsError as error:
+                yield f"[{section}] schedule: {error.message} ({error.hint})"
+
+
 @app.command()
 def check_config(
     context: typer.Context,
@@ -64,6 +80,7 @@ def check_config(
 
         for name, text, remedy in target_faults(loaded.settings):
             loaded.notes.append(f"backup target {name}: {text} ({remedy})")
+    loaded.notes.extend(schedule_faults(loaded.settings))
     source = str(loaded.source) if loaded.source is not None else None
     if json:
         settings = loaded.settings.model_dump(mode="json")

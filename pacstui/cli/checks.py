@@ -12,18 +12,18 @@ import stat
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from pacstui.api import plain
 from pacstui.archive.paths import DATABASE
+from pacstui.cli.finding import Check, Finding, Patient
+from pacstui.cli.servers import audit_server, directory
 from pacstui.dicom.net.tls import expiries
 from pacstui.errors import NotRunning, PacsError
 from pacstui.settings import PeerSettings, Settings
@@ -37,53 +37,6 @@ _TCP_S = 3.0
 _OLDEST_YEAR = 2025
 _SOON_DAYS = 30
 _DAMAGED = "see docs/operations.md, the index is damaged"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the doctor: ``level`` is ok, warn or fail; ``advice`` what to do."""
-
-    check: str
-    level: str
-    text: str
-    advice: str = ""
-
-    def as_json(self) -> dict[str, str]:
-        """Return the finding as JSON values."""
-        return asdict(self)
-
-
-Check = Callable[["Patient"], Iterator[Finding]]
-
-
-@dataclass(frozen=True, slots=True)
-class Patient:
-    """What is examined: the settings, and the node's status or the reason why there is none."""
-
-    settings: Settings
-    status: dict[str, Any] | None
-    silence: PacsError | None
-
-    @property
-    def data_dir(self) -> Path:
-        """The data directory."""
-        return self.settings.node.data_dir
-
-    @property
-    def standing(self) -> Path:
-        """The data directory, or the nearest folder above it that exists."""
-        folder = self.data_dir
-        while not folder.exists() and folder != folder.parent:
-            folder = folder.parent
-        return folder
-
-
-def examine(settings: Settings) -> Patient:
-    """Ask the node for its status and return what the checks need."""
-    try:
-        return Patient(settings, plain.call(settings.node.data_dir, "node", "status", timeout=10), None)
-    except PacsError as fault:
-        return Patient(settings, None, fault)
 
 
 def node(patient: Patient) -> Iterator[Finding]:
@@ -308,25 +261,6 @@ def certificates(patient: Patient) -> Iterator[Finding]:
         yield Finding("key", "warn", f"{tls.key} is open to other users", f"chmod 600 {tls.key}")
 
 
-def directory(patient: Patient) -> Iterator[Finding]:
-    """Can the directory be asked?"""
-    settings = patient.settings.directory
-    if not settings.servers:
-        return
-    from pacstui.directory.steps import steps
-
-    for step in steps(settings):
-        yield Finding(f"directory, {step.step}", step.level, step.text, step.hint)
-    if settings.password_file:
-        try:
-            mode = Path(settings.password_file).stat().st_mode
-        except OSError:
-            return  # the step before says so
-        if mode & 0o077:
-            yield Finding("directory", "warn", f"{settings.password_file} is open to other users",
-                          f"chmod 600 {settings.password_file}")  # fmt: skip
-
-
 def clock(patient: Patient) -> Iterator[Finding]:
     """Can the machine's time be true?"""
     now = time.time()
@@ -476,8 +410,8 @@ def backups(patient: Patient) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check, ...] = (
-    node, data_directory, disk, port, association, control_socket, certificates, directory, clock, limits, database,
-    peers, backups,
+    node, data_directory, disk, port, association, control_socket, certificates, directory, audit_server, clock, limits,
+    database, peers, backups,
 )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ class Starter:
     def _command(self) -> list[str]:
         source = self.loaded.source
         named = ["--config", os.path.abspath(source)] if source is not None else []
-        return [sys.executable, "-m", "pacstui", *named, "serve"]
+        return [sys.executable, "-P", "-m", "pacstui", *named, "serve"]
 
     def _environment(self) -> dict[str, str]:
         environment = dict(os.environ)

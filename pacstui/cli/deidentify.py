@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from pacstui.transform.tree import Element, Item
 
 app = new_app()
-_WORDS = {"X": "removed", "Z": "emptied", "D": "dummy", "U": "new UID", "C": "cleaned", "K": "held the patient"}
+_WORDS = {"X": "removed", "Z": "emptied", "D": "dummy", "U": "new UID", "C": "cleaned", "K": "scrubbed"}
 _PSEUDONYM = (0x00100010, 0x00100020)
 _SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One change: attribute, what was done, value before and after."""
+    """One change: tag and keyword, what was done, value before and after."""
 
+    tag: str
     attribute: str
     action: str
     before: str
@@ -61,46 +62,57 @@ class Notes:
     """Collects the changes of one object; removed private attributes are one row for each block."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
-        self._private: dict[str, int] = {}
+        self._rows: list[Row] = []
+        self._blocks: dict[int, tuple[str, int]] = {}
 
     def __call__(self, item: Item, tag: int, action: str, before: Element | None, after: Element | None) -> None:
-        if tag >> 16 & 1 and after is None:
-            if tag & 0xFFFF <= 0xFF:  # it is the first of its block to go
-                self._private[f"({tag >> 16:04X},{tag & 0xFF:02X}xx) {_value(item, before)}"] = 0
-                return
-            block = next(
-                (each for each in self._private if each.startswith(f"({tag >> 16:04X},{tag >> 8 & 0xFF:02X}")), ""
-            )
-            if block:
-                self._private[block] += 1
-                return
+        creator = tag >> 16 << 16 | (tag >> 8 & 0xFF if tag & 0xFFFF > 0xFF else tag & 0xFF)
+        if tag >> 16 & 1 and after is None and tag & 0xFFFF <= 0xFF:
+            self._blocks[tag] = _value(item, before), 0
+            return
+        if tag >> 16 & 1 and after is None and creator in self._blocks:
+            name, count = self._blocks[creator]
+            self._blocks[creator] = name, count + 1
+            return
         done = "pseudonym" if tag in _PSEUDONYM and action == "Z" else _WORDS.get(action, action)
-        self.rows.append(Row(_place(item, tag), done, _value(item, before), _value(item, after)))
+        if after is None:
+            done = "removed"
+        was, becomes = _value(item, before), _value(item, after)
+        if was != becomes:
+            self._rows.append(Row(_tag(tag), _place(item, tag), done, was, becomes))
 
     def all(self) -> list[Row]:
         """Return all rows."""
-        private = [Row(block, "removed", plural(count, "attribute"), "-") for block, count in self._private.items()]
-        return self.rows + private
+        private = [
+            Row(f"({tag >> 16:04X},{tag & 0xFF:02X}xx)", name, "removed", plural(count, "attribute"), "-")
+            for tag, (name, count) in self._blocks.items()
+        ]
+        return self._rows + private
+
+
+def _tag(tag: int) -> str:
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
 def _place(item: Item, tag: int) -> str:
-    """Return where an element stands: ``RequestAttributesSequence[0].ScheduledProcedureStepID (0040,0009)``."""
-    from pacstui.transform.faults import named
+    """Return where an element stands: ``RequestAttributesSequence[0].ScheduledProcedureStepID``."""
+    from pacstui.dicom.dictionary import keyword_of
 
     steps: list[str] = []
     while item.parent is not None:
         for outer, element in item.parent.elements.items():
             found = next((at for at, each in enumerate(element.items or ()) if each is item), None)
             if found is not None:
-                steps.append(f"{named(outer).partition(' ')[0]}[{found}]")
+                steps.append(f"{keyword_of(outer)}[{found}]")
                 break
         item = item.parent
-    return ".".join([*reversed(steps), named(tag)])
+    keyword = keyword_of(tag)
+    return ".".join([*reversed(steps), "" if keyword == _tag(tag) else keyword])
 
 
 def _value(item: Item, element: Element | None) -> str:
-    from pacstui.transform.tree import Span, raw, text_of
+    from pacstui.transform.source import Span
+    from pacstui.transform.tree import raw, text_of
 
     if element is None:
         return "-"
@@ -197,8 +209,8 @@ def _tell(result: Result, as_json: bool) -> None:
     if result.hint:
         say(f"           {result.hint}")
     if result.changes:
-        rows = [(row.attribute, row.action, row.before, row.after) for row in result.changes]
-        for line in table(("attribute", "done", "before", "after"), rows):
+        rows = [(row.tag, row.attribute, row.action, row.before, row.after) for row in result.changes]
+        for line in table(("tag", "attribute", "done", "before", "after"), rows):
             say(line)
         say()
 

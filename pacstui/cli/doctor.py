@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from pacstui.cli.checks import CHECKS, Finding, examine, summary
+from pacstui.cli.checks import CHECKS, summary
 from pacstui.cli.doors import door, new_app
+from pacstui.cli.finding import Finding, examine
 from pacstui.cli.out import say, say_json
 from pacstui.configuration import load
 from pacstui.errors import SettingsError

@@ -19,8 +19,9 @@ import typer
 from pacstui import __version__
 from pacstui.api import plain
 from pacstui.archive.paths import DATABASE
-from pacstui.cli.checks import Finding, summary
+from pacstui.cli.checks import summary
 from pacstui.cli.doors import door, new_app
+from pacstui.cli.finding import Finding
 from pacstui.cli.out import say, say_json
 from pacstui.configuration import load
 from pacstui.db import schema

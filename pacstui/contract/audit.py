@@ -64,7 +64,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class AuditState:
-    """How the trail does: entries kept, what waits to be written, and what waits for the syslog server."""
+    """How the trail does: entries kept, what waits to be written, and what waits for the syslog server, since when."""
 
     entries: int
     oldest: datetime | None
@@ -72,6 +72,7 @@ class AuditState:
     server: str
     unsent: int
     problem: str
+    unsent_since: datetime | None = None
 
 
 class Audit(Protocol):

@@ -15,13 +15,13 @@ from pacstui.contract.privacy import PatientId, PatientText
 class TargetRow:
     """One place that backups go to.
 
-    ``kind`` is folder or bucket. ``state`` is asking (nothing is known yet), good, late (older than ``objective_h``
-    hours), never, away (it cannot be reached) or failed (the last run, or the last verification); ``problem`` says
-    what is wrong and ``hint`` what mends it. ``unsaved`` and ``unsaved_bytes`` are instances stored since the
-    newest snapshot. ``growth_bytes_per_day`` is what snapshots added, over the last two weeks. ``free_bytes`` is
-    none where the target does not tell. ``checked`` and ``drill`` say in words how the last verification and the
-    last restore drill went; ``checked_ok`` and ``drill_ok`` are none while there was none. ``run`` is the id of
-    what runs on it now, 0 if nothing does.
+    ``kind`` is folder, bucket or sftp. ``state`` is asking (nothing is known yet), good, late (older than
+    ``objective_h`` hours), never, away (it cannot be reached) or failed (the last run, or the last verification, or
+    somebody else wrote there); ``problem`` says what is wrong and ``hint`` what mends it. ``unsaved`` and
+    ``unsaved_bytes`` are instances stored since the newest snapshot. ``growth_bytes_per_day`` is what snapshots added,
+    over the last two weeks. ``free_bytes`` is none where the target does not tell. ``checked`` and ``drill`` say in
+    words how the last verification and the last restore drill went; ``checked_ok`` and ``drill_ok`` are none while
+    there was none. ``run`` is the id of what runs on it now, 0 if nothing does.
     """
 
     name: str
@@ -83,6 +83,8 @@ class SnapshotRow:
 
     ``new_instances`` and ``new_bytes`` are what had to travel for it. ``by`` is who started it. ``checked`` says in
     words how it was verified last. ``keeps`` names the rules of retention that keep it: last, daily, weekly, ...
+    ``signed`` is signed, early (older than the archive's key), unknown (no key to compare with), or, where it may be
+    somebody else's, none, foreign or wrong; ``signature`` says the same in words.
     """
 
     id: str
@@ -103,6 +105,13 @@ class SnapshotRow:
     checked_at: datetime | None
     checked_ok: bool | None
     keeps: tuple[str, ...]
+    signed: str = ""
+    signature: str = ""
+
+    @property
+    def doubted(self) -> bool:
+        """Whether it may be somebody else's."""
+        return self.signed in ("none", "foreign", "wrong")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +171,8 @@ class Changes:
 class RestorePlan:
     """What a restore would do. ``what`` is all, index, patient, study or instance; ``to`` is a folder, or empty for the
     running archive. ``there`` counts instances that are there already and stay. ``free_bytes`` is of the place that it
-    goes to. ``problems`` are reasons why it cannot be done; there must be none.
+    goes to. ``problems`` are reasons why it cannot be done; there must be none. ``signed`` and ``signature`` tell who
+    took the snapshot, as those of `SnapshotRow`.
     """
 
     target: str
@@ -177,6 +187,8 @@ class RestorePlan:
     seconds: float | None
     free_bytes: int
     problems: tuple[str, ...]
+    signed: str = ""
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)

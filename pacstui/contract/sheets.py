@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from pacstui.text import guarded
+
 SENDING: Final = (
     "id", "state", "destination", "route", "asked_by", "priority", "transform", "study", "series", "level",
     "patient_name", "patient_id", "date", "modalities", "description", "waiting", "sent", "warning", "failed",
@@ -16,11 +18,6 @@ SENDING: Final = (
     "hint",
 )  # fmt: skip
 """The columns of an exported list of sendings; the fields of `SendingRow`."""
-
-
-def guarded(text: str) -> str:
-    """Return text for a cell of a CSV file that no spreadsheet takes for a formula."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def status_word(status: int | None) -> str:

@@ -25,8 +25,8 @@ class SpaceView:
     """Room on the volume, as percentages of it in use.
 
     ``trash_until`` is the day on which the oldest entry of the trash goes for good, none while it is empty.
-    ``forecast`` says in words when the volume is full at the present growth, empty where that is not in sight, and
-    ``next_step`` what happens then, or now. ``broken`` counts objects that are missing or
+    ``forecast`` says in words when the volume is full at the present growth, and ``next_step`` what happens then, or
+    now. ``broken`` counts objects that are missing or
     damaged (beyond some thousand not counted further). ``purge_next`` is when rules are applied next, ``purge_last``
     how that went last; ``run`` is the run of a purge or repair that is under way, 0 without. ``pinned`` counts studies
     that no rule purges.
@@ -130,7 +130,7 @@ class PinRow:
     by: str
     why: PatientText
     patient_name: PatientText
-    patient_id: PatientText
+    patient_id: PatientId
     date: str
     accession: PatientText
     modalities: tuple[str, ...]

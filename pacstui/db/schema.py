@@ -42,7 +42,7 @@ async def ensure(path: Path) -> None:
         )
     await asyncio.to_thread(copy, path, found)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pacstui.db.migrate", str(path), stderr=asyncio.subprocess.PIPE
+        sys.executable, "-P", "-m", "pacstui.db.migrate", str(path), stderr=asyncio.subprocess.PIPE
     )
     _, stderr = await process.communicate()
     if process.returncode:

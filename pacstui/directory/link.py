@@ -139,11 +139,11 @@ class Link:
         return Away(f"the directory at {safe(self.host, 80)} {what}", hint or "does it run, is a firewall between?")
 
     @property
-    def tls_words(self) -> str:
-        """Version of TLS, and until when the server's certificate is good."""
+    def tls_words(self) -> tuple[str, float]:
+        """Version of TLS, and when the server's certificate ends in seconds since 1970; 0 without TLS."""
         sock = self._ldap.socket
-        ends = (sock.getpeercert() or {}).get("notAfter", "") if isinstance(sock, ssl.SSLSocket) else ""
-        return f"{sock.version()}, its certificate is taken, good until {ends}" if ends else "none"
+        ends = str((sock.getpeercert() or {}).get("notAfter", "")) if isinstance(sock, ssl.SSLSocket) else ""
+        return (str(sock.version()), ssl.cert_time_to_seconds(ends)) if ends else ("none", 0.0)
 
     def connect(self) -> None:
         """Open the connection; with ldaps:// that is TLS too."""

@@ -15,6 +15,8 @@ from pacstui.errors import PacsError
 from pacstui.settings import DirectorySettings
 from pacstui.text import plural, safe
 
+_SOON_DAYS = 30
+
 
 def steps(settings: DirectorySettings, name: str = "") -> Iterator[DirectoryStep]:
     """Yield what each step came to, for each server; with ``name`` what would become of that person. A server that
@@ -61,7 +63,13 @@ def _talk(people: People, link: Link, where: str, name: str) -> Iterator[Directo
         except Away as fault:
             yield _fail("TLS", fault)
             return
-        yield DirectoryStep("TLS", "ok", link.tls_words, "")
+        version, ends = link.tls_words
+        days = int((ends - time.time()) // 86400)
+        text = f"{version}, its certificate is taken, good until {time.strftime('%Y-%m-%d', time.gmtime(ends))}"
+        soon = days < _SOON_DAYS
+        yield DirectoryStep(
+            "TLS", "warn" if soon else "ok", f"{text}, {plural(days, 'day')}" if soon else text, "have it renewed"
+        )
     else:
         yield DirectoryStep("TLS", "warn", "none: passwords can be read on the way", "ldaps://, or start_tls = true")
     if own.user_dn and not own.bind_dn:

@@ -88,7 +88,7 @@ def to_trust(seen: str, names: Sequence[str], peer: Peer) -> tuple[str, list[str
             "or tell us that it speaks plain DICOM, and we switch TLS off for it",
         ]
     if "asks for a certificate" in seen or "not accept our certificate" in seen or "not trust our" in seen:
-        return "it takes only callers with a certificate that it trusts", [
+        return "it takes only callers with a certificate that it trusts; ours is set in [tls], or for this peer", [
             "add the authority that signed our certificate to those that your system trusts (we send it)",
         ]
     return "both sides have no version, cipher suite or certificate in common", [

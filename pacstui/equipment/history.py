@@ -22,6 +22,7 @@ _GAP_US: Final = 3_600_000_000
 _SAMPLES: Final = 2000
 _RECENT: Final = 32
 _SHOWN: Final = 200
+_REMEMBERED: Final = 200
 _LONGEST: Final = 400
 _ALARM: Final = 2
 
@@ -75,7 +76,7 @@ class History:
         for day in await self._store.days(since):
             self._days.setdefault(day.peer, {})[day.day] = day
         today = _day(micro(now))
-        for echo in await self._store.last_echoes(_SAMPLES // 4):
+        for echo in await self._store.last_echoes(_REMEMBERED):
             self.of(echo.peer).note(echo)
             if echo.ok and _day(echo.at) == today:
                 self._today.setdefault((echo.peer, today), []).append(echo.us)

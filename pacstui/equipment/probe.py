@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 import time
@@ -17,7 +18,8 @@ from pacstui.dicom.net import certificates
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.service import Timeouts
 from pacstui.dicom.net.tls import explain
-from pacstui.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION, name_of
+from pacstui.dicom.syntaxes import LITTLE
+from pacstui.dicom.uids import VERIFICATION, name_of
 from pacstui.equipment import asking
 from pacstui.equipment.ends import negotiated
 from pacstui.equipment.line import ECHOES, Lines
@@ -26,9 +28,11 @@ from pacstui.equipment.specimen import PATIENT_ID, SECONDARY_CAPTURE, encoded, s
 from pacstui.errors import PacsError
 from pacstui.text import plural, safe
 
+log = logging.getLogger("pacstui.equipment")
+
 TIMEOUTS: Final = Timeouts(connect=5.0, associate=10.0, response=15.0)
 SOON_DAYS: Final = 30
-_PLAIN: Final = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+
 _ROOT: Final = "1.2.840.10008.5.1.4.1.1."
 _LEAVES: Final = (
     "2 4 7 1 1.1 1.2 6.1 20 128 12.1 3.1 1.3 2.1 2.2 4.1 4.3 11.1 12.2 12.1.1 13.1.1 13.1.3 77.1.1 77.1.2 77.1.4 "
@@ -117,6 +121,10 @@ class Probe:
                     await self._step(name, work)
         except _Failed:
             pass
+        except Exception:  # a fault of ours is told as that, and blamed on nobody
+            log.exception("the test of %s failed", self._peer.name)
+            self._set(name, "fail", "this node failed at the test; its log says why")
+            self._failed, self._meaning = name, "nothing is known of the peer by that"
         finally:
             self.running = False
             for each in self._steps.values():
@@ -191,14 +199,14 @@ class Probe:
             )
             try:
                 tls = writer.get_extra_info("ssl_object")
-                ended = False
+                version, der, ended = str(tls.version()), tls.getpeercert(True) or b"", False
                 with contextlib.suppress(TimeoutError):  # TLS 1.3 refuses a client's certificate only afterwards
                     async with asyncio.timeout(0.3):
                         try:
                             ended = not await reader.read(1)
                         except OSError:
                             ended = True
-                return str(tls.version()), tls.getpeercert(True) or b"", ended
+                return version, der, ended
             finally:
                 await _close(writer)
 
@@ -248,7 +256,7 @@ class Probe:
         began = time.perf_counter()
         status = -1
         try:
-            async with self._associate([(VERIFICATION, _PLAIN)]) as association:
+            async with self._associate([(VERIFICATION, LITTLE)]) as association:
                 software = safe(association.implementation[0].strip(), 32) or "not named"
                 size = association.max_pdu_send
                 told = f"software {software}, takes PDUs of {f'{size:,} bytes' if size else 'any size'}"
@@ -288,7 +296,7 @@ class Probe:
         return True
 
     async def _services(self) -> tuple[str, str]:
-        wanted = [(uid, _PLAIN) for uid in (*_CLASSES, *_SERVICES)]
+        wanted = [(uid, LITTLE) for uid in (*_CLASSES, *_SERVICES)]
         try:
             async with self._associate(wanted) as association:
                 self._takes = negotiated(association.contexts)
@@ -324,7 +332,7 @@ class Probe:
     async def _object(self) -> tuple[str, str]:
         instance, data = specimen(self._calling, self._clock.now())
         try:
-            async with self._associate([(SECONDARY_CAPTURE, _PLAIN)]) as association:
+            async with self._associate([(SECONDARY_CAPTURE, LITTLE)]) as association:
                 context = association.context_for(SECONDARY_CAPTURE)
                 answer = await association.store(
                     context, instance, context.transfer_syntax, encoded(data, context.transfer_syntax)
@@ -361,7 +369,8 @@ def our_address(theirs: str) -> str:
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
-    writer.close()
+    """Close a connection at once: a TLS shutdown would wait for the other side, which waits for a request meanwhile."""
+    writer.transport.abort()
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(1.0):
             await writer.wait_closed()

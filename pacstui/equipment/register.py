@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,8 @@ from pacstui.text import plural, safe
 
 log = logging.getLogger("pacstui.equipment")
 
+Changes = Callable[[sqlite3.Connection, str, Iterable[tuple[str, str, str]]], None]
+
 MOST = 2000
 """Peers that the register takes."""
 
@@ -33,6 +36,8 @@ class Register:
         Gives the settings [tls].
     noted
         Told of each change: what was done, to which peer, what was and what is.
+    kept
+        Writes down what was changed and by whom, in the transaction that changes it: key, old and new value of each.
     changed
         Awaited after a change.
     """
@@ -43,6 +48,7 @@ class Register:
         self._turn = asyncio.Lock()
         self.tls: Callable[[], TlsSettings] = TlsSettings
         self.noted: Callable[[str, str, str], None] = lambda what, name, detail: None
+        self.kept: Changes = lambda connection, who, changes: None
         self.changed: Callable[[], Awaitable[None]] = _nothing
 
     async def open(self) -> None:
@@ -119,7 +125,8 @@ class Register:
             peer = self.known(name)
             if peer.configured:
                 raise BadRequest(f"{safe(name, 64)} stands in the configuration", "remove it there, and reload")
-            await self._store.remove(name)
+            by, gone = self._who(), list(changes(peer, None))
+            await self._store.remove(name, lambda connection: self.kept(connection, by, gone))
             del self._kept[name]
             self._tell()
             self.noted("peers.remove", name, _told(texts_of(peer)))
@@ -165,8 +172,10 @@ class Register:
 
     async def _put(self, peers: Iterable[Peer]) -> None:
         now, by = micro(self._clock.now()), self._who()
+        peers = tuple(peers)
         kept = [Kept(peer.name, peer.configured, body_of(peer), by, now) for peer in peers]
-        await self._store.put(*kept)
+        made = [each for peer in peers for each in changes(self._book.named(peer.name), peer)]
+        await self._store.put(*kept, also=lambda connection: self.kept(connection, by, made))
         self._kept.update((each.name, each) for each in kept)
         self._tell()
 
@@ -178,6 +187,15 @@ class Register:
 
 async def _nothing() -> None:
     return None
+
+
+def changes(before: Peer | None, after: Peer | None) -> Iterator[tuple[str, str, str]]:
+    """Yield key, old and new value of what differs between a peer before and after a change; none for no peer."""
+    name = (after or before or Peer(name="-", ae_title="-", host="-")).name
+    old, new = (texts_of(each) if each is not None else {} for each in (before, after))
+    for field in dict.fromkeys([*old, *new]):
+        if field != "name" and old.get(field, "") != new.get(field, ""):
+            yield f"peer {name} {field}", old.get(field, ""), new.get(field, "")
 
 
 def difference(before: Peer, after: Peer) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -40,8 +40,8 @@ _ECHO_TIMEOUTS = Timeouts(connect=5.0, associate=10.0, response=10.0)
 _TESTS_AT_ONCE = 4
 _FAULTS = 20
 
-Uses = Callable[[str], Iterable[str]]
-"""Yields in words what names a peer."""
+Uses = Callable[[str], Awaitable[Iterable[str]]]
+"""Returns in words what names a peer."""
 
 
 class PeersRoom:
@@ -55,7 +55,7 @@ class PeersRoom:
     Attributes
     ----------
     uses
-        What would break when a peer goes: each yields in words what names it.
+        What would break when a peer goes: each returns in words what names it.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class PeersRoom:
         return PeerDetail(
             self._row(peer),
             texts_of(peer),
-            self._breaks(name),
+            await self._breaks(name),
             self.seen.ends.rows(name),
             self._faults(peer),
             tls,
@@ -151,12 +151,12 @@ class PeersRoom:
         await self.seen.flush()
         return await self.seen.history.show(name, self._clock.now(), max(1, min(days, 800)))
 
-    def _breaks(self, name: str) -> tuple[str, ...]:
-        return tuple(text for uses in self.uses for text in uses(name))
+    async def _breaks(self, name: str) -> tuple[str, ...]:
+        return tuple([text for uses in self.uses for text in await uses(name)])
 
     async def removal(self, name: str) -> Removal:
         self.register.known(name)
-        return Removal(name, self._breaks(name))
+        return Removal(name, await self._breaks(name))
 
     # trying
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -134,15 +134,21 @@ class Store:
         )
         return [Kept(row[0], bool(row[1]), _read(row[2]), row[3], row[4]) for row in rows]
 
-    async def put(self, *peers: Kept) -> None:
-        """Keep peers as they are now, all or none of them. What other rooms keep with them stays."""
+    async def put(self, *peers: Kept, also: Callable[[sqlite3.Connection], None]) -> None:
+        """Keep peers as they are now, all or none of them, and do what is ``also`` to be done in that transaction."""
         rows = [(each.name, int(each.configured), _written(each.body), each.by, each.changed) for each in peers]
-        await self._db.write(lambda c: c.executemany(_PUT_PEER, rows))
-
-    async def remove(self, name: str) -> None:
-        """Forget a peer, its history and what it negotiated."""
 
         def body(connection: sqlite3.Connection) -> None:
+            connection.executemany(_PUT_PEER, rows)
+            also(connection)
+
+        await self._db.write(body)
+
+    async def remove(self, name: str, also: Callable[[sqlite3.Connection], None]) -> None:
+        """Forget a peer, its history and what it negotiated; ``also`` as in `put`."""
+
+        def body(connection: sqlite3.Connection) -> None:
+            also(connection)
             connection.execute("DELETE FROM peers WHERE name=?", (name,))
             for table in ("peer_echoes", "peer_days", "peer_ends"):
                 connection.execute(f"DELETE FROM {table} WHERE peer=?", (name,))  # noqa: S608
@@ -208,13 +214,14 @@ class Store:
         return [Echo(*row) for row in rows]
 
     async def last_echoes(self, limit: int) -> list[Echo]:
-        """Return the last ``limit`` echoes of each peer, oldest first."""
-        sql = (
-            "SELECT peer, at, ok, us, detail FROM (SELECT *, row_number() OVER "
-            "(PARTITION BY peer ORDER BY at DESC) AS n FROM peer_echoes) WHERE n <= ? ORDER BY at"
-        )
-        rows = await self._db.read(lambda c: c.execute(sql, (limit,)).fetchall())
-        return [Echo(*row) for row in rows]
+        """Return the last ``limit`` echoes of each peer, oldest first of each."""
+
+        def body(connection: sqlite3.Connection) -> list[Echo]:
+            sql = "SELECT peer, at, ok, us, detail FROM peer_echoes WHERE peer=? ORDER BY at DESC LIMIT ?"
+            names = connection.execute("SELECT DISTINCT peer FROM peer_days WHERE asked > 0").fetchall()
+            return [Echo(*row) for (name,) in names for row in connection.execute(sql, (name, limit)).fetchall()[::-1]]
+
+        return await self._db.read(body)
 
     async def ends(self) -> list[End]:
         """Return both directions of all peers."""

@@ -39,6 +39,8 @@ def checked(kind: Kind, given: Mapping[str, str]) -> dict[str, str]:
     values = {}
     for name, parameter in known.items():
         value = given.get(name) or parameter.default
+        if parameter.required and not value.strip():
+            raise BadRequest(f"{kind.name} needs {name}", parameter.text)
         if len(value) > _VALUE:
             raise BadRequest(f"{name} is longer than {_VALUE} characters")
         if value and parameter.choices and value not in parameter.choices:

@@ -85,9 +85,9 @@ Work = Callable[[Run], Awaitable[Outcome]]
 class Parameter:
     """What can be told to a kind of job. ``choices`` are all values that it may have, none for any text.
 
-    ``check`` raises ValueError for a value that does not fit, with the reason. One whose name is in
-    `pacstui.contract.privacy.KEYS` points at patients: it is shown to, and taken from, only those who may see who they
-    are.
+    ``check`` raises ValueError for a value that does not fit, with the reason. Without a ``required`` one no job is
+    made. One whose name is in `pacstui.contract.privacy.KEYS` points at patients: it is shown to, and taken from, only
+    those who may see who they are.
     """
 
     name: str
@@ -95,6 +95,7 @@ class Parameter:
     default: str = ""
     choices: tuple[str, ...] = ()
     check: Callable[[str], object] | None = None
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)

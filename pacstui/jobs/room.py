@@ -15,7 +15,7 @@ from pacstui.db import Database
 from pacstui.errors import BadRequest, Denied, NotFound
 from pacstui.jobs.checks import check_following, check_name, check_numbers, checked
 from pacstui.jobs.kinds import Kind, Wanted
-from pacstui.jobs.runner import Entry
+from pacstui.jobs.runner import Entry, Runner
 from pacstui.jobs.schedule import plan_of
 from pacstui.jobs.scheduler import Scheduler
 from pacstui.jobs.shown import Problem, Shown
@@ -38,7 +38,8 @@ class JobsRoom:
     """
 
     def __init__(self, database: Database, bus: Bus, clock: Clock) -> None:
-        self._scheduler = Scheduler(database, bus, clock)
+        self._runner = Runner(database, bus, clock)
+        self._scheduler = Scheduler(self._runner)
         self._clock = clock
         self.caller: Callable[[], str] = lambda: "somebody"
         self.may: Callable[[str], bool] = lambda permission: True
@@ -47,17 +48,17 @@ class JobsRoom:
     @property
     def dress(self) -> Callable[[], None]:
         """What is called in the context of each run as it begins."""
-        return self._scheduler.dress
+        return self._runner.dress
 
     @dress.setter
     def dress(self, dress: Callable[[], None]) -> None:
-        self._scheduler.dress = dress
+        self._runner.dress = dress
 
     def register(self, kind: Kind) -> None:
         """Let there be jobs of a kind."""
-        scheduler = self._scheduler
-        scheduler.kinds[kind.name] = kind
-        for entry in scheduler.entries.values():
+        runner = self._runner
+        runner.kinds[kind.name] = kind
+        for entry in runner.entries.values():
             if entry.job.kind == kind.name:
                 entry.set(entry.job, kind)
 
@@ -71,7 +72,7 @@ class JobsRoom:
 
     async def close(self) -> None:
         """End all runs, in some seconds; those whose kind can go on do so at the next start."""
-        await self._scheduler.close()
+        await self._runner.close()
 
     def by_hand_only(self) -> None:
         """Begin nothing but what somebody starts: for a copy of a node that is only tried out."""
@@ -79,12 +80,12 @@ class JobsRoom:
 
     def row(self, name: str) -> JobRow | None:
         """Return a job as lists show it, none if there is none of that name."""
-        entry = self._scheduler.entries.get(name)
+        entry = self._runner.entries.get(name)
         return self._shown.row(entry) if entry is not None else None
 
     async def want(self, wanted: Sequence[Wanted], of: Collection[str] = ()) -> None:
         """Make the jobs that are missing, and remove those that are wanted no more; see `pacstui.jobs.wanted`."""
-        await want(self._scheduler, self._clock, wanted, of)
+        await want(self._runner, self._clock, wanted, of)
 
     def part(self) -> dict[str, int]:
         """Return the counts for the status."""
@@ -101,7 +102,7 @@ class JobsRoom:
 
     def naming(self, word: str) -> Iterable[str]:
         """Yield in words which jobs have ``word`` among their parameters."""
-        for name, entry in self._scheduler.entries.items():
+        for name, entry in self._runner.entries.items():
             if any(word in (part.strip() for part in told.split(",")) for told in entry.job.parameters.values()):
                 yield f"the job {name} names it"
 
@@ -113,30 +114,30 @@ class JobsRoom:
     async def history(
         self, job: str = "", limit: int = 100, before: int | None = None, state: str = ""
     ) -> tuple[RunRow, ...]:
-        store = self._scheduler.store
-        if job and job not in self._scheduler.entries and not await store.known(job):
+        store = self._runner.store
+        if job and job not in self._runner.entries and not await store.known(job):
             raise self._no_job(job)
         found = await store.history(job, max(1, min(limit, _LIMIT)), before, state)
-        working = self._scheduler.working
+        working = self._runner.working
         return tuple(working[each.id].row() if each.id in working else row_of(each) for each in found)
 
     async def run(self, id: int) -> RunRow:
         each = self._under_way(id)
         if each is not None:
             return each.row()
-        record = await self._scheduler.store.run(id)
+        record = await self._runner.store.run(id)
         if record is None:
             raise NotFound(f"there is no run {id} (any more)", "pacstui jobs history lists those that are kept")
         return row_of(record)
 
     def _under_way(self, id: int) -> Working | None:
-        scheduler = self._scheduler
-        return scheduler.working.get(id) or next((each for each in scheduler.waiting if each.id == id), None)
+        runner = self._runner
+        return runner.working.get(id) or next((each for each in runner.waiting if each.id == id), None)
 
     async def log(self, id: int, after: int = 0, limit: int = 500) -> tuple[RunLine, ...]:
         await self.run(id)
-        await self._scheduler.flush(id)
-        lines = await self._scheduler.store.lines(id, after, max(1, min(limit, 5 * _LIMIT)))
+        await self._runner.flush(id)
+        lines = await self._runner.store.lines(id, after, max(1, min(limit, 5 * _LIMIT)))
         return tuple(
             RunLine(number, at, level, text) for number, micros, level, text in lines if (at := moment(micros))
         )
@@ -147,7 +148,7 @@ class JobsRoom:
                 kind.name, kind.label, kind.text,
                 tuple(ParameterRow(each.name, each.text, each.default, each.choices) for each in kind.parameters),
             )
-            for _, kind in sorted(self._scheduler.kinds.items())
+            for _, kind in sorted(self._runner.kinds.items())
         )  # fmt: skip
 
     async def preview(self, schedule: str, window: str = "", zone: str = "", count: int = 5) -> tuple[datetime, ...]:
@@ -171,25 +172,25 @@ class JobsRoom:
         if each is None:
             row = await self.run(id)
             raise BadRequest(f"run {id} of {row.job} has ended already: {row.state}")
-        await self._scheduler.cancel(each, safe(self.caller(), 64))
+        await self._runner.cancel(each, safe(self.caller(), 64))
 
     async def enable(self, job: str) -> None:
         entry = self._entry(job)
         now = micro(self._clock.now())
-        await self._scheduler.put(replace(entry.job, enabled=True, edited=True, upto=now, missed=0))
+        await self._runner.put(replace(entry.job, enabled=True, edited=True, upto=now, missed=0))
 
     async def disable(self, job: str) -> None:
         entry = self._entry(job)
-        await self._scheduler.forgive(entry)
-        await self._scheduler.put(replace(entry.job, enabled=False, edited=True, retry_at=0, attempt=1))
+        await self._runner.forgive(entry)
+        await self._runner.put(replace(entry.job, enabled=False, edited=True, retry_at=0, attempt=1))
 
     async def pause(self) -> None:
         by = safe(self.caller(), 64)
-        await self._scheduler.store.pause(by)
+        await self._runner.store.pause(by)
         self._scheduler.paused = by
 
     async def resume(self) -> None:
-        await self._scheduler.store.pause("")
+        await self._runner.store.pause("")
         self._scheduler.paused, self._scheduler.resumed = "", self._clock.now()
 
     async def create(
@@ -198,12 +199,12 @@ class JobsRoom:
         overlap: str = "skip",
     ) -> JobRow:  # fmt: skip
         check_name(name)
-        if name in self._scheduler.entries:
+        if name in self._runner.entries:
             raise BadRequest(f"there is a job {name} already", "choose another name, or change that one")
-        if len(self._scheduler.entries) >= _MOST:
+        if len(self._runner.entries) >= _MOST:
             raise BadRequest(f"there are {_MOST} jobs already", "delete some that nobody needs")
-        if kind not in self._scheduler.kinds:
-            told = ", ".join(sorted(self._scheduler.kinds)) or "none"
+        if kind not in self._runner.kinds:
+            told = ", ".join(sorted(self._runner.kinds)) or "none"
             raise BadRequest(f'there is no kind of job "{safe(kind, 40)}"', f"kinds are: {told}")
         job = Job(
             name, kind, _said(parameters or {}), schedule.strip(), window.strip(), zone.strip(), after.strip(), overlap,
@@ -233,16 +234,16 @@ class JobsRoom:
         return await self._keep(fresh)
 
     async def _keep(self, job: Job) -> JobRow:
-        kind = self._scheduler.kinds.get(job.kind)
+        kind = self._runner.kinds.get(job.kind)
         self._see_that_it_may(kind)
-        old = self._scheduler.entries.get(job.name)
+        old = self._runner.entries.get(job.name)
         self._see_that_it_may_name(job.parameters, old.job.parameters if old is not None else {})
         if kind is not None:
             checked(kind, job.parameters)
         plan_of(job.schedule, job.hours, job.zone)
         check_numbers(job)
-        check_following(job, {name: entry.job for name, entry in self._scheduler.entries.items()})
-        return self._shown.row(await self._scheduler.put(job))
+        check_following(job, {name: entry.job for name, entry in self._runner.entries.items()})
+        return self._shown.row(await self._runner.put(job))
 
     async def delete(self, job: str) -> None:
         entry = self._entry(job)
@@ -250,12 +251,12 @@ class JobsRoom:
             raise BadRequest(
                 f"{job} was made by the node, which would make it again", f"disable it: pacstui jobs disable {job}"
             )
-        if self._scheduler.under_way(job):
+        if self._runner.under_way(job):
             raise BadRequest(f"{job} is running", "cancel its run first")
-        followers = [name for name, each in self._scheduler.entries.items() if each.job.follows == job]
+        followers = [name for name, each in self._runner.entries.items() if each.job.follows == job]
         if followers:
             raise BadRequest(f"{', '.join(followers)} would follow nobody", "let them follow another job first")
-        await self._scheduler.remove([job])
+        await self._runner.remove([job])
 
     def _see_that_it_may(self, kind: Kind | None) -> None:
         """Raise `Denied` unless the present caller may do by hand what jobs of this kind do."""
@@ -284,13 +285,13 @@ class JobsRoom:
             )
 
     def _entry(self, name: str) -> Entry:
-        entry = self._scheduler.entries.get(name)
+        entry = self._runner.entries.get(name)
         if entry is None:
             raise self._no_job(name)
         return entry
 
     def _no_job(self, name: str) -> NotFound:
-        known = ", ".join(sorted(self._scheduler.entries)) or "none"
+        known = ", ".join(sorted(self._runner.entries)) or "none"
         return NotFound(f'there is no job "{safe(name, 64)}"', f"jobs are: {known}")
 
 

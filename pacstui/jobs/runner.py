@@ -8,11 +8,12 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pacstui import events
 from pacstui.bus import Bus
 from pacstui.clock import Clock
+from pacstui.contract import privacy
 from pacstui.db import Database
 from pacstui.errors import BadRequest, PacsError
 from pacstui.jobs.checks import checked, trouble
@@ -79,8 +80,8 @@ def _plan(job: Job) -> tuple[Plan | None, str]:
 class Runner:
     """All jobs with their runs that are under way or wait for their turn.
 
-    ``dress`` is called at the beginning of each run, in its own context: there the node says who calls then. With
-    ``by_hand_only`` nothing begins that nobody starts.
+    ``dress`` is called at the beginning of each run, in its own context: there the node says who calls then.
+    ``deciding`` is held while somebody decides what begins.
     """
 
     def __init__(self, database: Database, bus: Bus, clock: Clock) -> None:
@@ -91,14 +92,11 @@ class Runner:
         self.working: dict[int, Working] = {}
         self.waiting: list[Working] = []
         self.recent: deque[RunRecord] = deque(maxlen=RECENT)
-        self.paused = ""
-        self.by_hand_only = False
-        self.resumed: datetime | None = None
         self.closing = False
         self.dress: Callable[[], None] = lambda: None
         self._bus = bus
         self._lock = asyncio.Lock()
-        self._deciding = asyncio.Lock()
+        self.deciding = asyncio.Lock()
         self._unsaved: list[Working] = []
 
     async def close(self) -> None:
@@ -117,7 +115,7 @@ class Runner:
                 await asyncio.wait(late, timeout=1.0)
         for each in [*self.working.values(), *self._unsaved]:  # what swallowed even that
             each.record.state, each.record.again = INTERRUPTED, int(each.kind.resumes)
-            await self._save([each], final=True)
+            await self.save([each], final=True)
 
     # runs
 
@@ -125,7 +123,7 @@ class Runner:
         """Return a job's runs that run or wait for their turn."""
         return [each for each in (*self.working.values(), *self.waiting) if each.record.job == name]
 
-    async def _begin(self, entry: Entry, turn: Turn, job: Job | None = None, owed: bool = False) -> Working:
+    async def begin(self, entry: Entry, turn: Turn, job: Job | None = None, owed: bool = False) -> Working:
         """Give a run its number; it begins now, or waits for its turn. One that was ``owed`` is owed no more."""
         kind, about = entry.kind, entry.job
         assert kind is not None
@@ -151,6 +149,9 @@ class Runner:
             await self.store.begin(record, fresh, {about.name: list(entry.turns)[1:]} if owed else {})
             if owed:
                 entry.turns.popleft()
+            if turn.parameters:
+                told = privacy.without(turn.parameters)
+                each.note("this run was told: " + ", ".join(f"{name} {value}" for name, value in told.items()))
             entry.set(fresh, kind)
             if record.state == RUNNING and not self.closing:
                 self._run(each)
@@ -172,7 +173,8 @@ class Runner:
                 return f"its turn: {other.record.job} is at it"
         return "its turn"
 
-    async def _next_turns(self) -> None:
+    async def next_turns(self) -> None:
+        """Let runs begin whose turn has come."""
         for each in list(self.waiting):
             if self._free(each) and each in self.waiting and not self.closing:
                 async with self._lock:
@@ -180,7 +182,7 @@ class Runner:
                         self.waiting.remove(each)
                         each.record.state, each.record.started = RUNNING, micro(self.clock.now())
                         self._run(each)
-                await self._save([each])
+                await self.save([each])
 
     def _run(self, each: Working) -> None:
         each.began = each.saved = self.clock.monotonic()
@@ -232,12 +234,12 @@ class Runner:
             each.last_line()
             owed = self._follow(record)
             try:
-                await self._save([each], final=True, owed=owed)
+                await self.save([each], final=True, owed=owed)
                 await self.store.prune(record.job, self.clock.now())
             except PacsError as fault:
                 self._unsaved.append(each)
                 log.warning("the end of run %d of %s is not kept yet: %s", each.id, record.job, fault)
-        self._tell_end(record, quiet)
+        self.tell_end(record, quiet)
         each.ended.set()
 
     def _follow(self, record: RunRecord) -> dict[str, Sequence[Turn]]:
@@ -264,13 +266,14 @@ class Runner:
 
     # keeping
 
-    async def _put(self, entry: Entry, job: Job) -> None:
+    async def put_now(self, entry: Entry, job: Job) -> None:
+        """Keep another state of a job, by somebody who decides at the moment."""
         await self.store.put(job)
         entry.set(job, self.kinds.get(job.kind))
 
     async def put(self, job: Job) -> Entry:
         """Keep a job, new or changed; what its runs have noted meanwhile stays."""
-        async with self._deciding, self._lock:
+        async with self.deciding, self._lock:
             entry = self.entries.get(job.name)
             if entry is not None:
                 old = entry.job
@@ -288,14 +291,14 @@ class Runner:
     async def remove(self, names: Iterable[str]) -> None:
         """Forget jobs."""
         names = list(names)
-        async with self._deciding, self._lock:
+        async with self.deciding, self._lock:
             await self.store.remove(names)
             for name in names:
                 self.entries.pop(name, None)
 
     async def forgive(self, entry: Entry) -> None:
         """Let a job owe no runs."""
-        async with self._deciding:
+        async with self.deciding:
             if entry.turns:
                 await self.store.owe({entry.job.name: ()})
                 entry.turns.clear()
@@ -304,11 +307,12 @@ class Runner:
         """Keep what a run has written down so far."""
         each = self.working.get(ident)
         if each is not None and each.lines:
-            await self._save([each])
+            await self.save([each])
 
-    async def _save(
+    async def save(
         self, many: list[Working], *, final: bool = False, owed: Mapping[str, Sequence[Turn]] = {}
     ) -> None:  # fmt: skip
+        """Keep how far runs are, at their end with all of it, and what is owed then."""
         if not many:
             return
         now = self.clock.now()
@@ -324,11 +328,19 @@ class Runner:
         for each in many:
             each.saved = self.clock.monotonic()
 
+    async def save_late(self) -> None:
+        """Keep the ends of runs that could not be kept when they ended."""
+        if self._unsaved:
+            owed = {name: tuple(entry.turns) for name, entry in self.entries.items() if entry.turns}
+            await self.save(self._unsaved, final=True, owed=owed)
+            self._unsaved = []
+
     def tell(self, job: str, level: str, text: str, hint: str = "") -> None:
         """Put a sentence about a job on the bus."""
         self._bus.publish(events.JobTold(self.clock.now(), job, level, text, hint))
 
-    def _tell_end(self, record: RunRecord, quiet: bool) -> None:
+    def tell_end(self, record: RunRecord, quiet: bool) -> None:
+        """Put the end of a run on the bus."""
         seconds = max(0, record.ended - record.started) / 1e6
         self._bus.publish(
             events.JobEnded(

@@ -26,6 +26,7 @@ class Shown:
 
     def __init__(self, scheduler: Scheduler, clock: Clock, may: Callable[[str], bool]) -> None:
         self._scheduler = scheduler
+        self._runner = scheduler.runner
         self._clock = clock
         self._may = may
         self._ahead = Ahead()
@@ -36,19 +37,19 @@ class Shown:
 
     async def view(self) -> JobsView:
         """Return all of it."""
-        scheduler = self._scheduler
-        planned = await self._ahead.planned(scheduler.entries, self._clock.now())
-        running = tuple(each.row() for each in (*scheduler.working.values(), *scheduler.waiting))
-        rows = tuple(self.row(entry) for _, entry in sorted(scheduler.entries.items()))
-        recent = tuple(row_of(record) for record in list(scheduler.recent)[: -_RECENT - 1 : -1])
+        runner = self._runner
+        planned = await self._ahead.planned(runner.entries, self._clock.now())
+        running = tuple(each.row() for each in (*runner.working.values(), *runner.waiting))
+        rows = tuple(self.row(entry) for _, entry in sorted(runner.entries.items()))
+        recent = tuple(row_of(record) for record in list(runner.recent)[: -_RECENT - 1 : -1])
         return JobsView(bool(self._held()), self._held(), rows, running, recent, planned)
 
     def part(self) -> dict[str, int]:
         """Return the counts for the status: jobs, runs under way, jobs that failed last or began late, and pause."""
-        entries = self._scheduler.entries.values()
+        entries = self._runner.entries.values()
         return {
             "total": len(entries),
-            "running": len(self._scheduler.working),
+            "running": len(self._runner.working),
             "failed": sum(entry.job.enabled and _failed(entry) for entry in entries),
             "late": sum(entry.job.enabled and entry.job.missed > 0 for entry in entries),
             "paused": int(bool(self._held())),
@@ -56,7 +57,7 @@ class Shown:
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong now, for ``monitor.problems``."""
-        for name, entry in self._scheduler.entries.items():
+        for name, entry in self._runner.entries.items():
             if not entry.job.enabled:
                 continue
             if entry.problem:
@@ -76,8 +77,8 @@ class Shown:
 
     def row(self, entry: Entry) -> JobRow:
         """Return a job as lists show it."""
-        scheduler, job, kind = self._scheduler, entry.job, entry.kind
-        under_way = scheduler.under_way(job.name)
+        runner, job, kind = self._runner, entry.job, entry.kind
+        under_way = runner.under_way(job.name)
         running = [each for each in under_way if each.record.state == RUNNING]
         waits = self._waits(entry, self._clock.now())
         state = (
@@ -102,10 +103,10 @@ class Shown:
 
     def _waits(self, entry: Entry, now: datetime) -> str:
         """Return what a job waits for that would run otherwise, empty if for nothing."""
-        scheduler, job, plan = self._scheduler, entry.job, entry.plan
-        for each in scheduler.waiting:
+        runner, job, plan = self._runner, entry.job, entry.plan
+        for each in runner.waiting:
             if each.record.job == job.name:
-                return scheduler.waits_for(each)
+                return runner.waits_for(each)
         if entry.fault:
             return ""
         retry = moment(job.retry_at)

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from pacstui.clock import Clock
 from pacstui.jobs.kinds import Wanted
-from pacstui.jobs.scheduler import Scheduler
+from pacstui.jobs.runner import Runner
 from pacstui.jobs.store import Job, micro
 
 
 async def want(
-    scheduler: Scheduler, clock: Clock, wanted: Sequence[Wanted], of: Collection[str] = ()
+    runner: Runner, clock: Clock, wanted: Sequence[Wanted], of: Collection[str] = ()
 ) -> None:  # fmt: skip
     """Make the jobs that are missing.
 
@@ -23,7 +23,7 @@ async def want(
     kinds = {each.kind for each in wanted}.union(of)
     now = micro(clock.now())
     for each in wanted:
-        entry = scheduler.entries.get(each.name)
+        entry = runner.entries.get(each.name)
         old = entry.job if entry is not None else Job(each.name, each.kind, upto=now, enabled=each.enabled)
         job = replace(old, builtin=True)
         if not old.edited:
@@ -34,12 +34,12 @@ async def want(
             if job.schedule != old.schedule:
                 job = replace(job, upto=now)
         if entry is None or job != old:
-            await scheduler.put(job)
+            await runner.put(job)
     gone = [
-        entry.job for entry in scheduler.entries.values()
+        entry.job for entry in runner.entries.values()
         if entry.job.builtin and entry.job.kind in kinds and entry.job.name not in names
     ]  # fmt: skip
-    await scheduler.remove(job.name for job in gone if not job.edited)
+    await runner.remove(job.name for job in gone if not job.edited)
     for job in gone:
         if job.edited:
-            await scheduler.put(replace(job, builtin=False))
+            await runner.put(replace(job, builtin=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from pacstui import events
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.maintenance import ChangeRow, MaintenanceView, WindowRow
-from pacstui.db import Database, Writer
+from pacstui.db import Database
 from pacstui.dicom.ul.faults import Refusal
 from pacstui.errors import BadRequest, NotFound
 from pacstui.jobs.store import micro, moment
@@ -23,7 +22,6 @@ from pacstui.maintenance import changes, windows
 from pacstui.maintenance.windows import Window
 from pacstui.text import safe
 
-log = logging.getLogger("pacstui.maintenance")
 _SOON: Final = timedelta(minutes=60)
 _DRAINS: Final = ("echo", "drain")
 _TEMPORARY_CONGESTION: Final = (2, 3, 1)
@@ -271,19 +269,6 @@ class MaintenanceRoom:
         """Note what of the settings differs from those that the node saw last; return how much that is."""
         now = micro(self._clock.now())
         return await self._db.write(lambda c: changes.compare(c, settings, now, who, how))
-
-    def happened(self, who: str, key: str, old: str, new: str) -> None:
-        """Note a change that somebody made here; it is written soon."""
-        at = micro(self._clock.now())
-
-        def work(writer: Writer) -> None:
-            writer.transaction(lambda c: changes.note(c, at, who, "console", [(key, old, new)]))
-
-        def done(_: object, error: BaseException | None) -> None:
-            if error is not None:
-                log.warning("a change could not be written down: %s: %s", key, error)
-
-        self._db.submit(work, done)
 
     def noted(self, connection: sqlite3.Connection, who: str, made: Iterable[tuple[str, str, str]]) -> None:
         """Note changes that somebody made here, in the transaction that makes them; on the writer lane's thread."""

@@ -22,10 +22,11 @@ from types import FrameType
 from typing import Any
 
 from pacstui.errors import PacsError, Unavailable
+from pacstui.practice.roster import DESTINATIONS
 from pacstui.practice.scratch import Scratch
+from pacstui.practice.setting import AE_TITLE, configuration, titles
 from pacstui.text import count, plural, safe, size
 
-AE_TITLE = "RADNODE1"
 START_S = 30.0
 ROOM_BYTES = 200_000_000
 """Free space below which a demo is not begun."""
@@ -182,19 +183,18 @@ class _Demo:
             raise Unavailable(
                 f"only {size(free)} free in {self._scratch.directory.parent}", "set TMPDIR to a place with more room"
             )
-        titles = _peers()
-        receivers = _destinations()
-        ports = _free_ports(1 + len(titles))
-        self._config.write_text(_configuration(self._data_dir, ports[0], dict(zip(titles, ports[1:], strict=True))))
+        known, receivers = titles(), [peer.title for peer in DESTINATIONS]
+        ports = _free_ports(1 + len(known))
+        self._config.write_text(configuration(self._data_dir, ports[0], dict(zip(known, ports[1:], strict=True))))
         self._begin_node()
-        command = [sys.executable, "-m", "pacstui.practice.hospital", "--leash"]
+        command = [sys.executable, "-P", "-m", "pacstui.practice.hospital", "--leash"]
         command += ["--port", str(ports[0]), "--called", AE_TITLE, "--pace", str(self._pace)]
         command += ["--report", str(self._ledger), "--budget", str(min(BUDGET_BYTES, free // 6))]
         if closes_after is not None:
             command += ["--seconds", str(closes_after)]
         if self._seed is not None:
             command += ["--seed", str(self._seed)]
-        for title, port in zip(titles, ports[1:], strict=True):
+        for title, port in zip(known, ports[1:], strict=True):
             if title in receivers:
                 command += ["--receiver", f"{title}={port}"]
             elif title != "OLDCT7":
@@ -208,7 +208,7 @@ class _Demo:
             self._hospital.stdin.flush()
 
     def _begin_node(self) -> None:
-        command = [sys.executable, "-m", "pacstui", "--config", str(self._config), "serve"]
+        command = [sys.executable, "-P", "-m", "pacstui", "--config", str(self._config), "serve"]
         with self._node_log.open("ab") as log:
             self._node = self._scratch.start(command, log, _environment())
 
@@ -321,7 +321,7 @@ def _report(outcome: Outcome, *, json_output: bool) -> None:
         f"{plural(outcome.set_aside, 'duplicate')} with other content set aside"
     )
     _say(
-        f"{plural(outcome.routed, 'instance')} queued for {_destinations()[0]}, "
+        f"{plural(outcome.routed, 'instance')} queued for {DESTINATIONS[0].title}, "
         f"{count(outcome.arrived)} of them arrived there unchanged"
     )
     for line in outcome.differences[:20]:
@@ -358,79 +358,6 @@ def _environment() -> dict[str, str]:
         if not name.startswith(_OUR_VARIABLES) or name == _LOOP_VARIABLE
     }
     return kept | {"PYTHONUNBUFFERED": "1"}
-
-
-def _peers() -> list[str]:
-    from pacstui.practice.roster import DESTINATIONS, PEERS
-
-    return [peer.title for peer in (*PEERS, *DESTINATIONS)]
-
-
-def _destinations() -> list[str]:
-    from pacstui.practice.roster import DESTINATIONS
-
-    return [peer.title for peer in DESTINATIONS]
-
-
-_ROUTES = """
-[[routes]]
-name = "everything"
-to = ["VNA"]
-[[routes]]
-name = "night-reading"
-modality = ["CT"]
-to = ["TELERAD"]
-send = "study"
-stable_s = 5
-[[routes]]
-name = "chest-images"
-modality = ["CR", "MR"]
-to = ["AI-CHEST"]
-[[routes]]
-name = "old-archive"
-modality = ["US", "MG"]
-to = ["OLDPACS"]
-[[destinations]]
-name = "TELERAD"
-retries = 4
-retry_s = 5
-retry_most_s = 20
-"""
-"""Where the demo's archive sends what comes."""
-
-
-def _configuration(data_dir: Path, port: int, ports: dict[str, int]) -> str:
-    from pacstui.practice.roster import DESTINATIONS, PEERS
-
-    def text(value: object) -> str:
-        return json.dumps(str(value), ensure_ascii=False)  # a JSON string is a TOML basic string
-
-    lines = [
-        "[node]",
-        f"data_dir = {text(data_dir)}",
-        "[dicom]",
-        f"ae_title = {text(AE_TITLE)}",
-        'host = "127.0.0.1"',
-        f"port = {port}",
-        "[archive]",
-        "reserve_bytes = 67108864",
-        "[[backups.targets]]",
-        'name = "usb"',
-        f"url = {text(data_dir.parent / 'usb')}",
-        'schedule = "every 2 min"',
-        "objective_h = 0.1",
-        'drill = ""',
-    ]
-    for peer in (*PEERS, *DESTINATIONS):
-        lines += [
-            "[[peers]]",
-            f"name = {text(peer.title)}",
-            f"ae_title = {text(peer.title)}",
-            'host = "127.0.0.1"',
-            f"port = {ports[peer.title]}",
-            f"notes = {text(peer.notes)}",
-        ]
-    return "\n".join(lines) + "\n" + _ROUTES
 
 
 def _free_ports(how_many: int) -> list[int]:

@@ -17,6 +17,7 @@ from pacstui.contract.storage import StorageView
 from pacstui.db import Database
 from pacstui.errors import BadRequest
 from pacstui.jobs.kinds import Kind, Outcome, Parameter, Run, Wanted
+from pacstui.jobs.values import listed
 from pacstui.reports import numbers, shelf
 from pacstui.reports.pages import FORMATS
 from pacstui.reports.period import ALLOWED, Period, period_of
@@ -77,7 +78,7 @@ class ReportsRoom:
 
     async def _work(self, run: Run) -> Outcome:
         period = period_of(run.parameters["period"], self._today())
-        wanted = _listed(run.parameters["formats"]) or list(self.settings.formats)
+        wanted = listed(run.parameters["formats"].lower()) or list(self.settings.formats)
 
         def watch(done: int, total: int) -> None:
             run.check()
@@ -137,11 +138,7 @@ def _check_period(text: str) -> None:
         raise ValueError(fault.hint) from None
 
 
-def _listed(text: str) -> list[str]:
-    return [each.strip().lower() for each in text.split(",") if each.strip()]
-
-
 def _check_formats(text: str) -> None:
-    unknown = [each for each in _listed(text) if each not in FORMATS]
+    unknown = [each for each in listed(text.lower()) if each not in FORMATS]
     if unknown:
         raise ValueError(f"{safe(unknown[0], 16)} is none of {', '.join(FORMATS)}")

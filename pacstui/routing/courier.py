@@ -15,14 +15,14 @@ from pacstui.dicom.dataset import DataSet, encode
 from pacstui.dicom.dimse import Field
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.errors import ContextNotAccepted
-from pacstui.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+from pacstui.dicom.syntaxes import LITTLE
+from pacstui.dicom.uids import VERIFICATION
 from pacstui.equipment.line import ECHOES, SENDS, Lines
 from pacstui.errors import Unavailable
 from pacstui.index.retrieve import Copy
 from pacstui.services.sending import deliver, offered_by, proposals
 from pacstui.settings import PeerSettings
 
-_PLAIN: Final = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 _KINDS: Final = 40
 _MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
 _LEVEL, _STUDY = 0x00080052, 0x0020000D
@@ -120,7 +120,7 @@ class PeerCourier:
 
 
 async def _echo(lines: Lines, peer: PeerSettings) -> None:
-    async with lines.to(peer, [(VERIFICATION, _PLAIN)], doing=ECHOES, why="is it back?") as association:
+    async with lines.to(peer, [(VERIFICATION, LITTLE)], doing=ECHOES, why="is it back?") as association:
         try:
             await association.echo()
         except ContextNotAccepted:
@@ -166,7 +166,7 @@ class MoveCourier:
     @asynccontextmanager
     async def open(self, kinds: Sequence[Copy]) -> AsyncIterator[Carrier]:
         peer = self._lines.peer(self._asked)
-        async with self._lines.to(peer, [(_MOVE, _PLAIN)], doing=SENDS, why=f"C-MOVE to {self._to}") as association:
+        async with self._lines.to(peer, [(_MOVE, LITTLE)], doing=SENDS, why=f"C-MOVE to {self._to}") as association:
             yield _MoveCarrier(association, self._to)
 
     async def probe(self) -> None:

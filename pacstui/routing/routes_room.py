@@ -55,7 +55,6 @@ class RoutesRoom:
         self._queueing = queueing
         self._clock = clock
         self._broken: dict[str, str] = {}
-        self._to: dict[str, tuple[str, ...]] = {}
         self.noted: Noted = lambda connection, who, changes: None
 
     async def list(self) -> tuple[RouteRow, ...]:
@@ -72,7 +71,6 @@ class RoutesRoom:
         self._broken = {}
         rows = [self._row(each, counts.get(each.settings.name, (0, 0, 0))) for each in found]
         self._broken = {row.name: row.problem for row in rows if row.problem and row.enabled}
-        self._to = {row.name: row.to for row in rows}
         return tuple(rows)
 
     def _row(self, each: MadeRoute, counts: tuple[int, int, int]) -> RouteRow:
@@ -98,12 +96,6 @@ class RoutesRoom:
     async def look(self) -> None:
         """See which routes cannot be used, for the list of problems."""
         await self.list()
-
-    def naming(self, destination: str) -> Iterable[str]:
-        """Yield in words which routes send to a destination."""
-        for name, to in self._to.items():
-            if destination in to:
-                yield f"the route {name} sends to it"
 
     def problems(self) -> Iterable[tuple[str, str, str, str, str]]:
         """Yield the routes that cannot be used."""

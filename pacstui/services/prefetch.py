@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,8 +18,9 @@ from typing import Final, Protocol
 from pacstui.clock import Clock
 from pacstui.contract.remote import PullRow, RemotePage, RemoteStudy
 from pacstui.db import Database
-from pacstui.errors import BadRequest, NotFound, PacsError, Unavailable
+from pacstui.errors import NotFound, PacsError, Unavailable
 from pacstui.jobs.kinds import Kind, Outcome, Parameter, Run
+from pacstui.jobs.values import listed, some, whole
 from pacstui.text import plural, safe
 
 _ARRIVED: Final = (
@@ -72,33 +73,17 @@ def prefetch_kind(archives: Archives, database: Database, clock: Clock) -> Kind:
         "Fetches earlier studies from other archives (C-FIND, then C-GET or C-MOVE), of patients of whom a study "
         "arrived lately, or of a list.", work,
         (
-            Parameter("peers", "Names of the archives to ask, in this order, with commas between", check=_check_names),
+            Parameter("peers", "Names of the archives to ask, in this order, with commas between", check=some,
+                      required=True),
             Parameter("patients", "Patient IDs with commas between; empty: those of whom a study arrived lately"),
-            Parameter("hours", "How long ago that may have been", "24", check=_whole(1, 8_760)),
+            Parameter("hours", "How long ago that may have been", "24", check=whole(1, 8_760)),
             Parameter("modalities", "Only studies with one of these, with commas between; empty: all"),
-            Parameter("years", "Only studies of so many years back; 0: all", "5", check=_whole(0, 150)),
-            Parameter("each", "At most so many studies of a patient, the newest", "3", check=_whole(1, 100)),
-            Parameter("most", "At most so many studies in a run; the next one goes on", "100", check=_whole(1, 10_000)),
+            Parameter("years", "Only studies of so many years back; 0: all", "5", check=whole(0, 150)),
+            Parameter("each", "At most so many studies of a patient, the newest", "3", check=whole(1, 100)),
+            Parameter("most", "At most so many studies in a run; the next one goes on", "100", check=whole(1, 10_000)),
         ),
         resumes=True, lane="prefetch", permission="remote.pull",
     )  # fmt: skip
-
-
-def _whole(least: int, most: int) -> Callable[[str], object]:
-    def check(text: str) -> None:
-        if not (text.isascii() and text.isdigit() and least <= int(text[:9]) <= most):
-            raise ValueError(f"it is a whole number from {least:,} to {most:,}")
-
-    return check
-
-
-def _listed(text: str) -> list[str]:
-    return [each.strip() for each in text.split(",") if each.strip()]
-
-
-def _check_names(text: str) -> None:
-    if not _listed(text):
-        raise ValueError("at least one peer is needed")
 
 
 class _Prefetch:
@@ -107,10 +92,10 @@ class _Prefetch:
         self._archives = archives
         self._db = database
         self._run = run
-        self._peers = _listed(given["peers"])
-        self._list = _listed(given["patients"])
+        self._peers = listed(given["peers"])
+        self._list = listed(given["patients"])
         self._since = clock.now() - timedelta(hours=int(given["hours"]))
-        self._modalities = {each.upper() for each in _listed(given["modalities"])}
+        self._modalities = {each.upper() for each in listed(given["modalities"])}
         years = int(given["years"])
         oldest = clock.now().astimezone().date() - timedelta(days=round(365.25 * years))
         self._oldest = f"{oldest:%Y%m%d}" if years else ""
@@ -122,8 +107,6 @@ class _Prefetch:
 
     async def work(self) -> Outcome:
         """Do it."""
-        if not self._peers:
-            raise BadRequest("nothing says which archives are asked", "pacstui jobs edit NAME --set peers=...")
         titles = {self._archives.title_of(peer) for peer in self._peers}
         run = self._run
         patients = self._of_list() if self._list else await self._of_arrived(titles)
@@ -144,7 +127,7 @@ class _Prefetch:
         return self._outcome(len(patients))
 
     def _of_list(self) -> list[_Patient]:
-        return [_Patient(each) for each in dict.fromkeys(self._list)]
+        return [_Patient(each) for each in self._list]
 
     async def _of_arrived(self, titles: set[str]) -> list[_Patient]:
         """Return patients of whom a study came, other than one that was fetched from those very archives."""

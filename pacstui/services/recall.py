@@ -29,7 +29,6 @@ from pacstui.services.storage import StorageService
 from pacstui.settings import PeerSettings
 from pacstui.text import safe
 
-_SYNTAXES: Final = LITTLE
 _STUDY, _SERIES, _SOP = 0x0020000D, 0x0020000E, 0x00080018
 _AT_ONCE: Final = 50
 _CONTEXTS: Final = 127
@@ -84,7 +83,7 @@ class Recall:
         kinds = sorted({(each.sop_class, each.transfer_syntax) for each in wanted})
         for at in range(0, len(kinds), _CONTEXTS):
             some = kinds[at : at + _CONTEXTS]
-            contexts = [(GET, _SYNTAXES), *((sop_class, (syntax,)) for sop_class, syntax in some)]
+            contexts = [(GET, LITTLE), *((sop_class, (syntax,)) for sop_class, syntax in some)]
             roles = [RoleSelection(sop_class, False, True) for sop_class in sorted({each[0] for each in some})]
             asked = [each for each in wanted if (each.sop_class, each.transfer_syntax) in some]
             why = "C-GET for repair"
@@ -96,7 +95,7 @@ class Recall:
     async def _move(self, peer: PeerSettings, wanted: Sequence[Instance]) -> None:
         patient = replace(DEFAULT_TIMEOUTS, response=_MOVE_S)  # what it sends comes by other associations
         async with self._remote.lines.to(
-            peer, [(MOVE, _SYNTAXES)], doing=FETCHES, why="C-MOVE for repair", timeouts=patient
+            peer, [(MOVE, LITTLE)], doing=FETCHES, why="C-MOVE for repair", timeouts=patient
         ) as association:
             await self._ask(association, MOVE, Field.C_MOVE, wanted, move_destination=self._remote.lines.ae_title)
 

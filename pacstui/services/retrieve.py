@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from pacstui import events
@@ -20,18 +20,16 @@ from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.errors import AssociationEnded
 from pacstui.dicom.net.request import Request
 from pacstui.dicom.net.service import BufferSink
-from pacstui.dicom.syntaxes import PLAIN
-from pacstui.dicom.uids import name_of
 from pacstui.dicom.ul.negotiation import Context
 from pacstui.equipment.line import SENDS, Lines
 from pacstui.errors import PacsError
-from pacstui.imaging.convert import NotConvertible, convert, may_convert
+from pacstui.imaging.convert import NotConvertible
 from pacstui.index.attributes import LEVELS, PATIENT, UNIQUE
 from pacstui.index.retrieve import Copy, copies, subjects
 from pacstui.services import models
 from pacstui.services.aside import decoded
 from pacstui.services.models import WrongIdentifier, check_above, level_of
-from pacstui.services.sending import Feed, Tally, group_count, groups, proposals
+from pacstui.services.sending import Feed, Tally, deliver, group_count, groups, offered_by, proposals
 from pacstui.settings import PeerSettings
 from pacstui.text import safe
 
@@ -217,23 +215,9 @@ class Retrieval(BufferSink):
                 self.tally.fail(copy, f"{copy.path} cannot be read: {error.strerror}", "check the archive's disk")
 
     async def _send_one(self, association: Association, offered: list[Context], copy: Copy, content: Content) -> None:
-        context = next((c for c in offered if c.transfer_syntax == copy.transfer_syntax), None)
-        data: bytes | AsyncIterable[bytes] = content.data if content.data is not None else _pieces(content)
-        if context is None:
-            context = next((c for ts in PLAIN for c in offered if c.transfer_syntax == ts), None)
-            if context is None or not may_convert(copy.transfer_syntax, context.transfer_syntax):
-                takes = ", ".join(name_of(c.transfer_syntax) for c in offered) or "nothing of this SOP class"
-                raise NotConvertible(
-                    f"{safe(self.destination, 16)} takes {takes}, the instance is {name_of(copy.sop_class)} in "
-                    f"{name_of(copy.transfer_syntax)}",
-                    "enable that SOP class and transfer syntax at the receiver",
-                )
-            async with self.service.converting:
-                data = await asyncio.to_thread(_converted, content, copy.transfer_syntax, context.transfer_syntax)
-        originator, message_id = self.originator
-        response = await association.store(
-            context, copy.sop_instance, context.transfer_syntax, data, sop_class=copy.sop_class,
-            priority=self.request.command.priority, move_originator=originator, move_originator_message_id=message_id,
+        response = await deliver(
+            association, offered, copy, content, who=self.destination, converting=self.service.converting,
+            priority=self.request.command.priority, originator=self.originator,
         )  # fmt: skip
         if response.ok:
             self.tally.remaining -= 1
@@ -250,13 +234,6 @@ class Retrieval(BufferSink):
     def originator(self) -> tuple[str | None, int | None]:
         """For whom an instance is sent: AE title and message id, for the C-STORE-RQ (PS3.7 9.1.1.1)."""
         return None, None
-
-
-async def _pieces(content: Content) -> AsyncIterator[bytes]:
-    """Yield a large data set piece by piece, read away from the event loop."""
-    pieces = content.pieces()
-    while piece := await asyncio.to_thread(next, pieces, b""):
-        yield piece
 
 
 class _Get(Retrieval):
@@ -325,9 +302,7 @@ class _Move(Retrieval):
         try:
             why = f"C-MOVE for {self.request.association.calling}"
             async with self.service.lines.to(peer, proposals(found), doing=SENDS, why=why) as association:
-                offered: dict[str, list[Context]] = {}
-                for context in association.accepted.values():
-                    offered.setdefault(context.abstract_syntax, []).append(context)
+                offered = offered_by(association)
                 self.carrying.add(association)
                 try:
                     await self.work(association, lambda copy: offered.get(copy.sop_class, []), feed)
@@ -336,11 +311,6 @@ class _Move(Retrieval):
         except PacsError as error:
             if not self.tally.why:
                 self.tally.why, self.tally.hint = error.message, error.hint
-
-
-def _converted(content: Content, transfer_syntax: str, wanted: str) -> bytes:
-    """Return an object in another transfer syntax; runs in a thread, because it is read, decoded and encoded here."""
-    return convert(content.whole(), transfer_syntax, wanted)
 
 
 class RetrieveService:

@@ -21,14 +21,15 @@ from typing import Protocol
 from pacstui.archive import Archive
 from pacstui.archive.aside import REPLACED, do_set_damaged_aside, do_set_old_aside
 from pacstui.archive.importer import import_file
-from pacstui.archive.reading import Part, read_part
-from pacstui.archive.reconcile import DAMAGED, MISSING
+from pacstui.archive.reading import Part
+from pacstui.archive.sound import do_mark, faults, state_of
 from pacstui.clock import Clock
-from pacstui.errors import NotFound, PacsError, Unavailable
+from pacstui.errors import PacsError, Unavailable
 from pacstui.index.queries import Instance
 from pacstui.jobs.kinds import Cancelled, Outcome, Run
+from pacstui.jobs.values import listed
+from pacstui.jobs.waiting import until_done
 from pacstui.text import plural, safe
-from pacstui.upkeep.waiting import until_done
 
 _AT_ONCE = 200
 NOBODY = "none"
@@ -81,7 +82,8 @@ class Repair:
         self._clock = clock
         self._run = run
         self._scratch = scratch
-        self._asked = peers_of(run.parameters.get("peers", ""), peers.names())
+        asked = listed(run.parameters.get("peers", ""))
+        self._asked = [] if asked == [NOBODY] else asked or list(peers.names())
         self._from: Counter[str] = Counter()
         self._sound = self._aside = 0
         self._left: dict[str, str] = {}
@@ -107,14 +109,15 @@ class Repair:
 
     async def _some(self, rows: Sequence[_Broken]) -> None:
         run = self._run
-        faults = await asyncio.to_thread(_look, self._archive.data_dir, rows)
-        broken = [row for row, fault in zip(rows, faults, strict=True) if fault is not None]
-        sound = [row for row, fault in zip(rows, faults, strict=True) if fault is None]
+        parts = [Part(row.path, row.offset, row.size, row.digest) for row in rows]
+        found = await asyncio.to_thread(faults, self._archive.data_dir, parts)
+        broken = [row for row, fault in zip(rows, found, strict=True) if fault is not None]
+        sound = [row for row, fault in zip(rows, found, strict=True) if fault is None]
         marks = [
-            (_state(fault), row.id, row.digest, row.path)
-            for row, fault in zip(rows, faults, strict=True) if not isinstance(fault, Unavailable)
+            (state_of(fault), row.id, row.digest, row.path)
+            for row, fault in zip(rows, found, strict=True) if not isinstance(fault, Unavailable)
         ]  # fmt: skip
-        await self._archive.db.write(partial(_mark, marks))
+        await self._archive.db.write(partial(do_mark, marks))
         self._sound += len(sound)
         if not broken:
             return
@@ -230,36 +233,8 @@ def _rows(after: int, connection: sqlite3.Connection) -> list[_Broken]:
     return [_Broken(*row) for row in connection.execute(_NEXT, (after, _AT_ONCE))]
 
 
-def peers_of(text: str, known: Sequence[str]) -> tuple[str, ...]:
-    """Return which peers a text names: all for an empty one, nobody for ``none``."""
-    if text.strip().lower() == NOBODY:
-        return ()
-    return tuple(dict.fromkeys(each.strip() for each in text.split(",") if each.strip())) or tuple(known)
-
-
 def _other(sop_instance: str, connection: sqlite3.Connection) -> str:
     """Return where the newest other content of a UID is in the quarantine, empty if there is none."""
     sql = "SELECT path FROM quarantine WHERE sop_instance = ? AND reason != ? ORDER BY id DESC LIMIT 1"
     row = connection.execute(sql, (sop_instance, REPLACED)).fetchone()
     return str(row[0]) if row is not None else ""
-
-
-def _state(fault: PacsError | None) -> int:
-    return MISSING if isinstance(fault, NotFound) else DAMAGED if fault is not None else 0
-
-
-def _look(root: Path, rows: Sequence[_Broken]) -> list[PacsError | None]:
-    """Read files again: some may be whole; in a thread."""
-    found: list[PacsError | None] = []
-    for each in rows:
-        try:
-            read_part(root, Part(each.path, each.offset, each.size, each.digest))
-        except PacsError as fault:
-            found.append(fault)
-        else:
-            found.append(None)
-    return found
-
-
-def _mark(marks: Sequence[tuple[int, int, bytes, str]], connection: sqlite3.Connection) -> None:
-    connection.executemany("UPDATE instances SET missing = ? WHERE id = ? AND digest = ? AND path = ?", marks)

@@ -1,4 +1,4 @@
-"""The noun ``space``, its kinds of jobs, and its eye on how full the volume is."""
+"""The noun ``space``, its kinds of jobs, and when a purge begins by itself."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from pacstui.errors import BadRequest, NotFound, PacsError, Unavailable
 from pacstui.jobs.kinds import Kind, Outcome, Parameter, Run, Wanted
 from pacstui.settings import SpaceSettings
 from pacstui.space.pins import Pins
-from pacstui.space.purge import ALL, Purge, Told, used_percent
+from pacstui.space.purge import ALL, Purge, Told
 from pacstui.space.repair import NOBODY, Peers, Repair
 from pacstui.space.rules import Choice, Rule, choose, moment
 from pacstui.space.studies import last_rows, matching
+from pacstui.space.volume import Problem, Volume
 from pacstui.text import plural, safe
 
-Problem = tuple[str, str, str, str, str]
 _AGAIN_S = 900.0
 _TEND_S = 30.0
 _BROKEN = 5_001
@@ -87,7 +87,7 @@ class SpaceRoom:
         self._protection = protection
         self._peers = peers
         self._safe_upto = safe_upto
-        self._full_on = full_on
+        self._volume = Volume(archive, lambda: self.settings, full_on, clock)
         self._caller = caller
         self._told = told
         self._clock = clock
@@ -143,7 +143,7 @@ class SpaceRoom:
             self._tended = now
             await self._archive.trash.tend()
         settings = self.settings
-        if self._used() <= settings.purge_above_percent or not (settings.rules or self._totals[0]):
+        if not self._volume.too_full() or not (settings.rules or self._totals[0]):
             return
         if not self._automatic():
             return
@@ -153,48 +153,20 @@ class SpaceRoom:
         self._tried = now
         await self._jobs.begin("purge", {})
 
-    def _used(self) -> float:
-        stats = self._archive.stats()
-        return used_percent(stats.free_bytes, stats.total_bytes)
-
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong, for the list of problems."""
-        used, settings = self._used(), self.settings
-        if used >= settings.warn_percent:
-            level = "fail" if used > settings.purge_above_percent else "warn"
-            yield "space", level, f"the volume is {used:.0f}% full; {self._next_step(used)}", self._mend(), "storage"
-
-    def _mend(self) -> str:
-        if not self.settings.rules:
-            return "add space, delete studies, or write [[space.rules]]: docs/operations.md, the disk fills up"
-        return "add space, or change [[space.rules]]; what they let go: pacstui space plan"
-
-    def _next_step(self, used: float) -> str:
-        """Return in words what happens next if nothing changes."""
-        settings = self.settings
-        rules = any(rule.when == "full" for rule in settings.rules)
-        if used > settings.purge_above_percent:
-            doing = "the trash is emptied early" + (" and rules for a full volume purge" if rules else "")
-            return f"{doing}, until {settings.purge_until_percent:g}%"
-        if not settings.rules:
-            return "nothing is purged, as there are no rules"
-        return f"from {settings.purge_above_percent:g}% the trash is emptied early" + (
-            " and rules for a full volume purge" if rules else ""
-        )
+        return self._volume.problems()
 
     # the noun
 
     async def show(self) -> SpaceView:
         stats, settings = self._archive.stats(), self.settings
-        used = self._used()
         entries, instances, amount, oldest = self._totals = await self._archive.trash.totals()
         missing, _ = await self._archive.index.doubts(_BROKEN)
         purge, repair = self._jobs.row("purge"), self._jobs.row("repair")
-        full_on = self._full_on()
-        days = (full_on - self._clock.now().astimezone().date()).days if full_on is not None else -1
         until = (moment(oldest) + timedelta(days=settings.trash_days)).astimezone().date() if entries else None
         return SpaceView(
-            used_percent=round(used, 1),
+            used_percent=round(self._volume.used(), 1),
             warn_percent=settings.warn_percent,
             purge_above_percent=settings.purge_above_percent,
             purge_until_percent=settings.purge_until_percent,
@@ -205,8 +177,8 @@ class SpaceRoom:
             trash_bytes=amount,
             trash_days=settings.trash_days,
             trash_until=until,
-            forecast=f"full in {plural(days, 'day')} at the present growth" if days >= 0 else "not full in ten years",
-            next_step=self._next_step(used),
+            forecast=self._volume.forecast(),
+            next_step=self._volume.next_step(),
             rules=tuple(RuleRow(each.name, Rule(each).told(), each.when) for each in settings.rules),
             broken=missing,
             purge_next=purge.next_run if purge is not None else None,
@@ -280,7 +252,7 @@ class SpaceRoom:
     async def plan(self, limit: int = 100) -> PurgePlan:
         now, settings = self._clock.now(), self.settings
         rules = [Rule(each) for each in settings.rules]
-        full = self._used() > settings.purge_above_percent
+        full = self._volume.too_full()
         found = await matching(self._archive.db, rules, now, self.pinned.told) if rules else []
         choices = list(choose(found, rules, now, settings.keep_hours, full))
         last = await last_rows(self._archive.db, [each.study.key for each in choices])

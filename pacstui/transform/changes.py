@@ -12,8 +12,9 @@ from pacstui.transform.faults import TransformError, named
 from pacstui.transform.paths import BadPath, Path, parse
 from pacstui.transform.patterns import BadPattern, Pattern, TooLong, pattern
 from pacstui.transform.pseudonyms import Pseudonyms
+from pacstui.transform.source import Span
 from pacstui.transform.templates import Context, Template, template
-from pacstui.transform.tree import NUMBER_VRS, PIXELS, STRING_VRS, Element, Item, Note, Span, text_of
+from pacstui.transform.tree import NUMBER_VRS, PIXELS, STRING_VRS, Element, Item, Note, text_of
 from pacstui.transform.values import SETTABLE, element_of, split, vr_at, wrong
 
 _SETTING: Final = ("set", "fill", "replace")

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from pacstui.dicom.dictionary import vr_of
-from pacstui.dicom.uids import valid_uid
+from pacstui.dicom.uids import name_of, valid_uid
 from pacstui.transform.faults import Refused, TransformError, named
 from pacstui.transform.pixels import doubt
 from pacstui.transform.private import Safe
 from pacstui.transform.profile import BASIC, OPTIONS, Profile
 from pacstui.transform.pseudonyms import Person, Pseudonyms
 from pacstui.transform.scrub import Identifiers, harmless
+from pacstui.transform.source import Span
 from pacstui.transform.structured import (
     REMOVED,
     clean_annotations,
@@ -25,7 +26,7 @@ from pacstui.transform.structured import (
     dummy_content,
     dummy_document,
 )
-from pacstui.transform.tree import NUMBER_VRS, PIXELS, Element, Item, Note, Part10, Span, raw, text_of
+from pacstui.transform.tree import NUMBER_VRS, PIXELS, Element, Item, Note, Part10, raw, text_of
 from pacstui.transform.values import LONGEST, split
 
 _CLASS: Final = 0x00080016
@@ -65,7 +66,7 @@ class Deidentifier:
         Raises
         ------
         Refused
-            When a person has to look at its pixels, sound or document first.
+            When a person has to look at its pixels or listen to it first.
         TransformError
             When a value cannot be judged.
         """
@@ -86,7 +87,7 @@ class _Work:
         self.rules, self.profile, self.pseudonyms = rules, rules.profile, rules.pseudonyms
         self.root, self.note = root, note
         self.sop_class = root.text(0x00080016)
-        self.person = _person(root, root)
+        self.person = _patient(root)
         self.identifiers = Identifiers()
         self.identifiers.collect(root, lambda tag, vr: self._action(tag, vr, root) in ("K", "C"))
 
@@ -117,7 +118,7 @@ class _Work:
     def item(self, item: Item) -> None:
         """De-identify an item and what is nested in it."""
         safe = set(self.rules.safe.keeps(item)) if self.rules.safe is not None else set()
-        person = _person(item, self.root)
+        person = self._whose(item)
         for tag in list(item.elements):
             before = item.elements[tag]
             group = tag >> 16
@@ -138,6 +139,13 @@ class _Work:
                 item.elements[tag] = after
             if after is not before:
                 self.note(item, tag, action, before, after)
+
+    def _whose(self, item: Item) -> Person:
+        """Return whose item it is: who it names itself, else who the whole object is of."""
+        patient = item.text(_ID) if item is not self.root else ""
+        if not patient or patient == self.person.patient_id:
+            return self.person
+        return Person(patient, item.text(_ISSUER))
 
     def after(self, item: Item, tag: int, before: Element, action: str) -> Element | None:
         """Return what takes the place of an element; None to remove it."""
@@ -190,7 +198,7 @@ class _Work:
     def uids(self, item: Item, before: Element) -> Element:
         """Return an element with new UIDs; those of the standard itself stay."""
         old = [uid.strip() for uid in text_of(item, before).split("\\")]
-        new = [self.pseudonyms.uid(uid) if uid and not uid.startswith("1.2.840.10008.") else uid for uid in old]
+        new = [uid if not uid or name_of(uid) != uid else self.pseudonyms.uid(uid) for uid in old]
         return Element("UI", "\\".join(new))
 
     def cleaned(self, item: Item, tag: int, before: Element) -> Element | None:
@@ -241,7 +249,8 @@ class _Work:
             return self.dummy(item, tag, before) if self._names(item, tag, before, letters=True) else before
         if vr in _TEXTS or vr in _CODES:
             return self._without(item, tag, before)
-        if not self.identifiers.in_bytes(self._pieces(before), item.terms):
+        least = 8 if isinstance(before.value, Span) else 6
+        if not self.identifiers.in_bytes(self._pieces(before), item.terms, least):
             return before
         return self.dummy(item, tag, before) if vr in NUMBER_VRS else None
 
@@ -279,11 +288,9 @@ def _are_codes(element: Element) -> bool:
     return any(tag in item.elements for item in element.items or () for tag in (0x00080100, 0x00080119, 0x00080120))
 
 
-def _person(item: Item, root: Item) -> Person:
-    """Return whose item it is: who it names itself, else who the whole object is of."""
-    if _ID in item.elements and item.text(_ID):
-        return Person(item.text(_ID), item.text(_ISSUER))
+def _patient(root: Item) -> Person:
+    """Return whose object it is; without Patient ID name and birth date count, else the study."""
     if root.text(_ID):
         return Person(root.text(_ID), root.text(_ISSUER))
     name, birth = root.text(_NAME), root.text(0x00100030)
-    return Person("", "", f"{name}\n{birth}" if name else root.text(0x0020000D))
+    return Person("", "", f"{name}\n{birth}" if name else root.text(_STUDY))

@@ -1,4 +1,4 @@
-"""Whether pixels, sound or a document may tell who the patient is: what attributes say of it (PS3.15 E.3.1, E.3.2)."""
+"""Whether pixels or sound may tell who the patient is: what attributes say of it (PS3.15 E.3.1, E.3.2)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,14 @@ def doubt(root: Item) -> str:
     burned = root.text(0x00280301).upper()
     if burned == "YES":
         return "its pixels hold identifying text (BurnedInAnnotation is YES)"
+    if root.text(0x00480010).upper() == "YES" or "LABEL" in _kinds(root):
+        return "the label of the slide is in the picture (SpecimenLabelInImage, ImageType)"
     return "" if burned == "NO" else _likely(root, sop_class)
+
+
+def _kinds(root: Item) -> set[str]:
+    """Return the values of Image Type."""
+    return {kind.strip() for kind in root.text(0x00080008).upper().split("\\")}
 
 
 def _likely(root: Item, sop_class: str) -> str:
@@ -44,7 +51,7 @@ def _likely(root: Item, sop_class: str) -> str:
     conversion = root.text(0x00080064).upper()
     if conversion:
         return f"it was captured or digitized ({conversion}) {untold}"
-    kinds = {kind.strip() for kind in root.text(0x00080008).upper().split("\\")}
+    kinds = _kinds(root)
     if any(screen in kinds for screen in _SCREENS) or {"DERIVED", "SECONDARY", "SCREEN"} <= kinds:
         return f"it is a picture of a screen {untold}"
     return ""

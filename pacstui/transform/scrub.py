@@ -25,7 +25,7 @@ _FEWEST: Final = 2
 
 
 _NOTHING: Final = re.compile("(?!)")
-_INSTITUTION: Final = (0x00080080, 0x00080081)
+_INSTITUTION: Final = (0x00080080, 0x00080081, 0x00100021)
 _TELLING: Final = 10
 
 
@@ -59,7 +59,9 @@ class Identifiers:
                     self._name(text_of(item, element))
                 elif _is_identifier(tag, vr):
                     for value in text_of(item, element).split("\\"):
-                        if tag not in _INSTITUTION or len(value) >= _TELLING:
+                        if vr == "DA":
+                            self._date(value)
+                        elif tag not in _INSTITUTION or len(value) >= _TELLING:
                             self._value(value)
         short = "|".join(re.escape(one) for one in sorted(self.whole) if not _is_long(one))
         self._short = re.compile(rf"(?<![^\W_])(?:{short})(?![^\W_])" if short else _NOTHING.pattern)
@@ -71,6 +73,13 @@ class Identifiers:
         if len(plain) >= shortest:
             self.whole.add(plain)
             self.written.add(value.strip())
+
+    def _date(self, value: str) -> None:
+        """Take a date in the usual ways to write it."""
+        if len(value) == 8 and value.isdigit():
+            year, month, day = value[:4], value[4:6], value[6:]
+            for form in ("{0}{1}{2}", "{0}-{1}-{2}", "{2}.{1}.{0}", "{2}/{1}/{0}", "{1}/{2}/{0}", "{2}{1}{0}"):
+                self._value(form.format(year, month, day))
 
     def _name(self, name: str) -> None:
         for one in name.split("\\"):
@@ -103,15 +112,18 @@ class Identifiers:
             return True
         return any(code in self.whole and code not in WORDS for code in codes)
 
-    def in_bytes(self, pieces: Iterable[bytes], terms: str) -> bool:
-        """Return whether binary data, given in pieces, hold one of them, in any likely encoding."""
+    def in_bytes(self, pieces: Iterable[bytes], terms: str, least: int = _SHORTEST) -> bool:
+        """Return whether data, given in pieces, hold one of them in any likely encoding, of ``least`` bytes or more.
+
+        The more there is of what is no text, the likelier a short one stands there by chance.
+        """
         if self._bytes is None or self._terms != terms:
             self._bytes = sorted({each for one in self.written for each in _encodings(one, terms)})
             self._terms = terms
         tail = b""
         for piece in pieces:
             low = tail + piece.lower()
-            if any(one in low for one in self._bytes):
+            if any(one in low for one in self._bytes if len(one) >= least):
                 return True
             tail = low[-_OVERLAP:]
         return False

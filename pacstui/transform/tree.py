@@ -6,12 +6,10 @@ Values stay bytes until somebody asks for their text. The pixel data and whateve
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from struct import Struct
-from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final
 
 from pacstui.dicom import charset
 from pacstui.dicom.dataset import LONG_VRS, TEXT_VRS
@@ -20,6 +18,7 @@ from pacstui.dicom.header import guess_transfer_syntax
 from pacstui.dicom.syntaxes import BIG_ENDIAN, IMPLICIT, WHOLLY_DEFLATED
 from pacstui.dicom.uids import trim_uid, valid_uid
 from pacstui.transform.faults import TransformError, named
+from pacstui.transform.source import Source, Span, inflated_data
 
 CHARSET: Final = 0x00080005
 PIXELS: Final = frozenset((0x7FE00010, 0x7FE00008, 0x7FE00009))
@@ -32,20 +31,8 @@ _UNDEFINED: Final = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _KEPT: Final = 1 << 16
 _TEXT_KEPT: Final = 1 << 22
-_WINDOW: Final = 1 << 14
 _DEPTH: Final = 48
 _ELEMENTS: Final = 1_000_000
-_INFLATED_IN_MEMORY: Final = 8 << 20
-_INFLATED: Final = 1 << 33
-_PIECE: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A value that was left in the source: ``size`` bytes from ``at`` on."""
-
-    at: int
-    size: int
 
 
 @dataclass(slots=True)
@@ -131,36 +118,6 @@ def text_of(item: Item, element: Element) -> str:
                      for number in one.iter_unpack(value[: len(value) // one.size * one.size]))  # fmt: skip
 
 
-class Source:
-    """A file that is read here and there, through a small window."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.size = file.seek(0, 2)
-        self._window, self._from = b"", 0
-
-    def take(self, at: int, size: int) -> bytes:
-        """Return up to ``size`` bytes from ``at`` on, fewer at the end of the file."""
-        start = at - self._from
-        if start < 0 or start + size > len(self._window):
-            self._file.seek(at)
-            if size > _WINDOW:
-                return self._file.read(size)
-            self._window, self._from, start = self._file.read(_WINDOW), at, 0
-        return self._window[start : start + size]
-
-    def pieces(self, span: Span) -> Iterator[bytes]:
-        """Yield the bytes of a span, a megabyte at a time."""
-        at, left = span.at, span.size
-        while left:
-            self._file.seek(at)
-            piece = self._file.read(min(left, _PIECE))
-            if not piece:
-                raise TransformError("the object became shorter while it was read")
-            yield piece
-            at, left = at + len(piece), left - len(piece)
-
-
 @dataclass(slots=True)
 class Part10:
     """An object: its data set as a tree, and where the values are that were left behind."""
@@ -190,7 +147,7 @@ def open_object(file: BinaryIO, syntax: str = "", at: int = 0) -> Part10:
         syntax, at = _head(source)
     inflated = None
     if syntax in WHOLLY_DEFLATED:
-        inflated = _inflated(source, at)
+        inflated = inflated_data(source, at)
         source, at = Source(inflated), 0
     reader = _Reader(source, syntax == BIG_ENDIAN)
     root = Item(big=syntax == BIG_ENDIAN)
@@ -221,28 +178,6 @@ def _head(source: Source) -> tuple[str, int]:
     if not valid_uid(syntax):
         raise TransformError("what stands as its transfer syntax is no UID")
     return syntax, at
-
-
-def _inflated(source: Source, at: int) -> BinaryIO:
-    """Return a deflated data set (RFC 1951, PS3.5 A.5) as a file, which lies on the disk where it is large."""
-    out = SpooledTemporaryFile(max_size=_INFLATED_IN_MEMORY)  # noqa: SIM115
-    packer = zlib.decompressobj(-zlib.MAX_WBITS)
-    total = 0
-    try:
-        for piece in source.pieces(Span(at, source.size - at)):
-            rest = piece
-            while rest and not packer.eof:
-                some = packer.decompress(rest, _PIECE)
-                rest = packer.unconsumed_tail
-                total += len(some)
-                if total > _INFLATED:
-                    raise TransformError("the deflated data set is larger than 8 GiB")
-                out.write(some)
-    except zlib.error as error:
-        raise TransformError(f"the deflated data set cannot be read: {error}") from None
-    if not packer.eof:
-        raise TransformError("the deflated data set ends too early")
-    return cast(BinaryIO, out)
 
 
 class _Reader:

@@ -11,7 +11,8 @@ from pacstui.dicom.dataset import LONG_VRS, TEXT_VRS
 from pacstui.dicom.syntaxes import BIG_ENDIAN, DEFLATED, IMPLICIT
 from pacstui.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, valid_uid
 from pacstui.transform.faults import TransformError, named
-from pacstui.transform.tree import CHARSET, STRING_VRS, Element, Item, Part10, Source, Span
+from pacstui.transform.source import Source, Span
+from pacstui.transform.tree import CHARSET, STRING_VRS, Element, Item, Part10
 
 _UNDEFINED: Final = 0xFFFFFFFF
 _SHORT: Final = 0xFFFF

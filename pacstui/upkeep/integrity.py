@@ -10,24 +10,23 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from pacstui import events
 from pacstui.archive import Archive
-from pacstui.archive.reading import Part, read_part
-from pacstui.archive.reconcile import DAMAGED, MISSING
+from pacstui.archive.reading import Part
+from pacstui.archive.sound import Mark, do_mark, faults, state_of
 from pacstui.bus import Bus
 from pacstui.clock import Clock
-from pacstui.errors import NotFound, PacsError, Unavailable
+from pacstui.errors import NotFound, Unavailable
 from pacstui.jobs.kinds import Kind, Outcome, Parameter, Run
+from pacstui.jobs.values import number
 from pacstui.text import plural, size
 
 _AT_ONCE = 50
@@ -59,18 +58,6 @@ class _Place:
     since: str
 
 
-def _number(least: float, most: float) -> Callable[[str], object]:
-    def check(text: str) -> None:
-        try:
-            value = float(text)
-        except ValueError:
-            raise ValueError("it is no number") from None
-        if not least <= value <= most:
-            raise ValueError(f"it is from {least:g} to {most:g}")
-
-    return check
-
-
 def integrity_kind(archive: Archive, bus: Bus, clock: Clock) -> Kind:
     """Return the kind of job that reads objects back."""
 
@@ -78,9 +65,9 @@ def integrity_kind(archive: Archive, bus: Bus, clock: Clock) -> Kind:
         return await _Reading(archive, bus, clock, run).work()
 
     percent = Parameter(
-        "percent", "How much of the archive is read each time, 100 for all of it", "2", check=_number(0.01, 100)
+        "percent", "How much of the archive is read each time, 100 for all of it", "2", check=number(0.01, 100)
     )
-    rate = Parameter("rate", "At most so many MB/s, 0 for as fast as it goes", "50", check=_number(0, 100_000))
+    rate = Parameter("rate", "At most so many MB/s, 0 for as fast as it goes", "50", check=number(0, 100_000))
     text = "Reads stored objects back and compares them with their digests; the next run goes on where this one ended."
     return Kind("integrity", "read objects back", text, work, (percent, rate), resumes=True, lane="archive")
 
@@ -147,8 +134,9 @@ class _Reading:
     async def _compare(self, batch: Sequence[_Object]) -> None:
         run = self._run
         run.tell(now=batch[0].path)
-        found = await asyncio.to_thread(_look, self._archive.data_dir, batch)
-        marks: list[tuple[int, int, bytes, str]] = []
+        parts = [Part(each.path, each.offset, each.size, each.digest) for each in batch]
+        found = await asyncio.to_thread(faults, self._archive.data_dir, parts, from_disk=True)
+        marks: list[Mark] = []
         for each, fault in zip(batch, found, strict=True):
             self._read += 1
             if fault is None:
@@ -170,7 +158,7 @@ class _Reading:
             else:
                 self._damaged += 1
             run.note(f"{each.sop_instance}: {fault.message}", "fail")
-            marks.append((MISSING if gone else DAMAGED, each.id, each.digest, each.path))
+            marks.append((state_of(fault), each.id, each.digest, each.path))
             if not each.missing and self._missing + self._damaged <= _TOLD:
                 self._bus.publish(
                     events.InstanceUnreadable(
@@ -178,7 +166,7 @@ class _Reading:
                     )
                 )
         if marks:
-            await self._archive.db.write(partial(_mark, marks))
+            await self._archive.db.write(partial(do_mark, marks))
 
     async def _slow_down(self, began: float) -> None:
         """Wait until no more was read than the rate allows."""
@@ -222,32 +210,3 @@ def _day(text: str) -> str:
 
 def _rows(after: int, most: int, connection: sqlite3.Connection) -> list[tuple[int, str, str, int, int, bytes, int]]:
     return connection.execute(_NEXT, (after, most)).fetchall()
-
-
-def _mark(marks: Sequence[tuple[int, int, bytes, str]], connection: sqlite3.Connection) -> None:
-    """Mark what is still the same object in the same file."""
-    connection.executemany("UPDATE instances SET missing=? WHERE id=? AND digest=? AND path=?", marks)
-
-
-def _look(root: Path, batch: Sequence[_Object]) -> list[PacsError | None]:
-    """Read some objects from the disk itself; in a thread."""
-    found: list[PacsError | None] = []
-    for each in batch:
-        _forget_cached(root / each.path)
-        try:
-            read_part(root, Part(each.path, each.offset, each.size, each.digest))
-        except PacsError as fault:
-            found.append(fault)
-        else:
-            found.append(None)
-    return found
-
-
-def _forget_cached(path: Path) -> None:
-    """Let the system drop what it holds of a file in memory: the disk is asked, not the cache."""
-    with suppress(OSError, AttributeError):
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        finally:
-            os.close(fd)

@@ -121,3 +121,19 @@ async def test_the_live_panels_alone_end_with_the_session(tmp_path: Path) -> Non
 )
 def test_an_odd_header_counts_as_none(told: str, seconds: float) -> None:
     assert idle_s({IDLE: told}) == seconds
+
+
+async def test_many_sign_ins_of_one_account_keep_nobody_out(tmp_path: Path) -> None:
+    async with opened(tmp_path) as doors:
+        for name in ("eva", "otto"):
+            await person(doors, name)
+        first = await doors.signed_in("eva", NEW)
+        kept = await doors.signed_in("otto", NEW)
+        for _ in range(60):
+            doors.clock.advance(1)
+            last = await doors.signed_in("eva", NEW)
+        signed_in = [each for each in doors.gate.sessions.all() if each.how == "password"]
+        assert sum(each.account == "eva" for each in signed_in) == 50
+        assert first.session not in signed_in
+        assert last.session in signed_in
+        assert kept.session in signed_in

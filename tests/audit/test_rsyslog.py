@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from pacstui.audit import syslog
-from pacstui.audit.syslog import Server
+from pacstui.audit import transport
+from pacstui.audit.lines import Server
 from pacstui.dicom.net.tls import client_context
 from tests.accounts.making import opened
 from tests.audit import rsyslog
@@ -25,7 +25,7 @@ ODD = "Müller 山田 ␛ \u2028 < & ]]> \t 100%"
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(syslog, "_PROVEN_S", 0.1)
+    monkeypatch.setattr(transport, "PROVEN_S", 0.1)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,6 @@ async def test_a_server_that_wants_our_certificate_says_so_and_takes_it(tmp_path
                 assert sender.sent == 0
                 assert not server.messages()
                 pair = server.authority.sign("node", address="DNS:node")
-                sender.context = context(server, "syslog+tls", str(pair.certificate), str(pair.key))
+                sender.use(context(server, "syslog+tls", str(pair.certificate), str(pair.key)))
                 await until(lambda: sender.sent == doors.trail.last)
                 await until(lambda: len(named(server, "secret")) >= 1)

@@ -8,16 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 
 from pacstui.archive import Archive
 from pacstui.backups.restore import Restore, Restored
+from pacstui.backups.spec import Spec, work_folder
 from pacstui.backups.take import Taken, Taking
-from pacstui.backups.target import Spec, Target, work_folder
+from pacstui.backups.target import Target
 from pacstui.backups.verify import Verdict, Verification
 from pacstui.backups.watch import Watch
 from tests.archive.conftest import OPTIONS, send
 from tests.archive.objects import Object
+from tests.backups import cheap_age
 
 ARCHIVE_ID = "a" * 32
 
@@ -73,7 +76,7 @@ class Place:
         folder = work_folder(self.data_dir, self.spec.name)
         if fresh:  # as on a machine that never saw it
             folder = folder.with_name(f"fresh-{os.urandom(4).hex()}")
-        return Target(replace(self.spec, **changes), folder)
+        return Target(replace(self.spec, **changes), folder, None if fresh else self.data_dir)
 
     def take(self, watch: Watch | None = None, **changes: Any) -> Taken:
         target = self.target(**changes)
@@ -101,10 +104,22 @@ class Place:
     def files(self, kind: str = "") -> list[Path]:
         return sorted(p for p in self.folder.rglob("*") if p.is_file() and kind in p.name)
 
+    def manifests(self) -> list[Path]:
+        return sorted(self.folder.glob("snapshots/*/manifest.json"))
+
+    def packs(self) -> list[Path]:
+        return [path for path in self.files(".tar") if path.parent.parent.name == "packs"]
+
 
 @pytest.fixture
 def place(archive: Archive, tmp_path: Path) -> Place:
     return Place(Spec("disk", str(tmp_path / "disk")), archive.data_dir)
+
+
+@pytest.fixture
+def cheap_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare new targets the second that a passphrase takes by design, and each opening of their key another one."""
+    monkeypatch.setattr(pyrage.passphrase, "encrypt", cheap_age.encrypt)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -17,14 +17,14 @@ import psutil
 import pytest
 
 from pacstui.archive import Archive
-from pacstui.backups.lock import started_at
+from pacstui.backups.processes import started_at
 from pacstui.backups.request import Request
 from pacstui.backups.room import BackupsRoom
+from pacstui.backups.sending import Sending
+from pacstui.backups.spec import Spec, work_folder
 from pacstui.backups.standing import Standings
-from pacstui.backups.take import Taking
-from pacstui.backups.target import Spec, work_folder
 from pacstui.clock import SYSTEM
-from pacstui.errors import PacsError
+from pacstui.errors import PacsError, Unavailable
 from pacstui.settings import ArchiveSettings, TargetSettings
 from tests.archive.conftest import send
 from tests.backups.conftest import Place, fill, mark
@@ -32,6 +32,7 @@ from tests.backups.test_hostile import ask
 from tests.running import until
 
 
+@pytest.mark.usefixtures("cheap_passphrases")
 @pytest.mark.parametrize("encrypted", [False, True])
 async def test_a_pack_that_is_gone_is_no_fault_once_its_objects_travelled_again(
     archive: Archive, place: Place, tmp_path: Path, encrypted: bool
@@ -42,7 +43,7 @@ async def test_a_pack_that_is_gone_is_no_fault_once_its_objects_travelled_again(
         place.spec = replace(place.spec, passphrase_file=str(secret))
     await fill(archive, 3)
     place.take()
-    next(each for each in place.files(".tar")).unlink()
+    next(each for each in place.packs()).unlink()
     assert not place.verify("quick").ok
     await fill(archive, 1)
     assert not place.take().warning
@@ -99,8 +100,8 @@ async def test_two_backups_at_once_do_not_take_each_others_index(archive: Archiv
 def worker(place: Place, spec: object) -> subprocess.Popen[bytes]:
     request = Request("backup", spec, str(place.data_dir), "PACS", "tester")  # type: ignore[arg-type]
     code = (
-        "import sys; from pacstui.backups import ops, take; from pacstui.backups.watch import Watch\n"
-        "take.PACK_BYTES = 5000\n"
+        "import sys; from pacstui.backups import ops, packs; from pacstui.backups.watch import Watch\n"
+        "packs.PACK_BYTES = 5000\n"
         "try: print('{\"result\": 1}', ops.perform(ops.Request.decode(sys.argv[1]), Watch(None, 50e3)))\n"
         "except ops.PacsError as e: print(e)\n"
     )
@@ -110,6 +111,7 @@ def worker(place: Place, spec: object) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
+@pytest.mark.usefixtures("cheap_passphrases")
 async def test_a_first_run_that_was_cut_off_does_not_block_the_target(
     archive: Archive, place: Place, tmp_path: Path
 ) -> None:
@@ -118,8 +120,21 @@ async def test_a_first_run_that_was_cut_off_does_not_block_the_target(
     place.spec = replace(place.spec, passphrase_file=str(secret))
     await fill(archive, 2)
     (place.folder / "keys").mkdir(parents=True)
-    (place.folder / "keys" / "identity.age").write_bytes(b"of a run that was cut off")
+    identity = place.folder / "keys" / "identity.age"
+    identity.write_bytes(b"half of a key")
+    with pytest.raises(Unavailable, match="does not open") as told:
+        place.take()
+    assert "remove keys/identity.age" in told.value.hint
+    identity.unlink()
+    place.take()
+    whole = identity.read_bytes()
+    for path in place.files():
+        if path != identity:
+            path.unlink()
+    for path in place.data_dir.glob("backups/*/known.db*"):
+        path.unlink()
     assert not place.take().warning
+    assert identity.read_bytes() == whole
     assert place.verify(fresh=True).ok
 
 
@@ -185,17 +200,17 @@ async def test_a_target_that_is_emptied_meanwhile_gets_no_snapshot(
     await fill(archive, 4)
     place.take()
     await fill(archive, 4)
-    send = Taking._send
+    send = Sending.send
 
-    def emptied(self: Taking, wanted: Any) -> None:
+    def emptied(self: Sending, wanted: Any) -> None:
         send(self, wanted)
         path = place.folder / what
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    monkeypatch.setattr(Taking, "_send", emptied)
+    monkeypatch.setattr(Sending, "send", emptied)
     with pytest.raises(PacsError, match="while the backup ran"):
         place.take()
-    assert len(place.files("manifest.json")) == 1
+    assert len(place.manifests()) == 1
 
 
 @pytest.mark.parametrize(

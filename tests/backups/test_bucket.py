@@ -13,9 +13,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from pacstui.archive import Archive
-from pacstui.backups import prune, take
+from pacstui.backups import packs, prune
 from pacstui.backups.bucket import BucketStore
-from pacstui.backups.target import Spec, Target
+from pacstui.backups.spec import Spec
+from pacstui.backups.target import Target
 from pacstui.errors import NotFound, Unavailable
 from tests.backups.conftest import Place, contents, fill
 from tests.running import free_port
@@ -88,7 +89,7 @@ def test_a_bucket_keeps_what_it_is_given(server: str, bucket: str, tmp_path: Pat
 async def test_an_archive_goes_to_a_bucket_and_comes_back(
     cloud: Place, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(take, "PACK_BYTES", 20_000)
+    monkeypatch.setattr(packs, "PACK_BYTES", 20_000)
     await fill(archive, 6)
     await fill(archive, 1, pixels=60_000)
     assert cloud.take().manifest.instances == 7

@@ -29,8 +29,12 @@ def ask(place: Place, op: str, **arguments: Any) -> dict[str, Any]:
 
 
 def newest(place: Place) -> tuple[Path, Manifest]:
-    path = sorted(place.folder.glob("snapshots/*/manifest.json"))[-1]
-    return path, layout.manifest_from(path.read_bytes(), f"snapshots/{path.parent.name}/manifest.json")
+    found = [
+        (layout.manifest_from(path.read_bytes(), f"snapshots/{path.parent.name}/manifest.json"), path)
+        for path in place.folder.glob("snapshots/*/manifest.json")
+    ]
+    manifest, path = max(found, key=lambda pair: pair[0].moment)
+    return path, manifest
 
 
 def forget(place: Place) -> None:
@@ -117,6 +121,7 @@ async def test_a_lock_full_of_nonsense_is_told_and_can_be_removed(archive: Archi
     place.take()
 
 
+@pytest.mark.usefixtures("cheap_passphrases")
 async def test_a_target_cannot_say_for_whom_it_is_encrypted(archive: Archive, place: Place, tmp_path: Path) -> None:
     secret = tmp_path / "phrase"
     secret.write_text("correct horse battery")

@@ -18,8 +18,8 @@ from tests.backups.conftest import Place, contents, fill
 
 ROUNDS = 12
 WORKER = (
-    "from pacstui.backups import take, worker\n"
-    "take.PACK_BYTES = 20_000\n"
+    "from pacstui.backups import packs, worker\n"
+    "packs.PACK_BYTES = 20_000\n"
     "import os; os._exit(worker.main())\n"
 )  # fmt: skip
 
@@ -96,7 +96,7 @@ async def test_a_prune_that_is_killed(archive: Archive, place: Place, tmp_path: 
         verdict = await asyncio.to_thread(place.verify, "full", 5.0, True)
         assert verdict.ok, verdict.text
     assert b'"result"' in await asyncio.to_thread(end, begin(place, "prune"))
-    assert len(place.files("manifest.json")) == len(place.files(".tar")) == 1
+    assert len(place.manifests()) == len(place.packs()) == 1
     assert (await asyncio.to_thread(place.restore, tmp_path / "back")).failed_total == 0
 
 

@@ -108,6 +108,13 @@ def test_the_commands_tell_what_there_is(node: NodeProcess) -> None:
     page = json.loads(command(node, "backup", "studies", "--target", "disk", "--json"))
     assert page["rows"][0]["here"] == page["rows"][0]["instances"]
     assert "nobody works" in command(node, "backup", "lock", "--target", "disk")
+    shown = command(node, "backup", "show", "--target", "disk")
+    assert "last good" in shown
+    assert "_" not in "".join(line[:10] for line in shown.splitlines())
+    signer = json.loads(command(node, "backup", "key", "--json"))
+    by_address = ("backup", "list", "--url", target(node)["url"], "--json")
+    for more, state in (((), "unknown"), (("--signed-by", signer["fingerprint"]), "signed")):
+        assert {row["signed"] for row in json.loads(command(node, *by_address, *more))} == {state}
     first, *_, last = (row["id"] for row in reversed(node.call("backups", "snapshots", target="disk")))
     found = json.loads(command(node, "backup", "compare", first, last, "--target", "disk", "--json"))
     assert found["added"] > 0

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pacstui.archive import Archive
-from pacstui.backups import prune
+from pacstui.backups import prune, retention
 from pacstui.backups.layout import FileRef, Manifest
-from pacstui.backups.prune import kept
+from pacstui.backups.retention import kept
 from pacstui.errors import Corrupt
 from pacstui.jobs.kinds import Cancelled
 from tests.backups.conftest import Place, contents, fill
@@ -58,7 +58,7 @@ def test_the_newest_that_has_everything_stays_too() -> None:
 
 @given(
     st.lists(st.integers(0, 40_000_000), min_size=1, max_size=60, unique=True),
-    st.fixed_dictionaries({rule: st.integers(0, 6) for rule in prune.RULES}),
+    st.fixed_dictionaries({rule: st.integers(0, 6) for rule in retention.RULES}),
 )
 def test_pruning_again_removes_nothing_more(seconds: list[int], keep: dict[str, int]) -> None:
     moments = [START + timedelta(seconds=each) for each in seconds]
@@ -96,10 +96,10 @@ async def several(archive: Archive, place: Place) -> list[str]:
 
 async def test_only_what_no_kept_snapshot_needs_goes(archive: Archive, place: Place, tmp_path: Any) -> None:
     await several(archive, place)
-    assert len(place.files(".tar")) == 3
+    assert len(place.packs()) == 3
     done = run(place, last=1)
     assert (done.snapshots, done.packs) == (2, 2)
-    assert len(place.files(".tar")) == len(place.files(".list")) == 1
+    assert len(place.packs()) == len(place.files(".list")) == 1
     assert place.verify(fresh=True).ok
     assert place.restore(tmp_path / "back").failed_total == 0
     assert len(contents(tmp_path / "back")) == 2
@@ -128,7 +128,7 @@ async def test_nothing_goes_while_a_manifest_cannot_be_read(archive: Archive, pl
     await fill(archive, 2)
     place.take()
     place.take()
-    victim = place.files("manifest.json")[0]
+    victim = place.manifests()[0]
     victim.write_bytes(victim.read_bytes().replace(b"PACS", b"PACZ"))
     before = place.files()
     with pytest.raises(Corrupt, match="nothing is removed"):
@@ -142,5 +142,5 @@ async def test_a_snapshot_of_a_wrong_clock_takes_no_other_ones_place(archive: Ar
     now = taken.moment
     later = replace(taken, id="later", at=(now + timedelta(days=3650)).isoformat())
     before = replace(taken, id="before", at=(now - timedelta(days=1)).isoformat())
-    rules = prune.kept([later, taken, before], {"last": 1, "daily": 2}, now=now)
+    rules = retention.kept([later, taken, before], {"last": 1, "daily": 2}, now=now)
     assert rules == {"later": ["future"], taken.id: ["last", "daily"], "before": ["daily"]}

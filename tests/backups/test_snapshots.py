@@ -16,7 +16,8 @@ import pyrage
 import pytest
 
 from pacstui.archive import Archive
-from pacstui.backups import packs, take
+from pacstui.archive.trash_rows import Which
+from pacstui.backups import packs, selection, take
 from pacstui.backups.keys import NoKey
 from pacstui.errors import BadRequest, Corrupt, NotFound, SettingsError, StorageFull, Unavailable
 from pacstui.jobs.kinds import Cancelled
@@ -59,13 +60,13 @@ async def test_a_restored_archive_opens_and_has_nothing_to_mend(archive: Archive
 async def test_only_what_is_new_travels(archive: Archive, place: Place) -> None:
     await fill(archive, 5)
     assert place.take().manifest.new_instances == 5
-    packs_before = place.files(".tar")
+    packs_before = place.packs()
     again = place.take()
     assert again.manifest.new_instances == 0
-    assert place.files(".tar") == packs_before
+    assert place.packs() == packs_before
     await fill(archive, 2)
     assert place.take().manifest.new_instances == 2
-    assert len(place.files(".tar")) == 2
+    assert len(place.packs()) == 2
 
 
 async def test_what_is_known_here_is_only_a_cache(archive: Archive, place: Place) -> None:
@@ -81,7 +82,7 @@ async def test_what_is_known_here_is_only_a_cache(archive: Archive, place: Place
 async def test_a_pack_that_is_gone_from_the_target_travels_again(archive: Archive, place: Place) -> None:
     await fill(archive, 5)
     place.take()
-    place.files(".tar")[0].unlink()
+    place.packs()[0].unlink()
     taken = place.take()
     assert taken.manifest.new_instances == 5
     assert any("gone" in note for note in place.notes)
@@ -119,12 +120,12 @@ async def test_an_object_that_was_damaged_after_it_was_saved_keeps_its_good_copy
 async def test_large_and_small_objects_go_in_packs(
     archive: Archive, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
-    monkeypatch.setattr(take, "PACK_BYTES", limit)
+    monkeypatch.setattr(packs, "PACK_BYTES", limit)
     monkeypatch.setattr("pacstui.backups.reading._IN_MEMORY", 30_000)
     await fill(archive, 6)
     await fill(archive, 2, pixels=100_000)
     place.take()
-    assert len(place.files(".tar")) > 2
+    assert len(place.packs()) > 2
     assert place.verify(fresh=True).ok
     assert place.restore(tmp_path / "back").failed_total == 0
     assert contents(tmp_path / "back") == contents(archive.data_dir)
@@ -133,7 +134,7 @@ async def test_large_and_small_objects_go_in_packs(
 async def test_tar_alone_gets_the_objects_back(archive: Archive, place: Place, tmp_path: Path) -> None:
     await fill(archive, 6)
     place.take()
-    for pack in place.files(".tar"):
+    for pack in place.packs():
         subprocess.run(["tar", "-xf", pack, "-C", tmp_path], check=True)  # noqa: ASYNC221
     assert contents(tmp_path) == contents(archive.data_dir)
 
@@ -149,7 +150,7 @@ def key(tmp_path: Path) -> tuple[str, str]:
 async def test_an_encrypted_target_is_opened_by_the_identity_alone(
     archive: Archive, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(take, "PACK_BYTES", 40_000)
+    monkeypatch.setattr(packs, "PACK_BYTES", 40_000)
     recipient, identity = key(tmp_path)
     await fill(archive, 4, name="SECRET^PATIENT")
     await fill(archive, 1, pixels=90_000, name="SECRET^PATIENT")
@@ -182,6 +183,7 @@ async def test_the_stock_tools_open_an_encrypted_target(archive: Archive, place:
     assert contents(tmp_path / "out") == contents(archive.data_dir)
 
 
+@pytest.mark.usefixtures("cheap_passphrases")
 async def test_a_passphrase_protects_the_targets_own_identity(archive: Archive, place: Place, tmp_path: Path) -> None:
     right, wrong = tmp_path / "right", tmp_path / "wrong"
     right.write_text("correct horse battery staple\n")
@@ -193,6 +195,16 @@ async def test_a_passphrase_protects_the_targets_own_identity(archive: Archive, 
     assert contents(tmp_path / "back") == contents(archive.data_dir)
     with pytest.raises(Unavailable, match="passphrase"):
         place.restore(tmp_path / "none", passphrase_file=str(wrong))
+
+
+async def test_a_passphrase_is_dear_to_guess(archive: Archive, place: Place, tmp_path: Path) -> None:
+    (tmp_path / "phrase").write_text("correct horse battery staple\n")
+    await fill(archive, 1)
+    place.take(passphrase_file=str(tmp_path / "phrase"))
+    _, recipient, _ = (place.folder / "keys" / "identity.age").read_bytes().split(b"\n", 2)
+    kind, _, cost = recipient.removeprefix(b"-> ").split()
+    assert kind == b"scrypt"
+    assert int(cost) >= 14  # 2 ** 14 rounds of 128 KiB and more: some tenths of a second on a slow machine
 
 
 async def test_encryption_cannot_be_changed_by_the_settings_alone(
@@ -252,7 +264,7 @@ async def test_what_was_found_damaged_travels_again_and_every_snapshot_is_whole_
 ) -> None:
     await fill(archive, 4)
     place.take()
-    pack = place.files(".tar")[0]
+    pack = place.packs()[0]
     data = bytearray(pack.read_bytes())
     data[len(data) // 2] ^= 4
     pack.write_bytes(data)
@@ -262,7 +274,7 @@ async def test_what_was_found_damaged_travels_again_and_every_snapshot_is_whole_
     assert "back up now" in verdict.hint
     assert place.take().manifest.new_instances == 4
     assert place.verify(fresh=True).findings == ()
-    oldest = sorted(p.parent.name for p in place.files("manifest.json"))[0]
+    oldest = sorted(p.parent.name for p in place.manifests())[0]
     assert place.restore(tmp_path / "back", oldest).failed_total == 0
     assert contents(tmp_path / "back") == contents(archive.data_dir)
 
@@ -277,13 +289,13 @@ async def test_a_quick_look_finds_what_is_gone_or_cut(archive: Archive, place: P
 
 
 async def test_samples_read_everything_in_time(archive: Archive, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(take, "PACK_BYTES", 2000)
+    monkeypatch.setattr(packs, "PACK_BYTES", 2000)
     await fill(archive, 12)
     place.take()
     target = place.target()
     now = iter(range(1000, 9000))
     monkeypatch.setattr("pacstui.backups.verify.time.time", lambda: next(now))
-    total = len(place.files(".tar"))
+    total = len(place.packs())
     assert total >= 4
     for _ in range(total):
         place.verify("sample", 100 / total - 1)
@@ -294,7 +306,7 @@ async def test_samples_read_everything_in_time(archive: Archive, place: Place, m
 async def test_a_cancelled_run_leaves_no_snapshot_and_the_next_goes_on(
     archive: Archive, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(take, "PACK_BYTES", 2000)
+    monkeypatch.setattr(packs, "PACK_BYTES", 2000)
     await fill(archive, 20)
     watch = place.watch()
     sent: list[str] = []
@@ -309,7 +321,7 @@ async def test_a_cancelled_run_leaves_no_snapshot_and_the_next_goes_on(
     monkeypatch.setattr(packs.Finished, "put", counting)
     with pytest.raises(Cancelled):
         place.take(watch)
-    assert place.files("manifest.json") == []
+    assert place.manifests() == []
     assert place.files("lock") == []
     before = len(sent)
     taken = place.take()
@@ -322,7 +334,7 @@ async def test_a_cancelled_run_leaves_no_snapshot_and_the_next_goes_on(
 async def test_a_restore_goes_on_where_it_ended(
     archive: Archive, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(take, "PACK_BYTES", 2000)
+    monkeypatch.setattr(packs, "PACK_BYTES", 2000)
     await fill(archive, 12)
     place.take()
     watch = place.watch()
@@ -427,3 +439,35 @@ async def test_an_object_that_is_replaced_meanwhile_is_saved_as_the_index_has_it
     assert taken.manifest.missing_total == 0
     place.restore(tmp_path / "back")
     assert contents(tmp_path / "back") == old
+
+
+async def test_a_study_that_is_deleted_meanwhile_is_saved_from_the_trash(
+    archive: Archive, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    things = await fill(archive, 3)
+    old = contents(archive.data_dir)
+    index = tmp_path / "copy" / "index.db"
+    index.parent.mkdir()
+    take.source.copy_index(archive.data_dir, index)
+    await archive.trash.delete(Which(things[0].study))
+    monkeypatch.setattr(take.source, "copy_index", lambda _, to: shutil.copy(index, to))
+    taken = place.take()
+    assert (taken.manifest.missing_total, taken.warning) == (0, False)
+    place.restore(tmp_path / "back")
+    assert contents(tmp_path / "back") == old
+
+
+async def test_files_that_vanished_unknown_to_the_index_are_no_longer_taken_to_be_there(
+    archive: Archive, place: Place, tmp_path: Path
+) -> None:
+    things = await fill(archive, 3)
+    place.take()
+    next(p for p in (archive.data_dir / "objects").rglob("*") if p.is_file() and things[1].sop in p.name).unlink()
+    target = place.target()
+    target.open()
+    manifest = target.find("latest")
+    wanted = selection.select(target, manifest, "study", things[0].study, place.data_dir, place.watch())
+    assert (len(wanted), selection.here(place.data_dir, wanted)) == (3, 2)
+    lacking = selection.select(target, manifest, "all", "", place.data_dir, place.watch())
+    assert [each.sop_instance for each in lacking] == [things[1].sop]
+    target.close()

@@ -17,9 +17,10 @@ import pytest
 
 from pacstui.archive import Archive
 from pacstui.backups import folder as folder_store
-from pacstui.backups import layout, lock, take
+from pacstui.backups import layout, lock, packs
 from pacstui.backups.folder import FolderStore
 from pacstui.backups.lock import Holder, Lock, gone, holder_of, stale
+from pacstui.backups.target import Spec, Target
 from pacstui.errors import NotFound, StorageFull, Unavailable
 from pacstui.jobs.kinds import Cancelled
 from tests.backups.conftest import Place, contents, fill
@@ -32,6 +33,42 @@ def store(tmp_path: Path) -> FolderStore:
     made = FolderStore(tmp_path / "disk")
     made.open(make=True)
     return made
+
+
+def test_creating_stands_that_temporary_files_are_cleared_away(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever gets the lock first clears them, also those of who waits for it."""
+    link, calls = os.link, []
+
+    def cleared(source: Path, target: Path) -> None:
+        calls.append(target)
+        if len(calls) == 1:
+            store.clear()
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", cleared)
+    assert store.create("lock", b"mine")
+    assert (store.get("lock"), len(calls)) == (b"mine", 2)
+
+
+@pytest.mark.parametrize("before", ["open", "create"])
+def test_of_two_first_runs_the_slower_one_uses_what_the_other_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    quick, slow = (Target(Spec("disk", str(tmp_path / "disk")), tmp_path / name) for name in ("quick", "slow"))
+    step = getattr(slow.store, before)
+
+    def late(*words: Any, **named: Any) -> Any:
+        if named.get("make", True) and not quick.marker:
+            quick.begin("a" * 32, "PACS")
+        return step(*words, **named)
+
+    monkeypatch.setattr(slow.store, before, late)
+    slow.begin("a" * 32, "PACS")
+    assert slow.marker["id"] == quick.marker["id"]
+    quick.close()
+    slow.close()
 
 
 def test_a_folder_keeps_what_it_is_given(store: FolderStore) -> None:
@@ -72,15 +109,15 @@ def test_a_folder_that_is_replaced_meanwhile_is_noticed(store: FolderStore) -> N
 async def test_a_fault_of_the_disk_ends_the_run_in_words_and_the_next_goes_on(
     archive: Archive, place: Place, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception], words: str
 ) -> None:
-    monkeypatch.setattr(take, "PACK_BYTES", 2000)
+    monkeypatch.setattr(packs, "PACK_BYTES", 2000)
     await fill(archive, 16)
     real: Callable[..., int] = os.rename
     renamed: list[str] = []
 
-    def failing(source: Any, target: Any) -> None:
+    def failing(source: Any, target: Any, **folders: int) -> None:
         if len(renamed) >= 5:
             raise OSError(number, os.strerror(number))
-        real(source, target)
+        real(source, target, **folders)
         renamed.append(str(target))
 
     monkeypatch.setattr(folder_store.os, "rename", failing)

@@ -53,3 +53,8 @@ def test_a_node_without_directory_does_without_ldap() -> None:
 
 def test_the_node_needs_no_screen() -> None:
     assert imported("import pacstui.node").isdisjoint(("textual", "screens", "typer"))
+
+
+def test_the_process_of_a_backup_starts_light() -> None:
+    heavy = ("sqlalchemy", "pydantic", "aiohttp", "structlog", "pynetdicom", "pydicom", "numpy")
+    assert imported("import pacstui.backups.worker").isdisjoint(heavy)

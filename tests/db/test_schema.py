@@ -89,7 +89,7 @@ async def test_an_older_database_is_copied_and_migrated(tmp_path: Path, monkeypa
 
     monkeypatch.setattr("asyncio.create_subprocess_exec", start)
     await schema.ensure(path)
-    assert seen == [(sys.executable, "-m", "pacstui.db.migrate", str(path))]
+    assert seen == [(sys.executable, "-P", "-m", "pacstui.db.migrate", str(path))]
     (copy,) = tmp_path.glob("index.before-*.db")
     assert sqlite3.connect(copy).execute("SELECT name FROM sqlite_master WHERE name='keepsake'").fetchone()
 

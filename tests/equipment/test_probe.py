@@ -177,6 +177,21 @@ async def test_a_certificate_for_another_name_is_told_with_the_names_that_it_has
 
 
 @needed
+async def test_a_peer_that_wants_our_certificate_is_told(site: Site, authority: Authority) -> None:
+    pair, ours, ca = authority.sign("mutual"), authority.sign("ours"), str(authority.pair.certificate)
+    context = server_context(str(pair.certificate), str(pair.key), ca, mutual=True)
+    async with speaking_tls(context) as port:
+        view = await outcome(site, port, tls="name", ca=ca)
+        assert view.failed == "TLS"
+        assert "only callers with a certificate that it trusts" in view.meaning
+        await site.room.edit("VNA", certificate=str(ours.certificate), key=str(ours.key))
+        await site.room.test("VNA")
+        while site.room._running:
+            await asyncio.wait(site.room._running)
+        assert states(await site.room.tested("VNA"))["TLS"] == "ok"
+
+
+@needed
 async def test_a_certificate_of_an_authority_that_nobody_trusts(site: Site, authority: Authority) -> None:
     async with speaking_tls(context_of(authority, "untrusted")) as port:
         view = await outcome(site, port, tls="on")
@@ -194,7 +209,7 @@ async def test_a_certificate_that_ends_soon_is_a_warning_and_a_problem(site: Sit
     row = next(row for row in await site.room.list() if row.name == "VNA")
     assert row.tls_until is not None
     (problem,) = [p for p in site.room.seen.problems() if p[0] == "peer-certificate VNA"]
-    assert "valid for 8 days only" in problem[2]
+    assert "days only, until" in problem[2]
 
 
 @needed

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from pacstui.cli import checks
 from pacstui.dicom.ul.faults import Refusal
 from pacstui.dicom.ul.items import UserInformation
 from pacstui.dicom.ul.pdu import AssociateRequest
 from pacstui.equipment.peer import Peer, peer_of, texts_of
 from pacstui.errors import BadRequest, NotFound
 from pacstui.services.policy import Admission
-from pacstui.settings import SERVICES, DicomSettings
+from pacstui.settings import SERVICES, DicomSettings, NodeSettings, Settings
 from tests.equipment.conftest import Site
 
 
@@ -40,7 +41,10 @@ async def test_a_peer_that_is_added_is_let_in_at_once_and_after_a_restart(site: 
 
 async def test_a_change_tells_what_was_and_what_is(site: Site) -> None:
     await site.room.add("MR two", "MR2", "192.0.2.20")
+    kept: list[tuple[str, str, str]] = []
+    site.room.register.kept = lambda connection, who, made: kept.extend(made)
     await site.room.edit("MR two", host="192.0.2.21", notes="moved")
+    assert kept == [("peer MR two host", "192.0.2.20", "192.0.2.21"), ("peer MR two notes", "", "moved")]
     assert site.noted[-1] == ("peers.edit", "MR two", "host: 192.0.2.20 -> 192.0.2.21; notes: - -> moved")
     await site.room.edit("MR two", notes="moved ")
     assert len(site.noted) == 2, "what changes nothing is no change"
@@ -58,7 +62,11 @@ async def test_of_a_peer_of_the_configuration_only_what_stands_beside_it_changes
 
 
 async def test_removing_tells_before_what_breaks_and_shuts_out_at_once(site: Site) -> None:
-    site.room.uses.append(lambda name: [f"the route {name.lower()} sends to it"])
+
+    async def uses(name: str) -> list[str]:
+        return [f"the route {name.lower()} sends to it"]
+
+    site.room.uses.append(uses)
     await site.room.add("VNA", "VNA", "192.0.2.30")
     assert (await site.room.removal("VNA")).breaks == ("the route vna sends to it",)
     await site.room.remove("VNA")
@@ -132,3 +140,11 @@ async def test_what_is_wrong_with_peers_is_a_problem(site: Site) -> None:
     assert "called from 192.0.2.99" in told["peer-elsewhere CT old"]
     await site.room.edit("CT old", host="192.0.2.99")
     assert "peer-elsewhere CT old" not in {problem[0] for problem in site.room.seen.problems()}
+
+
+async def test_the_doctor_tries_the_peers_of_the_register_too(site: Site) -> None:
+    await site.room.add("MR two", "MR2", "127.0.0.1", port=1)
+    settings = Settings(node=NodeSettings(data_dir=site.database.path.parent))
+    (told,) = checks.peers(checks.Patient(settings, None, None))
+    assert (told.check, told.level) == ("peer MR two", "warn")
+    assert "127.0.0.1:1 cannot be reached" in told.text

@@ -15,7 +15,7 @@ from tests.running import NodeProcess, Sender, running_node, until
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_node_ends_at_once_with_zero(tmp_path: Path, number: int) -> None:
-    node = NodeProcess(tmp_path / "node")
+    node = NodeProcess(tmp_path / "node", plainly=True)
     node.start()
     node.signal(number)
     assert node.process is not None
@@ -25,7 +25,7 @@ def test_an_idle_node_ends_at_once_with_zero(tmp_path: Path, number: int) -> Non
 
 
 def test_a_node_under_load_ends_within_ten_seconds_and_keeps_what_it_acknowledged(tmp_path: Path) -> None:
-    node = NodeProcess(tmp_path / "node")
+    node = NodeProcess(tmp_path / "node", plainly=True)
     node.start()
     senders = [Sender(node.port, n, 100_000, 20_000) for n in range(4)]
     for sender in senders:
@@ -40,7 +40,7 @@ def test_a_node_under_load_ends_within_ten_seconds_and_keeps_what_it_acknowledge
 
 
 def test_silent_and_stalled_peers_do_not_keep_a_node_from_ending(tmp_path: Path) -> None:
-    node = NodeProcess(tmp_path / "node")
+    node = NodeProcess(tmp_path / "node", plainly=True)
     node.start()
     silent = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(5)]
     assert node.stop(10) == 0
@@ -49,8 +49,8 @@ def test_silent_and_stalled_peers_do_not_keep_a_node_from_ending(tmp_path: Path)
 
 
 def test_a_port_that_is_taken_and_a_data_directory_in_use_are_named(tmp_path: Path) -> None:
-    with running_node(tmp_path / "one") as node:
-        same_port = NodeProcess(tmp_path / "two", port=node.port)
+    with running_node(tmp_path / "one", plainly=True) as node:
+        same_port = NodeProcess(tmp_path / "two", plainly=True, port=node.port)
         with pytest.raises(AssertionError, match=f"{node.port}.*taken"):
             same_port.start()
         command = [sys.executable, "-m", "pacstui", "--config", str(node.folder / "pacstui.toml"), "serve"]
@@ -64,7 +64,7 @@ def test_a_port_that_is_taken_and_a_data_directory_in_use_are_named(tmp_path: Pa
 
 
 def test_sighup_reloads_peers_and_a_broken_configuration_changes_nothing(tmp_path: Path) -> None:
-    with running_node(tmp_path / "node") as node:
+    with running_node(tmp_path / "node", plainly=True) as node:
         toml = node.folder / "pacstui.toml"
         before = toml.read_text()
         toml.write_text(before + '[[peers]]\nname = "CT one"\nae_title = "CT1"\nhost = "127.0.0.1"\nport = 104\n')
@@ -77,7 +77,7 @@ def test_sighup_reloads_peers_and_a_broken_configuration_changes_nothing(tmp_pat
 
 
 def test_a_reload_names_what_waits_for_the_next_start(tmp_path: Path) -> None:
-    with running_node(tmp_path / "node") as node:
+    with running_node(tmp_path / "node", plainly=True) as node:
         toml = node.folder / "pacstui.toml"
         before = toml.read_text()
         toml.write_text(before.replace("[dicom]", "[dicom]\nartim_s = 7\nmax_pdu = 16384\naliases = ['OTHER']", 1))
@@ -90,7 +90,7 @@ def test_a_reload_names_what_waits_for_the_next_start(tmp_path: Path) -> None:
 
 
 def test_the_console_asks_the_node_to_stop(tmp_path: Path) -> None:
-    node = NodeProcess(tmp_path / "node")
+    node = NodeProcess(tmp_path / "node", plainly=True)
     node.start()
     node.call("node", "stop")
     assert node.process is not None

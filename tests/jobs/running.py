@@ -82,8 +82,17 @@ class Room:
         """Let everything that was begun go as far as it gets."""
         for _ in range(6):
             await asyncio.sleep(0.002)
-        working = self.room._scheduler.working
-        await self.until(lambda: not any(each.record.kind in ("short", "quiet") for each in working.values()))
+        await self.until(lambda: not any(self._short(task) for task in asyncio.all_tasks()))
+
+    def _short(self, task: asyncio.Task[Any]) -> bool:
+        """Return whether a task is a run that ends by itself, or keeps its end."""
+        name = task.get_name().removeprefix("job ")
+        entry = self.room._runner.entries.get(name)
+        if entry is None:
+            return False
+        kind = entry.job.kind
+        stopping = kind != "deaf" and any(each.stopping for each in self.room._runner.under_way(name))
+        return kind in ("short", "quiet") or self.works.go.is_set() or stopping
 
     async def tick(self, seconds: float = 1.0) -> None:
         """Let time pass, and the room look at the clock."""
@@ -139,10 +148,10 @@ async def room(
         if close:
             await jobs.close()
     finally:
-        for each in list(jobs._scheduler.working.values()):
+        for each in list(jobs._runner.working.values()):
             if each.task is not None:  # as if it had never been: nothing of it is written down
                 each.task.cancel()
-                jobs._scheduler.store.save = _nothing  # type: ignore[method-assign]
+                jobs._runner.store.save = _nothing  # type: ignore[method-assign]
                 await asyncio.wait((each.task,))
         await database.close()
 

@@ -57,7 +57,19 @@ async def test_a_run_with_parameters_of_its_own_takes_the_right_to_change_the_jo
         await it.room.start("mine", {"how": "badly"})
         await it.settle()
         assert it.works.ran[-1].parameters == {"how": "badly"}
+        (line,) = await it.room.log(it.works.ran[-1].id)
+        assert line.text == "this run was told: how badly"
         assert (await it.job("mine")).parameters == {}
+
+
+async def test_a_job_is_not_made_without_what_it_needs(tmp_path: Path) -> None:
+    async with room(tmp_path) as it:
+        it.room.register(replace(it.works.kinds()[0], parameters=(Parameter("peers", "which", required=True),)))
+        with pytest.raises(BadRequest, match="short needs peers"):
+            await it.room.create("mine", "short")
+        await it.room.create("mine", "short", parameters={"peers": "vna"})
+        with pytest.raises(BadRequest, match="short needs peers"):
+            await it.room.edit("mine", parameters={"peers": " "})
 
 
 async def test_a_name_is_one_line(tmp_path: Path) -> None:

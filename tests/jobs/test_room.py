@@ -289,7 +289,7 @@ async def test_progress_costs_nothing_and_is_told_with_rate_and_what_is_left(tmp
         assert (now.total, now.unit, now.per_s) == (1000, "objects", 10.0)
         assert now.left_s == pytest.approx(70, abs=1)
         assert "\x1b" not in now.now
-        record = await it.room._scheduler.store.run(row.id)
+        record = await it.room._runner.store.run(row.id)
         assert record is not None
         assert record.done >= 250  # written down now and then
         it.works.go.set()
@@ -455,7 +455,7 @@ async def test_a_database_without_room_delays_what_is_kept_and_loses_nothing(
         await it.room.create("first", "short")
         await it.room.create("second", "short", after="first", window="20:00-22:00", zone="UTC")
         await it.room.create("nightly", "short", "daily 13:00", zone="UTC")
-        store = it.room._scheduler.store
+        store = it.room._runner.store
         write = store._db.write
         full = False
 
@@ -554,7 +554,7 @@ async def test_broken_jobs_are_shown_and_harm_nobody(tmp_path: Path) -> None:
         await it.room.create("gone", "short", "daily 14:00", zone="UTC")
         await it.room.create("odd", "short", "daily 14:00", zone="UTC")
         await it.room.create("fine", "short", "daily 14:00", zone="UTC")
-        write = it.room._scheduler.store._db.write
+        write = it.room._runner.store._db.write
         await write(lambda c: c.execute("UPDATE jobs SET kind='no-more' WHERE name='gone'"))
         await write(lambda c: c.execute("UPDATE jobs SET schedule='[/]\x1b' WHERE name='odd'"))
     async with room(tmp_path) as it:

@@ -40,7 +40,7 @@ class Peak:
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[NodeProcess]:
     """A node that has stored something already, so that all its modules are loaded."""
-    with running_node(tmp_path / "node") as running:
+    with running_node(tmp_path / "node", plainly=True) as running:
         for size in (2_000, 3 * MB):
             warm = Sender(running.port, size, 2, size)
             warm.start()

@@ -90,7 +90,7 @@ def kinds(value: Any) -> Any:
 
 
 def test_the_status_has_its_keys_and_counts(tmp_path: Path) -> None:
-    with running_node(tmp_path / "node") as node:
+    with running_node(tmp_path / "node", plainly=True) as node:
         config = str(node.folder / "pacstui.toml")
         sender = Sender(node.port, 1, 4)
         sender.start()
@@ -137,7 +137,7 @@ def test_degraded_is_exit_code_1_with_the_reason(tmp_path: Path) -> None:
 
 
 def test_after_kill_9_the_status_is_down_and_a_start_works(tmp_path: Path) -> None:
-    node = NodeProcess(tmp_path / "node")
+    node = NodeProcess(tmp_path / "node", plainly=True)
     node.start()
     node.kill()
     config = str(node.folder / "pacstui.toml")
@@ -154,7 +154,7 @@ def last_line(text: str) -> str:
 
 
 def test_a_second_node_on_the_same_data_is_refused_in_words(tmp_path: Path) -> None:
-    with running_node(tmp_path / "node") as node:
+    with running_node(tmp_path / "node", plainly=True) as node:
         assert node.process is not None
         more = {"PACSTUI_NODE__DATA_DIR": str(node.data_dir), "PACSTUI_DICOM__PORT": str(free_port())}
         ran = pacstui("serve", **more)
@@ -204,7 +204,7 @@ def test_a_taken_port_is_named_and_leaves_nothing_running(tmp_path: Path) -> Non
 
 
 def test_an_idle_node_rests(tmp_path: Path) -> None:
-    with running_node(tmp_path / "node") as node:
+    with running_node(tmp_path / "node", plainly=True) as node:
         assert node.process is not None
         process = psutil.Process(node.process.pid)
         until(lambda: process.cpu_percent(0.5) < 5.0)  # it has settled after its start

@@ -24,7 +24,7 @@ from pacstui.practice.proof import prove
 
 KEYS = {
     "sent", "acknowledged", "found", "refused_associations", "dropped", "studies", "bytes", "seconds",
-    "instances_per_s", "differences",
+    "instances_per_s", "differences", "routed", "arrived",
 }  # fmt: skip
 
 
@@ -80,6 +80,30 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
     lines = out.splitlines()
     assert len(lines) == 1
     return place / "kept", json.loads(lines[0])
+
+
+def test_what_was_routed_arrived_at_the_good_destination(kept: tuple[Path, dict[str, Any]]) -> None:
+    place, told = kept
+    assert told["routed"] == told["arrived"] == told["acknowledged"]
+    report = json.loads((place / "ledger.json").read_text())
+    assert set(report["received"]) == {"VNA", "TELERAD", "AI-CHEST", "OLDPACS"}
+    assert report["received"]["OLDPACS"] == {}
+
+
+async def test_what_the_archive_only_says_it_sent_is_named(kept: tuple[Path, dict[str, Any]]) -> None:
+    place, told = kept
+    report = json.loads((place / "ledger.json").read_text())
+    gone, other = list(report["received"]["VNA"])[:2]
+    del report["received"]["VNA"][gone]
+    report["received"]["VNA"][other] = "00"
+    proof = await prove(place / "data", report)
+    assert proof.arrived == told["arrived"] - 2
+    assert sorted(proof.differences) == sorted(
+        (
+            f"{gone}: said to be sent to VNA, which does not have it",
+            f"{other}: arrived at VNA with other bytes than were acknowledged",
+        )
+    )
 
 
 def test_everything_acknowledged_is_found(kept: tuple[Path, dict[str, Any]]) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pacstui.practice.ledger import Ledger
+from pacstui.practice.ledger import Ledger, write_report
 from pacstui.practice.studies import Instance
 
 
@@ -52,6 +52,6 @@ def test_the_report_is_written_as_a_whole(tmp_path: Path) -> None:
     ledger = Ledger()
     ledger.begins(instance())
     ledger.answered(instance(), 0xB000, "")
-    ledger.write(tmp_path / "ledger.json", 2.0)
+    write_report(tmp_path / "ledger.json", ledger.report(2.0))
     assert json.loads((tmp_path / "ledger.json").read_text()) == ledger.report(2.0)
     assert [path.name for path in tmp_path.iterdir()] == ["ledger.json"]

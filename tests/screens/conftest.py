@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from textual import _wait
 from textual.pilot import Pilot
 
 from screens.app import ConsoleApp
@@ -75,6 +76,13 @@ async def driven(
         if connected:
             await console.until(lambda: app.view is not None, "the first view")
         yield console
+
+
+@pytest.fixture(autouse=True)
+def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Textual's pilot see within 4 ms that a console has done its work, not within 20 ms, several times a key."""
+    monkeypatch.setattr(_wait, "SLEEP_GRANULARITY", 0.004)
+    monkeypatch.setattr(_wait, "SLEEP_IDLE", 0.001)
 
 
 @pytest.fixture(autouse=True)

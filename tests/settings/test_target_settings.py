@@ -58,3 +58,12 @@ def test_what_would_stop_its_jobs_is_noted(
     told = capsys.readouterr().out
     assert "note: backup target nas: " in told
     assert words in told
+
+
+@pytest.mark.parametrize("section", ["space", "reports"])
+def test_a_schedule_that_is_none_is_noted(tmp_path: Path, section: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "pacstui.toml"
+    path.write_text(f'[{section}]\nschedule = "now and then"\n')
+    with pytest.raises(SystemExit):
+        main(["--config", str(path), "check-config"])
+    assert f'note: [{section}] schedule: "now and then" is no schedule' in capsys.readouterr().out

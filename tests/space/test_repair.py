@@ -15,7 +15,7 @@ from pacstui.archive.trash_rows import Which
 from pacstui.backups.ops import perform
 from pacstui.backups.protection import Protection
 from pacstui.backups.request import Request
-from pacstui.backups.target import Spec
+from pacstui.backups.spec import Spec
 from pacstui.clock import SYSTEM
 from pacstui.errors import Unavailable
 from pacstui.index.queries import Instance

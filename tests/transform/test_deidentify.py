@@ -178,6 +178,8 @@ def test_overlays_and_curves_go() -> None:
         ({"SOPClassUID": US}, "often has text in the picture"),
         ({"SOPClassUID": SC, "Modality": "CT"}, "often has text in the picture"),
         ({"Modality": "XC"}, "modality is XC"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "LABEL", "NONE"]}, "label of the slide"),
+        ({"SpecimenLabelInImage": "YES"}, "label of the slide"),
         ({"ConversionType": "SD"}, "captured or digitized"),
         ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "picture of a screen"),
     ],
@@ -187,7 +189,7 @@ def test_what_a_person_has_to_look_at_is_refused(values: dict[str, Any], says: s
         done(patient(**values))
     assert "burned_in" in caught.value.hint
     assert done(patient(**values), burned_in="send").PatientIdentityRemoved == "YES"
-    if "BurnedInAnnotation" not in values and "RecognizableVisualFeatures" not in values:
+    if says not in ("BurnedInAnnotation is YES", "RecognizableVisualFeatures", "label of the slide"):
         assert done(patient(**values, BurnedInAnnotation="NO")).PatientIdentityRemoved == "YES"
 
 
@@ -275,3 +277,23 @@ def test_a_plan_has_no_state() -> None:
     assert isinstance(plan.deidentifier, Deidentifier)
     data = part10(patient())
     assert plan.apply(data) == plan.apply(data)
+
+
+def test_a_nested_patient_is_who_it_is_at_the_top() -> None:
+    data = patient()
+    data.MultienergyCTAcquisitionSequence = Sequence([Dataset(), Dataset(), Dataset()])
+    for item, number in zip(data.MultienergyCTAcquisitionSequence, ("4711-0815", "", "other"), strict=True):
+        item.PatientName = "Testmann^Erika"
+        if number:
+            item.PatientID = number
+    found = done(data)
+    same, none, other = found.MultienergyCTAcquisitionSequence
+    assert same.PatientID == same.PatientName == none.PatientName == found.PatientID
+    assert other.PatientID == done(patient(PatientID="other")).PatientID
+
+
+def test_only_uids_that_the_standard_has_stay() -> None:
+    data = patient(IrradiationEventUID=["1.2.840.10008.1.1", "1.2.840.10008.99.4711"])
+    known, made_up = done(data).IrradiationEventUID
+    assert known == "1.2.840.10008.1.1"
+    assert made_up.startswith("2.25.")

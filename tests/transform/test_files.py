@@ -28,7 +28,7 @@ SEEN = ("PatientName", "PatientID", "AccessionNumber", "ReferringPhysicianName",
 @pytest.mark.parametrize("which", PLANS)
 def test_every_file_that_can_be_sent(which: str, tmp_path: Path) -> None:
     made = []
-    for path in FILES:
+    for path in FILES if which == "basic" else FILES[::3]:
         data = path.read_bytes()
         try:
             copy = PLANS[which].apply(data)
@@ -45,10 +45,34 @@ def test_every_file_that_can_be_sent(which: str, tmp_path: Path) -> None:
                 assert len(seen) < 5 or seen not in copy, (path, name)
         made.append(tmp_path / f"{len(made)}.dcm")
         made[-1].write_bytes(copy)
-    assert len(made) > 200
+    assert len(made) > (200 if which == "basic" else 70)
     if shutil.which("dcmdump"):
         done = subprocess.run(["dcmdump", "-q", "+E", *made], capture_output=True, timeout=300)
         assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_what_is_not_changed_stays_as_it_was() -> None:
+    how = plan({"attribute": "StudyID", "action": "set", "value": "x"})
+    compared = 0
+    for path in FILES[::2]:
+        data = path.read_bytes()
+        try:
+            copy = how.apply(data)
+        except TransformError:
+            continue
+        assert _elements(copy) == _elements(data), path
+        compared += 1
+    assert compared > 100
+
+
+def _elements(data: bytes) -> list[tuple[int, str, str]]:
+    """Return all elements but the one that is changed and lengths of groups, as pydicom reads them."""
+    read = pydicom.dcmread(BytesIO(data), force=True)
+    return [
+        (int(element.tag), element.VR, "" if element.VR == "SQ" else str(element.value))
+        for element in read.iterall()
+        if element.tag != 0x00200010 and element.tag.element
+    ]
 
 
 def _pixels(data: pydicom.Dataset) -> bytes:
@@ -66,7 +90,7 @@ def _excused(path: Path, fault: TransformError) -> bool:
 @pytest.mark.skipif(not shutil.which("dciodvfy"), reason="dicom3tools is not installed")
 @pytest.mark.parametrize("which", ["basic", "all options"])
 def test_copies_have_no_faults_that_their_originals_have_not(which: str, tmp_path: Path) -> None:
-    for number, path in enumerate(FILES[::4]):
+    for number, path in enumerate(FILES[::5]):
         try:
             copy = PLANS[which].apply(path.read_bytes())
         except TransformError:

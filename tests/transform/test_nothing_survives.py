@@ -119,14 +119,14 @@ def left(plan: Plan, data: bytes, name: str, syntax: str) -> list[str]:
 OPTION_SETS = st.sets(st.sampled_from(sorted(set(OPTIONS) - {"retain-full-dates"})))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(objects(), OPTION_SETS)
 def test_nothing_that_identifies_survives(thing: tuple[bytes, str, str], options: set[str]) -> None:
     data, name, syntax = thing
     assert left(basic(*sorted(options), burned_in="send"), data, name, syntax) == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(objects(), st.binary(max_size=60), st.integers(0, 2000))
 def test_damaged_objects_are_faults_or_copies_and_nothing_else(
     thing: tuple[bytes, str, str], noise: bytes, where: int

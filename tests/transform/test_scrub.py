@@ -23,6 +23,7 @@ def manufacturer(text: str, **values: str) -> str:
         ("an der Uniklinik Nirgendwo", {"InstitutionName": "Uniklinik Nirgendwo"}),
         ("id x471, ", {"OtherPatientIDs": "X471"}),
         ("born 19610321", {"PatientBirthDate": "19610321"}),
+        ("born 21.03.1961", {"PatientBirthDate": "19610321"}),
     ],
 )
 def test_identifiers_are_found(text: str, values: dict[str, str]) -> None:
@@ -49,3 +50,12 @@ def test_codes_that_are_names_too_stay_codes() -> None:
     found = read(basic().apply(part10(data)))
     assert found.BodyPartExamined == "CHEST"
     assert list(found.ImageType)[0::2] == ["ORIGINAL", "AXIAL"]
+
+
+def test_binary_values_are_not_taken_for_short_names() -> None:
+    data = image(PatientName="Lee^Anna", PatientID="47AB")
+    data.add_new("RedPaletteColorLookupTableData", "OW", b"..47AB..anna" * 3)
+    data.add_new("GreenPaletteColorLookupTableData", "OW", b"..Lee^Anna.." * 3)
+    found = read(basic().apply(part10(data)))
+    assert found.RedPaletteColorLookupTableData == b"..47AB..anna" * 3
+    assert "GreenPaletteColorLookupTableData" not in found

@@ -214,7 +214,7 @@ async def test_reading_back_keeps_to_its_rate_and_can_be_cancelled(node: Node) -
             break
         await asyncio.sleep(0.005)
     assert (run.state, run.done) == ("cancelled", 50)
-    (job,) = [entry.job for entry in node.jobs._scheduler.entries.values() if entry.job.name == "integrity"]
+    (job,) = [entry.job for entry in node.jobs._runner.entries.values() if entry.job.name == "integrity"]
     assert json.loads(job.kept)["after"] == 50
     for wrong in ("0", "101", "many"):
         with pytest.raises(BadRequest, match="percent cannot be"):
