@@ -15,7 +15,7 @@ from pacstui.dicom import charset
 from pacstui.dicom.dataset import LONG_VRS, TEXT_VRS
 from pacstui.dicom.dictionary import vr_of
 from pacstui.dicom.header import guess_transfer_syntax
-from pacstui.dicom.syntaxes import BIG_ENDIAN, DEFLATED, IMPLICIT
+from pacstui.dicom.syntaxes import BIG_ENDIAN, IMPLICIT, WHOLLY_DEFLATED
 from pacstui.dicom.uids import trim_uid, valid_uid
 from pacstui.transform.faults import TransformError, named
 from pacstui.transform.source import Source, Span, inflated_data
@@ -33,7 +33,6 @@ _KEPT: Final = 1 << 16
 _TEXT_KEPT: Final = 1 << 22
 _DEPTH: Final = 48
 _ELEMENTS: Final = 1_000_000
-_DEFLATED_TOO: Final = ("1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205")
 
 
 @dataclass(slots=True)
@@ -147,7 +146,7 @@ def open_object(file: BinaryIO, syntax: str = "", at: int = 0) -> Part10:
     if not syntax:
         syntax, at = _head(source)
     inflated = None
-    if syntax == DEFLATED or syntax in _DEFLATED_TOO:
+    if syntax in WHOLLY_DEFLATED:
         inflated = inflated_data(source, at)
         source, at = Source(inflated), 0
     reader = _Reader(source, syntax == BIG_ENDIAN)
