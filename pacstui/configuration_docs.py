@@ -120,6 +120,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "description": "",
         "only_if_backed_up": True,
         "copies": 2,
+        "only_if_sent_to": [],
         "when": "always",
     },
 }

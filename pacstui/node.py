@@ -266,6 +266,8 @@ class Node:
         jobs, backups = await self._open_jobs(archive, peers, problems)
         onward.open(archive, arriving, lines, bus, clock)
         queue = onward.queue
+        if self._space is not None:
+            self._space.sent = queue.not_sent
         problems.watch(onward.problems)
         self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)

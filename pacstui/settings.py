@@ -801,6 +801,9 @@ class RuleSettings(Section):
     copies: Annotated[int, Field(ge=1, le=16)] = 1
     """So many targets have to have them."""
 
+    only_if_sent_to: tuple[Name, ...] = ()
+    """Only studies of which every object was sent to each of these destinations, and taken there, as they are now."""
+
     when: Literal["always", "full"] = "always"
     """Purge every night what the rule is for, or only while the volume is fuller than purge_above_percent."""
 

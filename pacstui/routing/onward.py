@@ -72,6 +72,7 @@ class Onward:
         places = Places(
             lambda: self._settings().routing, lambda: self._settings().destinations, self._book.names, self.transforms,
             self._caller, lambda: self._settings().dicom.ae_title,
+            lambda: {name for rule in self._settings().space.rules for name in rule.only_if_sent_to},
         )  # fmt: skip
         named = _Named(self._settings)
         changing = Changing(archive.data_dir, named, self.titles, lambda: self._settings().dicom.ae_title, clock.now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -33,6 +34,14 @@ _SUMS = (
     "SELECT destination, sum(waiting), sum(failed), min(CASE WHEN waiting > 0 THEN queued END),"
     " sum(CASE WHEN held != 0 THEN waiting ELSE 0 END), sum(bytes_waiting), sum(CASE WHEN failed > 0 THEN 1 ELSE 0 END)"
     " FROM sendings WHERE {} GROUP BY destination"
+)
+
+
+_UNSENT = (
+    "SELECT count(*) FROM studies s JOIN series e ON e.study = s.id JOIN instances i ON i.series = e.id"
+    " WHERE s.study = ? AND NOT EXISTS (SELECT 1 FROM sendings g JOIN outbox o ON o.sending = g.id"
+    " AND o.sop_instance = i.sop_instance WHERE g.study = s.study AND g.destination = ?"
+    " AND o.state IN ('sent', 'warning') AND o.changed >= i.received)"
 )
 
 
@@ -179,9 +188,17 @@ class Outbox:
         """Let everything count as failed that waits since before a time; return how much that was."""
         return await self._db.write(partial(_give_up, destination, before, error, hint, at))
 
-    async def prune(self, before: int, limit: int = 200) -> int:
-        """Remove sendings from the list of which all was sent before a time; return how many."""
-        return await self._db.write(partial(_prune, before, limit))
+    async def prune(self, before: int, kept: Collection[str] = (), limit: int = 200) -> int:
+        """Remove sendings from the list of which all was sent before a time; return how many.
+
+        Those to destinations that are ``kept`` stay for as long as the archive has the study.
+        """
+        return await self._db.write(partial(_prune, before, json.dumps(list(kept)), limit))
+
+    async def unsent(self, study: str, destination: str) -> int:
+        """Return how many objects of a study were not sent to a destination since they came."""
+        row = await self._db.read(lambda c: c.execute(_UNSENT, (study, destination)).fetchone())
+        return int(row[0])
 
 
 def _item(row: tuple[Any, ...]) -> Item:
@@ -259,9 +276,12 @@ def _give_up(destination: str, before: int, error: str, hint: str, at: int, conn
     return total
 
 
-def _prune(before: int, limit: int, connection: sqlite3.Connection) -> int:
+def _prune(before: int, kept: str, limit: int, connection: sqlite3.Connection) -> int:
     old = connection.execute(
-        "SELECT id FROM sendings WHERE changed<? AND waiting=0 AND failed=0 ORDER BY changed LIMIT ?", (before, limit)
+        "SELECT id FROM sendings WHERE changed<? AND waiting=0 AND failed=0"
+        " AND NOT (destination IN (SELECT value FROM json_each(?)) AND study IN (SELECT study FROM studies))"
+        " ORDER BY changed LIMIT ?",
+        (before, kept, limit),
     ).fetchall()
     connection.executemany("DELETE FROM outbox WHERE sending=?", old)
     connection.executemany("DELETE FROM sendings WHERE id=?", old)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -57,7 +57,8 @@ class Arriving(Protocol):
 
 @dataclass(slots=True)
 class Places:
-    """What the queue needs of the node: destinations that are set up, names of peers, who asks, our AE title."""
+    """What the queue needs of the node: destinations that are set up, names of peers, who asks, our AE title;
+    ``remembered`` are destinations of which it has to be known for good what they got."""
 
     settings: Callable[[], RoutingSettings]
     destinations: Callable[[], Iterable[DestinationSettings]]
@@ -65,6 +66,7 @@ class Places:
     transforms: Callable[[], Iterable[str]]
     caller: Callable[[], str]
     ae_title: Callable[[], str]
+    remembered: Callable[[], Iterable[str]] = tuple
 
 
 class QueueRoom:
@@ -185,7 +187,7 @@ class QueueRoom:
             self._pruned_at = now
             days = self._places.settings().keep_days
             before = microseconds(self._clock.now() - timedelta(days=days))
-            while await self._outbox.prune(before):
+            while await self._outbox.prune(before, tuple(self._places.remembered())):
                 pass
 
     def _stored_quietly(self) -> None:
@@ -296,6 +298,14 @@ class QueueRoom:
         return await self._archive.db.read(
             lambda c: listing.page(c, destination, state, search, study, before, limit, live, now)
         )
+
+    async def not_sent(self, study: str, to: Sequence[str]) -> str:
+        """Return why a study was not sent to all of some destinations, empty if all of it was."""
+        for name in to:
+            lacking = await self._outbox.unsent(study, name)
+            if lacking:
+                return f"{plural(lacking, 'object')} of it were not sent to {safe(name, 64)}"
+        return ""
 
     async def sending(self, id: int) -> SendingView:
         live, taken, now = self._live, self._taken, microseconds(self._clock.now())

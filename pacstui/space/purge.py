@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import groupby
@@ -54,18 +54,24 @@ class _Sum:
     emptied: int = 0
     emptied_bytes: int = 0
     failed: list[str] = field(default_factory=list)
+    unsent: int = 0
     unsafe: int = 0
     unseen: str = ""
     kept: int = 0
 
 
+Sent = Callable[[str, Sequence[str]], Awaitable[str]]
+"""Says why a study was not sent to all of some destinations, empty if all of it was."""
+
+
 class Purge:
-    """One run."""
+    """One run. ``sent`` knows what was sent on; without it no study counts as sent."""
 
     def __init__(
         self, archive: Archive, backups: Backups, settings: SpaceSettings, clock: Clock, told: Told, run: Run,
-        pinned: Pinned = lambda study: "",
+        pinned: Pinned = lambda study: "", sent: Sent | None = None,
     ) -> None:  # fmt: skip
+        self._sent = sent
         self._archive = archive
         self._backups = backups
         self._settings = settings
@@ -180,10 +186,23 @@ class Purge:
                 lacking = plural(len(content) - held, "object")
                 run.note(f"{choice.study.study} stays: {lacking} of it are not in the newest snapshot", "warn")
                 continue
+            if rule.only_if_sent_to and (why := await self._not_sent(choice)):
+                self._sum.unsent += 1
+                run.note(f"{choice.study.study} stays: {why}", "warn")
+                continue
             run.check()
             if rule.when == "full" and not await self._short():
                 return
             await self._one(choice, content)
+
+    async def _not_sent(self, choice: Choice) -> str:
+        to = choice.rule.only_if_sent_to
+        if self._sent is None:
+            return f"nobody knows whether it was sent to {' and '.join(to)}"
+        try:
+            return await self._sent(choice.study.study, to)
+        except PacsError as error:
+            return str(error)
 
     async def _one(self, choice: Choice, content: Sequence[Kept]) -> None:
         study = choice.study
@@ -227,6 +246,9 @@ class Purge:
         if found.unsafe:
             parts.append(f"{found.unsafe:,} kept because they are not backed up")
             hint = found.unseen or "back up; the run's log names them"
+        if found.unsent:
+            parts.append(f"{found.unsent:,} kept because they were not sent everywhere")
+            hint = hint or "the queue says why; the run's log names them"
         if found.failed:
             parts.append(f"{len(found.failed):,} could not be moved: {safe(found.failed[0], 80)}")
             hint = "the run's log says why; the others were purged all the same"

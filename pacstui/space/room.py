@@ -17,7 +17,7 @@ from pacstui.errors import BadRequest, NotFound, PacsError, Unavailable
 from pacstui.jobs.kinds import Kind, Outcome, Parameter, Run, Wanted
 from pacstui.settings import SpaceSettings
 from pacstui.space.pins import Pins
-from pacstui.space.purge import ALL, Purge, Told
+from pacstui.space.purge import ALL, Purge, Sent, Told
 from pacstui.space.repair import NOBODY, Peers, Repair
 from pacstui.space.rules import Choice, Rule, choose, moment
 from pacstui.space.studies import last_rows, matching
@@ -94,6 +94,7 @@ class SpaceRoom:
         self._tried = float("-inf")
         self._tended = float("-inf")
         self._totals = (0, 0, 0, 0)
+        self.sent: Sent | None = None
         self.pinned = Pins(archive.db, clock, caller)
 
     async def open(self) -> None:
@@ -128,7 +129,14 @@ class SpaceRoom:
 
     async def _purge(self, run: Run) -> Outcome:
         return await Purge(
-            self._archive, self._protection, self.settings, self._clock, self._told, run, self.pinned.told
+            self._archive,
+            self._protection,
+            self.settings,
+            self._clock,
+            self._told,
+            run,
+            self.pinned.told,
+            self.sent,
         ).work()
 
     async def _repair(self, run: Run) -> Outcome:

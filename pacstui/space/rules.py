@@ -106,6 +106,8 @@ class Rule:
         if rule.description:
             parts.append(f'like "{rule.description}"')
         parts.append(f"in {plural(rule.copies, 'backup', 'backups')}" if rule.only_if_backed_up else "backed up or not")
+        if rule.only_if_sent_to:
+            parts.append(f"sent to {' and '.join(rule.only_if_sent_to)}")
         if rule.when == "full":
             parts.append("while the volume is full")
         return ", ".join(parts)
