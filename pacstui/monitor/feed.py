@@ -89,7 +89,7 @@ def _sent(event: events.SendingEnded) -> _Line:
         told += f", {event.warning:,} of them with a warning"
     if event.failed:
         told += f"; {event.failed:,} failed: {event.why}"
-    gather = "" if event.failed else f"sent on {event.destination}"
+    gather = f"not sent on {event.destination} {event.why}" if event.failed else f"sent on {event.destination}"
     return _Line("warn" if event.failed or event.warning else "info", event.destination, told, event.hint, 0, gather)
 
 

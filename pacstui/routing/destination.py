@@ -182,7 +182,7 @@ class Destination:
         if breaker.open:
             left = max(0.0, breaker.probe_at - self._ways.clock.monotonic())
             return f"{breaker.why}; asked again in {duration(left)}"
-        if self.sending:
+        if self.sending or self.taken:
             return "sending"
         now = self._ways.clock.now()
         opens = self._window.begin(now, self._zone)

@@ -228,7 +228,7 @@ class QueueRoom:
             status = "held up"
         elif breaker.open:
             status = "down"
-        elif each.sending:
+        elif each.sending or each.taken:
             status = "sending"
         elif sums.waiting:
             status = "closed" if each.closed(now) else "waiting"
