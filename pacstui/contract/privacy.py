@@ -35,7 +35,8 @@ PATIENT_ID = _Id()
 PatientId = Annotated[str, PATIENT, PATIENT_ID]
 """A Patient ID: the audit trail says by it whom somebody has looked at."""
 KEYS = frozenset({"patients"})
-"""Keys of free parameters (``dict[str, str]``) whose values point at patients."""
+"""Keys of free parameters (``dict[str, str]``) whose values point at patients; ``key`` does too where ``what`` is
+patient."""
 
 
 class _Secret:
@@ -60,7 +61,8 @@ def marked(hint: Any) -> bool:
 
 def without(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return free parameters with the values hidden that point at patients; blank stays blank."""
-    return {name: MASK if name in KEYS and value else value for name, value in parameters.items()}
+    hidden = KEYS | {"key"} if parameters.get("what") == "patient" else KEYS
+    return {name: MASK if name in hidden and value else value for name, value in parameters.items()}
 
 
 @cache

@@ -86,7 +86,7 @@ async def test_all_that_a_snapshot_needs_is_locked_and_stays_so(
     target = cloud.target()
     target.known.db.execute("UPDATE packs SET locked=?", (int((datetime.now(UTC) + 9 * DAY).timestamp()),))
     target.close()
-    cloud.take()
+    cloud.take(lock_days=12)
     later = locked(server, bucket)
     assert all(later[name] > held[name] for name in held if name.startswith("packs/"))
     assert cloud.restore(tmp_path / "back").failed_total == 0

@@ -41,11 +41,11 @@ def test_creating_stands_that_temporary_files_are_cleared_away(
     """Whoever gets the lock first clears them, also those of who waits for it."""
     link, calls = os.link, []
 
-    def cleared(source: Path, target: Path) -> None:
+    def cleared(source: str, target: str, **how: Any) -> None:
         calls.append(target)
         if len(calls) == 1:
             store.clear()
-        link(source, target)
+        link(source, target, **how)
 
     monkeypatch.setattr(os, "link", cleared)
     assert store.create("lock", b"mine")
