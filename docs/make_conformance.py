@@ -35,7 +35,7 @@ def services() -> str:
     """Return the SOP classes that are served, and those that are used."""
     rows = [("Verification", uids.VERIFICATION, "yes", "yes, to test a peer")]
     rows.append((f"Storage: {len(uids.STORAGE_CLASSES)} SOP classes, and private and unknown ones", "PS3.4 B.5", "yes",
-                 "yes, for C-MOVE and C-GET"))  # fmt: skip
+                 "yes, for C-MOVE, C-GET and what is sent on"))  # fmt: skip
     for verb, found in (("FIND", models.FIND), ("MOVE", models.MOVE), ("GET", models.GET)):
         rows += [
             (f"{model.name} Query/Retrieve, {verb}", uid, "yes", "yes" if uid in _ASKED else "no")
