@@ -176,6 +176,7 @@ class Node:
         self._peers: PeersRoom | None = None
         self._server_context: ssl.SSLContext | None = None
         self._sends = False
+        self._ending: asyncio.Task[None] | None = None
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self.address = ""
 
@@ -609,8 +610,9 @@ class Node:
             await self._asker.close()
         if self._remote is not None:
             await self._remote.close()
-        if self._sends:
-            await self._onward.queue.close(self._settings.node.drain_s)
+        if self._sends:  # beside what still comes in, so that both have had their time when it is over
+            close = self._onward.queue.close(self._settings.node.drain_s)
+            self._ending = asyncio.create_task(close, name="queue")
         if self._peers is not None:
             with contextlib.suppress(PacsError):
                 await self._peers.close()
@@ -624,20 +626,26 @@ class Node:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(PacsError):
             await self._count_usage()
-        listener_first = self._order_of_end()
-        for undo in listener_first:
+        for undo in self._order_of_end():
             try:
                 await undo()
             except Exception:  # each room gets its chance to end, whatever the one before it did
                 log.exception("a room did not end cleanly")
 
+    async def _sent(self) -> None:
+        """Wait until nothing is on its way out any more."""
+        if self._ending is not None:
+            await asyncio.wait([self._ending])
+
     def _order_of_end(self) -> Iterable[Callable[[], Awaitable[None]]]:
-        """Listener, control socket, archive: consoles see the last associations end, the archive outlives both."""
+        """Listener, control socket, what is sent, archive: consoles see the last associations end, the archive outlives
+        all of them."""
         undo, self._undo = self._undo, []
+        order = undo[::-1]
         if self.address and len(undo) >= 4:
             archive, *audit, listener, server = undo
-            return (listener, server, *audit, archive)
-        return tuple(reversed(undo))
+            order = [listener, server, *audit, archive]
+        return (*order[:-1], self._sent, *order[-1:])
 
 
 async def _main(loaded: Loaded) -> None:

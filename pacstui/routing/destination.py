@@ -383,6 +383,10 @@ class Destination:
             except OSError as error:
                 text = f"{item.copy.path} cannot be read: {error.strerror}"
                 await self._note(self._again(item, -1, text, "check the archive's disk"))
+            except Exception as error:  # a fault of ours with this object; the others are sent all the same
+                log.exception("%s could not be sent to %s", item.sop_instance, self.name)
+                text = f"this node failed at it ({type(error).__name__})"
+                await self._note(self._again(item, -1, text, "its log says more; report it"))
             else:
                 await self._answered(item, status, comment)
         finally:

@@ -15,7 +15,7 @@ from typing import Final
 from pacstui.dicom import header
 from pacstui.index.ingest import Entry
 from pacstui.routing.route import Routes, Subject, Way
-from pacstui.routing.tables import WAITING
+from pacstui.routing.tables import SENT, WAITING, WARNING
 
 _CACHE: Final = 4096
 _SYNTAX: Final = 0x00083002
@@ -131,10 +131,11 @@ class Queueing:
             return
         added.count += 1
         added.octets += size
-        if state != "sent":
-            connection.execute(f"UPDATE sendings SET {state}={state}-1 WHERE id=?", (sending,))  # noqa: S608 - a constant of ours
-            return
-        connection.execute("UPDATE sendings SET sent=sent-1, bytes_sent=bytes_sent-? WHERE id=?", (old, sending))
+        gone = old if state in (SENT, WARNING) else 0
+        connection.execute(
+            f"UPDATE sendings SET {state}={state}-1, bytes_sent=bytes_sent-? WHERE id=?",  # noqa: S608 - ours
+            (gone, sending),
+        )
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write the counters of the sendings that objects were added to."""

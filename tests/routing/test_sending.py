@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from pacstui import events
 from pacstui.contract.queue import SendingRow
@@ -14,11 +17,12 @@ from pacstui.dicom.dimse import Field
 from pacstui.dicom.net.listener import Listener
 from pacstui.dicom.net.service import EchoService, OpenPolicy, Service, Sink
 from pacstui.dicom.ul.pdu import AssociateRequest
+from pacstui.routing import courier
 from pacstui.settings import DestinationSettings
 from tests.archive.objects import DEFLATED, EXPLICIT, JPEG, Object
 from tests.dicom.serving import QUICK, Store, serving
 from tests.routing.house import House, house, peer, receivers, to
-from tests.running import free_port
+from tests.running import Sender, free_port, running_node
 
 
 async def test_what_is_stored_arrives_as_it_was_stored(tmp_path: Path) -> None:
@@ -299,3 +303,40 @@ async def serving_at(port: int) -> AsyncIterator[dict[str, bytes]]:
         yield store.objects
     finally:
         await listener.close()
+
+
+async def test_what_this_node_itself_fails_at_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, good = Object(patient="BAD"), Object(patient="GOOD")
+    destinations = [DestinationSettings(name="ONE", retries=0, linger_s=0)]
+    deliver = courier.deliver
+
+    async def odd(association: Any, offered: Any, copy: Any, content: Any, **more: Any) -> Any:
+        if copy.sop_instance == bad.sop:
+            raise ZeroDivisionError
+        return await deliver(association, offered, copy, content, **more)
+
+    monkeypatch.setattr(courier, "deliver", odd)
+    async with (
+        receivers(1) as (one,),
+        house(tmp_path, to("ONE"), peers=[peer("ONE", one.port)], destinations=destinations, begin=False) as here,
+    ):
+        await here.store(bad, good)
+        await here.begin()
+        assert await here.settled() == {bad.sop: "failed", good.sop: "sent"}
+        (reason,) = await here.queue.errors()
+        assert reason.error == "this node failed at it (ZeroDivisionError)"
+
+
+def test_a_destination_that_does_not_answer_holds_up_no_end(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        config = (
+            f'[[peers]]\nname = "MUTE"\nae_title = "MUTE"\nhost = "127.0.0.1"\nport = {port}\n'
+            '[[routes]]\nname = "all"\nto = ["MUTE"]\n'
+        )
+        with running_node(tmp_path / "node", config) as node:
+            sender = Sender(node.port, 1, 1)
+            sender.start()
+            sender.join(10)
+            silent.accept()  # it is connected, and waits for an answer to its request
+            assert node.stop(8) == 0
