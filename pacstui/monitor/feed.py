@@ -84,11 +84,13 @@ def _retrieved(event: events.Retrieved) -> _Line:
 
 
 def _sent(event: events.SendingEnded) -> _Line:
-    told = f"{plural(event.sent + event.warning, 'instance')} sent on"
+    sent = event.sent + event.warning
+    parts = [f"{plural(sent, 'instance')} sent on"] if sent or not event.failed else []
     if event.warning:
-        told += f", {event.warning:,} of them with a warning"
+        parts.append(f"{event.warning:,} of them with a warning")
     if event.failed:
-        told += f"; {event.failed:,} failed: {event.why}"
+        parts.append(f"{plural(event.failed, 'instance')} could not be sent: {event.why}")
+    told = ", ".join(parts)
     gather = f"not sent on {event.destination} {event.why}" if event.failed else f"sent on {event.destination}"
     return _Line("warn" if event.failed or event.warning else "info", event.destination, told, event.hint, 0, gather)
 

@@ -43,6 +43,7 @@ from pacstui.text import duration, plural, safe
 log = logging.getLogger("pacstui.routing")
 _CONVERSIONS: Final = 2
 _PRUNE_S: Final = 300.0
+_QUIET_S: Final = 3.0
 _MOST: Final = 500
 _IDS: Final = 100_000
 
@@ -94,6 +95,7 @@ class QueueRoom:
         self._converting = asyncio.Semaphore(_CONVERSIONS)
         self._destinations: dict[str, Destination] = {}
         self._strange: dict[str, str] = {}
+        self._quiet: dict[int, tuple[Ended, float]] = {}
         self._sums: dict[str, Sums] = {}
         self._stale = True
         self._pruned_at = -_PRUNE_S
@@ -167,7 +169,11 @@ class QueueRoom:
         self._bus.publish(events.DestinationUp(self._clock.now(), destination.name))
 
     def _ended(self, ended: Ended) -> None:
+        """Note that nothing waits of a sending; it is told when nothing more came for a while."""
         self._stale = True
+        self._quiet[ended.id] = (ended, self._clock.monotonic())
+
+    def _tell(self, ended: Ended) -> None:
         self._bus.publish(
             events.SendingEnded(
                 self._clock.now(), ended.destination, ended.route, ended.study, ended.sent, ended.warning, ended.failed,
@@ -183,6 +189,8 @@ class QueueRoom:
             self._stale = False
             self._sums = await self._outbox.sums()
         now = self._clock.monotonic()
+        for key in [key for key, (_, at) in self._quiet.items() if now - at >= _QUIET_S]:
+            self._tell(self._quiet.pop(key)[0])
         if now - self._pruned_at >= _PRUNE_S:
             self._pruned_at = now
             days = self._places.settings().keep_days

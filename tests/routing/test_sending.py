@@ -137,7 +137,10 @@ async def test_an_object_that_is_refused_is_tried_again_with_patience_and_then_f
         await here.until(given_up)
         (reason,) = await here.queue.errors()
         assert (reason.error, reason.failed) == ("ONE answered C123H: it cannot understand the object", 1)
-        assert any(isinstance(e, events.SendingEnded) and e.failed for e in here.heard)
+        await here.advance(4)
+        await here.queue.refresh()
+        (ended,) = [e for e in here.heard if isinstance(e, events.SendingEnded) and e.failed]
+        assert (ended.sent, ended.failed, ended.why) == (0, 1, "ONE answered C123H: it cannot understand the object")
         one.store.status = 0
         assert (await here.queue.retry(destination="ONE", error=reason.error)).objects == 1
         assert set((await here.settled()).values()) == {"sent"}
