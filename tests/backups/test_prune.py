@@ -91,7 +91,7 @@ async def several(archive: Archive, place: Place) -> list[str]:
             db.execute("DELETE FROM instances WHERE series=?", series)
 
         await archive.db.write(forget)
-    return sorted(ids)
+    return ids
 
 
 async def test_only_what_no_kept_snapshot_needs_goes(archive: Archive, place: Place, tmp_path: Any) -> None:
