@@ -802,7 +802,8 @@ class RuleSettings(Section):
     """So many targets have to have them."""
 
     only_if_sent_to: tuple[Name, ...] = ()
-    """Only studies of which every object was sent to each of these destinations, and taken there, as they are now."""
+    """Only studies of which every object was sent to each of these destinations unchanged, and taken there without a
+    warning, since it came."""
 
     when: Literal["always", "full"] = "always"
     """Purge every night what the rule is for, or only while the volume is fuller than purge_above_percent."""

@@ -12,17 +12,20 @@ import stat
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
+import typer
 
 from pacstui.api import plain
 from pacstui.archive.paths import DATABASE
 from pacstui.cli.finding import Check, Finding, Patient
+from pacstui.cli.out import say, say_json
 from pacstui.cli.servers import audit_server, directory
 from pacstui.dicom.net.tls import expiries
 from pacstui.errors import NotRunning, PacsError
@@ -422,3 +425,20 @@ def summary(findings: list[Finding]) -> str:
     """Return the last line: how many of each level."""
     fails, warns = (sum(f.level == level for f in findings) for level in ("fail", "warn"))
     return f"{plural(fails, 'failure')}, {plural(warns, 'warning')}, {plural(len(findings), 'check')}"
+
+
+def tell(findings: Iterable[Finding], *, as_json: bool) -> NoReturn:
+    """Print what was found, each as soon as it is; leave with 0, or 1 where something failed."""
+    found = []
+    for finding in findings:
+        found.append(finding)
+        if not as_json:
+            say(f"{finding.level:<4}  {finding.check}: {finding.text}")
+            if finding.advice and finding.level != "ok":
+                say(f"      {finding.advice}")
+    failed = any(finding.level == "fail" for finding in found)
+    if as_json:
+        say_json({"ok": not failed, "checks": [finding.as_json() for finding in found]})
+    else:
+        say(summary(found))
+    raise typer.Exit(1 if failed else 0)

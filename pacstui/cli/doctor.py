@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from pacstui.cli.checks import CHECKS, summary
+from pacstui.cli.checks import CHECKS, tell
 from pacstui.cli.doors import door, new_app
 from pacstui.cli.finding import Finding, examine
-from pacstui.cli.out import say, say_json
 from pacstui.configuration import load
 from pacstui.errors import SettingsError
 
@@ -43,16 +42,4 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check configuration, disk, ports, clock, database and peers; say what to do. Exit 0, or 1 when a check fails."""
-    found = []
-    for finding in findings(door(context).config):
-        found.append(finding)
-        if not json:
-            say(f"{finding.level:<4}  {finding.check}: {finding.text}")
-            if finding.advice and finding.level != "ok":
-                say(f"      {finding.advice}")
-    failed = any(finding.level == "fail" for finding in found)
-    if json:
-        say_json({"ok": not failed, "checks": [finding.as_json() for finding in found]})
-    else:
-        say(summary(found))
-    raise typer.Exit(1 if failed else 0)
+    tell(findings(door(context).config), as_json=json)

@@ -19,10 +19,9 @@ import typer
 from pacstui import __version__
 from pacstui.api import plain
 from pacstui.archive.paths import DATABASE
-from pacstui.cli.checks import summary
+from pacstui.cli.checks import tell
 from pacstui.cli.doors import door, new_app
 from pacstui.cli.finding import Finding
-from pacstui.cli.out import say, say_json
 from pacstui.configuration import load
 from pacstui.db import schema
 from pacstui.errors import NotRunning, PacsError, SettingsError
@@ -159,16 +158,4 @@ def upgrade(
     """See whether this version can take over the archive: configuration, schema, space, backups, and a migration of a
     copy. Changes nothing: the node migrates when it starts. Exit 0, or 1 when it should not be started yet."""
     del check
-    found = []
-    for finding in findings(door(context).config, rehearse):
-        found.append(finding)
-        if not json:
-            say(f"{finding.level:<4}  {finding.check}: {finding.text}")
-            if finding.advice and finding.level != "ok":
-                say(f"      {finding.advice}")
-    failed = any(finding.level == "fail" for finding in found)
-    if json:
-        say_json({"ok": not failed, "checks": [finding.as_json() for finding in found]})
-    else:
-        say(summary(found))
-    raise typer.Exit(1 if failed else 0)
+    tell(findings(door(context).config, rehearse), as_json=json)

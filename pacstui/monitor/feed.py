@@ -85,7 +85,7 @@ def _retrieved(event: events.Retrieved) -> _Line:
 
 def _sent(event: events.SendingEnded) -> _Line:
     sent = event.sent + event.warning
-    parts = [f"{plural(sent, 'instance')} sent on"] if sent or not event.failed else []
+    parts = [f"a study sent on, {plural(sent, 'instance')}"] if sent or not event.failed else []
     if event.warning:
         parts.append(f"{event.warning:,} of them with a warning")
     if event.failed:

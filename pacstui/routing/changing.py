@@ -10,7 +10,7 @@ from hashlib import file_digest, sha256
 from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 from pacstui.archive import paths
 from pacstui.archive.reading import WHOLE, Content, Part
@@ -116,9 +116,9 @@ class Changing:
         self._plans[name] = (settings, plan)
         return plan
 
-    def _small(self, plan: Plan, copy: Copy, source: object, context: Context) -> tuple[Copy, ChangedContent]:
+    def _small(self, plan: Plan, copy: Copy, source: BinaryIO, context: Context) -> tuple[Copy, ChangedContent]:
         out = BytesIO()
-        outcome = plan.write(source, out, context)  # type: ignore[arg-type]
+        outcome = plan.write(source, out, context)
         data = out.getvalue()[outcome.data_set_at :]
         part = Part("", 0, len(data), sha256(data).digest())
         changed = Copy(
@@ -126,12 +126,12 @@ class Changing:
         )
         return changed, ChangedContent(Path(), part, data)
 
-    def _large(self, plan: Plan, copy: Copy, source: object, context: Context) -> tuple[Copy, ChangedContent]:
+    def _large(self, plan: Plan, copy: Copy, source: BinaryIO, context: Context) -> tuple[Copy, ChangedContent]:
         folder = self._data_dir / paths.INCOMING
         with NamedTemporaryFile("w+b", dir=folder, prefix="out-", suffix=_SUFFIX, delete=False) as out:
             path = Path(out.name)
             try:
-                outcome = plan.write(source, out, context)  # type: ignore[arg-type]
+                outcome = plan.write(source, cast(BinaryIO, out), context)
                 out.flush()
                 size = out.seek(0, os.SEEK_END) - outcome.data_set_at
                 out.seek(outcome.data_set_at)

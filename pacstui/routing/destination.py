@@ -29,7 +29,7 @@ from pacstui.routing.courier import Carrier, Courier, Parcel
 from pacstui.routing.outbox import Ended, Item, Outbox, Result
 from pacstui.routing.patience import Breaker, Pace, delay
 from pacstui.routing.tables import CANCELLED, FAILED, FILTERED, WAITING
-from pacstui.routing.verdict import verdict
+from pacstui.routing.verdict import verdict, verdict_on_move
 from pacstui.services.sending import Feed
 from pacstui.settings import DestinationSettings
 from pacstui.text import duration
@@ -401,7 +401,8 @@ class Destination:
         return Parcel(copy, content, item.study, item.priority, item.sending)
 
     async def _answered(self, item: Item, status: int, comment: str) -> None:
-        found = verdict(self.name, status, comment)
+        judge = verdict_on_move if self.settings.move_from else verdict
+        found = judge(self.settings.move_from or self.name, status, comment)
         if found.state == FAILED:
             if found.again:
                 await self._note(self._again(item, status, found.error, found.hint))

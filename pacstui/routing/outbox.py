@@ -40,8 +40,8 @@ _SUMS = (
 _UNSENT = (
     "SELECT count(*) FROM studies s JOIN series e ON e.study = s.id JOIN instances i ON i.series = e.id"
     " WHERE s.study = ? AND NOT EXISTS (SELECT 1 FROM sendings g JOIN outbox o ON o.sending = g.id"
-    " AND o.sop_instance = i.sop_instance WHERE g.study = s.study AND g.destination = ?"
-    " AND o.state IN ('sent', 'warning') AND o.changed >= i.received)"
+    " AND o.sop_instance = i.sop_instance WHERE g.study = s.study AND g.destination = ? AND g.transform = ''"
+    " AND o.state = 'sent' AND o.changed >= i.received)"
 )
 
 
@@ -196,7 +196,10 @@ class Outbox:
         return await self._db.write(partial(_prune, before, json.dumps(list(kept)), limit))
 
     async def unsent(self, study: str, destination: str) -> int:
-        """Return how many objects of a study were not sent to a destination since they came."""
+        """Return how many objects of a study a destination did not take as they are, with success and nothing else.
+
+        What it took with a warning may be changed there, or be an older object of that UID; a changed copy is no copy.
+        """
         row = await self._db.read(lambda c: c.execute(_UNSENT, (study, destination)).fetchone())
         return int(row[0])
 

@@ -310,6 +310,9 @@ class QueueRoom:
     async def not_sent(self, study: str, to: Sequence[str]) -> str:
         """Return why a study was not sent to all of some destinations, empty if all of it was."""
         for name in to:
+            there = self._destinations.get(name)
+            if there is not None and there.settings.move_from:
+                return f"{safe(name, 64)} gets what {safe(there.settings.move_from, 64)} has, which nobody here knows"
             lacking = await self._outbox.unsent(study, name)
             if lacking:
                 return f"{plural(lacking, 'object')} of it were not sent to {safe(name, 64)}"

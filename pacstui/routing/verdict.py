@@ -35,6 +35,25 @@ _FAILURES: Final = {
 }
 
 
+_MOVES: Final = {
+    0xA701: ("it could not count what it has of the study", "look at its log"),
+    0xA702: ("it could not send", "look at its log, and at who was to get it"),
+    0xA801: ("it does not know the AE title that it shall send to", "add move_to as a destination there"),
+    0xA900: ("it does not understand the request", "see whether it knows C-MOVE at study level"),
+    0xB000: ("it could not send all of it", "look at its log, and at who was to get it"),
+    0xFE00: ("it was cancelled there", "look at its log"),
+}
+
+
+def verdict_on_move(who: str, status: int, comment: str) -> Verdict:
+    """Return what the final response to a C-MOVE means (PS3.4 C.4.2.1.5)."""
+    if status == 0:
+        return Verdict(SENT)
+    why, hint = _MOVES.get(status, ("it did not do it", "look at its log"))
+    told = f" ({safe(comment, 64)})" if comment.strip() else ""
+    return Verdict(FAILED, f"{safe(who, 64)} answered {status:04X}H: {why}{told}", hint, again=status != 0xA801)
+
+
 def verdict(who: str, status: int, comment: str) -> Verdict:
     """Return what a C-STORE response means.
 

@@ -276,7 +276,7 @@ class RowTable(Lines, Generic[T]):
                 chosen = self._ident(item) == self.cursor
                 line = cols.row(self.columns, widths, self._cells(item))
                 over = ("cursor" if focused else "cursor-idle") if chosen else ""
-                out.append(framed(line, edge, over, "\u25b8" if chosen else " "))
+                out.append(framed(line, edge, over, ("\u25b8" if focused else "\u25b9") if chosen else " "))
             elif not self._rows and y - 1 in range(len(self.empty)):
                 out.append(framed(Line(self.empty[y - 1], "dim"), edge))
             else:

@@ -42,6 +42,24 @@ async def test_only_what_all_of_it_was_taken_there_goes(tmp_path: Path) -> None:
         assert len(left) == 2
 
 
+async def test_a_warning_or_a_changed_copy_is_no_reason_to_let_the_original_go(tmp_path: Path) -> None:
+    thing = Object()
+    async with receivers(1) as (one,), house(tmp_path, to("ONE"), peers=[peer("ONE", one.port)]) as here:
+        one.store.status = 0x0111  # it has an object of that UID, nobody knows which
+        await here.store(thing)
+        assert set((await here.settled()).values()) == {"warning"}
+        assert "were not sent to ONE" in await here.queue.not_sent(thing.study, ("ONE",))
+        one.store.status = 0
+        await here.queue.send(thing.study, "ONE")
+
+        async def taken() -> bool:
+            return await here.queue.not_sent(thing.study, ("ONE",)) == ""
+
+        await here.until(taken)
+        await here.archive.db.write(lambda c: c.execute("UPDATE sendings SET transform='research'"))
+        assert "were not sent to ONE" in await here.queue.not_sent(thing.study, ("ONE",))
+
+
 async def test_what_was_sent_is_remembered_for_as_long_as_a_rule_asks(tmp_path: Path) -> None:
     thing = Object()
     async with receivers(1) as (one,), house(tmp_path, to("ONE"), peers=[peer("ONE", one.port)]) as here:

@@ -13,9 +13,10 @@ import pytest
 
 from pacstui import events
 from pacstui.contract.queue import SendingRow
+from pacstui.dicom import dataset
 from pacstui.dicom.dimse import Field
 from pacstui.dicom.net.listener import Listener
-from pacstui.dicom.net.service import EchoService, OpenPolicy, Service, Sink
+from pacstui.dicom.net.service import BufferSink, EchoService, OpenPolicy, Service, Sink
 from pacstui.dicom.ul.pdu import AssociateRequest
 from pacstui.routing import courier
 from pacstui.settings import DestinationSettings
@@ -306,6 +307,48 @@ async def serving_at(port: int) -> AsyncIterator[dict[str, bytes]]:
         yield store.objects
     finally:
         await listener.close()
+
+
+class _Moves:
+    """A peer that is asked to send: answers with ``status``, and keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.asked: list[tuple[str, str]] = []
+
+    def begin(self, request: Any) -> Sink:
+        return _MoveSink(self, request)
+
+
+class _MoveSink(BufferSink):
+    def __init__(self, moves: _Moves, request: Any) -> None:
+        super().__init__(request)
+        self._moves = moves
+
+    async def finish(self) -> None:
+        asked = dataset.decode(bytes(self.data), self.request.context.transfer_syntax)
+        self._moves.asked.append((self.request.command.move_destination, asked.uid(0x0020000D)))
+        await self.request.respond(self._moves.status)
+
+
+async def test_a_peer_is_asked_to_send_the_study_once_it_is_complete(tmp_path: Path) -> None:
+    first, moves = Object(), _Moves()
+    destinations = [DestinationSettings(name="viewer", move_from="OLD", move_to="WS1", retries=0, linger_s=0)]
+    async with serving(services={Field.C_MOVE: moves}) as old:
+        route = to("viewer", send="study", stable_s=60)
+        async with house(tmp_path, route, peers=[peer("OLD", old.port)], destinations=destinations) as here:
+            await here.store(first, first.beside())
+            await here.advance(61)
+            assert set((await here.settled()).values()) == {"sent"}
+            assert moves.asked == [("WS1", first.study)]
+            assert "which nobody here knows" in await here.queue.not_sent(first.study, ("viewer",))
+            moves.status = 0xA801
+            other = Object(patient="P2")
+            await here.store(other)
+            await here.advance(61)
+            await here.until(lambda: _state_of(here, other.sop, "failed"))
+            (reason,) = await here.queue.errors()
+            assert reason.error == "OLD answered A801H: it does not know the AE title that it shall send to"
 
 
 async def test_what_this_node_itself_fails_at_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,9 @@ async def test_deleting_takes_the_name_typed():
         await console.shows("Accounts  ")
         name = next(row.name for row in client.people if row.name != "op1" and row.name.isalpha())
         await console.press("slash", *name, "enter")
-        await console.until(lambda: any("\u25b8" in line and name in line for line in console.lines), "the row")
+        await console.until(
+            lambda: any({"\u25b8", "\u25b9"} & set(line) and name in line for line in console.lines), "the row"
+        )
         await console.press("D")
         await console.shows("Delete")
         await console.press("enter")
