@@ -132,7 +132,8 @@ class TargetsPanel(BackupPanel):
             note = Line(f"{self._first + 1}\u2013{self._first + len(in_sight)} of {len(known.targets)}", "dim")
         for row in in_sight:
             here = chosen is not None and row.name == chosen.name
-            line = Line("\u25b8 " if here else "  ", "key").extend(cols.row(TARGETS, widths, self._cells(row, now)))
+            mark = "\u25b9 " if here and not self.lit else "  "  # with the keys here the cursor has a mark of its own
+            line = Line(mark, "key").extend(cols.row(TARGETS, widths, self._cells(row, now)))
             items.append(Item([line], ("target", row.name)))
         if chosen is not None and not self.page.has_class("-wide"):
             room = max(1, height - len(items))
