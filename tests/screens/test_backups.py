@@ -99,7 +99,7 @@ async def test_with_many_targets_the_chosen_one_and_its_problem_stay_in_sight():
             assert words in text
         await console.press("home")
         text = await console.shows("Snapshots of nas")
-        assert "\u25b8 nas" in text
+        assert "\u25b8  nas" in text
         assert screen.target().name == "nas"
         await console.press("up", "up")
         assert screen.target().name == "nas"
