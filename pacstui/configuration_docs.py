@@ -1,6 +1,6 @@
 """``python -m pacstui.configuration_docs [FOLDER]`` writes config.example.toml and docs/configuration.md.
 
-The text is that of the docstrings in settings.py; a test holds file and schema equal.
+The text is that of the docstrings in the modules of settings; a test holds file and schema equal.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
 }
 
 _INTRODUCTION = """
-Written from `pacstui/settings.py` by `python -m pacstui.configuration_docs`; change it there.
+Written from `pacstui/settings/` by `python -m pacstui.configuration_docs`; change it there.
 
 Without any configuration everything works: data under the user's data directory, AE title PACSTUI, port 11112 on
 127.0.0.1. `pacstui check-config` tells every mistake at once, with file, line and key.

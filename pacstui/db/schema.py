@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pacstui.errors import PacsError, Unavailable
 
-HEAD = "0015"
+HEAD = "0016"
 """Revision of the newest migration."""
 
 

@@ -511,3 +511,114 @@ CREATE TABLE peer_callers (
     ignored INTEGER DEFAULT '0' NOT NULL,
     PRIMARY KEY (id)
 );
+CREATE TABLE persons (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    patient_id TEXT DEFAULT '' NOT NULL,
+    issuer TEXT DEFAULT '' NOT NULL,
+    name TEXT DEFAULT '' NOT NULL,
+    name_key TEXT DEFAULT '' NOT NULL,
+    birth_date TEXT DEFAULT '' NOT NULL,
+    sex TEXT DEFAULT '' NOT NULL,
+    body TEXT DEFAULT '{}' NOT NULL,
+    merged_into INTEGER DEFAULT '0' NOT NULL,
+    source TEXT DEFAULT '' NOT NULL,
+    created INTEGER DEFAULT '0' NOT NULL,
+    changed INTEGER DEFAULT '0' NOT NULL,
+    UNIQUE (patient_id, issuer)
+);
+CREATE INDEX persons_merged ON persons (merged_into) WHERE merged_into != 0;
+CREATE INDEX persons_name ON persons (name_key);
+CREATE TABLE orders (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    person INTEGER DEFAULT '0' NOT NULL,
+    placer TEXT DEFAULT '' NOT NULL,
+    filler TEXT DEFAULT '' NOT NULL,
+    accession TEXT DEFAULT '' NOT NULL,
+    accession_key TEXT DEFAULT '' NOT NULL,
+    procedure_id TEXT DEFAULT '' NOT NULL,
+    study TEXT DEFAULT '' NOT NULL,
+    state TEXT DEFAULT '' NOT NULL,
+    priority TEXT DEFAULT '' NOT NULL,
+    code TEXT DEFAULT '' NOT NULL,
+    scheme TEXT DEFAULT '' NOT NULL,
+    description TEXT DEFAULT '' NOT NULL,
+    referring TEXT DEFAULT '' NOT NULL,
+    requesting TEXT DEFAULT '' NOT NULL,
+    reason TEXT DEFAULT '' NOT NULL,
+    body TEXT DEFAULT '{}' NOT NULL,
+    source TEXT DEFAULT '' NOT NULL,
+    created INTEGER DEFAULT '0' NOT NULL,
+    changed INTEGER DEFAULT '0' NOT NULL
+);
+CREATE INDEX orders_accession ON orders (accession_key) WHERE accession_key != '';
+CREATE INDEX orders_filler ON orders (filler) WHERE filler != '';
+CREATE INDEX orders_person ON orders (person);
+CREATE INDEX orders_placer ON orders (placer) WHERE placer != '';
+CREATE INDEX orders_study ON orders (study);
+CREATE TABLE steps (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "order" INTEGER NOT NULL,
+    step_id TEXT DEFAULT '' NOT NULL,
+    modality TEXT DEFAULT '' NOT NULL,
+    station_ae TEXT DEFAULT '' NOT NULL,
+    station_name TEXT DEFAULT '' NOT NULL,
+    room TEXT DEFAULT '' NOT NULL,
+    date TEXT DEFAULT '' NOT NULL,
+    time TEXT DEFAULT '' NOT NULL,
+    description TEXT DEFAULT '' NOT NULL,
+    codes TEXT DEFAULT '[]' NOT NULL,
+    physician TEXT DEFAULT '' NOT NULL,
+    state TEXT DEFAULT '' NOT NULL,
+    performed TEXT DEFAULT '' NOT NULL,
+    body TEXT DEFAULT '{}' NOT NULL,
+    created INTEGER DEFAULT '0' NOT NULL,
+    changed INTEGER DEFAULT '0' NOT NULL
+);
+CREATE INDEX steps_date ON steps (date, time);
+CREATE INDEX steps_order ON steps ("order");
+CREATE INDEX steps_step_id ON steps (step_id);
+CREATE TABLE performed (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    sop_instance TEXT DEFAULT '' NOT NULL,
+    state TEXT DEFAULT '' NOT NULL,
+    calling TEXT DEFAULT '' NOT NULL,
+    station_ae TEXT DEFAULT '' NOT NULL,
+    modality TEXT DEFAULT '' NOT NULL,
+    patient_id TEXT DEFAULT '' NOT NULL,
+    issuer TEXT DEFAULT '' NOT NULL,
+    patient_name TEXT DEFAULT '' NOT NULL,
+    study TEXT DEFAULT '' NOT NULL,
+    accession TEXT DEFAULT '' NOT NULL,
+    step_id TEXT DEFAULT '' NOT NULL,
+    step INTEGER DEFAULT '0' NOT NULL,
+    started TEXT DEFAULT '' NOT NULL,
+    ended TEXT DEFAULT '' NOT NULL,
+    images INTEGER DEFAULT '0' NOT NULL,
+    reason TEXT DEFAULT '' NOT NULL,
+    data BLOB NOT NULL,
+    body TEXT DEFAULT '{}' NOT NULL,
+    created INTEGER DEFAULT '0' NOT NULL,
+    changed INTEGER DEFAULT '0' NOT NULL
+);
+CREATE UNIQUE INDEX performed_sop_instance ON performed (sop_instance);
+CREATE INDEX performed_step ON performed (step);
+CREATE INDEX performed_study ON performed (study);
+CREATE TABLE matches (
+    study TEXT NOT NULL,
+    "order" INTEGER DEFAULT '0' NOT NULL,
+    state TEXT DEFAULT '' NOT NULL,
+    score INTEGER DEFAULT '0' NOT NULL,
+    why TEXT DEFAULT '' NOT NULL,
+    settled TEXT DEFAULT '' NOT NULL,
+    body TEXT DEFAULT '{}' NOT NULL,
+    at INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (study)
+);
+CREATE INDEX matches_open ON matches (at) WHERE state != 'matched' AND settled = '';
+CREATE INDEX matches_order ON matches ("order") WHERE "order" != 0;
+CREATE TABLE former_identities (
+    study TEXT NOT NULL,
+    patient_id TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    PRIMARY KEY (study, patient_id, issuer)
+);

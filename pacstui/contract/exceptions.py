@@ -1,0 +1,98 @@
+"""The noun ``exceptions``: studies that do not fit their order or patient, beside what was expected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from pacstui.contract.action import Danger, action
+from pacstui.contract.privacy import PatientId, PatientText
+
+STATES = ("matched", "probable", "unmatched", "conflicting")
+"""How well a study fits: to one order in all that counts; to one, with differences that a slip explains; to none; or
+what it says of patient and order contradicts itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionRow:
+    """A study and how well it fits. ``order`` is the best candidate, 0 if there is none; ``score`` 0 to 100 how much
+    speaks for it; ``why`` says in words what does not fit. ``settled`` says who took it as it is, empty if nobody."""
+
+    study: str
+    state: str
+    patient_name: PatientText
+    patient_id: PatientId
+    accession: PatientText
+    modality: str
+    description: str
+    calling: str
+    instances: int
+    received: datetime
+    order: int
+    score: int
+    why: PatientText
+    settled: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionPage:
+    """Exceptions, newest first; ``next`` is the cursor of those before, 0 if there are none."""
+
+    rows: tuple[ExceptionRow, ...]
+    next: int
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One attribute side by side. ``mark`` is same, near (a slip), different or missing."""
+
+    attribute: str
+    arrived: PatientText
+    expected: PatientText
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An order that the study may belong to, beside what arrived."""
+
+    order: int
+    step: int
+    patient_name: PatientText
+    patient_id: PatientId
+    accession: PatientText
+    modality: str
+    description: str
+    scheduled: str
+    score: int
+    differences: tuple[Difference, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionView:
+    """A study beside the orders that it may belong to, best first."""
+
+    row: ExceptionRow
+    candidates: tuple[Candidate, ...]
+
+
+class Exceptions(Protocol):
+    """Reconciliation of studies with orders and patients."""
+
+    @action("list", "List studies that do not fit an order or patient", permission="qc.view")
+    async def list_all(
+        self, state: str = "", search: PatientText = "", settled: bool = False, before: int = 0, limit: int = 100
+    ) -> ExceptionPage: ...
+
+    @action("show", "Show what arrived beside what was expected", permission="qc.view")
+    async def show(self, study: str, search: PatientText = "") -> ExceptionView: ...
+
+    @action("take", "Take a study as it is, and off the list", permission="qc.correct", danger=Danger.CONFIRM,
+            audited=True, key="t")  # fmt: skip
+    async def settle(self, study: str, why: str) -> ExceptionRow: ...
+
+    @action("look again", "Match a study again", permission="qc.correct", key="m")
+    async def match(self, study: str) -> ExceptionRow: ...

@@ -1,0 +1,210 @@
+"""One HL7 v2 message, read (HL7 v2.5 chapter 2).
+
+The library `hl7` takes the message apart. Here is what it leaves open: escape sequences in one pass (2.7), the
+difference between a null value and an empty one (2.5.3), and access that never raises for what is not there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import hl7
+
+NULL: Final = '""'
+"""Two quotes in a field: the value is to be deleted. An empty field leaves the value as it is."""
+
+_HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
+
+
+class Malformed(Exception):
+    """This is no HL7 v2 message; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delimiters:
+    """The characters of MSH-1 and MSH-2."""
+
+    field: str = "|"
+    component: str = "^"
+    repetition: str = "~"
+    escape: str = "\\"
+    subcomponent: str = "&"
+
+    @classmethod
+    def of(cls, text: str) -> Delimiters:
+        """Return those that a message, batch or file declares.
+
+        Raises
+        ------
+        Malformed
+            When it begins with none of MSH, BHS and FHS, or its delimiters cannot be told apart.
+        """
+        if text[:3] not in ("MSH", "BHS", "FHS") or len(text) < 5:
+            raise Malformed("it does not begin with MSH")
+        mark = text[3]
+        end = text.find(mark, 4)
+        given = text[4 : end if end >= 0 else len(text.split("\r", 1)[0])]
+        given = given[:4]
+        both = mark + given + "^~\\&"[len(given) :]
+        if len(set(both)) < 5 or any(c.isalnum() or c in "\r\n\0" for c in both):
+            raise Malformed("MSH-1 and MSH-2 do not name five different delimiters")
+        return cls(mark, *both[1:])
+
+
+def unescape(text: str, marks: Delimiters) -> str:
+    r"""Undo escape sequences in one pass (2.7): \F\ \S\ \T\ \R\ \E\, \Xdd\ as Latin-1, \.br\ and \.sp\ as a line's end;
+    highlighting goes, what is unknown stays as it is."""
+    escape = marks.escape
+    if escape not in text:
+        return text
+    plain = {"F": marks.field, "S": marks.component, "T": marks.subcomponent, "R": marks.repetition, "E": escape}
+    out: list[str] = []
+    at = 0
+    while (start := text.find(escape, at)) >= 0:
+        end = text.find(escape, start + 1)
+        if end < 0:
+            break
+        out.append(text[at:start])
+        code = text[start + 1 : end]
+        if code in plain:
+            out.append(plain[code])
+        elif code in ("H", "N"):
+            pass
+        elif code.startswith((".br", ".sp", ".ce")):
+            out.append("\n")
+        elif code[:1] == "X" and _HEX.fullmatch(code, 1):
+            out.append(bytes.fromhex(code[1:]).decode("latin-1"))
+        else:  # not one: the next escape character may begin a real one
+            out.append(text[start:end])
+            at = end
+            continue
+        at = end + 1
+    out.append(text[at:])
+    return "".join(out)
+
+
+def escape(text: str, marks: Delimiters) -> str:
+    """Return text with its delimiters escaped, so that it is one subcomponent; line ends become blanks."""
+    table = {
+        marks.escape: "E", marks.field: "F", marks.component: "S", marks.subcomponent: "T", marks.repetition: "R"
+    }  # fmt: skip
+    made = "".join(f"{marks.escape}{table[c]}{marks.escape}" if c in table else c for c in text)
+    return made.replace("\r\n", " ").replace("\r", " ").replace("\n", " ")
+
+
+class Segment:
+    """One segment. Fields, repetitions, components and subcomponents count from 1, as in the standard."""
+
+    __slots__ = ("_fields", "marks", "name")
+
+    def __init__(self, fields: Any, marks: Delimiters) -> None:
+        self._fields = fields
+        self.marks = marks
+        self.name = str(fields[0])
+
+    def __len__(self) -> int:
+        """The number of the last field."""
+        return len(self._fields) - 1
+
+    def raw(self, field: int) -> str:
+        """Return a field as it was sent; empty if there is none."""
+        return str(self._fields[field]) if 0 <= field < len(self._fields) else ""
+
+    def value(self, field: int, component: int = 1, subcomponent: int = 1, repetition: int = 1) -> str:
+        """Return a value, unescaped; empty if there is none, `NULL` if it is to be deleted."""
+        return unescape(self._bare(field, component, subcomponent, repetition), self.marks)
+
+    def whole(self, field: int, repetition: int = 1) -> str:
+        """Return a whole repetition of a field as text, unescaped: for what has no components."""
+        parts = self._parts(field)
+        return unescape(str(parts[repetition - 1]), self.marks) if 0 < repetition <= len(parts) else ""
+
+    def repetitions(self, field: int) -> int:
+        """Return how often a field is given; 0 if it is empty."""
+        parts = self._parts(field)
+        return 0 if len(parts) == 1 and not str(parts[0]) else len(parts)
+
+    def components(self, field: int, repetition: int = 1) -> tuple[str, ...]:
+        """Return the components of a field, unescaped, each with its first subcomponent."""
+        parts = self._parts(field)
+        if not 0 < repetition <= len(parts):
+            return ()
+        part = parts[repetition - 1]
+        count = 1 if isinstance(part, str) else len(part)
+        return tuple(self.value(field, c, 1, repetition) for c in range(1, count + 1))
+
+    def _parts(self, field: int) -> Any:
+        return self._fields[field] if 0 <= field < len(self._fields) else ()
+
+    def _bare(self, field: int, component: int, subcomponent: int, repetition: int) -> str:
+        part: Any = self._parts(field)
+        for number in (repetition, component, subcomponent):
+            if isinstance(part, str):
+                if number != 1:
+                    return ""
+                continue
+            if not 0 < number <= len(part):
+                return ""
+            part = part[number - 1]
+        return str(part)
+
+
+class Message:
+    """A message, taken apart.
+
+    Parameters
+    ----------
+    text
+        With CR as the end of segments, without framing.
+
+    Raises
+    ------
+    Malformed
+        When it is none.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.marks = Delimiters.of(text)
+        try:
+            parsed = hl7.parse(text)
+        except (hl7.HL7Exception, IndexError, ValueError, KeyError, AssertionError) as fault:
+            raise Malformed(f"it cannot be taken apart: {fault}") from fault
+        self.segments = tuple(Segment(each, self.marks) for each in parsed if len(each) and str(each[0]))
+        self.header = self.segments[0]
+
+    def all(self, name: str) -> Iterator[Segment]:
+        """Yield the segments of a name, in order."""
+        return (each for each in self.segments if each.name == name)
+
+    def first(self, name: str) -> Segment | None:
+        """Return the first segment of a name, none if there is none."""
+        return next(self.all(name), None)
+
+    def value(self, name: str, field: int, component: int = 1, subcomponent: int = 1) -> str:
+        """Return a value of the first segment of that name, unescaped; empty if there is none."""
+        segment = self.first(name)
+        return segment.value(field, component, subcomponent) if segment is not None else ""
+
+    @property
+    def kind(self) -> str:
+        """Message type, as ADT (MSH-9.1)."""
+        return self.header.value(9, 1)
+
+    @property
+    def trigger(self) -> str:
+        """Trigger event, as A08 (MSH-9.2)."""
+        return self.header.value(9, 2)
+
+    @property
+    def control(self) -> str:
+        """Message control ID (MSH-10)."""
+        return self.header.value(10)
+
+    @property
+    def sender(self) -> tuple[str, str]:
+        """Sending application and facility (MSH-3.1, MSH-4.1)."""
+        return self.header.value(3), self.header.value(4)
