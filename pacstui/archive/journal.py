@@ -122,7 +122,9 @@ class Journal:
             except FileNotFoundError:
                 continue
             for record in read(view):
-                if record.body is not None:
+                if not paths.is_object(record.path):
+                    log.error("a record of the journal names no object's place, and is left out: %r", record.path[:200])
+                elif record.body is not None:
                     last[record.path] = record
                 elif record.path in last and last[record.path].digest == record.digest:
                     del last[record.path]

@@ -14,6 +14,7 @@ TRASH: Final = "trash"
 DATABASE: Final = "index.db"
 
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_OBJECT = re.compile(OBJECTS + r"/[0-9a-f]{2}/([0-9.]{1,64})/([0-9.]{1,64}?)(?:\.[0-9a-f]{16})?\.dcm")
 
 
 def is_uid(text: str) -> bool:
@@ -41,6 +42,12 @@ def object_name(sop_instance: str, digest: bytes = b"") -> str:
     if not is_uid(sop_instance):
         raise ValueError("a file name is made of a valid UID only")
     return f"{sop_instance}.{digest[:8].hex()}.dcm" if digest else f"{sop_instance}.dcm"
+
+
+def is_object(path: str) -> bool:
+    """Return whether a path, relative to the data directory, is one that `study_folder` and `object_name` make."""
+    match = _OBJECT.fullmatch(path)
+    return match is not None and all(map(is_uid, match.groups()))
 
 
 def quarantine_folder(day: str) -> str:

@@ -95,7 +95,7 @@ def read(data: bytes | memoryview | mmap.mmap) -> Iterator[Record]:
         head = _RECORD.pack(mark, of, 0, path_size, meta_size, body_size, received)
         if meta_size < part10.DIGEST_BYTES or check != zlib.crc32(rest, zlib.crc32(head)):
             return
-        path, meta = bytes(rest[:path_size]).decode("ascii"), bytes(rest[path_size:])
+        path, meta = bytes(rest[:path_size]).decode("ascii", "replace"), bytes(rest[path_size:])
         body = view[end - body_size : end]
         if mark == _TAKEN_BACK:
             yield Record(path, meta, None, received)

@@ -240,6 +240,24 @@ async def test_a_second_crash_during_the_replay_loses_nothing(
     await again.close()
 
 
+async def test_nothing_is_written_where_no_object_lies(tmp_path: Path) -> None:
+    """A data set may hold what looks like a record, and a torn write may bare it."""
+    whole = record(1, 100)
+    outside = [whole._replace(path=path) for path in ("../escape.dcm", "index.db", "objects/01/../../1.2.1.dcm")]
+    root = tmp_path / "node"
+    (root / "journal").mkdir(parents=True)
+    (root / "incoming").mkdir()
+    (root / "journal" / "a").write_bytes(segment_of([*outside, whole], 3))
+    journal = Journal(root, Disk(), SMALL, lambda: None)
+    try:
+        assert journal.replay(lambda *_: True) == (1, {"objects/01/1.2"})
+    finally:
+        journal.close()
+    assert (root / whole.path).read_bytes() == whole.meta + bytes(whole.body or b"")
+    assert [each.name for each in tmp_path.rglob("*.dcm")] == ["1.2.1.dcm"]
+    assert not (root / "index.db").exists()
+
+
 async def test_what_was_refused_does_not_come_back(
     journaled: Archive, disk: Volatile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
