@@ -271,6 +271,7 @@ class Node:
             self._space.sent = queue.not_sent
         problems.watch(onward.problems)
         self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
+        problems.watch(self._told_of_rehearsal)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
         node.jobs, node.backups = jobs.part, backups.part
         studies = StudiesRoom(archive)
@@ -305,7 +306,6 @@ class Node:
             asyncio.create_task(self._every(1.0, ledger.tick), name="association counts"),
             asyncio.create_task(self._every(1.0, queue.refresh), name="queue counts"),
             asyncio.create_task(self._every(1.0, maintenance.tick), name="maintenance"),
-            asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
             asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
             asyncio.create_task(self._every(_SEEN_S, peers.seen.flush), name="peers"),
             asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
@@ -316,6 +316,9 @@ class Node:
             asyncio.create_task(self._every(30.0, gate.tick), name="sessions"),
             asyncio.create_task(self._look_at_directory(), name="directory"),
         ]
+        if not settings.node.rehearsal:
+            work = self._every(_COMMITMENTS_S, commitment.tick)
+            self._tasks.append(asyncio.create_task(work, name="storage commitments"))
         self._sends = True
         await onward.begin()
         for note in self._loaded.notes:
@@ -381,7 +384,7 @@ class Node:
         prefetch = prefetch_kind(self._remote, archive.db, self._clock)
         for kind in (*upkeep.kinds(archive, peers, self._audit, self._bus, self._clock), *backups.kinds(), prefetch):
             jobs.register(kind)
-        if not self._settings.node.jobs:
+        if not self._runs_jobs():
             jobs.by_hand_only()
         await jobs.open()
         await self._want_jobs()
@@ -400,7 +403,7 @@ class Node:
             archive, jobs, self._settings.space, backups.protection, recall, backups.safe_upto,
             self._archive_room.full_on,
             lambda: CURRENT.get().name, self._audit_purge, self._clock,
-            lambda: self._settings.node.jobs and not jobs.part()["paused"],
+            lambda: self._runs_jobs() and not jobs.part()["paused"],
         )  # fmt: skip
         await room.open()
         self._archive_room.trash_days = lambda: self._settings.space.trash_days
@@ -408,6 +411,20 @@ class Node:
             jobs.register(kind)
         problems.watch(room.problems)
         self._bus.subscribe(TrashChanged, lambda _: backups.recount())
+
+    def _runs_jobs(self) -> bool:
+        return self._settings.node.jobs and not self._settings.node.rehearsal
+
+    def _held_up(self, destination: str) -> str:
+        """Return why nothing is sent to a destination, empty if things are."""
+        return (
+            "held up: this is a rehearsal" if self._settings.node.rehearsal else self._maintenance.held_up(destination)
+        )
+
+    def _told_of_rehearsal(self) -> Iterable[tuple[str, str, str, str, str]]:
+        if self._settings.node.rehearsal:
+            told = "rehearsal: this copy of an archive sends nothing and runs no jobs"
+            yield "rehearsal", "note", told, "take rehearsal out of [node] if it is to be the archive", ""
 
     def _open_reports(self, archive: Archive, jobs: JobsRoom, backups: BackupsRoom) -> None:
         """Open the room that counts usage, and let it have its kind of job."""
@@ -454,7 +471,7 @@ class Node:
         room.associations = lambda: ledger.part().active
         room.changed = onward.queue.wake
         self._admission.closed, self._admission.echo_only = room.refusal, room.echo_only
-        onward.queue.held_up = room.held_up
+        onward.queue.held_up = self._held_up
         onward.routes.noted = room.noted
         if self._peers is not None:
             self._peers.register.kept = room.noted
@@ -470,7 +487,7 @@ class Node:
         trail = Trail(database, settings.node.data_dir, key, clock)
         await trail.open()
         self._undo.append(trail.close)
-        if settings.audit.server:
+        if settings.audit.server and not settings.node.rehearsal:
             self._undo.append((await self._open_syslog(database, trail)).close)
         self._audit = AuditRoom(trail, database, self._bus, clock, settings.audit.days, settings.audit.seen_s)
         second = Path(settings.accounts.key or settings.node.data_dir / KEY)

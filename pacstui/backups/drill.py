@@ -199,7 +199,7 @@ class Drill:
         port = _free_port()
         configuration = scratch / "pacstui.toml"
         configuration.write_text(
-            f'[node]\ndata_dir = "{scratch / "data"}"\njobs = false\n'
+            f'[node]\ndata_dir = "{scratch / "data"}"\nrehearsal = true\n'
             f'[dicom]\nae_title = "{self._title}"\nport = {port}\n'
             'unknown_callers = "none"\n[audit]\nserver = ""\n'
             f'[[peers]]\nname = "drill"\nae_title = "{self._title}"\nhost = "127.0.0.1"\nallow = ["get"]\n'

@@ -30,7 +30,11 @@ class NodeSettings(Section):
     """The least serious log lines that are written to standard error."""
 
     jobs: bool = True
-    """Run jobs by their schedules. Set to false for a restored copy that is only tried out: it would back up too."""
+    """Run jobs by their schedules. When false, they run by hand only."""
+
+    rehearsal: bool = False
+    """This is a copy of an archive that runs elsewhere, tried out: of itself it sends nothing to anybody (what waits in
+    the queue, reports of storage commitment, audit messages), and runs no jobs."""
 
     drain_s: Annotated[float, Field(ge=0, le=9)] = 5.0
     """Seconds that running associations get to finish when the node is stopped, before they are aborted."""
