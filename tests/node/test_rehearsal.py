@@ -22,6 +22,7 @@ def test_what_waited_stays_until_it_is_the_archive(tmp_path: Path, monkeypatch: 
     port = free_port()
     config = f'[[peers]]\nname = "VNA"\nae_title = "VNA"\nhost = "127.0.0.1"\nport = {port}\n'
     config += '[[routes]]\nname = "all"\nto = ["VNA"]\n'
+    config += '[[destinations]]\nname = "VNA"\nretry_s = 1\n'
     node = NodeProcess(tmp_path / "node", config=config)
     node.start()
     try:
