@@ -24,7 +24,7 @@ from pacstui.settings.dicom import (
     Service,
     TlsSettings,
 )
-from pacstui.settings.hl7 import Hl7Settings
+from pacstui.settings.hl7 import Hl7Settings, SenderSettings
 from pacstui.settings.node import ArchiveSettings, ConsoleSettings, DatabaseSettings, NodeSettings
 from pacstui.settings.orders import OrdersSettings, ProcedureSettings
 from pacstui.settings.routing import (
@@ -75,6 +75,7 @@ __all__ = [
     "RuleSettings",
     "Schedule",
     "Section",
+    "SenderSettings",
     "Service",
     "Settings",
     "SpaceSettings",
