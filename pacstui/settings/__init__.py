@@ -22,7 +22,9 @@ from pacstui.settings.dicom import (
     QuerySettings,
     RetrieveSettings,
     Service,
+    Services,
     TlsSettings,
+    with_mpps,
 )
 from pacstui.settings.hl7 import Hl7Settings
 from pacstui.settings.node import ArchiveSettings, ConsoleSettings, DatabaseSettings, NodeSettings
@@ -37,6 +39,7 @@ from pacstui.settings.routing import (
     TransformSettings,
 )
 from pacstui.settings.space import ReportsSettings, RuleSettings, SpaceSettings
+from pacstui.settings.worklist import MppsSettings, WorklistSettings
 
 __all__ = [
     "SERVICES",
@@ -57,6 +60,7 @@ __all__ = [
     "Host",
     "Keyword",
     "ListenPort",
+    "MppsSettings",
     "Name",
     "NodeSettings",
     "Option",
@@ -73,13 +77,16 @@ __all__ = [
     "Schedule",
     "Section",
     "Service",
+    "Services",
     "Settings",
     "SpaceSettings",
     "TargetSettings",
     "TlsSettings",
     "TransformSettings",
     "Words",
+    "WorklistSettings",
     "is_loopback",
+    "with_mpps",
 ]
 
 
@@ -93,6 +100,8 @@ class Settings(Section):
     query: QuerySettings = QuerySettings()
     retrieve: RetrieveSettings = RetrieveSettings()
     commitment: CommitmentSettings = CommitmentSettings()
+    worklist: WorklistSettings = WorklistSettings()
+    mpps: MppsSettings = MppsSettings()
     database: DatabaseSettings = DatabaseSettings()
     accounts: AccountsSettings = AccountsSettings()
     directory: DirectorySettings = DirectorySettings()
