@@ -340,3 +340,15 @@ class MaintenanceTold(Event):
 
     who: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyMatched(Event):
+    """A study was looked at, and how it fits has changed: ``state`` is matched, probable, unmatched, conflicting or not
+    expected; ``order`` is its order, 0 for none."""
+
+    study: str
+    state: str
+    order: int
+    score: int
+    calling: str

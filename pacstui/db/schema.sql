@@ -527,6 +527,7 @@ CREATE TABLE persons (
     UNIQUE (patient_id, issuer)
 );
 CREATE INDEX persons_merged ON persons (merged_into) WHERE merged_into != 0;
+CREATE INDEX persons_birth ON persons (birth_date) WHERE birth_date != '';
 CREATE INDEX persons_name ON persons (name_key);
 CREATE TABLE orders (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -612,10 +613,12 @@ CREATE TABLE matches (
     settled TEXT DEFAULT '' NOT NULL,
     body TEXT DEFAULT '{}' NOT NULL,
     at INTEGER DEFAULT '0' NOT NULL,
+    seen INTEGER DEFAULT '0' NOT NULL,
     PRIMARY KEY (study)
 );
-CREATE INDEX matches_open ON matches (at) WHERE state != 'matched' AND settled = '';
+CREATE INDEX matches_open ON matches (at) WHERE state IN ('probable', 'unmatched', 'conflicting') AND settled = '';
 CREATE INDEX matches_order ON matches ("order") WHERE "order" != 0;
+CREATE INDEX matches_settled ON matches (at) WHERE settled != '';
 CREATE TABLE former_identities (
     study TEXT NOT NULL,
     patient_id TEXT NOT NULL,
