@@ -391,3 +391,17 @@ class Hl7Refused(Event):
     origin: str
     text: str
     hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatientChanged(Event):
+    """What is known of patients changed; ``persons`` are their rows."""
+
+    persons: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChanged(Event):
+    """Orders were made, changed or cancelled; ``orders`` are their rows."""
+
+    orders: tuple[int, ...]
