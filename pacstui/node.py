@@ -59,6 +59,7 @@ from pacstui.monitor.logbook import Logbook
 from pacstui.monitor.problems import Problems
 from pacstui.monitor.rates import Throughput
 from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom
+from pacstui.orders.desk import Desk
 from pacstui.places import claim
 from pacstui.qc.exceptions import ExceptionsRoom
 from pacstui.reports import room as reports
@@ -66,6 +67,7 @@ from pacstui.routing.onward import Onward
 from pacstui.services.commitment import CommitmentService
 from pacstui.services.commitment_scu import CommitmentAsker
 from pacstui.services.identity import IdentityCheck
+from pacstui.services.mpps import MppsService
 from pacstui.services.policy import Admission
 from pacstui.services.prefetch import prefetch_kind
 from pacstui.services.query import QueryService
@@ -74,6 +76,7 @@ from pacstui.services.remote import RemoteRoom
 from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
 from pacstui.services.table import ServiceTable
+from pacstui.services.worklist import WorklistService
 from pacstui.settings import DicomSettings, QuerySettings, Settings, TlsSettings
 from pacstui.space import room as space
 from pacstui.text import plural
@@ -251,7 +254,11 @@ class Node:
         self._commitment = commitment = CommitmentService(archive, lines, bus, clock)
         self._asker = commitment.asker = CommitmentAsker(archive, lines, bus, clock, settings.commitment.answer_h)
         self._remote = RemoteRoom(archive, lines, bus, clock)
-        services = ServiceTable(StorageService(archive, bus, clock), query, retrieve, commitment, self._asker)
+        self._desk = desk = Desk(archive.db, lambda: self._settings, bus, clock)
+        services = ServiceTable(
+            StorageService(archive, bus, clock), query, retrieve, commitment, self._asker,
+            WorklistService(archive.db, lambda: self._settings.worklist, clock), MppsService(desk.performed),
+        )  # fmt: skip
         dicom = settings.dicom
         self._listener = listener = Listener(
             admission,
