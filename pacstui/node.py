@@ -62,6 +62,7 @@ from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom
 from pacstui.orders.applying import Applying
 from pacstui.orders.desk import Desk
 from pacstui.places import claim
+from pacstui.qc.exceptions import ExceptionsRoom
 from pacstui.reports import room as reports
 from pacstui.routing.onward import Onward
 from pacstui.services.commitment import CommitmentService
@@ -291,6 +292,10 @@ class Node:
         problems.watch(exchange.problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
         node.jobs, node.backups = jobs.part, backups.part
+        exceptions = ExceptionsRoom(archive.db, bus, clock, lambda: CURRENT.get().name, lambda: self._settings)
+        await exceptions.open()
+        problems.watch(exceptions.problems)
+        node.exceptions = exceptions.part
         studies = StudiesRoom(archive)
         if self._space is not None:
             studies.pinned = self._space.pinned.told
@@ -314,6 +319,7 @@ class Node:
             "maintenance": maintenance,
             "reports": self._reports,
             "hl7": exchange.room,
+            "exceptions": exceptions,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
         self._accounts.changed = lambda: server.reach(self._accounts.wide())
@@ -330,6 +336,7 @@ class Node:
             asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
             asyncio.create_task(self._every(1.0, jobs.tick), name="jobs"),
             asyncio.create_task(self._every(2.0, backups.tick), name="backups"),
+            asyncio.create_task(self._every(1.0, exceptions.tick), name="matching"),
             asyncio.create_task(self._every(5.0, self._tend_space), name="space"),
             asyncio.create_task(self._every(10.0, self._count_usage), name="usage"),
             asyncio.create_task(self._every(30.0, gate.tick), name="sessions"),

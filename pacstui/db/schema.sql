@@ -51,7 +51,6 @@ CREATE TABLE patients (
     birth_date TEXT DEFAULT '' NOT NULL,
     sex TEXT DEFAULT '' NOT NULL,
     marked INTEGER DEFAULT '0' NOT NULL,
-    person INTEGER DEFAULT '0' NOT NULL,
     PRIMARY KEY (id),
     UNIQUE (patient_id, issuer, scope)
 );
@@ -527,6 +526,7 @@ CREATE TABLE persons (
     changed INTEGER DEFAULT '0' NOT NULL,
     UNIQUE (patient_id, issuer)
 );
+CREATE INDEX persons_birth ON persons (birth_date) WHERE birth_date != '';
 CREATE INDEX persons_merged ON persons (merged_into) WHERE merged_into != 0;
 CREATE INDEX persons_name ON persons (name_key);
 CREATE TABLE orders (
@@ -612,30 +612,18 @@ CREATE TABLE matches (
     why TEXT DEFAULT '' NOT NULL,
     settled TEXT DEFAULT '' NOT NULL,
     body TEXT DEFAULT '{}' NOT NULL,
-    at INTEGER DEFAULT '0' NOT NULL,
+    at INTEGER DEFAULT '0' NOT NULL, seen INTEGER DEFAULT '0' NOT NULL,
     PRIMARY KEY (study)
 );
-CREATE INDEX matches_open ON matches (at) WHERE state != 'matched' AND settled = '';
+CREATE INDEX matches_open ON matches (at) WHERE state IN ('probable', 'unmatched', 'conflicting') AND settled = '';
 CREATE INDEX matches_order ON matches ("order") WHERE "order" != 0;
+CREATE INDEX matches_settled ON matches (at) WHERE settled != '';
 CREATE TABLE former_identities (
     study TEXT NOT NULL,
     patient_id TEXT NOT NULL,
     issuer TEXT NOT NULL,
     PRIMARY KEY (study, patient_id, issuer)
 );
-CREATE TABLE merges (
-    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
-    at INTEGER DEFAULT '0' NOT NULL,
-    kind TEXT DEFAULT '' NOT NULL,
-    prior INTEGER DEFAULT '0' NOT NULL,
-    survivor INTEGER DEFAULT '0' NOT NULL,
-    source TEXT DEFAULT '' NOT NULL,
-    control TEXT DEFAULT '' NOT NULL,
-    body TEXT DEFAULT '{}' NOT NULL,
-    undone INTEGER DEFAULT '0' NOT NULL
-);
-CREATE INDEX merges_prior ON merges (prior);
-CREATE INDEX merges_survivor ON merges (survivor);
 CREATE TABLE hl7_messages (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     at INTEGER DEFAULT '0' NOT NULL,
@@ -663,18 +651,33 @@ CREATE INDEX hl7_messages_control ON hl7_messages (control);
 CREATE INDEX hl7_messages_open ON hl7_messages (id) WHERE state = 'failed';
 CREATE INDEX hl7_messages_original ON hl7_messages (original) WHERE original != 0;
 CREATE TABLE hl7_bodies (
-    id INTEGER NOT NULL PRIMARY KEY,
+    id INTEGER NOT NULL,
     raw BLOB NOT NULL,
     reply BLOB NOT NULL,
     words TEXT DEFAULT '' NOT NULL,
-    faults TEXT DEFAULT '' NOT NULL
+    faults TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (id)
 );
 CREATE TABLE hl7_keys (
     "key" TEXT NOT NULL,
     message INTEGER NOT NULL,
     PRIMARY KEY ("key", message)
-) WITHOUT ROWID;
+)
+    WITHOUT ROWID;
 CREATE INDEX hl7_keys_message ON hl7_keys (message);
+CREATE TABLE merges (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at INTEGER DEFAULT '0' NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    prior INTEGER DEFAULT '0' NOT NULL,
+    survivor INTEGER DEFAULT '0' NOT NULL,
+    source TEXT DEFAULT '' NOT NULL,
+    control TEXT DEFAULT '' NOT NULL,
+    body TEXT DEFAULT '{}' NOT NULL,
+    undone INTEGER DEFAULT '0' NOT NULL
+);
+CREATE INDEX merges_prior ON merges (prior);
+CREATE INDEX merges_survivor ON merges (survivor);
 CREATE TABLE performed_messages (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     performed INTEGER DEFAULT '0' NOT NULL,

@@ -29,6 +29,7 @@ from pacstui.settings.dicom import (
 from pacstui.settings.hl7 import Hl7Settings, SenderSettings
 from pacstui.settings.node import ArchiveSettings, ConsoleSettings, DatabaseSettings, NodeSettings
 from pacstui.settings.orders import OrdersSettings, ProcedureSettings
+from pacstui.settings.qc import QcSettings
 from pacstui.settings.routing import (
     ChangeSettings,
     DestinationSettings,
@@ -70,6 +71,7 @@ __all__ = [
     "PeerSettings",
     "PemFile",
     "Port",
+    "QcSettings",
     "ProcedureSettings",
     "QuerySettings",
     "ReportsSettings",
@@ -116,6 +118,7 @@ class Settings(Section):
     space: SpaceSettings = SpaceSettings()
     routing: RoutingSettings = RoutingSettings()
     reports: ReportsSettings = ReportsSettings()
+    qc: QcSettings = QcSettings()
     routes: tuple[RouteSettings, ...] = ()
     transforms: tuple[TransformSettings, ...] = ()
     destinations: tuple[DestinationSettings, ...] = ()
