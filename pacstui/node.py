@@ -42,7 +42,7 @@ from pacstui.dicom.net.service import Timeouts
 from pacstui.dicom.net.tls import server_context
 from pacstui.dicom.ul.effects import Limits
 from pacstui.directory.directory import Directory
-from pacstui.equipment.book import PeerBook, address_of
+from pacstui.equipment.book import PeerBook
 from pacstui.equipment.line import Lines
 from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
@@ -306,7 +306,7 @@ class Node:
             asyncio.create_task(self._every(1.0, queue.refresh), name="queue counts"),
             asyncio.create_task(self._every(1.0, maintenance.tick), name="maintenance"),
             asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
-            asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
+            asyncio.create_task(self._every(_LOOKUP_S, self._book.look_up), name="peer addresses"),
             asyncio.create_task(self._every(_SEEN_S, peers.seen.flush), name="peers"),
             asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
             asyncio.create_task(self._every(1.0, jobs.tick), name="jobs"),
@@ -549,10 +549,6 @@ class Node:
             except Exception:  # a fault of ours in one round; the next one is tried all the same
                 log.exception("who is signed in could not be looked up")
 
-    async def _look_up_hosts(self) -> None:
-        for host in self._book.hosts():
-            self._book.learn(host, await asyncio.to_thread(address_of, host))
-
     async def reload(self) -> None:
         """Read the configuration again: peers, who may call, limits and log level change at once, the rest at the next
         start. A configuration with mistakes changes nothing."""
@@ -596,7 +592,7 @@ class Node:
         await self._maintenance.compare(new, _owner_of(loaded.source), "reloaded")
         later = [f"[{section}] {key}" for section, key in _changed(old, new) if (section, key) not in _AT_ONCE]
         log.info("configuration reloaded%s", f"; only at the next start: {', '.join(later)}" if later else "")
-        await self._look_up_hosts()
+        await self._book.look_up()
 
     async def _end(self) -> None:
         self._stopping.set()

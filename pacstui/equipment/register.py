@@ -12,7 +12,7 @@ from typing import Any
 from pacstui.clock import Clock
 from pacstui.contract.peers import PeerPlan
 from pacstui.equipment import sheet
-from pacstui.equipment.book import PeerBook, address_of, context_of
+from pacstui.equipment.book import PeerBook, addresses_of, context_of
 from pacstui.equipment.peer import Peer, body_of, of_body, peer_of, texts_of
 from pacstui.equipment.store import Kept, Store, micro, moment
 from pacstui.errors import BadRequest, NotFound, SettingsError
@@ -181,7 +181,7 @@ class Register:
 
     async def _after(self, peers: Iterable[Peer]) -> None:
         for host in {peer.host for peer in peers}:
-            self._book.learn(host, await asyncio.to_thread(address_of, host))
+            self._book.learn(host, await addresses_of(host))
         await self.changed()
 
 
