@@ -48,6 +48,7 @@ from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
 from pacstui.events import NodeStarted, NodeStopping, PeersChanged, ServiceRefused, TrashChanged
 from pacstui.index import attributes, more
+from pacstui.index.commitments import rename_peer
 from pacstui.jobs.room import JobsRoom
 from pacstui.maintenance.room import MaintenanceRoom
 from pacstui.monitor.archive import ArchiveRoom, StudiesRoom
@@ -334,6 +335,8 @@ class Node:
             self._peer_noted,
         )
         peers.uses.append(self._uses_of)
+        peers.binds.append(self._binds)
+        peers.follows += [self._onward.follow, rename_peer]
         await peers.open()
         return peers
 
@@ -358,6 +361,10 @@ class Node:
             for row in self._onward.queue.outgoing() if row.destination == name and row.waiting
         ]  # fmt: skip
         return [*found, *(self._jobs.naming(name) if self._jobs is not None else ())]
+
+    async def _binds(self, name: str) -> list[str]:
+        """Return in words what keeps a peer from being renamed."""
+        return [*await self._onward.bound(name), *(self._jobs.naming(name) if self._jobs is not None else ())]
 
     async def _open_jobs(self, archive: Archive, peers: PeersRoom, problems: Problems) -> tuple[JobsRoom, BackupsRoom]:
         """Open the jobs room, with the kinds of jobs that this node knows, and what they are about."""
@@ -458,6 +465,7 @@ class Node:
         onward.routes.noted = room.noted
         if self._peers is not None:
             self._peers.register.kept = room.noted
+            self._peers.follows.append(room.follow)
         problems.watch(room.problems)
         await room.open()
         await room.compare(self._settings, _owner_of(self._loaded.source), "at start")

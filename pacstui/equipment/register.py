@@ -23,6 +23,9 @@ log = logging.getLogger("pacstui.equipment")
 
 Changes = Callable[[sqlite3.Connection, str, Iterable[tuple[str, str, str]]], None]
 
+Follow = Callable[[sqlite3.Connection, str, str], None]
+"""Lets what names a peer have its new name; on the writer's thread, in the transaction that renames it."""
+
 MOST = 2000
 """Peers that the register takes."""
 
@@ -111,6 +114,38 @@ class Register:
             await self._put([peer])
             self.noted("peers.edit", name, difference(before, peer))
         await self._after([peer])
+        return peer
+
+    async def rename(self, name: str, to: str, follow: Follow) -> Peer:
+        """Give a peer another name, and let all that names it ``follow`` in the same transaction.
+
+        Raises
+        ------
+        BadRequest
+            For one that stands in the configuration, and for a name that is none or is taken.
+        """
+        async with self._turn:
+            before = self.known(name)
+            if before.configured:
+                raise BadRequest(f"{safe(name, 64)} stands in the configuration", "rename it there, and reload")
+            peer = peer_of({"name": to}, before)
+            if peer.name == name:
+                return peer
+            if peer.name.casefold() != name.casefold():
+                self._see_that_new(peer.name)
+            by = self._who()
+            kept = Kept(peer.name, False, body_of(peer), by, micro(self._clock.now()))
+
+            def also(connection: sqlite3.Connection) -> None:
+                follow(connection, name, peer.name)
+                self.kept(connection, by, [(f"peer {peer.name} name", name, peer.name)])
+
+            await self._store.rename(name, kept, also)
+            del self._kept[name]
+            self._kept[peer.name] = kept
+            self._tell()
+            self.noted("peers.rename", peer.name, f"name: {safe(name, 64)} -> {safe(peer.name, 64)}")
+        await self.changed()
         return peer
 
     async def remove(self, name: str) -> None:
