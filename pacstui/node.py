@@ -42,13 +42,14 @@ from pacstui.dicom.net.service import Timeouts
 from pacstui.dicom.net.tls import server_context
 from pacstui.dicom.ul.effects import Limits
 from pacstui.directory.directory import Directory
-from pacstui.equipment.book import PeerBook, address_of
+from pacstui.equipment.book import PeerBook
 from pacstui.equipment.line import Lines
 from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
 from pacstui.events import NodeStarted, NodeStopping, PeersChanged, ServiceRefused, TrashChanged
 from pacstui.hl7v2.exchange import Exchange
 from pacstui.index import attributes, more
+from pacstui.index.commitments import rename_peer
 from pacstui.jobs.room import JobsRoom
 from pacstui.maintenance.room import MaintenanceRoom
 from pacstui.monitor.archive import ArchiveRoom, StudiesRoom
@@ -331,7 +332,7 @@ class Node:
             asyncio.create_task(self._every(1.0, queue.refresh), name="queue counts"),
             asyncio.create_task(self._every(1.0, maintenance.tick), name="maintenance"),
             asyncio.create_task(self._every(5.0, exchange.tick), name="hl7"),
-            asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
+            asyncio.create_task(self._every(_LOOKUP_S, self._book.look_up), name="peer addresses"),
             asyncio.create_task(self._every(_SEEN_S, peers.seen.flush), name="peers"),
             asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
             asyncio.create_task(self._every(1.0, jobs.tick), name="jobs"),
@@ -364,6 +365,8 @@ class Node:
             self._peer_noted,
         )
         peers.uses.append(self._uses_of)
+        peers.binds.append(self._binds)
+        peers.follows += [self._onward.follow, rename_peer]
         await peers.open()
         return peers
 
@@ -388,6 +391,10 @@ class Node:
             for row in self._onward.queue.outgoing() if row.destination == name and row.waiting
         ]  # fmt: skip
         return [*found, *(self._jobs.naming(name) if self._jobs is not None else ())]
+
+    async def _binds(self, name: str) -> list[str]:
+        """Return in words what keeps a peer from being renamed."""
+        return [*await self._onward.bound(name), *(self._jobs.naming(name) if self._jobs is not None else ())]
 
     async def _open_jobs(self, archive: Archive, peers: PeersRoom, problems: Problems) -> tuple[JobsRoom, BackupsRoom]:
         """Open the jobs room, with the kinds of jobs that this node knows, and what they are about."""
@@ -502,6 +509,7 @@ class Node:
         onward.routes.noted = room.noted
         if self._peers is not None:
             self._peers.register.kept = room.noted
+            self._peers.follows.append(room.follow)
         problems.watch(room.problems)
         await room.open()
         await room.compare(self._settings, _owner_of(self._loaded.source), "at start")
@@ -593,10 +601,6 @@ class Node:
             except Exception:  # a fault of ours in one round; the next one is tried all the same
                 log.exception("who is signed in could not be looked up")
 
-    async def _look_up_hosts(self) -> None:
-        for host in self._book.hosts():
-            self._book.learn(host, await asyncio.to_thread(address_of, host))
-
     async def reload(self) -> None:
         """Read the configuration again: peers, who may call, limits and log level change at once, the rest at the next
         start. A configuration with mistakes changes nothing."""
@@ -642,7 +646,7 @@ class Node:
         await self._maintenance.compare(new, _owner_of(loaded.source), "reloaded")
         later = [f"[{section}] {key}" for section, key in _changed(old, new) if (section, key) not in _AT_ONCE]
         log.info("configuration reloaded%s", f"; only at the next start: {', '.join(later)}" if later else "")
-        await self._look_up_hosts()
+        await self._book.look_up()
 
     async def _end(self) -> None:
         self._stopping.set()

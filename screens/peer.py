@@ -218,7 +218,8 @@ class PeerScreen(ConsoleScreen):
             self._renew()
         self._redraw()
 
-    def _renew(self) -> None:
+    def _renew(self, name: str = "") -> None:
+        self.peer = name or self.peer
         if not self._busy and self.is_attached and self.fault is None:
             self._busy = True
             self.console_app.keep(self._load())

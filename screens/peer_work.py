@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from screens.app import ConsoleApp
 
 Done = Callable[[], None]
+Named = Callable[[str], None]
+"""Told that a peer was changed, and its name now."""
 KEYS = (
     keymap.acts("peers.echo", "echo", weight=0),
     keymap.acts("peers.test", "test", weight=0),
@@ -62,9 +64,7 @@ def _fields(values: dict[str, str], configured: bool, fresh: bool) -> list[Field
     fields = []
     for name in _ORDER:
         fixed = ""
-        if not fresh and name == "name":
-            fixed = "its history hangs on the name: remove it and add it anew for another"
-        elif configured and name not in BESIDE:
+        if configured and name not in BESIDE:
             fixed = "the configuration says it: change it there ([[peers]]), and reload"
         fields.append(
             Field(
@@ -110,29 +110,35 @@ def add(app: ConsoleApp, done: Callable[[str], None], **known: str) -> None:
     app.push_screen(Form("Add a peer", fields, send, foot="Enter adds it, tab next field, esc back"), added)
 
 
-def edit(app: ConsoleApp, detail: PeerDetail, done: Done) -> None:
+def edit(app: ConsoleApp, detail: PeerDetail, done: Named) -> None:
     """Open the form of a peer; only what was changed is sent."""
     if not app.allowed("peers.edit"):
         return
-    name = detail.row.name
+    name = now = detail.row.name
     fields = _fields(detail.fields, detail.row.configured, fresh=False)
     before = {field.name: field.value for field in fields}
 
     async def send(values: Values) -> bool:
+        nonlocal now
+        if values["name"].strip() not in ("", now):
+            now = (await app.client.peers.rename(name=now, to=values["name"].strip())).name
         changed = {field: text for field, text in values.items() if field != "name" and text != before.get(field)}
         if changed:
-            await app.client.peers.edit(name=name, **_given(changed))
-        return bool(changed)
+            await app.client.peers.edit(name=now, **_given(changed))
+        return bool(changed) or now != name
 
     def changed(any_change: bool | None) -> None:
-        if any_change:
+        if now != name:
+            app.say(f"{name} is {now} from now on; routes, history and what waits for it have followed")
+        elif any_change:
             app.say(f"{name} is changed, in effect now")
-            done()
+        if any_change or now != name:
+            done(now)
 
     app.push_screen(Form(f"Edit {safe(name, 64)}", fields, send), changed)
 
 
-async def edit_named(app: ConsoleApp, name: str, done: Done) -> None:
+async def edit_named(app: ConsoleApp, name: str, done: Named) -> None:
     """Fetch a peer, then open its form."""
     detail = await app.fetch(app.client.peers.show(name))
     if detail is not None:

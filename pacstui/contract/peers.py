@@ -360,6 +360,14 @@ class Peers(Protocol):
         notes: str | None = None,
     ) -> PeerRow: ...
 
+    @action(
+        "rename",
+        "Give a peer another name; its history, the routes and what waits for it follow",
+        permission="peers.edit",
+        audited=True,
+    )
+    async def rename(self, name: str, to: str) -> PeerRow: ...
+
     @action("removal", "Show what removing a peer would break", permission="peers.view")
     async def removal(self, name: str) -> Removal: ...
 

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
-import socket
 import ssl
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
+from pacstui.apart import TooManyHang
+from pacstui.dicom.net.names import look_up
 from pacstui.dicom.net.tls import client_context
 from pacstui.equipment.peer import Peer, of_settings
 from pacstui.settings import PeerSettings, TlsSettings
 
+_LOOKUP_S: Final = 10.0
+_LOOKUPS: Final = 8
 
-def address_of(host: str) -> frozenset[str]:
-    """Return the IP addresses that ``host`` stands for; a name is looked up, an unknown one has none."""
+
+async def addresses_of(host: str) -> frozenset[str]:
+    """Return the IP addresses that ``host`` stands for; a name that is unknown, or takes long, has none."""
     try:
-        return frozenset({str(ipaddress.ip_address(host))})
-    except ValueError:
-        pass
-    try:
-        return frozenset(str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
-    except (OSError, UnicodeError):
+        async with asyncio.timeout(_LOOKUP_S):
+            return frozenset(await look_up(host))
+    except (OSError, UnicodeError, TimeoutError, TooManyHang):
         return frozenset()
 
 
@@ -92,6 +94,16 @@ class PeerBook:
     def learn(self, host: str, addresses: frozenset[str]) -> None:
         """Note the addresses of a host, looked up away from the event loop."""
         self._addresses[host] = addresses
+
+    async def look_up(self) -> None:
+        """Learn where all hosts are; those that hang hold up a few others only."""
+        turn = asyncio.Semaphore(_LOOKUPS)
+
+        async def one(host: str) -> None:
+            async with turn:
+                self.learn(host, await addresses_of(host))
+
+        await asyncio.gather(*map(one, self.hosts()))
 
     def hosts(self) -> frozenset[str]:
         """Return all hosts of peers."""

@@ -120,6 +120,15 @@ class Ends:
             del self._ends[key]
         self._dirty = {key for key in self._dirty if key[0] != peer}
 
+    def rename(self, peer: str, to: str) -> None:
+        """Keep what is known of a peer under another name."""
+        self.forget(to)
+        for key in [key for key in self._ends if key[0] == peer]:
+            end = self._ends.pop(key)
+            end.peer = to
+            self._ends[to, key[1]] = end
+        self._dirty = {(to if name == peer else name, way) for name, way in self._dirty}
+
     def unsaved(self) -> Sequence[End]:
         """Return what is not in the database yet, and count it as being there."""
         dirty, self._dirty = self._dirty, set()

@@ -145,6 +145,20 @@ class History:
         self._dirty = {key for key in self._dirty if key[0] != peer}
         self._today = {key: value for key, value in self._today.items() if key[0] != peer}
 
+    def rename(self, peer: str, to: str) -> None:
+        """Keep what is known of a peer under another name."""
+        self.forget(to)
+        if peer in self._now:
+            self._now[to] = self._now.pop(peer)
+        for day in self._days.get(peer, {}).values():
+            day.peer = to
+        if peer in self._days:
+            self._days[to] = self._days.pop(peer)
+        for echo in self._unsaved:
+            echo.peer = to if echo.peer == peer else echo.peer
+        self._dirty = {(to if name == peer else name, day) for name, day in self._dirty}
+        self._today = {(to if name == peer else name, day): each for (name, day), each in self._today.items()}
+
     def unsaved(self) -> tuple[Sequence[Echo], Sequence[Day]]:
         """Return what is not in the database yet, and count it as being there."""
         echoes, self._unsaved = self._unsaved, []

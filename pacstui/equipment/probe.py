@@ -12,10 +12,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from pacstui.apart import TooManyHang
 from pacstui.clock import Clock
 from pacstui.contract.peers import Negotiated, TestStep, TestView
 from pacstui.dicom.net import certificates
 from pacstui.dicom.net.association import Association
+from pacstui.dicom.net.names import look_up
 from pacstui.dicom.net.service import Timeouts
 from pacstui.dicom.net.tls import explain
 from pacstui.dicom.syntaxes import LITTLE
@@ -163,15 +165,14 @@ class Probe:
     # steps
 
     async def _look_up(self) -> tuple[str, str]:
-        loop, host = asyncio.get_running_loop(), self._peer.host
+        host = self._peer.host
         try:
             async with asyncio.timeout(TIMEOUTS.connect):
-                found = await loop.getaddrinfo(host, self._peer.port, type=socket.SOCK_STREAM)
-        except TimeoutError:
+                addresses = await look_up(host)
+        except (TimeoutError, TooManyHang):
             raise self._unreachable("dns", f"the name {host} could not be looked up in time") from None
         except (OSError, UnicodeError):
             raise self._unreachable("dns", f"the name {host} is unknown") from None
-        addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
         self._address = addresses[0]
         self._ours = our_address(self._address)
         return "ok", ", ".join(addresses)

@@ -12,7 +12,7 @@ from typing import Any
 from pacstui.clock import Clock
 from pacstui.contract.peers import PeerPlan
 from pacstui.equipment import sheet
-from pacstui.equipment.book import PeerBook, address_of, context_of
+from pacstui.equipment.book import PeerBook, addresses_of, context_of
 from pacstui.equipment.peer import Peer, body_of, of_body, peer_of, texts_of
 from pacstui.equipment.store import Kept, Store, micro, moment
 from pacstui.errors import BadRequest, NotFound, SettingsError
@@ -22,6 +22,9 @@ from pacstui.text import plural, safe
 log = logging.getLogger("pacstui.equipment")
 
 Changes = Callable[[sqlite3.Connection, str, Iterable[tuple[str, str, str]]], None]
+
+Follow = Callable[[sqlite3.Connection, str, str], None]
+"""Lets what names a peer have its new name; on the writer's thread, in the transaction that renames it."""
 
 MOST = 2000
 """Peers that the register takes."""
@@ -113,6 +116,38 @@ class Register:
         await self._after([peer])
         return peer
 
+    async def rename(self, name: str, to: str, follow: Follow) -> Peer:
+        """Give a peer another name, and let all that names it ``follow`` in the same transaction.
+
+        Raises
+        ------
+        BadRequest
+            For one that stands in the configuration, and for a name that is none or is taken.
+        """
+        async with self._turn:
+            before = self.known(name)
+            if before.configured:
+                raise BadRequest(f"{safe(name, 64)} stands in the configuration", "rename it there, and reload")
+            peer = peer_of({"name": to}, before)
+            if peer.name == name:
+                return peer
+            if peer.name.casefold() != name.casefold():
+                self._see_that_new(peer.name)
+            by = self._who()
+            kept = Kept(peer.name, False, body_of(peer), by, micro(self._clock.now()))
+
+            def also(connection: sqlite3.Connection) -> None:
+                follow(connection, name, peer.name)
+                self.kept(connection, by, [(f"peer {peer.name} name", name, peer.name)])
+
+            await self._store.rename(name, kept, also)
+            del self._kept[name]
+            self._kept[peer.name] = kept
+            self._tell()
+            self.noted("peers.rename", peer.name, f"name: {safe(name, 64)} -> {safe(peer.name, 64)}")
+        await self.changed()
+        return peer
+
     async def remove(self, name: str) -> None:
         """Remove a peer with its history.
 
@@ -181,7 +216,7 @@ class Register:
 
     async def _after(self, peers: Iterable[Peer]) -> None:
         for host in {peer.host for peer in peers}:
-            self._book.learn(host, await asyncio.to_thread(address_of, host))
+            self._book.learn(host, await addresses_of(host))
         await self.changed()
 
 

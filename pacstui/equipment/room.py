@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
@@ -29,9 +30,9 @@ from pacstui.equipment import sheet
 from pacstui.equipment.line import ECHOES, Lines
 from pacstui.equipment.peer import Peer, texts_of
 from pacstui.equipment.probe import Probe
-from pacstui.equipment.register import Register
+from pacstui.equipment.register import Follow, Register
 from pacstui.equipment.seen import Seen
-from pacstui.errors import PacsError, Unavailable
+from pacstui.errors import BadRequest, PacsError, Unavailable
 from pacstui.events import PeerEchoed
 from pacstui.settings import SERVICES
 from pacstui.text import safe
@@ -66,6 +67,8 @@ class PeersRoom:
         self.register = Register(self.seen.store, self._book, clock, who)
         lines.reached, lines.missed = self.seen.reached, self.seen.missed
         self.uses: list[Uses] = []
+        self.binds: list[Uses] = []
+        self.follows: list[Follow] = []
         self._tests: dict[str, Probe] = {}
         self._running: set[asyncio.Task[None]] = set()
 
@@ -235,6 +238,23 @@ class PeersRoom:
 
     async def edit(self, name: str, **more: Any) -> PeerRow:
         peer = await self.register.edit(name, _texts(more))
+        return self._row(peer)
+
+    async def rename(self, name: str, to: str) -> PeerRow:
+        bound = [text for binds in self.binds for text in await binds(name)]
+        if bound and not self.register.known(name).configured:
+            told = safe("; ".join(bound), 400)
+            raise BadRequest(f"{safe(name, 64)} cannot be renamed: {told}", "change that first, then rename it")
+        await self.seen.flush()
+
+        def follow(connection: sqlite3.Connection, old: str, new: str) -> None:
+            for each in self.follows:
+                each(connection, old, new)
+
+        peer = await self.register.rename(name, to, follow)
+        if peer.name != name:
+            self.seen.rename(name, peer.name)
+            self._tests.pop(name, None)
         return self._row(peer)
 
     async def remove(self, name: str) -> None:

@@ -82,6 +82,11 @@ class Seen(Unobserved):
         self.history.forget(peer)
         self.ends.forget(peer)
 
+    def rename(self, peer: str, to: str) -> None:
+        """Keep what was seen of a peer under another name."""
+        self.history.rename(peer, to)
+        self.ends.rename(peer, to)
+
     # what the network tells
 
     def opened(self, association: Association) -> None:

@@ -155,6 +155,20 @@ class Store:
 
         await self._db.write(body)
 
+    async def rename(self, name: str, kept: Kept, also: Callable[[sqlite3.Connection], None]) -> None:
+        """Keep a peer under another name, with its history and what it negotiated; ``also`` as in `put`."""
+        row = (kept.name, int(kept.configured), _written(kept.body), kept.by, kept.changed)
+
+        def body(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM peers WHERE name=?", (name,))
+            connection.execute(_PUT_PEER, row)
+            for table in ("peer_echoes", "peer_days", "peer_ends"):  # what an earlier peer of that name left goes
+                connection.execute(f"DELETE FROM {table} WHERE peer=?", (kept.name,))  # noqa: S608
+                connection.execute(f"UPDATE {table} SET peer=? WHERE peer=?", (kept.name, name))  # noqa: S608
+            also(connection)
+
+        await self._db.write(body)
+
     async def save(
         self,
         echoes: Sequence[Echo] = (),

@@ -185,6 +185,11 @@ class AskedCommitment:
     problem: str
 
 
+def rename_peer(connection: sqlite3.Connection, old: str, new: str) -> None:
+    """Let requests name the peer that was asked by its new name."""
+    connection.execute("UPDATE asked_commitments SET peer=? WHERE peer=?", (new, old))
+
+
 class AskedCommitments:
     """The table of commitments that this node asks for. Every change is durable when it returns."""
 

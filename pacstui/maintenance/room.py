@@ -66,6 +66,11 @@ class MaintenanceRoom:
         now = micro(self._clock.now())
         self._windows = await self._db.read(lambda c: windows.since(c, now))
 
+    def follow(self, connection: sqlite3.Connection, old: str, new: str) -> None:
+        """Let windows have a peer's new name; on the writer's thread, the list is replaced as a whole."""
+        windows.rename_peer(connection, old, new)
+        self._windows = windows.since(connection, micro(self._clock.now()))
+
     async def tick(self) -> None:
         """Begin and end what is planned; called every second."""
         now = self._clock.now()

@@ -95,6 +95,15 @@ def put(connection: sqlite3.Connection, window: Window) -> Window:
     return one(connection, made)
 
 
+def rename_peer(connection: sqlite3.Connection, old: str, new: str) -> None:
+    """Let windows name a peer by its new name."""
+    for ident, text in connection.execute("SELECT id, peers FROM maintenance WHERE peers != '[]'").fetchall():
+        peers = json.loads(text)
+        if old in peers:
+            renamed = json.dumps(list(dict.fromkeys(new if each == old else each for each in peers)))
+            connection.execute("UPDATE maintenance SET peers=? WHERE id=?", (renamed, ident))
+
+
 def moment_of(text: str, now: datetime, base: datetime | None = None) -> datetime:
     """Return the time that a text means: ``2026-12-24 22:00``, ``22:00`` (the next one after ``base`` or now), ``+2 h``
     or ``+30 min`` (after ``base`` or now).

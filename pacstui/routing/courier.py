@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from pacstui.archive import part10, paths
 from pacstui.archive.reading import Content
 from pacstui.dicom.dataset import DataSet, encode
 from pacstui.dicom.dimse import Field
@@ -18,7 +15,7 @@ from pacstui.dicom.net.errors import ContextNotAccepted
 from pacstui.dicom.syntaxes import LITTLE
 from pacstui.dicom.uids import VERIFICATION
 from pacstui.equipment.line import ECHOES, SENDS, Lines
-from pacstui.errors import Unavailable
+from pacstui.errors import PacsError
 from pacstui.index.retrieve import Copy
 from pacstui.services.sending import deliver, offered_by, proposals
 from pacstui.settings import PeerSettings
@@ -38,6 +35,12 @@ class Parcel(NamedTuple):
     study: str
     priority: int
     sending: int
+
+
+class Hindered(PacsError):
+    """This object alone could not be brought there; others may be, and another try may go better."""
+
+    code = "hindered"
 
 
 class Carrier(Protocol):
@@ -171,66 +174,3 @@ class MoveCourier:
 
     async def probe(self) -> None:
         await _echo(self._lines, self._lines.peer(self._asked))
-
-
-class FolderCourier:
-    """Writes DICOM files (PS3.10) into a folder, a folder for each study; a file has its name when it is whole."""
-
-    def __init__(self, folder: Path, source: str) -> None:
-        self._folder = folder
-        self._source = source
-
-    @asynccontextmanager
-    async def open(self, kinds: Sequence[Copy]) -> AsyncIterator[Carrier]:
-        await self.probe()
-        yield self
-
-    def takes(self, copy: Copy) -> bool:
-        return True
-
-    async def carry(self, parcel: Parcel) -> tuple[int, str]:
-        try:
-            await asyncio.to_thread(self._write, parcel)
-        except OSError as error:
-            raise self._fault(error) from error
-        return 0, ""
-
-    async def probe(self) -> None:
-        try:
-            await asyncio.to_thread(self._look)
-        except OSError as error:
-            raise self._fault(error) from error
-
-    def _look(self) -> None:
-        if not self._folder.is_dir():
-            raise FileNotFoundError(2, "it is no folder", str(self._folder))
-        if not os.access(self._folder, os.W_OK | os.X_OK):
-            raise PermissionError(13, "this node's user may not write there", str(self._folder))
-
-    def _fault(self, error: OSError) -> Unavailable:
-        return Unavailable(
-            f"the folder {self._folder} cannot be written to: {error.strerror or error}",
-            "see that it is there and mounted, has room, and that the node's user may write to it",
-        )
-
-    def _write(self, parcel: Parcel) -> None:
-        copy = parcel.copy
-        folder = self._folder / paths.study_folder(parcel.study).rpartition("/")[2]
-        folder.mkdir(mode=0o750, exist_ok=True)
-        target = folder / paths.object_name(copy.sop_instance)
-        temporary = target.with_name(f".{target.name}.part")
-        with temporary.open("wb") as file:
-            file.write(
-                part10.encode(copy.sop_class, copy.sop_instance, copy.transfer_syntax, self._source, copy.digest)
-            )
-            for piece in parcel.content.pieces():
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(target)
-        for each in (folder, self._folder):
-            fd = os.open(each, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)

@@ -13,19 +13,20 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from errno import EDQUOT, ENOSPC
 from typing import Final
 
 from pacstui.archive import Archive
 from pacstui.archive.lane import microseconds
 from pacstui.archive.reading import Content
 from pacstui.clock import Clock
-from pacstui.dicom.net.errors import AssociationEnded
+from pacstui.dicom.net.errors import AssociationEnded, AssociationRejected
 from pacstui.errors import Corrupt, NotFound, PacsError
 from pacstui.imaging.convert import NotConvertible
 from pacstui.index.retrieve import Copy
 from pacstui.jobs.schedule import window_of, zone_of
 from pacstui.monitor.rates import Recent
-from pacstui.routing.courier import Carrier, Courier, Parcel
+from pacstui.routing.courier import Carrier, Courier, Hindered, Parcel, kind
 from pacstui.routing.outbox import Ended, Item, Outbox, Result
 from pacstui.routing.patience import Breaker, Pace, delay
 from pacstui.routing.tables import CANCELLED, FAILED, FILTERED, WAITING
@@ -39,6 +40,8 @@ _BATCH: Final = 64
 _KINDS_AHEAD: Final = 512
 _LOOK_S: Final = 1.0
 _LONGEST_S: Final = 60.0
+_SHY_S: Final = 3600.0
+"""For so long each kind of object is offered alone to a destination that refused an association."""
 
 
 class Withheld(PacsError):
@@ -96,6 +99,8 @@ class Destination:
         self._due = 0
         self._losses = 0
         self._recalls = 0
+        self._wakes = 0
+        self._shy_until = 0.0
         self.settings = settings
         self.replace(settings)
 
@@ -138,6 +143,7 @@ class Destination:
     def wake(self) -> None:
         """Look at once whether there is something to do."""
         self._due = 0
+        self._wakes += 1
         for sleeper in self._sleepers:
             if not sleeper.done():
                 sleeper.set_result(None)
@@ -203,8 +209,9 @@ class Destination:
         now = self._ways.clock.now()
         return max(0.0, (self._window.begin(now, self._zone) - now).total_seconds())
 
-    async def _sleep(self, seconds: float) -> None:
-        if self._stopping:
+    async def _sleep(self, seconds: float, wakes: int) -> None:
+        """Sleep until it is time or somebody wakes; not at all if somebody did since there were so many ``wakes``."""
+        if self._stopping or wakes != self._wakes:
             return
         sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sleepers.add(sleeper)
@@ -215,30 +222,31 @@ class Destination:
 
     async def _work(self, number: int) -> None:
         while not self._stopping and number < self.settings.associations:
+            wakes = self._wakes
             try:
                 if self.breaker.open and number == 0 and not self.paused_by and not self._ways.held_up(self.name):
                     await self._probe()
                 hindered = self._hindered()
                 if hindered:
-                    await self._sleep(hindered)
+                    await self._sleep(hindered, wakes)
                     continue
                 items = await self._take()
                 if items:
                     await self._session(items)
                 else:
-                    await self._sleep(await self._until_due())
+                    await self._sleep(await self._until_due(), wakes)
                 if number == 0:
                     self._arrange()
             except PacsError as fault:
                 log.warning("%s: %s", self.name, fault)
-                await self._sleep(5.0)
+                await self._sleep(5.0, self._wakes)
             except Exception:  # a fault of ours; what waits is tried again all the same
                 log.exception("sending to %s failed", self.name)
-                await self._sleep(5.0)
+                await self._sleep(5.0, self._wakes)
 
     async def _until_due(self) -> float:
         """Return how long nothing is due; looks at most once a second."""
-        due = await self._ways.outbox.next_due(self.name)
+        due = await self._ways.outbox.next_due(self.name, microseconds(self._ways.clock.now()))
         self._due = due
         if not due:
             return _LONGEST_S
@@ -258,7 +266,7 @@ class Destination:
         """Ask a destination that did not answer whether it does, when it is time."""
         if self._ways.clock.monotonic() < self.breaker.probe_at:
             return
-        if not await self._ways.outbox.next_due(self.name):
+        if not await self._ways.outbox.next_due(self.name, microseconds(self._ways.clock.now())):
             self.breaker.worked()  # nothing waits for it any more, so nobody needs to know
             return
         try:
@@ -287,8 +295,12 @@ class Destination:
         if not pending:
             return
         ahead = await self._ahead()
+        shy = self._ways.clock.monotonic() < self._shy_until
+        offered = [item.copy for item in (pending[:1] if shy else (*pending, *ahead)) if item.copy]
+        opened = False
         try:
-            async with self._courier.open([item.copy for item in (*pending, *ahead) if item.copy]) as carrier:
+            async with self._courier.open(offered) as carrier:
+                opened = True
                 while pending and not self._stopping:
                     pending = await self._batch(carrier, pending)
                     if pending or self._hindered():
@@ -296,12 +308,30 @@ class Destination:
                     pending = await self._without_lost(await self._linger())
         except AssociationEnded as fault:
             self._losses += 1
-            if self._losses > 1 or not self.sent:
+            if not opened:
+                await self._not_opened(fault, pending, ahead, shy)
+            elif self._losses > 1 or not self.sent:
                 self._trip(fault)
+        except AssociationRejected as fault:
+            await self._not_opened(fault, pending, ahead, shy)
         except PacsError as fault:
             self._trip(fault)
         finally:
             self._give_back(pending)
+
+    async def _not_opened(self, fault: PacsError, pending: list[Item], ahead: list[Item], shy: bool) -> None:
+        """Think of who is to blame when an association was refused: the destination, or one kind among those offered.
+
+        For some time each kind is offered alone then, after a probe was answered. One that is refused by itself has
+        used up a try, so that it goes behind the others; where all is of one kind, the destination is to blame.
+        """
+        self._trip(fault)
+        if shy and not (isinstance(fault, AssociationRejected) and fault.transient):
+            alone = _kind(pending[0])
+            if any(_kind(item) != alone for item in (*pending, *ahead)):
+                for item in [item for item in pending if _kind(item) == alone]:
+                    await self._note(self._again(item, -1, fault.message, fault.hint))
+        self._shy_until = self._ways.clock.monotonic() + _SHY_S
 
     async def _ahead(self) -> list[Item]:
         """Look at what else waits, so that its kinds are agreed on as well; nothing of it is taken."""
@@ -312,11 +342,12 @@ class Destination:
         """Keep the association for a while for what may come next."""
         ends = self._ways.clock.monotonic() + self.settings.linger_s
         while not self._stopping:
+            wakes = self._wakes
             items = await self._take()
             left = ends - self._ways.clock.monotonic()
             if items or left <= 0 or self._hindered():
                 return items
-            await self._sleep(left)
+            await self._sleep(left, wakes)
         return []
 
     async def _without_lost(self, items: Sequence[Item]) -> list[Item]:
@@ -376,13 +407,17 @@ class Destination:
                 await self._note(Result(item, FILTERED, -1, withheld.message, withheld.hint, 0, item.attempts))
             except (NotConvertible, NotFound, Corrupt, Unfit) as fault:
                 await self._note(Result(item, FAILED, -1, fault.message, fault.hint, 0, item.attempts + 1))
+            except Hindered as fault:
+                await self._note(self._again(item, -1, fault.message, fault.hint))
             except PacsError as fault:
                 await self._note(self._again(item, -1, fault.message, fault.hint))
                 if not isinstance(content, PacsError):
                     raise
             except OSError as error:
-                text = f"{item.copy.path} cannot be read: {error.strerror}"
-                await self._note(self._again(item, -1, text, "check the archive's disk"))
+                text, hint = f"{item.copy.path} cannot be read: {error.strerror}", "check the archive's disk"
+                if item.transform and error.errno in (ENOSPC, EDQUOT):
+                    text, hint = "there is no room here for its changed copy", "free space on the archive's disk"
+                await self._note(self._again(item, -1, text, hint))
             except Exception as error:  # a fault of ours with this object; the others are sent all the same
                 log.exception("%s could not be sent to %s", item.sop_instance, self.name)
                 text = f"this node failed at it ({type(error).__name__})"
@@ -432,3 +467,7 @@ class Destination:
         for ended in await self._ways.outbox.record(result, microseconds(self._ways.clock.now())):
             with contextlib.suppress(Exception):
                 self._ways.ended(ended)
+
+
+def _kind(item: Item) -> tuple[str, str]:
+    return kind(item.copy) if item.copy is not None else ("", "")

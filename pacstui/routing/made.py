@@ -85,6 +85,17 @@ def remove(connection: sqlite3.Connection, name: str) -> None:
     connection.execute("DELETE FROM routes WHERE name=?", (name,))
 
 
+def rename_destination(connection: sqlite3.Connection, old: str, new: str) -> None:
+    """Let pauses, and routes of the console, name a destination by its new name."""
+    connection.execute("DELETE FROM destinations WHERE name=?", (new,))
+    connection.execute("UPDATE destinations SET name=? WHERE name=?", (new, old))
+    for name, text in connection.execute("SELECT name, body FROM routes").fetchall():
+        body = json.loads(text)
+        if old in body.get("to", ()):
+            body["to"] = list(dict.fromkeys(new if to == old else to for to in body["to"]))
+            connection.execute("UPDATE routes SET body=? WHERE name=?", (json.dumps(body), name))
+
+
 @dataclass(frozen=True, slots=True)
 class Pause:
     """Somebody wanted that nothing is sent to a destination."""

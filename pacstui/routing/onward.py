@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable
 
 from pacstui.archive import Archive
@@ -9,6 +10,7 @@ from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.equipment.book import PeerBook
 from pacstui.equipment.line import Lines
+from pacstui.routing import made
 from pacstui.routing.changing import Changing
 from pacstui.routing.queueing import Queueing
 from pacstui.routing.room import Arriving, Places, QueueRoom
@@ -84,10 +86,31 @@ class Onward:
         await self.queue.open()
         await self.routes.look()
 
+    def follow(self, connection: sqlite3.Connection, old: str, new: str) -> None:
+        """Let the queue, pauses and routes have a peer's new name; on the writer's thread."""
+        connection.execute("UPDATE sendings SET destination=? WHERE destination=?", (new, old))
+        made.rename_destination(connection, old, new)
+        self.queueing.forget()
+        self.queueing.renew()
+
+    async def bound(self, name: str) -> list[str]:
+        """Return in words what names a peer where it cannot be changed from here: in the configuration."""
+        settings = self._settings()
+        found = [
+            f"the route {each.name} of the configuration sends to it" for each in settings.routes if name in each.to
+        ]
+        found += [
+            f"[[destinations]] has {'settings for it' if each.name == name else each.name + ', which asks it to send'}"
+            for each in settings.destinations if name in (each.name, each.move_from)
+        ]  # fmt: skip
+        rules = [rule.name for rule in settings.space.rules if name in rule.only_if_sent_to]
+        return found + [f"the rule {each} of the configuration asks whether it was sent there" for each in rules]
+
     async def renew(self) -> None:
         """Take in that settings or peers have changed."""
         self.queueing.renew()
         await self.queue.arrange()
+        await self.queue.refresh(whole=True)
         await self.routes.look()
 
     def problems(self) -> Iterable[tuple[str, str, str, str, str]]:

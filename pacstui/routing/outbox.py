@@ -17,18 +17,22 @@ from pacstui.index.retrieve import Copy
 from pacstui.routing.tables import CANCELLED, FAILED, SENT, WAITING, WARNING
 
 _TEXT: Final = 500
+_AHEAD_US: Final = 2 * 86_400_000_000
+"""Nothing waits longer for its turn than two days: what seems to was written while the clock stood wrong."""
 
 _TAKE = (
     "SELECT o.id, o.sending, o.sop_instance, o.size, o.attempts, s.route, s.study, s.priority, s.transform, s.level,"
     " i.sop_class, i.transfer_syntax, i.path, i.data_offset, i.size, i.digest, i.calling"
     " FROM sendings s JOIN outbox o ON o.sending = s.id AND o.state = 'waiting'"
     " LEFT JOIN instances i ON i.sop_instance = o.sop_instance"
-    " WHERE s.destination = ? AND s.waiting > 0 AND s.held = 0 AND s.due <= ? AND o.next_try <= ?"
-    " ORDER BY s.priority, s.id, o.id LIMIT ?"
+    " WHERE s.destination = ?1 AND s.waiting > 0 AND s.held = 0 AND (s.due <= ?2 OR s.due > ?3)"
+    " AND (o.next_try <= ?2 OR o.next_try > ?3)"
+    " ORDER BY s.priority, s.id, o.id LIMIT ?4"
 )
 _NEXT = (
-    "SELECT min(max(s.due, o.next_try)) FROM sendings s JOIN outbox o ON o.sending = s.id AND o.state = 'waiting'"
-    " WHERE s.destination = ? AND s.waiting > 0 AND s.held = 0"
+    "SELECT min(max(iif(s.due > ?2, 1, s.due), iif(o.next_try > ?2, 1, o.next_try), 1))"
+    " FROM sendings s JOIN outbox o ON o.sending = s.id AND o.state = 'waiting'"
+    " WHERE s.destination = ?1 AND s.waiting > 0 AND s.held = 0"
 )
 _SUMS = (
     "SELECT destination, sum(waiting), sum(failed), min(CASE WHEN waiting > 0 THEN queued END),"
@@ -114,12 +118,13 @@ class Outbox:
         """Return what is due for a destination, in its order, without those that are ``taken`` already."""
         if limit <= 0:
             return []
-        rows = await self._db.read(lambda c: c.execute(_TAKE, (destination, now, now, limit + len(taken))).fetchall())
+        given = (destination, now, now + _AHEAD_US, limit + len(taken))
+        rows = await self._db.read(lambda c: c.execute(_TAKE, given).fetchall())
         return [_item(row) for row in rows if row[0] not in taken][:limit]
 
-    async def next_due(self, destination: str) -> int:
+    async def next_due(self, destination: str, now: int) -> int:
         """Return when something is due for a destination, 0 if nothing waits."""
-        row = await self._db.read(lambda c: c.execute(_NEXT, (destination,)).fetchone())
+        row = await self._db.read(lambda c: c.execute(_NEXT, (destination, now + _AHEAD_US)).fetchone())
         return int(row[0] or 0)
 
     async def sums(self) -> dict[str, Sums]:

@@ -32,8 +32,9 @@ from pacstui.errors import BadRequest, NotFound, PacsError
 from pacstui.routing import actions, listing, made
 from pacstui.routing.actions import Chosen
 from pacstui.routing.changing import ChangedContent, Changing
-from pacstui.routing.courier import Courier, FolderCourier, MoveCourier, PeerCourier
+from pacstui.routing.courier import Courier, MoveCourier, PeerCourier
 from pacstui.routing.destination import Destination, Ways
+from pacstui.routing.folder import FolderCourier
 from pacstui.routing.outbox import Ended, Outbox, Sums
 from pacstui.routing.queueing import Queueing
 from pacstui.routing.route import PRIORITIES

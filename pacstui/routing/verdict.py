@@ -32,6 +32,7 @@ _FAILURES: Final = {
     0x0122: ("it does not support the SOP class", "enable that SOP class at the receiver", False),
     0x0124: ("this node is not allowed to store there", "have it allow our AE title to store", True),
     0x0213: ("it has no resources left", "look at its disk and its load", True),
+    0xFF00: ("it says that it is still at it, which is no answer to C-STORE", "look at the receiver's log", True),
 }
 
 

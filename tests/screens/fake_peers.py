@@ -230,6 +230,12 @@ class FakePeers:
         self._call("peers.edit", (name, given))
         return self._named(name)
 
+    async def rename(self, name: str, to: str) -> PeerRow:
+        self._call("peers.rename", (name, to))
+        at = self.rows.index(self._named(name))
+        self.rows[at] = replace(self.rows[at], name=to)
+        return self.rows[at]
+
     async def removal(self, name: str) -> Removal:
         self._call("peers.removal", name)
         return Removal(name, ("the route night sends to it",))

@@ -165,6 +165,18 @@ async def test_editing_sends_only_what_was_changed() -> None:
         assert ("peers.edit", ("TELERAD", {"port": 2762})) in console.client.calls
 
 
+async def test_the_form_renames_a_peer() -> None:
+    async with driven(size=(80, 40)) as console:
+        await console.press("5")
+        await console.shows("TELERAD")
+        await console.press("E")
+        await console.shows("Edit TELERAD")
+        await console.press("ctrl+a", "ctrl+k", *"NIGHT", "enter")
+        await console.shows("TELERAD is NIGHT from now on")
+        assert ("peers.rename", ("TELERAD", "NIGHT")) in console.client.calls
+        assert not [call for call in console.client.calls if call[0] == "peers.edit"]
+
+
 async def test_an_import_is_shown_before_it_is_done(tmp_path: Path) -> None:
     file = tmp_path / "peers.csv"
     file.write_text("name\nUS3\n")

@@ -104,8 +104,12 @@ def test_regex_with_groups_in_each_value() -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(a+)+$", "(a|aa)*b", r"(\w+\s?)*$", r"(.)\1", "(a*)*", "((ab?)+c)+", ".*.*.*.*.*x"]
-)
+    "pattern",
+    [
+        "(a+)+$", "(a|aa)*b", r"(\w+\s?)*$", r"(.)\1", "(a*)*", "((ab?)+c)+", ".*.*.*.*.*x", "a?" * 30 + "a" * 30,
+        "(?:ab?|a)" * 22 + "c",
+    ],
+)  # fmt: skip
 def test_patterns_that_could_run_away_are_refused(pattern: str) -> None:
     with pytest.raises(SettingsError, match="pattern"):
         plan(change("PatientID", "regex", pattern=pattern))

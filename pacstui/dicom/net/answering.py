@@ -40,6 +40,9 @@ _DOING: Final[dict[int, str]] = {
 }
 
 
+_SEVERAL: Final = frozenset(field | 0x8000 for field in (Field.C_FIND, Field.C_GET, Field.C_MOVE))
+"""Responses of which there may be several."""
+
 _BY_SCU: Final = frozenset(
     (Field.C_ECHO, Field.C_STORE, Field.C_FIND, Field.C_MOVE, Field.C_GET, Field.N_ACTION, Field.N_CREATE, Field.N_SET)
 )
@@ -210,7 +213,7 @@ class Answering(Asking):
 
     def _response(self, context_id: int, command: Command) -> None:
         exchange = self.exchanges.get(command.responded_to)
-        if exchange is None or exchange.context.id != context_id:
+        if exchange is None or exchange.context.id != context_id or command.field != exchange.field | 0x8000:
             self.fail(invalid(f"{dimse.name(command.field)} to a message that was not sent"))
         elif command.has_data_set:
             self._reply = exchange, command
@@ -231,7 +234,7 @@ class Answering(Asking):
             self._replied(exchange, command, whole)
 
     def _replied(self, exchange: Exchange, command: Command, data: bytes | None) -> None:
-        response = Response(command.status, command.comment, command, data)
+        response = Response(command.status, command.comment, command, data, command.field in _SEVERAL)
         self._active_at = self._loop.time()
         if response.pending:
             exchange.since = self._active_at

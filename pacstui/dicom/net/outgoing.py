@@ -32,6 +32,8 @@ class Response:
     comment: str
     command: Command
     data: bytes | None = None
+    of_several: bool = False
+    """Whether more may come after it: to C-FIND, C-GET and C-MOVE alone (PS3.7 9.1.2 to 9.1.4)."""
 
     @property
     def ok(self) -> bool:
@@ -40,14 +42,15 @@ class Response:
 
     @property
     def pending(self) -> bool:
-        return self.status in _PENDING
+        return self.of_several and self.status in _PENDING
 
 
 class Exchange:
     """A request under way: an asynchronous iterator of its responses, which ends after the final one."""
 
-    def __init__(self, asking: Asking, message_id: int, context: Context) -> None:
+    def __init__(self, asking: Asking, message_id: int, context: Context, field: int) -> None:
         self.message_id = message_id
+        self.field = field
         self.context = context
         self.since: float | None = None
         self.abandoned = False
@@ -201,7 +204,7 @@ class Asking:
         self._check()
         message_id = self._message_id()
         command = dimse.encode_request(field, message_id, has_data=data is not None, priority=priority, **elements)
-        exchange = Exchange(self, message_id, context)
+        exchange = Exchange(self, message_id, context, field)
         self.exchanges[message_id] = exchange
         unfinished = False
         try:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from pacstui.apart import TooManyHang
+from pacstui.dicom.net import names
 from pacstui.dicom.net.association import Association, Rejected
 from pacstui.dicom.net.errors import (
     AssociationAborted,
@@ -117,7 +118,7 @@ async def associate(
     )
     association.begin(rq)
     try:
-        addresses = await _resolve(loop, host, port, timeouts.connect, step)
+        addresses = await _resolve(host, port, timeouts.connect, step)
         await _connect(loop, association, addresses, where, timeouts.connect, step, tls, host)
         await _await_answer(association, where, timeouts.associate, step, tls is not None)
         try:
@@ -158,14 +159,12 @@ class _Steps:
         return error
 
 
-async def _resolve(
-    loop: asyncio.AbstractEventLoop, host: str, port: int, timeout: float, step: _Steps
-) -> list[tuple[str, int]]:
+async def _resolve(host: str, port: int, timeout: float, step: _Steps) -> list[tuple[str, int]]:
     shown = safe(host)
     try:
         async with asyncio.timeout(timeout):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except TimeoutError:
+            found = await names.look_up(host)
+    except (TimeoutError, TooManyHang):
         raise step.failed(
             "name", PeerUnreachable("dns", f"the name {shown} could not be looked up in time", "check the name server")
         ) from None
@@ -174,7 +173,7 @@ async def _resolve(
             "name",
             PeerUnreachable("dns", f"the name {shown} is unknown", "check the host name, or use its IP address"),
         ) from error
-    addresses = list(dict.fromkeys((str(one[4][0]), int(one[4][1])) for one in found))
+    addresses = [(address, port) for address in found]
     step.done("name", True, ", ".join(address[0] for address in addresses))
     return addresses
 
