@@ -25,6 +25,7 @@ from pacstui.settings.dicom import (
     TlsSettings,
 )
 from pacstui.settings.hl7 import Hl7Settings
+from pacstui.settings.hl7_outgoing import Hl7ForwardSettings, Hl7NotificationSettings, Hl7ReceiverSettings
 from pacstui.settings.node import ArchiveSettings, ConsoleSettings, DatabaseSettings, NodeSettings
 from pacstui.settings.routing import (
     ChangeSettings,
@@ -53,6 +54,9 @@ __all__ = [
     "DicomSettings",
     "DirectoryRoleSettings",
     "DirectorySettings",
+    "Hl7ForwardSettings",
+    "Hl7NotificationSettings",
+    "Hl7ReceiverSettings",
     "Hl7Settings",
     "Host",
     "Keyword",
