@@ -23,7 +23,7 @@ from pacstui.configuration_words import expectation
 from pacstui.settings import Settings
 
 _WIDTH = 100
-_LATER = ("hl7",)
+_LATER: tuple[str, ...] = ()
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "peers": {
         "name": "CT1",
@@ -160,6 +160,14 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "status": ["IP", "CM", "DC"],
         "settled_s": 60.0,
         "again": False,
+    },
+    "hl7.senders": {
+        "name": "RIS",
+        "hosts": ["10.1.2.3/32"],
+        "application": "RIS",
+        "facility": "",
+        "character_set": "8859/1",
+        "silent_min": 30,
     },
     "space.rules": {
         "name": "ultrasound after five years",

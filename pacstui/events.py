@@ -367,3 +367,42 @@ class MessageNotSent(Event):
     kind: str
     why: str
     hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageTaken(Event):
+    """An HL7 message came in, was acted on and is kept. ``state`` is done or repeated; ``text`` says what it did."""
+
+    id: int
+    sender: str
+    facility: str
+    origin: str
+    kind: str
+    control: str
+    state: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFailed(Event):
+    """An HL7 message could not be acted on, or not even be kept (``id`` is 0 then). ``code`` is what its sender got."""
+
+    id: int
+    sender: str
+    facility: str
+    origin: str
+    kind: str
+    control: str
+    code: str
+    text: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hl7Refused(Event):
+    """A connection to the HL7 port was closed by this node: its sender is unknown, it speaks something else, or it kept
+    to no time limit."""
+
+    origin: str
+    text: str
+    hint: str

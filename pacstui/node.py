@@ -47,6 +47,7 @@ from pacstui.equipment.line import Lines
 from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
 from pacstui.events import NodeStarted, NodeStopping, PeersChanged, ServiceRefused, TrashChanged
+from pacstui.hl7v2.exchange import Exchange, Keeper
 from pacstui.index import attributes, more
 from pacstui.jobs.room import JobsRoom
 from pacstui.maintenance.room import MaintenanceRoom
@@ -175,8 +176,10 @@ class Node:
         self._reports: reports.ReportsRoom | None = None
         self._peers: PeersRoom | None = None
         self._server_context: ssl.SSLContext | None = None
+        self._exchange: Exchange | None = None
         self._sends = False
         self._ending: asyncio.Task[None] | None = None
+        self._exchange_ending: asyncio.Task[None] | None = None
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self.address = ""
 
@@ -271,6 +274,8 @@ class Node:
             self._space.sent = queue.not_sent
         problems.watch(onward.problems)
         self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
+        self._exchange = exchange = Exchange(archive.db, settings.hl7, settings.tls, Keeper(), bus, clock)
+        problems.watch(exchange.problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
         node.jobs, node.backups = jobs.part, backups.part
         studies = StudiesRoom(archive)
@@ -318,6 +323,7 @@ class Node:
         ]
         self._sends = True
         await onward.begin()
+        await exchange.begin()
         for note in self._loaded.notes:
             log.warning("%s", note)
         title = settings.dicom.ae_title
@@ -610,9 +616,11 @@ class Node:
             await self._asker.close()
         if self._remote is not None:
             await self._remote.close()
+        drain_s = self._settings.node.drain_s
+        if self._exchange is not None:
+            self._exchange_ending = asyncio.create_task(self._exchange.close(drain_s), name="hl7")
         if self._sends:  # beside what still comes in, so that both have had their time when it is over
-            close = self._onward.queue.close(self._settings.node.drain_s)
-            self._ending = asyncio.create_task(close, name="queue")
+            self._ending = asyncio.create_task(self._onward.queue.close(drain_s), name="queue")
         if self._peers is not None:
             with contextlib.suppress(PacsError):
                 await self._peers.close()
@@ -633,9 +641,10 @@ class Node:
                 log.exception("a room did not end cleanly")
 
     async def _sent(self) -> None:
-        """Wait until nothing is on its way out any more."""
-        if self._ending is not None:
-            await asyncio.wait([self._ending])
+        """Wait until nothing is on its way out any more, and no HL7 message on its way in."""
+        waiting = [task for task in (self._ending, self._exchange_ending) if task is not None]
+        if waiting:
+            await asyncio.wait(waiting)
 
     def _order_of_end(self) -> Iterable[Callable[[], Awaitable[None]]]:
         """Listener, control socket, what is sent, archive: consoles see the last associations end, the archive outlives

@@ -622,6 +622,41 @@ CREATE TABLE former_identities (
     issuer TEXT NOT NULL,
     PRIMARY KEY (study, patient_id, issuer)
 );
+CREATE TABLE hl7_messages (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at INTEGER DEFAULT '0' NOT NULL,
+    origin TEXT DEFAULT '' NOT NULL,
+    sender TEXT DEFAULT '' NOT NULL,
+    facility TEXT DEFAULT '' NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    control TEXT DEFAULT '' NOT NULL,
+    digest BLOB NOT NULL,
+    state TEXT DEFAULT '' NOT NULL,
+    answer TEXT DEFAULT '' NOT NULL,
+    text TEXT DEFAULT '' NOT NULL,
+    hint TEXT DEFAULT '' NOT NULL,
+    patient_id TEXT DEFAULT '' NOT NULL,
+    accession TEXT DEFAULT '' NOT NULL,
+    size INTEGER DEFAULT '0' NOT NULL,
+    batch INTEGER DEFAULT '0' NOT NULL,
+    original INTEGER DEFAULT '0' NOT NULL,
+    made_by TEXT DEFAULT '' NOT NULL,
+    resolved_by TEXT DEFAULT '' NOT NULL,
+    charset TEXT DEFAULT '' NOT NULL
+);
+CREATE INDEX hl7_messages_accession ON hl7_messages (accession) WHERE accession != '';
+CREATE INDEX hl7_messages_at ON hl7_messages (at);
+CREATE INDEX hl7_messages_control ON hl7_messages (control);
+CREATE INDEX hl7_messages_open ON hl7_messages (id) WHERE state = 'failed';
+CREATE INDEX hl7_messages_original ON hl7_messages (original) WHERE original != 0;
+CREATE INDEX hl7_messages_patient ON hl7_messages (patient_id) WHERE patient_id != '';
+CREATE TABLE hl7_bodies (
+    id INTEGER NOT NULL PRIMARY KEY,
+    raw BLOB NOT NULL,
+    reply BLOB NOT NULL,
+    words TEXT DEFAULT '' NOT NULL,
+    faults TEXT DEFAULT '' NOT NULL
+);
 CREATE TABLE hl7_outbox (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     at INTEGER DEFAULT '0' NOT NULL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import ssl
+from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -55,7 +56,8 @@ class OutgoingHl7:
         self._caller = caller
         self._rules: list[outgoing_rules.Rule] = []
         self._mistaken: list[tuple[str, outgoing_rules.Mistaken]] = []
-        self._touched: set[str] = set()
+        self._touched: deque[str] = deque()
+        self._before: set[str] = set()
         self._senders: dict[str, Sender] = {}
         self._sums: dict[str, Sums] = {}
         self._contexts: dict[tuple[str, bool], ssl.SSLContext] = {}
@@ -104,12 +106,18 @@ class OutgoingHl7:
                 )
         if queued:
             outgoing_store.queue(connection, list(queued.values()), at)
-            self._touched |= set(queued)
+            self._touched.extend(queued)
 
     def committed(self) -> None:
-        """What was queued is durable: send it. Called on the event loop."""
-        touched, self._touched = self._touched, set()
-        self._queued(touched)
+        """What was queued is durable: send it. Called on the event loop.
+
+        The next transaction may have begun already: what it touched is looked at now, and once more at its own end.
+        """
+        touched = set()
+        while self._touched:
+            touched.add(self._touched.popleft())
+        before, self._before = self._before, touched
+        self._queued(touched | before)
 
     def forget(self) -> None:
         """The transaction was rolled back."""

@@ -24,7 +24,7 @@ from pacstui.settings.dicom import (
     Service,
     TlsSettings,
 )
-from pacstui.settings.hl7 import Hl7Settings
+from pacstui.settings.hl7 import Hl7Settings, SenderSettings
 from pacstui.settings.hl7_outgoing import Hl7ForwardSettings, Hl7NotificationSettings, Hl7ReceiverSettings
 from pacstui.settings.node import ArchiveSettings, ConsoleSettings, DatabaseSettings, NodeSettings
 from pacstui.settings.routing import (
@@ -76,6 +76,7 @@ __all__ = [
     "RuleSettings",
     "Schedule",
     "Section",
+    "SenderSettings",
     "Service",
     "Settings",
     "SpaceSettings",
@@ -110,7 +111,6 @@ class Settings(Section):
     routes: tuple[RouteSettings, ...] = ()
     transforms: tuple[TransformSettings, ...] = ()
     destinations: tuple[DestinationSettings, ...] = ()
-    # The section below is checked already; what it asks for comes with a later version.
     hl7: Hl7Settings = Hl7Settings()
 
 
