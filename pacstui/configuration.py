@@ -33,7 +33,7 @@ _SIZE_LIMIT = 1024 * 1024
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _NAMED = (
     ("peers",), ("destinations",), ("routes",), ("backups", "targets"), ("space", "rules"), ("transforms",),
-    ("hl7", "senders"),
+    ("hl7", "senders"), ("hl7", "receivers"), ("hl7", "forward"), ("hl7", "notifications"),
 )  # fmt: skip
 """Lists whose rows have names that differ."""
 _MAY = {
@@ -316,6 +316,19 @@ class _Reading:
                     else:
                         self.notes.append(
                             f"routes[{index}].to: {told} of this file; one that was added on the console?"
+                        )
+
+        receivers = [
+            row["name"].strip() for _, row in self._rows("hl7", "receivers") if isinstance(row.get("name"), str)
+        ]
+        for section in ("forward", "notifications"):
+            for index, row in self._rows("hl7", section):
+                to = row.get("to")
+                for name in to if isinstance(to, list) else ():
+                    if isinstance(name, str) and name.strip() not in receivers:
+                        offer = did_you_mean(name, receivers) or "; there are: " + (", ".join(receivers) or "none")
+                        self._add(
+                            ("hl7", section, index, "to"), f"{shown(name)} is not one of [[hl7.receivers]]{offer}"
                         )
 
     def _directory(self, directory: DirectorySettings) -> None:

@@ -343,6 +343,33 @@ class MaintenanceTold(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiverDown(Event):
+    """A receiver of HL7 messages cannot be reached, or answers nothing; what is for it waits."""
+
+    receiver: str
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverUp(Event):
+    """A receiver of HL7 messages that was down takes them again."""
+
+    receiver: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageNotSent(Event):
+    """An HL7 message was set aside: its receiver does not take it. ``message`` is its row, ``kind`` as ADT^A08."""
+
+    message: int
+    receiver: str
+    kind: str
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class MessageTaken(Event):
     """An HL7 message came in, was acted on and is kept. ``state`` is done or repeated; ``text`` says what it did."""
 

@@ -287,8 +287,9 @@ class Node:
         problems.watch(self._told_of_rehearsal)
         applying = Applying(lambda: self._settings.orders, bus, clock, archive.lane.index.forget_known)
         await applying.begin(archive.db)
+        hl7 = settings.hl7.model_copy(update={"enabled": False}) if settings.node.rehearsal else settings.hl7
         self._exchange = exchange = Exchange(
-            archive.db, settings.hl7, settings.tls, applying, bus, clock, lambda: CURRENT.get().name
+            archive.db, hl7, settings.tls, applying, bus, clock, lambda: CURRENT.get().name
         )
         problems.watch(exchange.problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
