@@ -79,7 +79,7 @@ from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
 from pacstui.services.table import ServiceTable
 from pacstui.services.worklist import WorklistService
-from pacstui.settings import DicomSettings, QuerySettings, Settings, TlsSettings
+from pacstui.settings import DicomSettings, Hl7Settings, QuerySettings, Settings, TlsSettings
 from pacstui.space import room as space
 from pacstui.text import plural
 from pacstui.upkeep import kinds as upkeep
@@ -124,6 +124,11 @@ def _owner_of(file: Path | None) -> str:
         return f"file of {file.owner()}"
     except (OSError, KeyError):
         return "file"
+
+
+def _hl7_of(settings: Settings) -> Hl7Settings:
+    """Return what holds of HL7: a rehearsal takes no messages."""
+    return settings.hl7.model_copy(update={"enabled": False}) if settings.node.rehearsal else settings.hl7
 
 
 def _index_more(query: QuerySettings) -> None:
@@ -287,9 +292,8 @@ class Node:
         problems.watch(self._told_of_rehearsal)
         applying = Applying(lambda: self._settings.orders, bus, clock, archive.lane.index.forget_known)
         await applying.begin(archive.db)
-        hl7 = settings.hl7.model_copy(update={"enabled": False}) if settings.node.rehearsal else settings.hl7
         self._exchange = exchange = Exchange(
-            archive.db, hl7, settings.tls, applying, bus, clock, lambda: CURRENT.get().name
+            archive.db, _hl7_of(settings), settings.tls, applying, bus, clock, lambda: CURRENT.get().name
         )
         problems.watch(exchange.problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
@@ -641,7 +645,7 @@ class Node:
         if self._reports is not None:
             self._reports.settings = new.reports
         if self._exchange is not None:
-            await self._exchange.replace(new.hl7, new.tls)
+            await self._exchange.replace(_hl7_of(self._settings), new.tls)
         await self._want_jobs()
         await self._onward.renew()
         await self._maintenance.compare(new, _owner_of(loaded.source), "reloaded")
