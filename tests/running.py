@@ -69,9 +69,9 @@ class NodeProcess:
         self.folder.mkdir(exist_ok=True)
         toml = self.folder / "pacstui.toml"
         toml.write_text(
-            f'[node]\ndata_dir = "{self.data_dir}"\ndrain_s = 2\n[dicom]\nae_title = "PACS"\nport = {self.port}\n'
+            f'[node]\ndata_dir = "{self.data_dir}"\ndrain_s = 2\n'
             + ("" if "[hl7]" in self.config else "[hl7]\nport = 0\n")
-            + self.config
+            + f'[dicom]\nae_title = "PACS"\nport = {self.port}\n{self.config}'
         )
         arguments = ["--config", str(toml), "serve"]
         environment = {"PACSTUI_ARCHIVE__JOURNAL_BYTES": str(8 << 20), **os.environ}  # made at each first start
