@@ -28,6 +28,7 @@ _PARTS = {  # as in the contract, whose import would take as long as the rest of
     "queue": ("pending", "sending", "failed", "sent_total"),
     "jobs": ("total", "running", "failed", "late", "paused"),
     "backups": ("targets", "late", "failed", "unsaved", "age_s", "running"),
+    "exceptions": ("probable", "unmatched", "conflicting"),
 }
 
 
