@@ -17,10 +17,13 @@ from pacstui.orders import coding, merging, persons
 from pacstui.orders.persons import Identifier, Person
 from pacstui.settings import OrdersSettings
 
-ADMIT: Final = frozenset(("A01", "A02", "A03", "A04", "A05", "A06", "A07", "A09", "A10", "A12", "A13", "A14", "A15",
-                          "A16", "A28"))  # fmt: skip
+VISIT: Final = frozenset(
+    ("A01", "A02", "A03", "A04", "A05", "A06", "A07", "A09", "A10", "A11", "A12", "A13", "A14", "A15", "A16", "A21",
+     "A22", "A25", "A26", "A27", "A28", "A32", "A33", "A38", "A52", "A53", "A54", "A55", "A60")
+)  # fmt: skip
 UPDATE: Final = frozenset(("A08", "A31"))
-CANCEL: Final = frozenset(("A11",))
+ACCOUNT: Final = frozenset(("A35", "A41", "A42", "A45", "A50", "A51"))
+"""Accounts and visits are merged, moved or numbered anew: nothing here hangs on them."""
 MERGE: Final = frozenset(("A18", "A34", "A36", "A39", "A40"))
 CHANGE_ID: Final = frozenset(("A46", "A47", "A49"))
 _STATUS: Final = {"A01": "admitted", "A03": "discharged", "A04": "registered", "A05": "announced", "A06": "admitted",
@@ -65,7 +68,10 @@ class Admitting:
             self._pairs(self._merge)
         elif trigger in CHANGE_ID:
             self._pairs(self._change_id)
-        elif trigger in ADMIT or trigger in UPDATE or trigger in CANCEL:
+        elif trigger in ACCOUNT:
+            self.result.patient = coding.plain(self._message.value("PID", 3))
+            self.result.said.append("accounts and visits only: nothing hangs on them here")
+        elif trigger in VISIT or trigger in UPDATE:
             segment = self._message.first("PID")
             if segment is None:
                 raise Refused(Fault("PID", 0, REQUIRED, "there is no patient", "Send a PID"))
@@ -145,15 +151,25 @@ class Admitting:
             visit.pop("location", None)
         if trigger in ("A11", "A13"):
             visit.pop("discharged", None)
+        needs = self._message.value("PV1", 15) if segment is not None else ""
+        if needs:  # ambulatory status, table 0009: B6 is pregnant
+            codes = (
+                [coding.plain(segment.value(15, 1, 1, r)) for r in range(1, segment.repetitions(15) + 1)]
+                if segment
+                else []
+            )
+            if "B6" in codes:
+                body["pregnancy"] = 3
+            elif needs == NULL:
+                body.pop("pregnancy", None)
         visit = {key: value for key, value in visit.items() if value}
         if visit:
             body["visit"] = visit
         else:
             body.pop("visit", None)
-        allergies = [
-            coding.plain(each.value(3, 2) or each.value(3)) for each in self._message.all("AL1") if each.value(3)
-        ]
-        if allergies:
+        said = [each for each in self._message.all("AL1") if each.raw(3)]
+        if said:
+            allergies = [coding.plain(each.value(3, 2) or each.value(3)) for each in said]
             body["allergies"] = [each for each in allergies if each]
             if not body["allergies"]:
                 del body["allergies"]
@@ -177,12 +193,16 @@ class Admitting:
         return found
 
     def _merge(self, pid: Segment, mrg: Segment) -> None:
-        """Merge the patients of MRG-1 into that of PID-3."""
+        """Merge the patient of MRG-1 into that of PID-3. MRG-1 may have further IDs of the prior patient: those under
+        which somebody is known are merged too."""
         ids = persons.patient(self._message, pid, self._settings, self._told)
-        for prior in self._prior(mrg):
+        priors = self._prior(mrg)
+        first = next((each for each in priors if each.issuer == ids[0].issuer), priors[0])
+        for prior in [first, *(each for each in priors if each != first)]:
             if not prior.issuer and not self._settings.local_issuer:
                 prior = replace(prior, issuer=ids[0].issuer)
-            self._merge_one(pid, mrg, ids, prior)
+            if prior == first or persons.by_key(self._connection, prior.id, prior.issuer) is not None:
+                self._merge_one(pid, mrg, ids, prior)
 
     def _merge_one(self, pid: Segment, mrg: Segment, ids: list[Identifier], prior: Identifier) -> None:
         surviving, person = self._known(pid, 3, ids[0])
