@@ -236,8 +236,10 @@ def test_children_stand_for_their_parent() -> None:
 
 TABLE = [
     {"code": ["CTTHO"], "sender": ["RIS"], "modality": "CT", "station_ae": ["CT1", "CT2"], "room": "2.14",
-     "duration_min": 20, "step": "CT body", "protocol": ["CTBODY^LOCAL^CT body, standard"]},
-    {"code": ["PET*"], "modality": "CT", "station_ae": ["PETCT"], "duration_min": 10, "step": "CT", "study": "accession"},
+     "duration_min": 20, "step": "CT body",
+     "protocol": ["CTBODY^LOCAL^CT body, standard"]},
+    {"code": ["PET*"], "modality": "CT", "station_ae": ["PETCT"], "duration_min": 10, "step": "CT",
+     "study": "accession"},
     {"also": True, "modality": "PT", "station_ae": ["PETCT"], "step": "PET"},
     {"description": ["*ultrasound*"], "modality": "US"},
 ]  # fmt: skip

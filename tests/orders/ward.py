@@ -108,8 +108,8 @@ class Ward:
         return outcome.faults[0]
 
     def store(
-        self, patient_id: str = "4711", name: str = "DOE^JANE", birth: str = "19700102", sex: str = "F", issuer: str = "",
-        study: str = "", series: str = "", description: str = "CT", accession: str = "",
+        self, patient_id: str = "4711", name: str = "DOE^JANE", birth: str = "19700102", sex: str = "F",
+        issuer: str = "", study: str = "", series: str = "", description: str = "CT", accession: str = "",
     ) -> str:  # fmt: skip
         """Store an object; return its Study Instance UID. ``why`` says why its study is doubtful."""
         self.count += 1
@@ -119,11 +119,9 @@ class Ward:
         values = (name, birth, sex, "20260101", "120000", accession, "", description, "", "", "")
         series_values = ("1", "CT", "", "", "", "", "", "", "")
         patient = (patient_id, issuer, "" if patient_id else study)
-        entry = Entry(
-            sop, (study, series, patient, values, series_values, "CT1", False), patient, study, values, series,
-            series_values, "CT1", False, ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1", "1", "", "", "", "", "", "",
-                                          ""),
-        )  # fmt: skip
+        known = (study, series, patient, values, series_values, "CT1", False)
+        instance = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1", "1", "", "", "", "", "", "", "")
+        entry = Entry(sop, known, patient, study, values, series, series_values, "CT1", False, instance)
         digest = hashlib.sha256(sop.encode()).digest()
         self.at += 1
         self.connection.execute("BEGIN")
