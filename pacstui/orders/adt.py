@@ -123,7 +123,18 @@ class Admitting:
         return told
 
     def _known(self, segment: Segment, number: int, identifier: Identifier) -> tuple[Identifier, Person | None]:
-        return persons.resolved(self._connection, segment, number, identifier, self._settings)
+        """Return the person that an ID means, the survivor if it was merged."""
+        identifier, person = persons.resolved(self._connection, segment, number, identifier, self._settings)
+        if person is None:
+            return identifier, None
+        if person.issuer != identifier.issuer:  # it was known without one
+            person = replace(person, issuer=identifier.issuer)
+            persons.save(self._connection, person, self._at)
+            survivor = persons.survivor(self._connection, person)
+            self.result.persons.add(survivor.id)
+            self.result.indexed |= merging.follow(self._connection, survivor, self._settings.local_issuer)
+            return identifier, survivor
+        return identifier, persons.survivor(self._connection, person)
 
     def _visit(self, person: Person, trigger: str) -> Person:
         """Take class, location and doctor of the visit (PV1), allergies (AL1) and what OBX says of the patient."""
@@ -226,6 +237,10 @@ class Admitting:
         person = self.tell(pid)
         if old is None:
             old = persons.insert(self._connection, prior, self._source, self._at)
+            name = coding.joined(mrg, 7, coding.group(mrg, 7, 1, self._told), self._told)
+            if name:
+                old = replace(old, name=name, body={"names": [name]})
+                persons.save(self._connection, old, self._at)
         moved = merging.merge(
             self._connection, old, person, self._source, self._message.control, self._at, self._settings.local_issuer
         )
@@ -253,6 +268,8 @@ class Admitting:
             )
         if person is None:
             person = persons.insert(self._connection, prior, self._source, self._at)
+        elif (person.patient_id, person.issuer) != (prior.id, prior.issuer):
+            raise Refused(_circle(f"{prior.shown} was merged into {person.shown} before"), patient=new.id)
         moved = merging.renamed(
             self._connection, person, new, self._source, self._message.control, self._at, self._settings.local_issuer
         )

@@ -199,3 +199,19 @@ def test_nothing_is_written_where_nothing_changes() -> None:
     before = ward.everything()
     ward.hear(told)
     assert ward.everything() == before
+
+
+def test_a_late_study_of_an_unknown_patient_who_was_merged_is_the_survivors_whatever_it_was_called() -> None:
+    ward = Ward()
+    ward.hear(merge("TRAUMA12", "B"))
+    study = ward.store("TRAUMA12", name="UNKNOWN^TRAUMA", birth="19000101")
+    assert (ward.study(study)[0], ward.study(study)[2], ward.why) == ("B", "DOE^JANE", "")
+
+
+def test_an_issuer_that_comes_later_comes_to_the_studies_too() -> None:
+    ward = Ward()
+    study = ward.store("7")
+    bare = pid("7").replace("7^^^HOSP^MR", "7")
+    ward.hear(adt("A01", bare), adt("A08", pid("7")))
+    assert ward.study(study)[:2] == ("7", "HOSP")
+    ward.sound()
