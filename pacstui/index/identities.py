@@ -31,6 +31,7 @@ _MOVE: Final = (
     "UPDATE studies SET patient=?, patient_id=?, patient_id_key=?, issuer=?, patient_name=?, name_key=?,"
     " other_name_key=?, birth_date=?, sex=?, search=? WHERE id=?"
 )
+_SAY: Final = "objects say "
 _PATIENT: Final = "SELECT id FROM patients WHERE patient_id=? AND issuer=? AND scope=''"
 
 
@@ -169,9 +170,11 @@ def _row(connection: sqlite3.Connection, patient_id: str, issuer: str) -> int | 
 
 
 def _follows(connection: sqlite3.Connection, identity: Identity, row: Sequence[Any], known: bool) -> bool:
-    """Return whether a study is the person's by more than its ID; mark one that is not."""
+    """Return whether a study is the person's by more than its ID; mark one that is not, and unmark one that is now."""
     key, _, name, birth_date, _, _, _, conflict, *_ = row
     if identity.is_called(name):
+        if conflict.startswith(_SAY):
+            connection.execute("UPDATE studies SET conflict='' WHERE id=?", (key,))
         return True
     if conflict:
         return False
@@ -185,7 +188,7 @@ def contradiction(identity: Identity, name: str, birth_date: str) -> str:
     """Return why a study is doubtful whose objects have that name and birth date."""
     said = " ".join(part for part in (name, birth_date) if part)
     known = " ".join(part for part in (identity.name, identity.birth_date) if part)
-    return f"objects say {said}, patient {shown(identity.patient_id, identity.issuer)} is {known}"
+    return f"{_SAY}{said}, patient {shown(identity.patient_id, identity.issuer)} is {known}"
 
 
 def shown(patient_id: str, issuer: str) -> str:

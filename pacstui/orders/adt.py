@@ -98,8 +98,7 @@ class Admitting:
         ids[0] = identifier
         self.result.patient = self.result.patient or identifier.id
         if person is not None and (person.patient_id, person.issuer) != (identifier.id, identifier.issuer):
-            self.result.said.append(f"{identifier.shown} was merged into {person.shown}: its data stayed")
-            return person
+            return self._of_merged(segment, identifier, person)
         new = person is None
         if person is None:
             if not create or (trigger in UPDATE and self._settings.update_unknown == "refuse"):
@@ -121,6 +120,19 @@ class Admitting:
             f"{'new ' if new else ''}patient {told.shown}{'' if told != person or new else ' as before'}"
         )
         return told
+
+    def _of_merged(self, segment: Segment, identifier: Identifier, survivor: Person) -> Person:
+        """Take the name that somebody goes on to tell of an ID that was merged: objects may have it."""
+        self.result.said.append(f"{identifier.shown} was merged into {survivor.shown}: its data stayed")
+        prior = persons.by_key(self._connection, identifier.id, identifier.issuer)
+        assert prior is not None
+        name = persons.told_of(prior, segment, (), []).name
+        names = survivor.body.get("names", ())
+        if name and name not in names:
+            survivor = replace(survivor, body={**survivor.body, "names": [*names, name]})
+            persons.save(self._connection, survivor, self._at)
+            self.result.indexed |= merging.follow(self._connection, survivor, self._settings.local_issuer)
+        return survivor
 
     def _known(self, segment: Segment, number: int, identifier: Identifier) -> tuple[Identifier, Person | None]:
         """Return the person that an ID means, the survivor if it was merged."""
