@@ -279,7 +279,7 @@ class Node:
         )
         problems.watch(exchange.problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
-        node.jobs, node.backups = jobs.part, backups.part
+        node.jobs, node.backups, node.hl7 = jobs.part, backups.part, exchange.part
         studies = StudiesRoom(archive)
         if self._space is not None:
             studies.pinned = self._space.pinned.told
