@@ -27,6 +27,7 @@ _STUDIES: Final = (
     "SELECT id, study, patient_name, birth_date, sex, accession, description, conflict, patient_id, issuer, search"
     " FROM studies WHERE patient=?"
 )
+_STUDY: Final = f"{_STUDIES.rpartition(' WHERE')[0]} WHERE id=?"
 _MOVE: Final = (
     "UPDATE studies SET patient=?, patient_id=?, patient_id_key=?, issuer=?, patient_name=?, name_key=?,"
     " other_name_key=?, birth_date=?, sex=?, search=? WHERE id=?"
@@ -194,6 +195,11 @@ def contradiction(identity: Identity, name: str, birth_date: str) -> str:
 def shown(patient_id: str, issuer: str) -> str:
     """Return an ID as people write it."""
     return (f"{patient_id} ({issuer})" if issuer else patient_id) or "without ID"
+
+
+def take(connection: sqlite3.Connection, identity: Identity, patient: int, study: int) -> None:
+    """Give a study, by its row, to a person and the person's row of patients."""
+    _move(connection, identity, connection.execute(_STUDY, (study,)).fetchone(), patient, patient)
 
 
 def _move(connection: sqlite3.Connection, identity: Identity, row: Sequence[Any], target: int, source: int) -> bool:
