@@ -14,10 +14,13 @@ from typing import Any, Final
 
 from hl7 import parser
 
+from pacstui.hl7v2 import charset
+
 NULL: Final = '""'
 """Two quotes in a field: the value is to be deleted. An empty field leaves the value as it is."""
 
 _HEADERS: Final = ("MSH", "BHS", "FHS")
+_CHARSET: Final = re.compile(r"(?:C[0-9A-Fa-f]{4}|M[0-9A-Fa-f]{4,6})")
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 
 
@@ -58,13 +61,22 @@ class Delimiters:
 
 def unescape(text: str, marks: Delimiters) -> str:
     r"""Undo escape sequences in one pass (2.7): \F\ \S\ \T\ \R\ \E\, \Xdd\ as Latin-1, \.br\ and \.sp\ as a line's end;
-    highlighting goes, what is unknown stays as it is."""
+    \Cxxyy\ and \Mxxyyzz\ switch the character set of what follows (2.7.5); highlighting goes, what is unknown stays as
+    it is."""
     escape = marks.escape
     if escape not in text:
         return text
     plain = {"F": marks.field, "S": marks.component, "T": marks.subcomponent, "R": marks.repetition, "E": escape}
     out: list[str] = []
-    at = 0
+    at = since = 0
+    sequence = b""
+
+    def switch(to: bytes) -> None:
+        nonlocal since, sequence
+        if sequence:
+            out[since:] = [charset.switched("".join(out[since:]), sequence)]
+        since, sequence = len(out), to
+
     while (start := text.find(escape, at)) >= 0:
         end = text.find(escape, start + 1)
         if end < 0:
@@ -76,7 +88,9 @@ def unescape(text: str, marks: Delimiters) -> str:
         elif code in ("H", "N"):
             pass
         elif code.startswith((".br", ".sp", ".ce")):
-            out.append("\n")
+            out.append("\n" * (min(int(code[3:]), 100) if code[1:3] == "sp" and code[3:7].isdecimal() else 1))
+        elif _CHARSET.fullmatch(code):
+            switch(b"\x1b" + bytes.fromhex(code[1:]))
         elif code[:1] == "X" and _HEX.fullmatch(code, 1):
             out.append(bytes.fromhex(code[1:]).decode("latin-1"))
         else:  # not one: the next escape character may begin a real one
@@ -85,16 +99,22 @@ def unescape(text: str, marks: Delimiters) -> str:
             continue
         at = end + 1
     out.append(text[at:])
+    switch(b"")
     return "".join(out)
 
 
 def escape(text: str, marks: Delimiters) -> str:
     """Return text with its delimiters escaped, so that it is one subcomponent; line ends become blanks."""
-    table = {
+    return text.replace("\r\n", " ").translate(_table(marks))
+
+
+@lru_cache(64)
+def _table(marks: Delimiters) -> dict[int, str]:
+    named = {
         marks.escape: "E", marks.field: "F", marks.component: "S", marks.subcomponent: "T", marks.repetition: "R"
     }  # fmt: skip
-    made = "".join(f"{marks.escape}{table[c]}{marks.escape}" if c in table else c for c in text)
-    return made.replace("\r\n", " ").replace("\r", " ").replace("\n", " ")
+    escaped = {ord(mark): f"{marks.escape}{name}{marks.escape}" for mark, name in named.items()}
+    return escaped | {ord("\r"): " ", ord("\n"): " "}
 
 
 class _Plan(parser._ParsePlan):  # type: ignore[misc]
