@@ -21,6 +21,7 @@ NULL: Final = '""'
 
 _HEADERS: Final = ("MSH", "BHS", "FHS")
 _CHARSET: Final = re.compile(r"(?:C[0-9A-Fa-f]{4}|M[0-9A-Fa-f]{4,6})")
+_SHORT: Final = 256
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 
 
@@ -136,6 +137,26 @@ def _plan(marks: Delimiters) -> Any:
     return _Plan(field.separator, field.separators, field.containers, field.esc, field.factory)
 
 
+Parts = tuple[tuple[tuple[str, ...], ...], ...]
+"""Repetitions of components of subcomponents."""
+
+
+def _taken_apart(text: str, marks: Delimiters) -> Parts:
+    """Return the parts of a field."""
+    if not any(mark in text for mark in (marks.component, marks.repetition, marks.subcomponent)):
+        return (((text,),),)
+    return tuple(
+        (((repetition,),) if isinstance(repetition, str) else tuple(
+            (component,) if isinstance(component, str) else tuple(map(str, component)) for component in repetition
+        ))
+        for repetition in parser._split(text, _plan(marks))
+    )  # fmt: skip
+
+
+_known = lru_cache(8192)(_taken_apart)
+"""For short fields: senders, codes, places and patients come again and again."""
+
+
 class Segment:
     """One segment. Fields, repetitions, components and subcomponents count from 1, as in the standard.
 
@@ -146,7 +167,7 @@ class Segment:
 
     def __init__(self, fields: list[str], marks: Delimiters) -> None:
         self._fields = fields
-        self._taken: dict[int, Any] = {}
+        self._taken: dict[int, Parts] = {}
         self.marks = marks
         self.name = fields[0]
 
@@ -160,54 +181,43 @@ class Segment:
 
     def value(self, field: int, component: int = 1, subcomponent: int = 1, repetition: int = 1) -> str:
         """Return a value, unescaped; empty if there is none, `NULL` if it is to be deleted."""
-        return unescape(self._bare(field, component, subcomponent, repetition), self.marks)
+        if component < 1 or subcomponent < 1 or repetition < 1:
+            return ""
+        try:
+            bare = self._parts(field)[repetition - 1][component - 1][subcomponent - 1]
+        except IndexError:
+            return ""
+        return unescape(bare, self.marks) if self.marks.escape in bare else bare
 
     def whole(self, field: int, repetition: int = 1) -> str:
         """Return a whole repetition of a field as text, unescaped: for what has no components."""
-        parts = self._parts(field)
-        return unescape(str(parts[repetition - 1]), self.marks) if 0 < repetition <= len(parts) else ""
+        parts = self.raw(field).split(self.marks.repetition)
+        return unescape(parts[repetition - 1], self.marks) if 0 < repetition <= len(parts) else ""
 
     def repetitions(self, field: int) -> int:
         """Return how often a field is given; 0 if it is empty."""
-        parts = self._parts(field)
-        return 0 if not parts or (len(parts) == 1 and not str(parts[0])) else len(parts)
+        return len(self._parts(field))
 
     def components(self, field: int, repetition: int = 1) -> tuple[str, ...]:
         """Return the components of a field, unescaped, each with its first subcomponent."""
         parts = self._parts(field)
         if not 0 < repetition <= len(parts):
             return ()
-        part = parts[repetition - 1]
-        count = 1 if isinstance(part, str) else len(part)
-        return tuple(self.value(field, c, 1, repetition) for c in range(1, count + 1))
+        return tuple(unescape(component[0], self.marks) for component in parts[repetition - 1])
 
-    def _parts(self, field: int) -> Any:
-        """Return the repetitions of a field."""
+    def _parts(self, field: int) -> Parts:
+        """Return the repetitions of a field; none of one that is empty."""
         taken = self._taken.get(field)
         if taken is None:
-            text, marks = self.raw(field), self.marks
+            text = self.raw(field)
             if not text:
                 taken = ()
             elif self.name in _HEADERS and field <= 2:
-                taken = (text,)
-            elif marks.component in text or marks.repetition in text or marks.subcomponent in text:
-                taken = parser._split(text, _plan(marks))
+                taken = (((text,),),)
             else:
-                taken = (text,)
+                taken = (_known if len(text) <= _SHORT else _taken_apart)(text, self.marks)
             self._taken[field] = taken
         return taken
-
-    def _bare(self, field: int, component: int, subcomponent: int, repetition: int) -> str:
-        part: Any = self._parts(field)
-        for number in (repetition, component, subcomponent):
-            if isinstance(part, str):
-                if number != 1:
-                    return ""
-                continue
-            if not 0 < number <= len(part):
-                return ""
-            part = part[number - 1]
-        return str(part)
 
 
 class Message:
