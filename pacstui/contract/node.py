@@ -83,6 +83,7 @@ class Status:
     queue: QueuePart
     jobs: dict[str, int]
     backups: dict[str, int]
+    hl7: dict[str, int]
     alerts: tuple[Problem, ...]
     exceptions: dict[str, int] = field(default_factory=dict)
 

@@ -17,9 +17,10 @@ from pacstui.dicom.net.tls import server_context
 from pacstui.errors import PacsError, SettingsError
 from pacstui.events import Hl7Refused, MessageFailed, MessageTaken
 from pacstui.hl7v2 import store
+from pacstui.hl7v2.answer import harmless
 from pacstui.hl7v2.connection import Connection, Limits
 from pacstui.hl7v2.intake import Intake
-from pacstui.hl7v2.keeping import Keeping, Todo, kind_of
+from pacstui.hl7v2.keeping import Beside, Keeping, Todo, kind_of
 from pacstui.hl7v2.listener import MllpListener
 from pacstui.hl7v2.message import Message
 from pacstui.hl7v2.outcome import REJECTED, UNSUPPORTED_EVENT, UNSUPPORTED_TYPE, Applier, Fault, Outcome, Refused
@@ -83,8 +84,13 @@ class Exchange:
         self._prune_at = self._began
         self.listener: MllpListener | None = None
         self.listening: tuple[str, ...] = ()
+        self.ports = (0, 0)
         self.why = ""
         self.hint = ""
+
+    def forward(self, beside: Beside) -> None:
+        """Let ``beside`` look at each message that was acted on, in the transaction that keeps it."""
+        self._keeping.beside = beside
 
     async def begin(self) -> None:
         """Listen. That a port is taken is a problem that is shown; it stops no node."""
@@ -101,18 +107,20 @@ class Exchange:
             settings.max_connections_per_host, settings.first_s,
         )  # fmt: skip
         places = []
+        plain = secure = 0
         try:
             if settings.tls_port:
                 self._context = self._secured()
-                port = listener.start(settings.host, settings.tls_port, lambda: self._context)  # type: ignore[arg-type, return-value]
-                places.append(f"{settings.host}:{port} (TLS)")
+                secure = listener.start(settings.host, settings.tls_port, lambda: self._context)  # type: ignore[arg-type, return-value]
+                places.append(f"{settings.host}:{secure} (TLS)")
             if settings.plain or not settings.tls_port:
-                port = listener.start(settings.host, settings.port)
-                places.insert(0, f"{settings.host}:{port}")
+                plain = listener.start(settings.host, settings.port)
+                places.insert(0, f"{settings.host}:{plain}")
         except PacsError:
             listener.stop()
             raise
         self.listener, self.listening, self.why, self.hint = listener, tuple(places), "", ""
+        self.ports = (plain, secure)
         log.info("HL7 is taken on %s", ", ".join(places))
 
     def _secured(self) -> ssl.SSLContext:
@@ -160,6 +168,7 @@ class Exchange:
             head, outcome = got.head, todo.outcome
             mark = head.marks.component
             who = (head.application.split(mark)[0], head.facility.split(mark)[0], todo.origin)
+            self.room.failed_open += bool(todo.id) and todo.state == store.FAILED  # until it is counted anew
             if todo.id and not todo.by:
                 self.traffic.message(who, now, todo.state)
             if todo.state in (store.DONE, store.REPEATED):
@@ -167,10 +176,21 @@ class Exchange:
                     MessageTaken(now, todo.id, *who, kind_of(got), head.control, todo.state, outcome.done)
                 )
             else:
-                hint = next((fault.hint for fault in outcome.faults if fault.hint), "")
+                why = harmless(outcome.faults)
                 self._bus.publish(
-                    MessageFailed(now, todo.id, *who, kind_of(got), head.control, outcome.code, outcome.done, hint)
+                    MessageFailed(now, todo.id, *who, kind_of(got), head.control, outcome.code, why, outcome.done)
                 )
+
+    def part(self) -> dict[str, int]:
+        """Return what the status says of it; nothing where it is switched off."""
+        if not self._settings.enabled:
+            return {}
+        plain, secure = self.ports
+        return {
+            "port": plain, "tls_port": secure, "connections": len(tuple(self.connected())),
+            "today": self.traffic.today, "failed": self.room.failed_open,
+            "per_second": round(self.traffic.per_second(self._clock.now())),
+        }  # fmt: skip
 
     def problems(self) -> Iterable[tuple[str, str, str, str, str]]:
         """Yield what is wrong, for the list of problems."""
@@ -233,7 +253,7 @@ class Exchange:
                     log.error("certificates for HL7 were not read anew: %s", fault)
             return
         if self.listener is not None:
-            before, self.listener, self.listening = self.listener, None, ()
+            before, self.listener, self.listening, self.ports = self.listener, None, (), (0, 0)
             before.stop()
             await before.close(1.0)
         if settings.enabled:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
@@ -134,6 +134,8 @@ class Keeping:
             if before is not None:
                 self._beside(connection, todo, before)
         self._flag(todo, got)
+        if got.message is not None and not (todo.outcome.patient and todo.outcome.accession):
+            todo.outcome = _about(todo.outcome, got.message)
         if kept_reply is not None:
             todo.replies = store.unpacked(kept_reply)
         else:
@@ -244,9 +246,16 @@ def _internal(error: Exception) -> Outcome:
     return Outcome(ERROR, text, faults=(Fault("", 0, INTERNAL, text, "see the node's log"),))
 
 
+def _about(outcome: Outcome, message: Message) -> Outcome:
+    """Return an outcome that says whom it is about, if need be by what the message itself says."""
+    patient = outcome.patient or message.value("PID", 3)
+    accession = outcome.accession or message.value("OBR", 18) or message.value("IPC", 1)
+    return replace(outcome, patient=patient[:64], accession=accession[:64])
+
+
 def _noted(outcome: Outcome, note: str) -> Outcome:
     text = f"{outcome.done} ({note})" if outcome.done else note
-    return Outcome(outcome.code, text, outcome.patient, outcome.accession, outcome.faults)
+    return replace(outcome, done=text)
 
 
 def kind_of(got: Read) -> str:
