@@ -29,6 +29,7 @@ from pacstui.contract.routes import Routes
 from pacstui.contract.space import Space
 from pacstui.contract.storage import Storage
 from pacstui.contract.studies import Studies
+from pacstui.contract.worklist import Worklist
 
 NOUNS: dict[str, type] = {
     "node": Node,
@@ -51,6 +52,7 @@ NOUNS: dict[str, type] = {
     "reports": Reports,
     "hl7": Hl7,
     "exceptions": Exceptions,
+    "worklist": Worklist,
 }
 
 
@@ -98,4 +100,5 @@ __all__ = [
     "Reports",
     "Hl7",
     "Exceptions",
+    "Worklist",
 ]

@@ -66,8 +66,8 @@ def _user_name() -> str:
 
 
 class NodeRoom:
-    """The node as a whole; ``stop`` is what ends it; ``jobs``, ``backups``, ``exceptions`` and ``hl7`` are what the status
-    says of them."""
+    """The node as a whole; ``stop`` is what ends it; ``jobs``, ``backups``, ``exceptions`` and ``hl7`` are what the
+    status says of them."""
 
     def __init__(
         self,
