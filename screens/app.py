@@ -395,6 +395,13 @@ class ConsoleApp(App[int]):
         if self.allowed("routes.list") and not isinstance(self.screen, RoutesScreen):
             self.go(RoutesScreen())
 
+    def action_exceptions(self) -> None:
+        """Show studies that do not fit."""
+        from screens.exceptions import ExceptionsScreen
+
+        if self.allowed("exceptions.list_all") and not isinstance(self.screen, ExceptionsScreen):
+            self.go(ExceptionsScreen())
+
     def action_maintenance(self) -> None:
         """Show maintenance."""
         from screens.maintenance import MaintenanceScreen
