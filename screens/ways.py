@@ -69,13 +69,8 @@ def place(screen: str) -> str:
     if name and kind in ("studies", "queue"):
         return "the studies" if kind == "studies" else f"what waits for {safe(name, 64)}"
     modes = {mode: does.partition(":")[0] for _, mode, _, does in keymap.MODES}
-    return {
-        "storage": "Storage",
-        "routes": "Routes",
-        "maintenance": "Maintenance",
-        "exceptions": "Exceptions",
-        **modes,
-    }.get(screen, "")
+    own = {"storage": "Storage", "routes": "Routes", "maintenance": "Maintenance", "exceptions": "Exceptions"}
+    return (own | modes).get(screen, "")
 
 
 async def problem(app: ConsoleApp, screen: str) -> None:
