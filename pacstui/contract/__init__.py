@@ -14,6 +14,7 @@ from pacstui.contract.associations import Associations
 from pacstui.contract.audit import Audit
 from pacstui.contract.backups import Backups
 from pacstui.contract.commitments import Commitments
+from pacstui.contract.corrections import Corrections
 from pacstui.contract.feed import Feed
 from pacstui.contract.jobs import Jobs
 from pacstui.contract.maintenance import Maintenance
@@ -47,6 +48,7 @@ NOUNS: dict[str, type] = {
     "routes": Routes,
     "maintenance": Maintenance,
     "reports": Reports,
+    "corrections": Corrections,
 }
 
 
@@ -92,4 +94,5 @@ __all__ = [
     "Routes",
     "Maintenance",
     "Reports",
+    "Corrections",
 ]

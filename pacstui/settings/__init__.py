@@ -26,6 +26,7 @@ from pacstui.settings.dicom import (
 )
 from pacstui.settings.hl7 import Hl7Settings
 from pacstui.settings.node import ArchiveSettings, ConsoleSettings, DatabaseSettings, NodeSettings
+from pacstui.settings.qc import QcSettings
 from pacstui.settings.routing import (
     ChangeSettings,
     DestinationSettings,
@@ -64,6 +65,7 @@ __all__ = [
     "PeerSettings",
     "PemFile",
     "Port",
+    "QcSettings",
     "QuerySettings",
     "ReportsSettings",
     "RetrieveSettings",
@@ -103,6 +105,7 @@ class Settings(Section):
     space: SpaceSettings = SpaceSettings()
     routing: RoutingSettings = RoutingSettings()
     reports: ReportsSettings = ReportsSettings()
+    qc: QcSettings = QcSettings()
     routes: tuple[RouteSettings, ...] = ()
     transforms: tuple[TransformSettings, ...] = ()
     destinations: tuple[DestinationSettings, ...] = ()
