@@ -189,7 +189,7 @@ class _Undoing:
             if "patient" in back:
                 back["patient"] = self.patients.get(back["patient"], back["patient"])
             change(self.connection, table, ident, back)
-            if "identity" not in back and "patient_id" in back and table == "studies":
+            if back and "identity" not in back and table == "studies":
                 change(self.connection, table, ident, {"identity": here["identity"]})
 
     def _rest(self) -> None:
