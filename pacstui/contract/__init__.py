@@ -14,6 +14,7 @@ from pacstui.contract.associations import Associations
 from pacstui.contract.audit import Audit
 from pacstui.contract.backups import Backups
 from pacstui.contract.commitments import Commitments
+from pacstui.contract.corrections import Corrections
 from pacstui.contract.exceptions import Exceptions
 from pacstui.contract.feed import Feed
 from pacstui.contract.jobs import Jobs
@@ -49,6 +50,7 @@ NOUNS: dict[str, type] = {
     "maintenance": Maintenance,
     "reports": Reports,
     "exceptions": Exceptions,
+    "corrections": Corrections,
 }
 
 
@@ -95,4 +97,5 @@ __all__ = [
     "Maintenance",
     "Reports",
     "Exceptions",
+    "Corrections",
 ]
