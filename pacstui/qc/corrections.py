@@ -154,7 +154,9 @@ class CorrectionsRoom:
         )
         sent = [[each.destination, each.instances, microseconds(each.last) if each.last else 0]
                 for each in plan.downstream]  # fmt: skip
-        body = json.loads(ledger.body()) | {"sent": sent, "new_uids": plan.new_uids, "told": {}}
+        body = json.loads(ledger.body()) | {
+            "sent": sent, "new_uids": plan.new_uids, "told": {}, "order": plan.request.order,
+        }  # fmt: skip
         connection.execute(
             "UPDATE corrections SET body=? WHERE id=?",
             (json.dumps(body, ensure_ascii=False, separators=(",", ":")), ident),
