@@ -116,8 +116,7 @@ def edit(app: ConsoleApp, row: ExceptionRow, done: Corrected) -> None:
 
         def typed(changed: dict[str, str] | None) -> None:
             if changed:
-                ask = lambda: app.client.corrections.edit(study=row.study, changes=changed)  # noqa: E731
-                preview(app, ask(), done, "change it")
+                preview(app, app.client.corrections.edit(study=row.study, changes=changed), done, "change it")
 
         intro = "What the study says of itself from now on. The originals are kept."
         foot = "Enter shows what it would do, tab next field, esc back"
@@ -136,8 +135,7 @@ def reject(app: ConsoleApp, row: ExceptionRow, done: Corrected) -> None:
 
     def chosen(reason: str | None) -> None:
         if reason:
-            ask = lambda: app.client.corrections.reject(study=row.study, reason=reason)  # noqa: E731
-            preview(app, ask(), done, "reject it")
+            preview(app, app.client.corrections.reject(study=row.study, reason=reason), done, "reject it")
 
     field = Field("reason", "reason", REASONS[0][0], choices=REASONS)
     intro = "A rejection note is made, by which other archives hide it too (IHE IOCM). The images are kept."
@@ -162,7 +160,7 @@ def take(app: ConsoleApp, row: ExceptionRow, done: Done, first: str = "") -> Non
             app.say("taken as it is, and off the list")
             done()
 
-    intro = f"{first}It stays as it is and leaves the list. It comes back if its order or patient changes what it looks like."
+    intro = f"{first}It stays as it is and leaves the list, until it fits its order or patient in another way."
     field = Field("why", "why", note="a few words; who looks later will ask")
     foot = "Enter takes it, esc leaves it on the list"
     app.push_screen(Form("Take this study as it is", [field], send, intro=intro, foot=foot), over)

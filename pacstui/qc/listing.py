@@ -59,7 +59,7 @@ def counts(connection: sqlite3.Connection) -> tuple[dict[str, int], int]:
     """Return how many exceptions there are by state and how many were settled, and since when the oldest is one
     (microseconds since 1970, 0 for none)."""
     rows = connection.execute(
-        "SELECT m.state, count(*), min(m.at) FROM matches m JOIN studies s ON s.study = m.study"
+        "SELECT m.state, count(*), min(m.at) FROM matches m JOIN studies s ON s.study = m.study"  # noqa: S608
         f" WHERE {_open()} AND s.hidden=0"
         " GROUP BY m.state"
     ).fetchall()

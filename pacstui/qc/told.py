@@ -1,7 +1,7 @@
 """What objects of a study say of their patient, read from the first of them.
 
-The index cannot tell: where the ID is one that the RIS knows, it has the name, birth date and sex that the RIS told, not
-those that came. Only where somebody corrected a study is what the index has also what it says.
+The index cannot tell: where the ID is one that the RIS knows, it has the name, birth date and sex that the RIS told,
+not those that came. Only where somebody corrected a study is what the index has also what it says.
 """
 
 from __future__ import annotations
