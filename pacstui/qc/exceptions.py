@@ -15,7 +15,7 @@ from pacstui.clock import Clock
 from pacstui.contract.exceptions import ExceptionPage, ExceptionRow, ExceptionView
 from pacstui.errors import BadRequest, NotFound
 from pacstui.jobs.store import micro
-from pacstui.qc import listing, matching, told, verdict
+from pacstui.qc import candidates, listing, matching, told, verdict
 from pacstui.qc.matching import Kept, Look, Rules
 from pacstui.settings import Settings
 from pacstui.text import plural, safe
@@ -30,6 +30,7 @@ _AGAIN: Final = 300
 """Open exceptions that are looked at again when orders have come."""
 _AGAIN_S: Final = 30.0
 _WAITING: Final = 20_000
+_NEAR: Final = 6
 
 
 class ExceptionsRoom:
@@ -233,7 +234,9 @@ class ExceptionsRoom:
                 ranked = listing.found(connection, found.seen.arrived, search)
                 shown = tuple(listing.candidate(each) for each in ranked)
             else:
-                shown = listing.candidates(found.ranked)
+                shown = listing.candidates(found.ranked) or tuple(
+                    listing.candidate(each) for each in candidates.near(connection, found.seen.arrived, _NEAR)
+                )
             return ExceptionView(listing.one(connection, study), shown)
 
         return await self._db.read(read)

@@ -165,6 +165,7 @@ def _reason(part: scoring.Part) -> str:
 
 
 def candidates(ranked: Sequence[Scored]) -> tuple[Candidate, ...]:
-    """Return the best orders of a study as the contract has them: those for which anything speaks."""
-    worth = [each for each in ranked if each.score > 0]
+    """Return the best orders of a study as the contract has them: those for which anything speaks, and those that its
+    UID or accession number name."""
+    worth = [each for each in ranked if each.score > 0 or each.linked]
     return tuple(candidate(each) for each in worth[:_SHOWN])
