@@ -65,8 +65,10 @@ class ChosenPanel(Panel):
         why = f"taken as it is by {row.settled}" if row.settled else row.why
         lines = [Line(who, "strong").cut(width), Line(what, "dim").cut(width)]
         lines += words(privacy.sentence(why), width, "warn-text")
-        if row.order:
-            lines.append(Line(f"an order is known that it may belong to, score {row.score}: Enter, then a", "accent"))
+        if row.order and row.score:
+            lines.append(
+                Line(f"the order that fits best has a score of {row.score}: Enter shows it, a assigns", "accent")
+            )
         return [Section(Line("Why", "title"), [Item(lines)])]
 
 

@@ -169,8 +169,9 @@ class ExceptionsRoom:
 
         def keep(connection: sqlite3.Connection) -> tuple[list[Kept], list[int]]:
             kept = [matching.keep(connection, each, micro(now)) for each in looks]
+            steps = [step for each in kept if each.left for step in matching.images_went(connection, each.left, now)]
             fresh = [each for each in kept if each.changed and each.state == verdict.MATCHED]
-            return kept, [each.step for each in fresh if matching.images_came(connection, each.step, now)]
+            return kept, steps + [each.step for each in fresh if matching.images_came(connection, each.step, now)]
 
         kept, steps = await self._db.write(keep)
         self._stale = True
