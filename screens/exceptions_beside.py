@@ -26,6 +26,8 @@ MARKS = {
 """By how an attribute compares: its mark, the mark's role, the role of what is expected."""
 _LABEL = 17
 _PERSON = ("name", "patient ID", "born", "accession number")
+_FREE = ("study UID", "procedure")
+"""Attributes that may well differ: that costs no points."""
 _TAIL = 24
 KEYS = (
     work.key_of("corrections.assign", "a", "assign", "Assign the study to the order or patient on the right", "assign",
@@ -120,6 +122,8 @@ class BesidePanel(Panel):
 
     def _compared(self, difference: Difference, each: int, how: bool) -> Line:
         mark, role, theirs = MARKS.get(difference.mark, ("?", "text", "text"))
+        if difference.mark == "different" and difference.attribute in _FREE:
+            role = theirs = "dim"
         line = Line(f"{mark} ", role).add(fit(safe(difference.attribute, 40), _LABEL), "dim")
         line.add(fit(self._value(difference.attribute, difference.arrived), each), "strong").add("  ")
         line.add(fit(self._value(difference.attribute, difference.expected), each), theirs)

@@ -82,9 +82,10 @@ class ExceptionsRoom:
             self.wake(event.study)
 
     def wake(self, *studies: str, again: bool = False) -> None:
-        """Look at studies soon; ``again`` where only orders or patients have changed."""
+        """Look at studies soon; ``again`` where only orders or patients have changed: then not at one that arrives."""
         for study in studies:
-            self._due[study] = again and self._due.get(study, True)
+            if not again or study not in self._arriving:
+                self._due[study] = again and self._due.get(study, True)
 
     def _orders_changed(self, orders: Iterable[int]) -> None:
         self._orders.update(dict.fromkeys(orders))
