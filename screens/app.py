@@ -395,6 +395,13 @@ class ConsoleApp(App[int]):
         if self.allowed("routes.list") and not isinstance(self.screen, RoutesScreen):
             self.go(RoutesScreen())
 
+    def action_worklist(self) -> None:
+        """Show today's worklist."""
+        from screens.worklist import WorklistScreen
+
+        if self.allowed("worklist.day") and not isinstance(self.screen, WorklistScreen):
+            self.go(WorklistScreen())
+
     def action_maintenance(self) -> None:
         """Show maintenance."""
         from screens.maintenance import MaintenanceScreen

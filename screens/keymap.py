@@ -94,6 +94,12 @@ MAINTENANCE = Key(
 )  # fmt: skip
 """The way to maintenance, which has no number either."""
 
+WORKLIST = Key(
+    "W", "worklist", "Worklist: what is scheduled today, where it stands, what was performed", "app.worklist",
+    _actions().get("worklist.day"), 2,
+)  # fmt: skip
+"""The way to the worklist, which has no number either."""
+
 COMMON: tuple[Key, ...] = (
     Key("slash", "find", "Filter what is shown; a leading ! shows the others", "find", shown="/", weight=1),
     Key("question_mark", "help", "Show this screen's keys and what it shows", "help", shown="?", weight=0),
@@ -103,6 +109,7 @@ COMMON: tuple[Key, ...] = (
     Key("y", "copy", "Copy the chosen row or page to your clipboard", "copy"),
     Key("P", "privacy", "Hide or show patients' names and IDs", "privacy"),
     Key("R", "read-only", "Hold back every action that changes something", "read_only"),
+    WORKLIST,
     ROUTES,
     MAINTENANCE,
     Key("A", "account", "Who you are; sign in as somebody else, change your password, sign out", "account"),

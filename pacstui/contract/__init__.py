@@ -27,6 +27,7 @@ from pacstui.contract.routes import Routes
 from pacstui.contract.space import Space
 from pacstui.contract.storage import Storage
 from pacstui.contract.studies import Studies
+from pacstui.contract.worklist import Worklist
 
 NOUNS: dict[str, type] = {
     "node": Node,
@@ -47,6 +48,7 @@ NOUNS: dict[str, type] = {
     "routes": Routes,
     "maintenance": Maintenance,
     "reports": Reports,
+    "worklist": Worklist,
 }
 
 
@@ -92,4 +94,5 @@ __all__ = [
     "Routes",
     "Maintenance",
     "Reports",
+    "Worklist",
 ]
