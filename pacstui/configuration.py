@@ -31,9 +31,9 @@ PREFIX = "PACSTUI_"
 CONFIG_VARIABLE = "PACSTUI_CONFIG"
 _SIZE_LIMIT = 1024 * 1024
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
-_LATER = {"hl7": "[hl7]"}
 _NAMED = (
-    ("peers",), ("destinations",), ("routes",), ("backups", "targets"), ("space", "rules"), ("transforms",)
+    ("peers",), ("destinations",), ("routes",), ("backups", "targets"), ("space", "rules"), ("transforms",),
+    ("hl7", "senders"),
 )  # fmt: skip
 """Lists whose rows have names that differ."""
 _MAY = {
@@ -368,9 +368,6 @@ class _Reading:
     def _remarks(self, settings: Settings) -> None:
         from pacstui.settings import is_loopback
 
-        for section, written in _LATER.items():
-            if getattr(settings, section) != self.schema.model_fields[section].default:
-                self.notes.append(f"{written} is read and checked, not yet acted on by this version")
         directory = settings.directory
         if directory.servers and not directory.roles:
             self.notes.append("the directory lets nobody in: there are no [[directory.roles]]")

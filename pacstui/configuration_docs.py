@@ -23,7 +23,7 @@ from pacstui.configuration_words import expectation
 from pacstui.settings import Settings
 
 _WIDTH = 100
-_LATER = ("hl7",)
+_LATER: tuple[str, ...] = ()
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "peers": {
         "name": "CT1",
@@ -31,7 +31,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "host": "ct1.example.org",
         "port": 104,
         "tls": False,
-        "allow": ["echo", "store", "find", "move", "get", "worklist", "commitment"],
+        "allow": ["echo", "store", "find", "move", "get", "worklist", "commitment", "mpps"],
         "notes": "room 2.14, service: extension 4711",
     },
     "directory.roles": {"group": "cn=pacs-admins,ou=groups,dc=example,dc=org", "role": "administrator"},
@@ -110,6 +110,14 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "known_hosts": "",
         "lock_days": 0.0,
         "lock_mode": "governance",
+    },
+    "hl7.senders": {
+        "name": "RIS",
+        "hosts": ["10.1.2.3/32"],
+        "application": "RIS",
+        "facility": "",
+        "character_set": "8859/1",
+        "silent_min": 30,
     },
     "space.rules": {
         "name": "ultrasound after five years",

@@ -340,3 +340,88 @@ class MaintenanceTold(Event):
 
     who: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyMatched(Event):
+    """A study was looked at, and how it fits has changed: ``state`` is matched, probable, unmatched, conflicting or not
+    expected; ``order`` is its order, 0 for none."""
+
+    study: str
+    state: str
+    order: int
+    score: int
+    calling: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageTaken(Event):
+    """An HL7 message came in, was acted on and is kept. ``state`` is done or repeated; ``text`` says what it did."""
+
+    id: int
+    sender: str
+    facility: str
+    origin: str
+    kind: str
+    control: str
+    state: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFailed(Event):
+    """An HL7 message could not be acted on, or not even be kept (``id`` is 0 then). ``code`` is what its sender got."""
+
+    id: int
+    sender: str
+    facility: str
+    origin: str
+    kind: str
+    control: str
+    code: str
+    text: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hl7Refused(Event):
+    """A connection to the HL7 port was closed by this node: its sender is unknown, it speaks something else, or it kept
+    to no time limit."""
+
+    origin: str
+    text: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatientChanged(Event):
+    """What is known of patients changed; ``persons`` are their rows."""
+
+    persons: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChanged(Event):
+    """Orders were made, changed or cancelled; ``orders`` are their rows."""
+
+    orders: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepChanged(Event):
+    """Scheduled procedure steps were made or stand elsewhere now; ``steps`` are their numbers."""
+
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PerformedChanged(Event):
+    """A modality said something of a performed procedure step. ``state`` is its present one, ``steps`` the scheduled
+    steps that it is of, none if it was not scheduled; ``studies`` those that it names, ``images`` how many objects."""
+
+    performed: int
+    state: str
+    calling: str
+    steps: tuple[int, ...]
+    studies: tuple[str, ...]
+    images: int

@@ -47,6 +47,7 @@ from pacstui.equipment.line import Lines
 from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
 from pacstui.events import NodeStarted, NodeStopping, PeersChanged, ServiceRefused, TrashChanged
+from pacstui.hl7v2.exchange import Exchange, Keeper
 from pacstui.index import attributes, more
 from pacstui.jobs.room import JobsRoom
 from pacstui.maintenance.room import MaintenanceRoom
@@ -58,12 +59,15 @@ from pacstui.monitor.logbook import Logbook
 from pacstui.monitor.problems import Problems
 from pacstui.monitor.rates import Throughput
 from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom
+from pacstui.orders.desk import Desk
 from pacstui.places import claim
+from pacstui.qc.exceptions import ExceptionsRoom
 from pacstui.reports import room as reports
 from pacstui.routing.onward import Onward
 from pacstui.services.commitment import CommitmentService
 from pacstui.services.commitment_scu import CommitmentAsker
 from pacstui.services.identity import IdentityCheck
+from pacstui.services.mpps import MppsService
 from pacstui.services.policy import Admission
 from pacstui.services.prefetch import prefetch_kind
 from pacstui.services.query import QueryService
@@ -72,6 +76,7 @@ from pacstui.services.remote import RemoteRoom
 from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
 from pacstui.services.table import ServiceTable
+from pacstui.services.worklist import WorklistService
 from pacstui.settings import DicomSettings, QuerySettings, Settings, TlsSettings
 from pacstui.space import room as space
 from pacstui.text import plural
@@ -175,8 +180,10 @@ class Node:
         self._reports: reports.ReportsRoom | None = None
         self._peers: PeersRoom | None = None
         self._server_context: ssl.SSLContext | None = None
+        self._exchange: Exchange | None = None
         self._sends = False
         self._ending: asyncio.Task[None] | None = None
+        self._exchange_ending: asyncio.Task[None] | None = None
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self.address = ""
 
@@ -247,7 +254,11 @@ class Node:
         self._commitment = commitment = CommitmentService(archive, lines, bus, clock)
         self._asker = commitment.asker = CommitmentAsker(archive, lines, bus, clock, settings.commitment.answer_h)
         self._remote = RemoteRoom(archive, lines, bus, clock)
-        services = ServiceTable(StorageService(archive, bus, clock), query, retrieve, commitment, self._asker)
+        self._desk = desk = Desk(archive.db, lambda: self._settings, bus, clock)
+        services = ServiceTable(
+            StorageService(archive, bus, clock), query, retrieve, commitment, self._asker,
+            WorklistService(archive.db, lambda: self._settings.worklist, clock), MppsService(desk.performed),
+        )  # fmt: skip
         dicom = settings.dicom
         self._listener = listener = Listener(
             admission,
@@ -271,8 +282,14 @@ class Node:
             self._space.sent = queue.not_sent
         problems.watch(onward.problems)
         self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
+        self._exchange = exchange = Exchange(archive.db, settings.hl7, settings.tls, Keeper(), bus, clock)
+        problems.watch(exchange.problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
         node.jobs, node.backups = jobs.part, backups.part
+        exceptions = ExceptionsRoom(archive.db, bus, clock, lambda: CURRENT.get().name, lambda: self._settings.qc)
+        await exceptions.open()
+        problems.watch(exceptions.problems)
+        node.exceptions = exceptions.part
         studies = StudiesRoom(archive)
         if self._space is not None:
             studies.pinned = self._space.pinned.told
@@ -295,6 +312,7 @@ class Node:
             "routes": onward.routes,
             "maintenance": maintenance,
             "reports": self._reports,
+            "exceptions": exceptions,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
         self._accounts.changed = lambda: server.reach(self._accounts.wide())
@@ -311,6 +329,7 @@ class Node:
             asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
             asyncio.create_task(self._every(1.0, jobs.tick), name="jobs"),
             asyncio.create_task(self._every(2.0, backups.tick), name="backups"),
+            asyncio.create_task(self._every(1.0, exceptions.tick), name="matching"),
             asyncio.create_task(self._every(5.0, self._tend_space), name="space"),
             asyncio.create_task(self._every(10.0, self._count_usage), name="usage"),
             asyncio.create_task(self._every(30.0, gate.tick), name="sessions"),
@@ -318,6 +337,7 @@ class Node:
         ]
         self._sends = True
         await onward.begin()
+        await exchange.begin()
         for note in self._loaded.notes:
             log.warning("%s", note)
         title = settings.dicom.ae_title
@@ -610,9 +630,11 @@ class Node:
             await self._asker.close()
         if self._remote is not None:
             await self._remote.close()
+        drain_s = self._settings.node.drain_s
+        if self._exchange is not None:
+            self._exchange_ending = asyncio.create_task(self._exchange.close(drain_s), name="hl7")
         if self._sends:  # beside what still comes in, so that both have had their time when it is over
-            close = self._onward.queue.close(self._settings.node.drain_s)
-            self._ending = asyncio.create_task(close, name="queue")
+            self._ending = asyncio.create_task(self._onward.queue.close(drain_s), name="queue")
         if self._peers is not None:
             with contextlib.suppress(PacsError):
                 await self._peers.close()
@@ -633,9 +655,10 @@ class Node:
                 log.exception("a room did not end cleanly")
 
     async def _sent(self) -> None:
-        """Wait until nothing is on its way out any more."""
-        if self._ending is not None:
-            await asyncio.wait([self._ending])
+        """Wait until nothing is on its way out any more, and no HL7 message on its way in."""
+        waiting = [task for task in (self._ending, self._exchange_ending) if task is not None]
+        if waiting:
+            await asyncio.wait(waiting)
 
     def _order_of_end(self) -> Iterable[Callable[[], Awaitable[None]]]:
         """Listener, control socket, what is sent, archive: consoles see the last associations end, the archive outlives

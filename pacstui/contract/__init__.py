@@ -14,6 +14,7 @@ from pacstui.contract.associations import Associations
 from pacstui.contract.audit import Audit
 from pacstui.contract.backups import Backups
 from pacstui.contract.commitments import Commitments
+from pacstui.contract.exceptions import Exceptions
 from pacstui.contract.feed import Feed
 from pacstui.contract.jobs import Jobs
 from pacstui.contract.maintenance import Maintenance
@@ -48,6 +49,7 @@ NOUNS: dict[str, type] = {
     "routes": Routes,
     "maintenance": Maintenance,
     "reports": Reports,
+    "exceptions": Exceptions,
     "worklist": Worklist,
 }
 
@@ -94,5 +96,6 @@ __all__ = [
     "Routes",
     "Maintenance",
     "Reports",
+    "Exceptions",
     "Worklist",
 ]

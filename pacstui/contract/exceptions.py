@@ -9,9 +9,9 @@ from typing import Protocol
 from pacstui.contract.action import Danger, action
 from pacstui.contract.privacy import PatientId, PatientText
 
-STATES = ("matched", "probable", "unmatched", "conflicting")
-"""How well a study fits: to one order in all that counts; to one, with differences that a slip explains; to none; or
-what it says of patient and order contradicts itself."""
+STATES = ("matched", "probable", "unmatched", "conflicting", "not expected")
+"""How well a study fits: to one order in all that counts; to one, with differences that a slip explains; to none; what
+it says of patient and order contradicts itself; or no order is expected for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +46,20 @@ class ExceptionPage:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One attribute side by side. ``mark`` is same, near (a slip), different or missing."""
+    """One attribute side by side. ``mark`` is same, near (a slip), different or missing; ``how`` says in words what is
+    not the same."""
 
     attribute: str
     arrived: PatientText
     expected: PatientText
     mark: str
+    how: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An order that the study may belong to, beside what arrived."""
+    """An order that the study may belong to, beside what arrived; ``order`` is 0 for a patient who has none. ``state``
+    is where the order stands."""
 
     order: int
     step: int
@@ -69,6 +72,8 @@ class Candidate:
     score: int
     differences: tuple[Difference, ...]
     reasons: tuple[str, ...]
+    issuer: str = ""
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +95,9 @@ class Exceptions(Protocol):
     @action("show", "Show what arrived beside what was expected", permission="qc.view")
     async def show(self, study: str, search: PatientText = "") -> ExceptionView: ...
 
-    @action("take", "Take a study as it is, and off the list", permission="qc.correct", danger=Danger.CONFIRM,
+    @action("settle", "Take a study as it is, and off the list", permission="qc.correct", danger=Danger.CONFIRM,
             audited=True, key="t")  # fmt: skip
     async def settle(self, study: str, why: str) -> ExceptionRow: ...
 
-    @action("look again", "Match a study again", permission="qc.correct", key="m")
+    @action("match", "Match a study with orders again", permission="qc.correct", key="m")
     async def match(self, study: str) -> ExceptionRow: ...

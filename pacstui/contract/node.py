@@ -73,7 +73,8 @@ class QueuePart:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One page of truth; ``health`` is ok, degraded or down."""
+    """One page of truth; ``health`` is ok, degraded or down. ``exceptions`` counts by state the studies that do not fit
+    an order or patient."""
 
     health: str
     node: NodePart
@@ -83,6 +84,7 @@ class Status:
     jobs: dict[str, int]
     backups: dict[str, int]
     alerts: tuple[Problem, ...]
+    exceptions: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ CREATE TABLE patients (
     birth_date TEXT DEFAULT '' NOT NULL,
     sex TEXT DEFAULT '' NOT NULL,
     marked INTEGER DEFAULT '0' NOT NULL,
+    person INTEGER DEFAULT '0' NOT NULL,
     PRIMARY KEY (id),
     UNIQUE (patient_id, issuer, scope)
 );
@@ -527,6 +528,7 @@ CREATE TABLE persons (
     UNIQUE (patient_id, issuer)
 );
 CREATE INDEX persons_merged ON persons (merged_into) WHERE merged_into != 0;
+CREATE INDEX persons_birth ON persons (birth_date) WHERE birth_date != '';
 CREATE INDEX persons_name ON persons (name_key);
 CREATE TABLE orders (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -612,13 +614,94 @@ CREATE TABLE matches (
     settled TEXT DEFAULT '' NOT NULL,
     body TEXT DEFAULT '{}' NOT NULL,
     at INTEGER DEFAULT '0' NOT NULL,
+    seen INTEGER DEFAULT '0' NOT NULL,
     PRIMARY KEY (study)
 );
-CREATE INDEX matches_open ON matches (at) WHERE state != 'matched' AND settled = '';
+CREATE INDEX matches_open ON matches (at) WHERE state IN ('probable', 'unmatched', 'conflicting') AND settled = '';
 CREATE INDEX matches_order ON matches ("order") WHERE "order" != 0;
+CREATE INDEX matches_settled ON matches (at) WHERE settled != '';
 CREATE TABLE former_identities (
     study TEXT NOT NULL,
     patient_id TEXT NOT NULL,
     issuer TEXT NOT NULL,
     PRIMARY KEY (study, patient_id, issuer)
 );
+CREATE TABLE hl7_messages (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at INTEGER DEFAULT '0' NOT NULL,
+    origin TEXT DEFAULT '' NOT NULL,
+    sender TEXT DEFAULT '' NOT NULL,
+    facility TEXT DEFAULT '' NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    control TEXT DEFAULT '' NOT NULL,
+    digest BLOB NOT NULL,
+    state TEXT DEFAULT '' NOT NULL,
+    answer TEXT DEFAULT '' NOT NULL,
+    text TEXT DEFAULT '' NOT NULL,
+    hint TEXT DEFAULT '' NOT NULL,
+    patient_id TEXT DEFAULT '' NOT NULL,
+    accession TEXT DEFAULT '' NOT NULL,
+    size INTEGER DEFAULT '0' NOT NULL,
+    batch INTEGER DEFAULT '0' NOT NULL,
+    original INTEGER DEFAULT '0' NOT NULL,
+    made_by TEXT DEFAULT '' NOT NULL,
+    resolved_by TEXT DEFAULT '' NOT NULL,
+    charset TEXT DEFAULT '' NOT NULL
+);
+CREATE INDEX hl7_messages_accession ON hl7_messages (accession) WHERE accession != '';
+CREATE INDEX hl7_messages_at ON hl7_messages (at);
+CREATE INDEX hl7_messages_control ON hl7_messages (control);
+CREATE INDEX hl7_messages_open ON hl7_messages (id) WHERE state = 'failed';
+CREATE INDEX hl7_messages_original ON hl7_messages (original) WHERE original != 0;
+CREATE INDEX hl7_messages_patient ON hl7_messages (patient_id) WHERE patient_id != '';
+CREATE TABLE hl7_bodies (
+    id INTEGER NOT NULL PRIMARY KEY,
+    raw BLOB NOT NULL,
+    reply BLOB NOT NULL,
+    words TEXT DEFAULT '' NOT NULL,
+    faults TEXT DEFAULT '' NOT NULL
+);
+CREATE TABLE merges (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at INTEGER DEFAULT '0' NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    prior INTEGER DEFAULT '0' NOT NULL,
+    survivor INTEGER DEFAULT '0' NOT NULL,
+    source TEXT DEFAULT '' NOT NULL,
+    control TEXT DEFAULT '' NOT NULL,
+    body TEXT DEFAULT '{}' NOT NULL,
+    undone INTEGER DEFAULT '0' NOT NULL
+);
+CREATE INDEX merges_prior ON merges (prior);
+CREATE INDEX merges_survivor ON merges (survivor);
+CREATE TABLE performed_messages (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    performed INTEGER DEFAULT '0' NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    calling TEXT DEFAULT '' NOT NULL,
+    transfer_syntax TEXT DEFAULT '' NOT NULL,
+    data BLOB NOT NULL,
+    at INTEGER DEFAULT '0' NOT NULL
+);
+CREATE INDEX performed_messages_performed ON performed_messages (performed);
+CREATE TABLE performed_steps (
+    performed INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    PRIMARY KEY (performed, step)
+);
+CREATE INDEX performed_steps_step ON performed_steps (step);
+CREATE TABLE mpps_outbox (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    message INTEGER DEFAULT '0' NOT NULL,
+    performed INTEGER DEFAULT '0' NOT NULL,
+    peer TEXT DEFAULT '' NOT NULL,
+    state TEXT DEFAULT '' NOT NULL,
+    attempts INTEGER DEFAULT '0' NOT NULL,
+    next_try INTEGER DEFAULT '0' NOT NULL,
+    problem TEXT DEFAULT '' NOT NULL,
+    hint TEXT DEFAULT '' NOT NULL,
+    created INTEGER DEFAULT '0' NOT NULL,
+    changed INTEGER DEFAULT '0' NOT NULL
+);
+CREATE INDEX mpps_outbox_performed ON mpps_outbox (performed);
+CREATE INDEX mpps_outbox_waiting ON mpps_outbox (peer, id) WHERE state = 'waiting';

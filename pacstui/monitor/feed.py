@@ -36,6 +36,13 @@ _WHAT_TO_DO = {
 """By the first byte of the status of a C-STORE response (PS3.4 B.2.3)."""
 
 
+_EXCEPTIONS = {
+    "probable": "a study whose order is probably known, but something differs",
+    "unmatched": "a study that fits no order",
+    "conflicting": "a study that contradicts its order or patient",
+}
+
+
 def _closed(event: events.AssociationClosed) -> _Line | None:
     if event.how == "released":
         if not (event.stored or event.failed):
@@ -183,6 +190,9 @@ def describe(event: events.Event) -> _Line | None:
             return _job_ended(event)
         case events.JobTold():
             return _Line(event.level, event.job, event.text, event.hint, 0, f"job {event.job} {event.text}")
+        case events.StudyMatched() if event.state in _EXCEPTIONS:
+            told = f"{_EXCEPTIONS[event.state]}: X shows it"
+            return _Line("warn", event.calling or "matching", told, "", 0, f"{event.state} {event.calling}")
         case events.InstanceStored() if not event.association:
             return _imported(event)
     return None

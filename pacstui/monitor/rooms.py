@@ -66,7 +66,8 @@ def _user_name() -> str:
 
 
 class NodeRoom:
-    """The node as a whole; ``stop`` is what ends it, ``jobs`` and ``backups`` what counts them for the status."""
+    """The node as a whole; ``stop`` is what ends it; ``jobs``, ``backups`` and ``exceptions`` count them for the
+    status."""
 
     def __init__(
         self,
@@ -91,6 +92,7 @@ class NodeRoom:
         self._user = _user_name()
         self.jobs: Callable[[], dict[str, int]] = dict
         self.backups: Callable[[], dict[str, int]] = dict
+        self.exceptions: Callable[[], dict[str, int]] = dict
 
     def now(self) -> Status:
         """Return the page of truth."""
@@ -113,6 +115,7 @@ class NodeRoom:
             self.jobs(),
             self.backups(),
             problems,
+            self.exceptions(),
         )
 
     async def status(self) -> Status:

@@ -22,10 +22,14 @@ from pacstui.settings.dicom import (
     QuerySettings,
     RetrieveSettings,
     Service,
+    Services,
     TlsSettings,
+    with_mpps,
 )
-from pacstui.settings.hl7 import Hl7Settings
+from pacstui.settings.hl7 import Hl7Settings, SenderSettings
 from pacstui.settings.node import ArchiveSettings, ConsoleSettings, DatabaseSettings, NodeSettings
+from pacstui.settings.orders import OrdersSettings, ProcedureSettings
+from pacstui.settings.qc import QcSettings
 from pacstui.settings.routing import (
     ChangeSettings,
     DestinationSettings,
@@ -37,6 +41,7 @@ from pacstui.settings.routing import (
     TransformSettings,
 )
 from pacstui.settings.space import ReportsSettings, RuleSettings, SpaceSettings
+from pacstui.settings.worklist import MppsSettings, WorklistSettings
 
 __all__ = [
     "SERVICES",
@@ -57,13 +62,17 @@ __all__ = [
     "Host",
     "Keyword",
     "ListenPort",
+    "MppsSettings",
     "Name",
     "NodeSettings",
     "Option",
+    "OrdersSettings",
     "Pattern",
     "PeerSettings",
     "PemFile",
     "Port",
+    "QcSettings",
+    "ProcedureSettings",
     "QuerySettings",
     "ReportsSettings",
     "RetrieveSettings",
@@ -72,14 +81,18 @@ __all__ = [
     "RuleSettings",
     "Schedule",
     "Section",
+    "SenderSettings",
     "Service",
+    "Services",
     "Settings",
     "SpaceSettings",
     "TargetSettings",
     "TlsSettings",
     "TransformSettings",
     "Words",
+    "WorklistSettings",
     "is_loopback",
+    "with_mpps",
 ]
 
 
@@ -93,6 +106,8 @@ class Settings(Section):
     query: QuerySettings = QuerySettings()
     retrieve: RetrieveSettings = RetrieveSettings()
     commitment: CommitmentSettings = CommitmentSettings()
+    worklist: WorklistSettings = WorklistSettings()
+    mpps: MppsSettings = MppsSettings()
     database: DatabaseSettings = DatabaseSettings()
     accounts: AccountsSettings = AccountsSettings()
     directory: DirectorySettings = DirectorySettings()
@@ -103,9 +118,11 @@ class Settings(Section):
     space: SpaceSettings = SpaceSettings()
     routing: RoutingSettings = RoutingSettings()
     reports: ReportsSettings = ReportsSettings()
+    qc: QcSettings = QcSettings()
     routes: tuple[RouteSettings, ...] = ()
     transforms: tuple[TransformSettings, ...] = ()
     destinations: tuple[DestinationSettings, ...] = ()
+    orders: OrdersSettings = OrdersSettings()
     # The section below is checked already; what it asks for comes with a later version.
     hl7: Hl7Settings = Hl7Settings()
 

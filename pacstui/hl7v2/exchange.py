@@ -1,0 +1,173 @@
+"""HL7 put together: the listener, the intake and the room of the noun ``hl7``; opened by the node."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import ssl
+from collections.abc import Iterable
+from typing import Final
+
+from pacstui.bus import Bus
+from pacstui.clock import Clock
+from pacstui.db import Database
+from pacstui.dicom.net.tls import server_context
+from pacstui.errors import PacsError, SettingsError
+from pacstui.events import Hl7Refused, MessageFailed, MessageTaken
+from pacstui.hl7v2 import store
+from pacstui.hl7v2.connection import Connection, Limits
+from pacstui.hl7v2.intake import Intake
+from pacstui.hl7v2.keeping import Keeping, Todo, kind_of
+from pacstui.hl7v2.listener import MllpListener
+from pacstui.hl7v2.message import Message
+from pacstui.hl7v2.outcome import REJECTED, UNSUPPORTED_EVENT, UNSUPPORTED_TYPE, Applier, Fault, Outcome, Refused
+from pacstui.hl7v2.senders import Senders
+from pacstui.settings import Hl7Settings, TlsSettings
+
+log = logging.getLogger("pacstui.hl7")
+_KINDS: Final = frozenset({"ADT", "ORM", "OMG", "OMI", "ORU"})
+
+
+class Keeper:
+    """Acts on nothing: messages are kept and acknowledged."""
+
+    def apply(self, connection: sqlite3.Connection, message: Message, at: int) -> Outcome:
+        del connection, at
+        if message.kind not in _KINDS:
+            raise Refused(Fault("MSH", 9, UNSUPPORTED_TYPE, f"nothing here acts on {message.kind}"), code=REJECTED)
+        if not message.trigger and message.kind == "ADT":
+            raise Refused(Fault("MSH", 9, UNSUPPORTED_EVENT, "MSH-9 names no trigger event"), code=REJECTED)
+        return Outcome(patient=message.value("PID", 3), accession=message.value("OBR", 18))
+
+    def committed(self) -> None:
+        pass
+
+    def forget(self) -> None:
+        pass
+
+
+class Exchange:
+    """HL7 messages, in and out.
+
+    Parameters
+    ----------
+    applier
+        Acts on what comes in.
+    """
+
+    def __init__(
+        self, database: Database, settings: Hl7Settings, tls: TlsSettings, applier: Applier, bus: Bus, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._tls = tls
+        self._bus = bus
+        self._clock = clock
+        self._senders = Senders(settings)
+        self._keeping = Keeping(applier, clock, lambda: self._settings.duplicate_days)
+        self.intake = Intake(database, self._keeping, self._told)
+        self._context: ssl.SSLContext | None = None
+        self._batch = 0
+        self.listener: MllpListener | None = None
+        self.listening: tuple[str, ...] = ()
+        self.why = ""
+        self.hint = ""
+
+    async def begin(self) -> None:
+        """Listen. That a port is taken is a problem that is shown; it stops no node."""
+        if not self._settings.enabled:
+            self.why, self.hint = "switched off", "[hl7] enabled"
+            return
+        try:
+            self._listen()
+        except PacsError as fault:
+            self.why, self.hint = fault.message, fault.hint
+            log.error("no HL7 is taken: %s", fault)
+
+    def _listen(self) -> None:
+        settings = self._settings
+        listener = MllpListener(
+            self._make, self._senders_refusal, self._refused, settings.max_connections,
+            settings.max_connections_per_host, settings.first_s,
+        )  # fmt: skip
+        places = []
+        try:
+            if settings.tls_port:
+                self._context = self._secured()
+                port = listener.start(settings.host, settings.tls_port, lambda: self._context)  # type: ignore[arg-type, return-value]
+                places.append(f"{settings.host}:{port} (TLS)")
+            if settings.plain or not settings.tls_port:
+                port = listener.start(settings.host, settings.port)
+                places.insert(0, f"{settings.host}:{port}")
+        except PacsError:
+            listener.stop()
+            raise
+        self.listener, self.listening, self.why, self.hint = listener, tuple(places), "", ""
+        log.info("HL7 is taken on %s", ", ".join(places))
+
+    def _secured(self) -> ssl.SSLContext:
+        tls = self._tls
+        if not tls.certificate:
+            raise SettingsError("[tls] certificate is missing", "an HL7 port with TLS needs one, and its key")
+        return server_context(
+            tls.certificate, tls.key, tls.ca, mutual=self._settings.client_certificates, oldest=tls.oldest
+        )
+
+    def _make(self, address: str, lost: object) -> Connection:
+        return Connection(
+            self.intake, self._limits, address,
+            lambda application, facility: self._senders.rules(address, application, facility),
+            self._new_batch, self._refused, lost,  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    def _limits(self) -> Limits:
+        settings = self._settings
+        return Limits(settings.max_message_mb * 1_000_000, settings.message_s, settings.idle_s)
+
+    def _senders_refusal(self, address: str) -> str:
+        return self._senders.refusal(address)
+
+    def _new_batch(self) -> int:
+        self._batch = max(self._batch + 1, store.micro(self._clock.now()))
+        return self._batch
+
+    def _refused(self, address: str, text: str, hint: str) -> None:
+        self._bus.publish(Hl7Refused(self._clock.now(), address, text, hint))
+
+    def _told(self, todos: list[Todo]) -> None:
+        now = self._clock.now()
+        for todo in todos:
+            got = todo.got
+            assert got is not None
+            head, outcome = got.head, todo.outcome
+            mark = head.marks.component
+            who = (head.application.split(mark)[0], head.facility.split(mark)[0], todo.origin)
+            if todo.state in (store.DONE, store.REPEATED):
+                self._bus.publish(
+                    MessageTaken(now, todo.id, *who, kind_of(got), head.control, todo.state, outcome.done)
+                )
+            else:
+                hint = next((fault.hint for fault in outcome.faults if fault.hint), "")
+                self._bus.publish(
+                    MessageFailed(now, todo.id, *who, kind_of(got), head.control, outcome.code, outcome.done, hint)
+                )
+
+    def problems(self) -> Iterable[tuple[str, str, str, str, str]]:
+        """Yield what is wrong, for the list of problems."""
+        if self._settings.enabled and self.why:
+            yield ("hl7-listener", "fail", f"no HL7 is taken: {self.why}", self.hint, "hl7")
+        if self.intake.trouble:
+            yield (
+                "hl7-keeping",
+                "fail",
+                f"HL7 messages cannot be kept: {self.intake.trouble}",
+                self.intake.hint,
+                "hl7",
+            )
+
+    async def close(self, drain_s: float) -> None:
+        """Take nothing more, answer what was read, end."""
+        if self.listener is not None:
+            with contextlib.suppress(PacsError):
+                await self.listener.close(drain_s)
+        await self.intake.close()

@@ -1,0 +1,257 @@
+"""The noun ``exceptions``: matches studies with orders and patients as they come, and again when those change."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from pacstui import events
+from pacstui.bus import Bus
+from pacstui.clock import Clock
+from pacstui.contract.exceptions import ExceptionPage, ExceptionRow, ExceptionView
+from pacstui.db import Database
+from pacstui.errors import BadRequest, NotFound
+from pacstui.jobs.store import micro
+from pacstui.qc import listing, matching, verdict
+from pacstui.qc.matching import Kept, Look, Rules
+from pacstui.settings.qc import QcSettings
+from pacstui.text import plural, safe
+
+_TOP: Final = 1 << 62
+_AT_ONCE: Final = 20
+"""Studies that are looked at in one go: a few ms each on a thread of the database."""
+_PER_TICK: Final = 60
+_WALKED: Final = 500
+"""Studies that the walk through those that are here already passes in a second."""
+_AGAIN: Final = 300
+"""Open exceptions that are looked at again when orders have come."""
+_AGAIN_S: Final = 30.0
+_WAITING: Final = 20_000
+
+
+class ExceptionsRoom:
+    """Looks at each study when nothing more of it came for a while, and keeps how well it fits.
+
+    ``local_issuer`` tells which issuer IDs have that come without one. ``arrived`` is told, in the transaction, of
+    images that came for a step of an order.
+    """
+
+    def __init__(
+        self, database: Database, bus: Bus, clock: Clock, caller: Callable[[], str],
+        settings: Callable[[], QcSettings],
+    ) -> None:  # fmt: skip
+        self._db = database
+        self._bus = bus
+        self._clock = clock
+        self._caller = caller
+        self._settings = settings
+        self._arriving: dict[str, float] = {}
+        self._due: dict[str, None] = {}
+        self._orders: dict[int, None] = {}
+        self._persons: dict[int, None] = {}
+        self._first = 0
+        self._below = _TOP
+        self._again = False
+        self._looked_again = -_AGAIN_S
+        self._stale = True
+        self._counts: dict[str, int] = {}
+        self._oldest = 0
+        self.local_issuer: Callable[[], str] = str
+        self.arrived: Callable[[sqlite3.Connection, Kept, int], None] = lambda connection, kept, at: None
+        bus.subscribe(events.InstanceStored, self._stored)
+        bus.subscribe(events.TrashChanged, self._trashed)
+
+    async def open(self) -> None:
+        """Read how it stands; studies that came while nobody looked are looked at from now on, a few a second."""
+        self._first = await self._db.read(matching.first_order)
+        await self._recount()
+
+    # What makes a study be looked at.
+
+    def _stored(self, event: events.InstanceStored) -> None:
+        if event.new:
+            self._arriving[event.study] = self._clock.monotonic()
+
+    def _trashed(self, event: events.TrashChanged) -> None:
+        self._stale = True
+        if event.what == "returned" and event.study:
+            self.wake(event.study)
+
+    def wake(self, *studies: str) -> None:
+        """Look at studies again soon: they were corrected."""
+        self._due.update(dict.fromkeys(studies))
+
+    def orders_changed(self, orders: Iterable[int]) -> None:
+        """Look again at the studies that orders may be about."""
+        self._orders.update(dict.fromkeys(orders))
+        self._again = True
+
+    def persons_changed(self, persons: Iterable[int]) -> None:
+        """Look again at the studies of patients."""
+        self._persons.update(dict.fromkeys(persons))
+        self._again = True
+
+    # The work.
+
+    async def tick(self) -> None:
+        """Do what is due, a bounded part of it; called every second."""
+        now = self._clock.monotonic()
+        wait = self._settings().settled_s
+        for study in [study for study, last in self._arriving.items() if now - last >= wait]:
+            del self._arriving[study]
+            self._due[study] = None
+        await self._changed()
+        if self._again and now - self._looked_again >= _AGAIN_S:
+            self._again, self._looked_again = False, now
+            self.wake(*await self._db.read(lambda c: matching.open_ones(c, _AGAIN)))
+        await self._walk()
+        for _ in range(_PER_TICK // _AT_ONCE):
+            some = list(self._due)[:_AT_ONCE]
+            if not some:
+                break
+            for study in some:
+                del self._due[study]
+            await self._look_at(some)
+        if self._stale:
+            await self._recount()
+
+    async def _changed(self) -> None:
+        """Find the studies that changed orders and patients are about."""
+        if not self._orders and not self._persons:
+            return
+        if not self._first:
+            self._first = await self._db.read(matching.first_order)
+        orders, persons = list(self._orders)[:_AT_ONCE], list(self._persons)[:_AT_ONCE]
+        for order in orders:
+            del self._orders[order]
+        for person in persons:
+            del self._persons[person]
+
+        def touched(connection: sqlite3.Connection) -> list[str]:
+            found = matching.touched_by_orders(connection, orders)
+            return found + matching.touched_by_persons(connection, persons)
+
+        self.wake(*(await self._db.read(touched))[: _WAITING - len(self._due)])
+
+    async def _walk(self) -> None:
+        """Go on through the studies that are here already, newest first, while nothing else is due.
+
+        What was looked at is known by its row, so that this goes on where it was after a restart; a node that never had
+        an order has nothing to look at but studies with objects of two patients, and those are found by their index.
+        """
+        if self._due or not self._below:
+            return
+        if not self._first:
+            self._first = await self._db.read(matching.first_order)
+            self._below = 0
+            self.wake(*await self._db.read(_conflicts))
+            return
+        found, self._below = await self._db.read(lambda c: matching.unseen(c, self._below, _WALKED))
+        self.wake(*(study for study in found if study not in self._arriving))
+
+    async def _look_at(self, studies: list[str]) -> list[Kept]:
+        rules = Rules(self._settings(), self.local_issuer())
+        since = self._first
+
+        def look(connection: sqlite3.Connection) -> list[Look]:
+            found = (matching.look(connection, study, rules, since) for study in studies)
+            return [each for each in found if each is not None]
+
+        looks = await self._db.read(look)
+        at = micro(self._clock.now())
+
+        def keep(connection: sqlite3.Connection) -> list[Kept]:
+            kept = [matching.keep(connection, each, at) for each in looks]
+            for each in kept:
+                if each.state == verdict.MATCHED and each.changed:
+                    self.arrived(connection, each, at)
+            return kept
+
+        if not looks:
+            return []
+        kept = await self._db.write(keep)
+        self._stale = True
+        for each in kept:
+            if each.changed:
+                told = (each.study, each.state, each.order, each.score, each.calling)
+                self._bus.publish(events.StudyMatched(self._clock.now(), *told))
+        return kept
+
+    async def _recount(self) -> None:
+        self._stale = False
+        self._counts, self._oldest = await self._db.read(listing.counts)
+
+    # What others ask.
+
+    def part(self) -> dict[str, int]:
+        """Return how many exceptions there are, by state."""
+        return {state: self._counts.get(state, 0) for state in listing.STATES}
+
+    def problems(self) -> Iterable[tuple[str, str, str, str, str]]:
+        """Yield what people have to know, for the list of problems."""
+        there = {state: number for state, number in self.part().items() if number}
+        if not there:
+            return
+        since = datetime.fromtimestamp(self._oldest / 1e6, UTC)
+        hours = self._settings().warn_after_h
+        old = bool(hours) and self._clock.now() - since >= timedelta(hours=hours)
+        states = ", ".join(f"{number:,} {state}" for state, number in there.items())
+        total = sum(there.values())
+        told = f"{plural(total, 'study', 'studies')} that {'does' if total == 1 else 'do'} not fit order or patient"
+        told += f": {states}, the oldest since {since.astimezone():%a %d %b %H:%M}"
+        yield "exceptions", "warn" if old else "note", told, "X: what arrived beside what was expected", "exceptions"
+
+    # What people do.
+
+    async def list_all(
+        self, state: str = "", search: str = "", settled: bool = False, before: int = 0, limit: int = 100
+    ) -> ExceptionPage:
+        return await self._db.read(lambda c: listing.page(c, state, search, settled, before, limit))
+
+    async def show(self, study: str, search: str = "") -> ExceptionView:
+        rules = Rules(self._settings(), self.local_issuer())
+
+        def read(connection: sqlite3.Connection) -> ExceptionView:
+            found = matching.look(connection, study, rules, self._first)
+            if found is None:
+                raise NotFound(f"the archive has no study {safe(study, 64)}", "it may have been deleted")
+            if search.strip():
+                ranked = listing.found(connection, found.seen.arrived, search)
+                shown = tuple(listing.candidate(each) for each in ranked)
+            else:
+                shown = listing.candidates(found.ranked)
+            return ExceptionView(listing.one(connection, study), shown)
+
+        return await self._db.read(read)
+
+    async def settle(self, study: str, why: str) -> ExceptionRow:
+        if not why.strip():
+            raise BadRequest("why is it taken as it is?", "say it in a few words; who looks later will ask")
+        told = f"{self._caller()}: {safe(why.strip(), 200)}"
+
+        def body(connection: sqlite3.Connection) -> ExceptionRow:
+            there = listing.one(connection, study)
+            if there.state not in listing.STATES:
+                raise BadRequest(f"this study is {there.state}", "there is nothing to settle")
+            connection.execute("UPDATE matches SET settled=? WHERE study=?", (told, study))
+            return listing.one(connection, study)
+
+        row = await self._db.write(body)
+        await self._recount()
+        return row
+
+    async def match(self, study: str) -> ExceptionRow:
+        await self._look_at([study])
+        await self._recount()
+        return await self._db.read(lambda c: listing.one(c, study))
+
+
+def _conflicts(connection: sqlite3.Connection) -> list[str]:
+    """Return studies with objects of two patients that were not looked at."""
+    rows = connection.execute(
+        "SELECT s.study FROM studies s LEFT JOIN matches m ON m.study = s.study"
+        " WHERE s.conflict != '' AND s.changed > coalesce(m.seen, -1) ORDER BY s.id DESC LIMIT 1000"
+    )
+    return [row[0] for row in rows]
