@@ -56,7 +56,8 @@ def ts(when: datetime) -> str:
 
 def header(kind: str, control: str, when: datetime, charset: str) -> str:
     """Return the MSH segment."""
-    return f"MSH|^~\\&|PRACTICE RIS|PRACTICE HOSPITAL|PACSTUI|RADIOLOGY|{ts(when)}||{kind}|{control}|P|2.5|||AL|NE||{charset}"
+    ends = "PRACTICE RIS|PRACTICE HOSPITAL|PACSTUI|RADIOLOGY"
+    return f"MSH|^~\\&|{ends}|{ts(when)}||{kind}|{control}|P|2.5||||||{charset}"
 
 
 def xpn(name: str) -> str:
@@ -99,9 +100,7 @@ def adt(event: str, who: Who, control: str, when: datetime, charset: str = "UNIC
 def merge(survivor: Who, prior: Who, control: str, when: datetime) -> str:
     """Return A40: everything of ``prior`` belongs to ``survivor``."""
     head = header("ADT^A40^ADT_A39", control, when, "UNICODE UTF-8")
-    return joined(
-        head, f"EVN|A40|{ts(when)}", pid(survivor), f"MRG|{escaped(prior.patient_id)}^^^{ISSUER}^MR"
-    )
+    return joined(head, f"EVN|A40|{ts(when)}", pid(survivor), f"MRG|{escaped(prior.patient_id)}^^^{ISSUER}^MR")
 
 
 _PRIORITIES = {"STAT": "S", "HIGH": "A", "ROUTINE": "R"}

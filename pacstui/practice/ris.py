@@ -208,16 +208,16 @@ class Ris:
 
     async def _umlaut(self, site: Site) -> None:
         """An old part of the RIS sends 8859/1."""
-        who = Who("PRAÄ0001".replace("Ä", "X"), "MÜSTER^ÖZLEM", self._clock.now().date() - timedelta(days=12000), "F")
+        who = Who("PRAX00001", "MÜSTER^ÖZLEM", self._clock.now().date() - timedelta(days=12000), "F")
         await self._tell(who, "A04", "latin-1", "8859/1")
 
     async def _registered_twice(self, site: Site) -> None:
         """A patient got a second number, was examined under it, and the two are merged."""
-        double = next((w for w in reversed(self._seen) if w.patient_id in self._people
-                       and w.patient_id not in self.account.merged and not w.patient_id.startswith("PRM")), None)  # fmt: skip
-        if double is None:
+        known = [who.patient_id for who in self._seen if who.patient_id in self._people]
+        once = [ident for ident in known if ident not in self.account.merged and not ident.startswith("PRM")]
+        if not once:
             return
-        now = self._people[double.patient_id]
+        now = self._people[once[-1]]
         survivor = replace(now, patient_id=f"PRM{self._rng.randrange(10**6):06}")
         if await self._tell(survivor, "A04"):
             await self._merge(survivor, now)
