@@ -47,7 +47,7 @@ from pacstui.equipment.line import Lines
 from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
 from pacstui.events import NodeStarted, NodeStopping, PeersChanged, ServiceRefused, TrashChanged
-from pacstui.hl7v2.exchange import Exchange, Keeper
+from pacstui.hl7v2.exchange import Exchange
 from pacstui.index import attributes, more
 from pacstui.jobs.room import JobsRoom
 from pacstui.maintenance.room import MaintenanceRoom
@@ -59,6 +59,7 @@ from pacstui.monitor.logbook import Logbook
 from pacstui.monitor.problems import Problems
 from pacstui.monitor.rates import Throughput
 from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom
+from pacstui.orders.applying import Applying
 from pacstui.orders.desk import Desk
 from pacstui.places import claim
 from pacstui.qc.exceptions import ExceptionsRoom
@@ -282,7 +283,9 @@ class Node:
             self._space.sent = queue.not_sent
         problems.watch(onward.problems)
         self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
-        self._exchange = exchange = Exchange(archive.db, settings.hl7, settings.tls, Keeper(), bus, clock)
+        applying = Applying(lambda: self._settings.orders, bus, clock, archive.lane.index.forget_known)
+        await applying.begin(archive.db)
+        self._exchange = exchange = Exchange(archive.db, settings.hl7, settings.tls, applying, bus, clock)
         problems.watch(exchange.problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
         node.jobs, node.backups = jobs.part, backups.part

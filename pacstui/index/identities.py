@@ -18,7 +18,8 @@ from typing import Any, Final
 from pacstui.index.fold import fold, name_keys
 
 _PERSON: Final = (
-    "SELECT p.patient_id, p.issuer, p.id, s.id, s.patient_id, s.issuer, s.name, s.birth_date, s.sex, s.body"
+    "SELECT p.issuer, (SELECT value FROM state WHERE name = 'local issuer'), s.id, s.patient_id, s.issuer, s.name,"
+    " s.birth_date, s.sex, s.body"
     " FROM persons p JOIN persons s ON s.id = CASE p.merged_into WHEN 0 THEN p.id ELSE p.merged_into END"
     " WHERE p.patient_id = ?"
 )
@@ -83,7 +84,7 @@ def _parts(name: str) -> set[str]:
     return {part for group in name.split("=") for part in fold(group).replace("-", " ").split() if len(part) > 1}
 
 
-def owner(connection: sqlite3.Connection, patient_id: str, issuer: str, local_issuer: str) -> Identity | None:
+def owner(connection: sqlite3.Connection, patient_id: str, issuer: str) -> Identity | None:
     """Return the person that an object's ID means, the survivor if it was merged; none if none is known or the ID is
     ambiguous."""
     if not patient_id:
@@ -91,18 +92,24 @@ def owner(connection: sqlite3.Connection, patient_id: str, issuer: str, local_is
     rows = connection.execute(_PERSON, (patient_id,)).fetchall()
     if not rows:
         return None
-    issuer = issuer or local_issuer
+    issuer = issuer or rows[0][1] or ""
     if not issuer and len(rows) > 1:
         return None
-    for row in rows:
-        if row[1] == issuer or not issuer:
-            return Identity.of(row[3:])
-    return None
+    return next((Identity.of(row[2:]) for row in rows if row[0] == issuer or not issuer), None)
+
+
+def set_local_issuer(connection: sqlite3.Connection, issuer: str) -> None:
+    """Say which issuer the IDs have that come without one."""
+    connection.execute(
+        "INSERT INTO state (name, value) VALUES ('local issuer', ?)"
+        " ON CONFLICT (name) DO UPDATE SET value=excluded.value",
+        (issuer,),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What changed: the Study Instance UIDs of studies that moved or changed, and how many rows of patients."""
+    """What changed: the Study Instance UIDs of studies that moved or changed."""
 
     studies: tuple[str, ...] = ()
 
@@ -150,7 +157,7 @@ def follow(
         if source != target and len(ours) == len(rows):
             connection.execute("DELETE FROM patients WHERE id=?", (source,))
     if target is not None:
-        _describe(connection, identity, target)
+        describe(connection, identity, target)
     return Followed(tuple(changed))
 
 
@@ -187,7 +194,7 @@ def shown(patient_id: str, issuer: str) -> str:
 def _move(connection: sqlite3.Connection, identity: Identity, row: Sequence[Any], target: int, source: int) -> bool:
     key, study, name, birth_date, sex, accession, description, _, patient_id, issuer, search = row
     now = identity.demographics(name, birth_date, sex)
-    text = search_text(now[0], identity.patient_id, accession, description, (*identity.others, *_former(search)),
+    text = search_text(now[0], identity.patient_id, accession, description, (*identity.others, *former_ids(search)),
                        patient_id)  # fmt: skip
     before = (source, patient_id, issuer, name, birth_date, sex, search)
     if before == (target, identity.patient_id, identity.issuer, *now, text):
@@ -218,7 +225,7 @@ def is_former(connection: sqlite3.Connection, study: str, patient_id: str, issue
     return row is not None
 
 
-def _describe(connection: sqlite3.Connection, identity: Identity, patient: int) -> None:
+def describe(connection: sqlite3.Connection, identity: Identity, patient: int) -> None:
     """Write what the person says into its row of patients."""
     name, birth_date, sex = connection.execute(
         "SELECT name, birth_date, sex FROM patients WHERE id=?", (patient,)
@@ -230,7 +237,8 @@ def _describe(connection: sqlite3.Connection, identity: Identity, patient: int) 
     )
 
 
-def _former(search: str) -> tuple[str, ...]:
+def former_ids(search: str) -> tuple[str, ...]:
+    """Return the further IDs in a search text."""
     return tuple(search.split("\n")[4:])
 
 
@@ -241,3 +249,44 @@ def search_text(
     lines = [fold(text) for text in (name.replace("=", " "), patient_id, accession, description)]
     more = {fold(each) for each in (*others, old)} - {"", lines[1]}
     return "\n".join((*lines, *sorted(more)))
+
+
+def brought_up(connection: sqlite3.Connection, patient: dict[str, Any], study: dict[str, Any]) -> None:
+    """Let rows of a patient and a study that were away, as they were then, have the identity of today."""
+    patient_id, issuer = study["patient_id"], study["issuer"]
+    identity = owner(connection, patient_id, issuer)
+    if identity is None or identity.contradicts(study["patient_name"], study["birth_date"]):
+        return
+    name, birth_date, sex = identity.demographics(study["patient_name"], study["birth_date"], study["sex"])
+    first, second = name_keys(name)
+    study |= {
+        "patient_id": identity.patient_id, "patient_id_key": fold(identity.patient_id), "issuer": identity.issuer,
+        "patient_name": name, "name_key": first, "other_name_key": second, "birth_date": birth_date, "sex": sex,
+        "search": search_text(name, identity.patient_id, study["accession"], study["description"],
+                              (*identity.others, *former_ids(study["search"])), patient_id),
+    }  # fmt: skip
+    patient |= {
+        "patient_id": identity.patient_id, "issuer": identity.issuer, "name": name, "name_key": first,
+        "birth_date": birth_date, "sex": sex, "person": identity.person,
+    }  # fmt: skip
+    if (patient_id, issuer) != (identity.patient_id, identity.issuer):
+        remember(connection, study["study"], patient_id, issuer)
+
+
+def is_alias(
+    connection: sqlite3.Connection,
+    study: str,
+    mine: tuple[str, str],
+    other: tuple[str, str],
+    name: str,
+    birth_date: str,
+) -> bool:
+    """Return whether objects with another ID may come under a study: they carry a former one of it, or the ID is that
+    of the same person. Objects that contradict the person may not."""
+    if is_former(connection, study, *other):
+        return True
+    identity = owner(connection, *other)
+    if identity is None or (identity.patient_id, identity.issuer) != mine or identity.contradicts(name, birth_date):
+        return False
+    remember(connection, study, *other)
+    return True

@@ -9,8 +9,11 @@ from typing import Final
 from pacstui import events
 from pacstui.bus import Bus
 from pacstui.clock import Clock
+from pacstui.db import Database
 from pacstui.hl7v2.message import Message
 from pacstui.hl7v2.outcome import REQUIRED, UNSUPPORTED_EVENT, UNSUPPORTED_TYPE, Fault, Outcome, Refused
+from pacstui.index import identities
+from pacstui.orders import coding
 from pacstui.orders.adt import Admitting
 from pacstui.orders.mapping import Procedures
 from pacstui.orders.ordering import Ordering
@@ -19,6 +22,8 @@ from pacstui.settings import OrdersSettings
 
 ORDERS: Final = {"ORM": ("O01",), "OMG": ("O19",), "OMI": ("O23",)}
 """Order messages: type and trigger event."""
+KEPT: Final = frozenset(("ORU", "MDM"))
+"""Reports: they can be looked up among the messages."""
 
 
 class Applying:
@@ -27,14 +32,30 @@ class Applying:
     ``forget_index`` drops what the writer of the index remembers of rows; it is called on the writer lane.
     """
 
-    def __init__(self, settings: OrdersSettings, bus: Bus, clock: Clock, forget_index: Callable[[], None]) -> None:
-        self._settings = settings
-        self._procedures = Procedures(settings)
+    def __init__(
+        self, settings: Callable[[], OrdersSettings], bus: Bus, clock: Clock, forget_index: Callable[[], None]
+    ) -> None:
+        self._settings_now = settings
+        self._settings = settings()
+        self._procedures = Procedures(self._settings)
         self._bus = bus
         self._clock = clock
         self._forget_index = forget_index
         self._persons: set[int] = set()
         self._orders: set[int] = set()
+
+    async def begin(self, db: Database) -> None:
+        """Let the index know the local issuer before the first message comes."""
+        await db.write(lambda connection: identities.set_local_issuer(connection, self._settings.local_issuer))
+
+    def _renew(self, connection: sqlite3.Connection) -> None:
+        """Take the settings of now."""
+        settings = self._settings_now()
+        if settings is self._settings:
+            return
+        if settings.local_issuer != self._settings.local_issuer:
+            identities.set_local_issuer(connection, settings.local_issuer)
+        self._settings, self._procedures = settings, Procedures(settings)
 
     def apply(self, connection: sqlite3.Connection, message: Message, at: int) -> Outcome:
         """Act on a message that arrived at ``at`` (microseconds since 1970).
@@ -44,6 +65,7 @@ class Applying:
         Refused
             When it cannot be acted on: what was done of it is to be rolled back.
         """
+        self._renew(connection)
         told: list[Fault] = []
         admitting = Admitting(connection, self._settings, message, at, told)
         accession = ""
@@ -59,6 +81,8 @@ class Applying:
                 )
             accession = self._order(connection, message, at, told, admitting)
             result = admitting.result
+        elif message.kind in KEPT:
+            return Outcome(done="kept; nothing here acts on it", patient=coding.plain(message.value("PID", 3)))
         else:
             raise Refused(
                 Fault("MSH", 9, UNSUPPORTED_TYPE, f"messages of type {message.kind or 'none'} are not acted on",
