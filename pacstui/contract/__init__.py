@@ -16,6 +16,7 @@ from pacstui.contract.backups import Backups
 from pacstui.contract.commitments import Commitments
 from pacstui.contract.exceptions import Exceptions
 from pacstui.contract.feed import Feed
+from pacstui.contract.hl7 import Hl7
 from pacstui.contract.jobs import Jobs
 from pacstui.contract.maintenance import Maintenance
 from pacstui.contract.node import Node
@@ -51,6 +52,7 @@ NOUNS: dict[str, type] = {
     "reports": Reports,
     "exceptions": Exceptions,
     "worklist": Worklist,
+    "hl7": Hl7,
 }
 
 
@@ -98,4 +100,5 @@ __all__ = [
     "Reports",
     "Exceptions",
     "Worklist",
+    "Hl7",
 ]

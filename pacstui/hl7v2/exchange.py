@@ -6,7 +6,8 @@ import contextlib
 import logging
 import sqlite3
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Final
 
 from pacstui.bus import Bus
@@ -22,10 +23,16 @@ from pacstui.hl7v2.keeping import Keeping, Todo, kind_of
 from pacstui.hl7v2.listener import MllpListener
 from pacstui.hl7v2.message import Message
 from pacstui.hl7v2.outcome import REJECTED, UNSUPPORTED_EVENT, UNSUPPORTED_TYPE, Applier, Fault, Outcome, Refused
+from pacstui.hl7v2.reading import RulesFor
+from pacstui.hl7v2.room import Hl7Room, silent_since
 from pacstui.hl7v2.senders import Senders
+from pacstui.hl7v2.traffic import Traffic
 from pacstui.settings import Hl7Settings, TlsSettings
+from pacstui.text import duration, safe
 
 log = logging.getLogger("pacstui.hl7")
+_PRUNED: Final = 500
+_PLACES: Final = ("enabled", "host", "port", "tls_port", "plain", "client_certificates")
 _KINDS: Final = frozenset({"ADT", "ORM", "OMG", "OMI", "ORU"})
 
 
@@ -57,8 +64,9 @@ class Exchange:
     """
 
     def __init__(
-        self, database: Database, settings: Hl7Settings, tls: TlsSettings, applier: Applier, bus: Bus, clock: Clock
-    ) -> None:
+        self, database: Database, settings: Hl7Settings, tls: TlsSettings, applier: Applier, bus: Bus, clock: Clock,
+        caller: Callable[[], str] = lambda: "",
+    ) -> None:  # fmt: skip
         self._settings = settings
         self._tls = tls
         self._bus = bus
@@ -66,8 +74,13 @@ class Exchange:
         self._senders = Senders(settings)
         self._keeping = Keeping(applier, clock, lambda: self._settings.duplicate_days)
         self.intake = Intake(database, self._keeping, self._told)
+        self._db = database
+        self._began = clock.now()
+        self.traffic = Traffic()
+        self.room = Hl7Room(database, self.intake, self.traffic, self, clock, caller, self.rules_for)
         self._context: ssl.SSLContext | None = None
         self._batch = 0
+        self._prune_at = self._began
         self.listener: MllpListener | None = None
         self.listening: tuple[str, ...] = ()
         self.why = ""
@@ -75,14 +88,11 @@ class Exchange:
 
     async def begin(self) -> None:
         """Listen. That a port is taken is a problem that is shown; it stops no node."""
+        await self.room.begin()
         if not self._settings.enabled:
             self.why, self.hint = "switched off", "[hl7] enabled"
             return
-        try:
-            self._listen()
-        except PacsError as fault:
-            self.why, self.hint = fault.message, fault.hint
-            log.error("no HL7 is taken: %s", fault)
+        self._try()
 
     def _listen(self) -> None:
         settings = self._settings
@@ -115,10 +125,16 @@ class Exchange:
 
     def _make(self, address: str, lost: object) -> Connection:
         return Connection(
-            self.intake, self._limits, address,
-            lambda application, facility: self._senders.rules(address, application, facility),
-            self._new_batch, self._refused, lost,  # type: ignore[arg-type]
+            self.intake, self._limits, address, self.rules_for(address), self._new_batch, self._refused, lost,  # type: ignore[arg-type]
         )  # fmt: skip
+
+    def rules_for(self, address: str) -> RulesFor:
+        """Return how messages from an address are read."""
+        return lambda application, facility: self._senders.rules(address, application, facility)
+
+    def connected(self) -> Iterable[str]:
+        """Return the address of each connection that is open."""
+        return () if self.listener is None else (each.address for each in self.listener.connections)
 
     def _limits(self) -> Limits:
         settings = self._settings
@@ -132,7 +148,9 @@ class Exchange:
         return self._batch
 
     def _refused(self, address: str, text: str, hint: str) -> None:
-        self._bus.publish(Hl7Refused(self._clock.now(), address, text, hint))
+        now = self._clock.now()
+        self.traffic.refused(now)
+        self._bus.publish(Hl7Refused(now, address, text, hint))
 
     def _told(self, todos: list[Todo]) -> None:
         now = self._clock.now()
@@ -142,6 +160,8 @@ class Exchange:
             head, outcome = got.head, todo.outcome
             mark = head.marks.component
             who = (head.application.split(mark)[0], head.facility.split(mark)[0], todo.origin)
+            if todo.id and not todo.by:
+                self.traffic.message(who, now, todo.state)
             if todo.state in (store.DONE, store.REPEATED):
                 self._bus.publish(
                     MessageTaken(now, todo.id, *who, kind_of(got), head.control, todo.state, outcome.done)
@@ -156,6 +176,8 @@ class Exchange:
         """Yield what is wrong, for the list of problems."""
         if self._settings.enabled and self.why:
             yield ("hl7-listener", "fail", f"no HL7 is taken: {self.why}", self.hint, "hl7")
+        yield from self.room.problems()
+        yield from self._silent()
         if self.intake.trouble:
             yield (
                 "hl7-keeping",
@@ -164,6 +186,68 @@ class Exchange:
                 self.intake.hint,
                 "hl7",
             )
+
+    def _silent(self) -> Iterable[tuple[str, str, str, str, str]]:
+        now = self._clock.now()
+        for each in self._settings.senders:
+            if each.silent_min:
+                heard = [
+                    counts.last for (application, facility, address), counts in self.traffic.senders.items()
+                    if self._senders.named(address, application, facility) is each
+                ]  # fmt: skip
+                last = max((at for at in heard if at is not None), default=None)
+                since = silent_since(last, self._began, each.silent_min, now)
+                if since is not None:
+                    text = (
+                        f"{safe(each.name, 64)} has sent no HL7 message for {duration((now - since).total_seconds())}"
+                    )
+                    yield f"hl7-silent-{each.name}", "warn", text, "look at the sender and the network", "hl7"
+
+    async def tick(self) -> None:
+        """Remove what was kept long enough, a piece at a time; try again to listen; count what is open."""
+        now = self._clock.now()
+        before = store.micro(now - timedelta(days=self._settings.keep_days))
+        if now >= self._prune_at:
+            gone = await self._db.write(lambda c: store.prune(c, before, _PRUNED))
+            self._prune_at = now + (timedelta(seconds=10) if gone == _PRUNED else timedelta(hours=1))
+        await self.room.recount()
+        if self._settings.enabled and self.why:
+            was = self.why
+            self._try(quiet=True)
+            if not self.why:
+                log.info("the HL7 port that was not there is back (%s)", was)
+
+    async def replace(self, settings: Hl7Settings, tls: TlsSettings) -> None:
+        """Take in that settings have changed: senders, limits, times, certificates at once; ports when they differ."""
+        old, self._settings, self._tls = self._settings, settings, tls
+        self._senders = Senders(settings)
+        moved = any(getattr(old, name) != getattr(settings, name) for name in _PLACES)
+        if self.listener is not None and not moved:
+            self.listener.most = settings.max_connections
+            self.listener.most_per_host = settings.max_connections_per_host
+            self.listener.first_s = settings.first_s
+            if settings.tls_port:
+                try:
+                    self._context = self._secured()
+                except PacsError as fault:
+                    log.error("certificates for HL7 were not read anew: %s", fault)
+            return
+        if self.listener is not None:
+            before, self.listener, self.listening = self.listener, None, ()
+            before.stop()
+            await before.close(1.0)
+        if settings.enabled:
+            self._try()
+        else:
+            self.why, self.hint = "switched off", "[hl7] enabled"
+
+    def _try(self, quiet: bool = False) -> None:
+        try:
+            self._listen()
+        except PacsError as fault:
+            self.why, self.hint = fault.message, fault.hint
+            if not quiet:
+                log.error("no HL7 is taken: %s", fault)
 
     async def close(self, drain_s: float) -> None:
         """Take nothing more, answer what was read, end."""
