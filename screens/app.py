@@ -402,6 +402,13 @@ class ConsoleApp(App[int]):
         if self.allowed("worklist.day") and not isinstance(self.screen, WorklistScreen):
             self.go(WorklistScreen())
 
+    def action_exceptions(self) -> None:
+        """Show studies that do not fit."""
+        from screens.exceptions import ExceptionsScreen
+
+        if self.allowed("exceptions.list_all") and not isinstance(self.screen, ExceptionsScreen):
+            self.go(ExceptionsScreen())
+
     def action_maintenance(self) -> None:
         """Show maintenance."""
         from screens.maintenance import MaintenanceScreen

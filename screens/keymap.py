@@ -100,6 +100,12 @@ WORKLIST = Key(
 )  # fmt: skip
 """The way to the worklist, which has no number either."""
 
+EXCEPTIONS = Key(
+    "X", "exceptions", "Exceptions: studies that do not fit an order or patient", "app.exceptions",
+    _actions().get("exceptions.list_all"), 2,
+)  # fmt: skip
+"""The way to the exceptions, which have no number either."""
+
 COMMON: tuple[Key, ...] = (
     Key("slash", "find", "Filter what is shown; a leading ! shows the others", "find", shown="/", weight=1),
     Key("question_mark", "help", "Show this screen's keys and what it shows", "help", shown="?", weight=0),
@@ -110,6 +116,7 @@ COMMON: tuple[Key, ...] = (
     Key("P", "privacy", "Hide or show patients' names and IDs", "privacy"),
     Key("R", "read-only", "Hold back every action that changes something", "read_only"),
     WORKLIST,
+    EXCEPTIONS,
     ROUTES,
     MAINTENANCE,
     Key("A", "account", "Who you are; sign in as somebody else, change your password, sign out", "account"),

@@ -37,6 +37,12 @@ async def follow(app: ConsoleApp, target: Hashable | None) -> None:
                 app.go(DestinationScreen(name))
         case ("routes", _):
             app.action_routes()
+        case ("exceptions", _):
+            app.action_exceptions()
+        case ("exception", str(uid)):
+            from screens.exceptions_beside import BesideScreen
+
+            app.go(BesideScreen(uid))
         case ("worklist", _):
             app.action_worklist()
         case ("step", int(ident)):
@@ -69,20 +75,16 @@ def place(screen: str) -> str:
     if name and kind in ("studies", "queue"):
         return "the studies" if kind == "studies" else f"what waits for {safe(name, 64)}"
     modes = {mode: does.partition(":")[0] for _, mode, _, does in keymap.MODES}
-    return {
-        "storage": "Storage",
-        "routes": "Routes",
-        "maintenance": "Maintenance",
-        "worklist": "Worklist",
-        **modes,
-    }.get(screen, "")
+    own = {"storage": "Storage", "routes": "Routes", "maintenance": "Maintenance", "exceptions": "Exceptions",
+           "worklist": "Worklist"}  # fmt: skip
+    return (own | modes).get(screen, "")
 
 
 async def problem(app: ConsoleApp, screen: str) -> None:
     """Go to the screen that shows more of a problem."""
     if screen == "storage":
         await follow(app, ("storage", 0))
-    elif screen in ("routes", "maintenance", "worklist"):
+    elif screen in ("routes", "maintenance", "exceptions", "worklist"):
         await follow(app, (screen, 0))
     elif screen.startswith("queue:"):
         await follow(app, ("destination", screen.partition(":")[2]))

@@ -148,11 +148,14 @@ def _scheduled(connection: sqlite3.Connection, arrived: Arrived) -> list[int]:
         (first, last, _OF_DAY),
     )
     wanted = {each.strip().upper() for each in arrived.modalities}
+    letters = _first_letters(arrived.name)
     found = []
     for order, modality, name, born in rows:
         if wanted and modality and modality.upper() not in wanted:
             continue
-        if (arrived.born and born == arrived.born) or _first_letters(arrived.name) & _first_letters(name):
+        if (arrived.born and born == arrived.born) or (
+            letters & _first_letters(name) and likeness.names(arrived.name, name).kind > Kind.MISSING
+        ):
             found.append(order)
     return found
 
@@ -189,21 +192,42 @@ def expected(connection: sqlite3.Connection, orders: Sequence[int], study: str) 
             person = row[18]
             body = _body(row[19])
             if person not in aliases:
-                merged = connection.execute(
-                    "SELECT patient_id, issuer FROM persons WHERE merged_into=? AND merged_into != 0", (person,)
-                ).fetchall()
-                aliases[person] = tuple((each[0], each[1]) for each in merged)
-            others = [(str(e[0]), str(e[1])) for e in _list(body, "other_ids") if isinstance(e, list) and len(e) > 1]
+                aliases[person] = _former(connection, person, body)
             moment, timed = moment_of(row[12], row[13])
             found.append(
                 Expected(
-                    row[0], row[1] or 0, row[2], row[3], row[4], row[5], (*aliases[person], *others), row[6],
-                    tuple(str(name) for name in _list(body, "names") if name != row[6]), row[7], row[8], row[9],
+                    row[0], row[1] or 0, row[2], row[3], row[4], row[5], aliases[person], row[6],
+                    _names(body, row[6]), row[7], row[8], row[9],
                     tuple(part for part in (*row[10].split("\\"), row[11]) if part), moment, timed,
                     row[14] or row[15], row[17] if row[17] == "cancelled" else row[16], row[20],
                 )
             )  # fmt: skip
     return found
+
+
+def patient(connection: sqlite3.Connection, person: int) -> Expected:
+    """Return a patient as compared who has no order, or without regard to any."""
+    row = connection.execute(
+        "SELECT patient_id, issuer, name, birth_date, sex, body FROM persons WHERE id=?", (person,)
+    ).fetchone()
+    body = _body(row[5])
+    return Expected(
+        patient_id=row[0], issuer=row[1], former=_former(connection, person, body), name=row[2],
+        former_names=_names(body, row[2]), born=row[3], sex=row[4],
+    )  # fmt: skip
+
+
+def _former(connection: sqlite3.Connection, person: int, body: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return a patient's other IDs: those merged into the present one, and those told beside it."""
+    merged = connection.execute(
+        "SELECT patient_id, issuer FROM persons WHERE merged_into=? AND merged_into != 0", (person,)
+    ).fetchall()
+    told = [(str(e[0]), str(e[1])) for e in _list(body, "other_ids") if isinstance(e, list) and len(e) > 1]
+    return (*((each[0], each[1]) for each in merged), *told)
+
+
+def _names(body: dict[str, Any], name: str) -> tuple[str, ...]:
+    return tuple(str(each) for each in _list(body, "names") if each != name)
 
 
 def _body(text: str) -> dict[str, Any]:

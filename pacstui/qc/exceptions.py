@@ -16,7 +16,7 @@ from pacstui.errors import BadRequest, NotFound
 from pacstui.jobs.store import micro
 from pacstui.qc import listing, matching, verdict
 from pacstui.qc.matching import Kept, Look, Rules
-from pacstui.settings.qc import QcSettings
+from pacstui.settings import Settings
 from pacstui.text import plural, safe
 
 _TOP: Final = 1 << 62
@@ -34,13 +34,12 @@ _WAITING: Final = 20_000
 class ExceptionsRoom:
     """Looks at each study when nothing more of it came for a while, and keeps how well it fits.
 
-    ``local_issuer`` tells which issuer IDs have that come without one. ``arrived`` is told, in the transaction, of
-    images that came for a step of an order.
+    A step of which images are there, and of which no modality has said anything, stands at arrived.
     """
 
     def __init__(
         self, database: Database, bus: Bus, clock: Clock, caller: Callable[[], str],
-        settings: Callable[[], QcSettings],
+        settings: Callable[[], Settings],
     ) -> None:  # fmt: skip
         self._db = database
         self._bus = bus
@@ -58,10 +57,10 @@ class ExceptionsRoom:
         self._stale = True
         self._counts: dict[str, int] = {}
         self._oldest = 0
-        self.local_issuer: Callable[[], str] = str
-        self.arrived: Callable[[sqlite3.Connection, Kept, int], None] = lambda connection, kept, at: None
         bus.subscribe(events.InstanceStored, self._stored)
         bus.subscribe(events.TrashChanged, self._trashed)
+        bus.subscribe(events.OrderChanged, lambda event: self._orders_changed(event.orders))
+        bus.subscribe(events.PatientChanged, lambda event: self._persons_changed(event.persons))
 
     async def open(self) -> None:
         """Read how it stands; studies that came while nobody looked are looked at from now on, a few a second."""
@@ -83,13 +82,11 @@ class ExceptionsRoom:
         """Look at studies again soon: they were corrected."""
         self._due.update(dict.fromkeys(studies))
 
-    def orders_changed(self, orders: Iterable[int]) -> None:
-        """Look again at the studies that orders may be about."""
+    def _orders_changed(self, orders: Iterable[int]) -> None:
         self._orders.update(dict.fromkeys(orders))
         self._again = True
 
-    def persons_changed(self, persons: Iterable[int]) -> None:
-        """Look again at the studies of patients."""
+    def _persons_changed(self, persons: Iterable[int]) -> None:
         self._persons.update(dict.fromkeys(persons))
         self._again = True
 
@@ -98,7 +95,7 @@ class ExceptionsRoom:
     async def tick(self) -> None:
         """Do what is due, a bounded part of it; called every second."""
         now = self._clock.monotonic()
-        wait = self._settings().settled_s
+        wait = self._settings().qc.settled_s
         for study in [study for study, last in self._arriving.items() if now - last >= wait]:
             del self._arriving[study]
             self._due[study] = None
@@ -152,7 +149,7 @@ class ExceptionsRoom:
         self.wake(*(study for study in found if study not in self._arriving))
 
     async def _look_at(self, studies: list[str]) -> list[Kept]:
-        rules = Rules(self._settings(), self.local_issuer())
+        rules = self._rules()
         since = self._first
 
         def look(connection: sqlite3.Connection) -> list[Look]:
@@ -160,24 +157,28 @@ class ExceptionsRoom:
             return [each for each in found if each is not None]
 
         looks = await self._db.read(look)
-        at = micro(self._clock.now())
-
-        def keep(connection: sqlite3.Connection) -> list[Kept]:
-            kept = [matching.keep(connection, each, at) for each in looks]
-            for each in kept:
-                if each.state == verdict.MATCHED and each.changed:
-                    self.arrived(connection, each, at)
-            return kept
-
         if not looks:
             return []
-        kept = await self._db.write(keep)
+        now = self._clock.now()
+
+        def keep(connection: sqlite3.Connection) -> tuple[list[Kept], list[int]]:
+            kept = [matching.keep(connection, each, micro(now)) for each in looks]
+            fresh = [each for each in kept if each.changed and each.state == verdict.MATCHED]
+            return kept, [each.step for each in fresh if matching.images_came(connection, each.step, now)]
+
+        kept, steps = await self._db.write(keep)
         self._stale = True
+        if steps:
+            self._bus.publish(events.StepChanged(now, tuple(steps)))
         for each in kept:
             if each.changed:
                 told = (each.study, each.state, each.order, each.score, each.calling)
-                self._bus.publish(events.StudyMatched(self._clock.now(), *told))
+                self._bus.publish(events.StudyMatched(now, *told))
         return kept
+
+    def _rules(self) -> Rules:
+        settings = self._settings()
+        return Rules(settings.qc, settings.orders.local_issuer)
 
     async def _recount(self) -> None:
         self._stale = False
@@ -195,7 +196,7 @@ class ExceptionsRoom:
         if not there:
             return
         since = datetime.fromtimestamp(self._oldest / 1e6, UTC)
-        hours = self._settings().warn_after_h
+        hours = self._settings().qc.warn_after_h
         old = bool(hours) and self._clock.now() - since >= timedelta(hours=hours)
         states = ", ".join(f"{number:,} {state}" for state, number in there.items())
         total = sum(there.values())
@@ -211,7 +212,7 @@ class ExceptionsRoom:
         return await self._db.read(lambda c: listing.page(c, state, search, settled, before, limit))
 
     async def show(self, study: str, search: str = "") -> ExceptionView:
-        rules = Rules(self._settings(), self.local_issuer())
+        rules = self._rules()
 
         def read(connection: sqlite3.Connection) -> ExceptionView:
             found = matching.look(connection, study, rules, self._first)

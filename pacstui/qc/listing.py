@@ -11,7 +11,7 @@ from pacstui.contract.exceptions import Candidate, Difference, ExceptionPage, Ex
 from pacstui.errors import BadRequest, NotFound
 from pacstui.index.fold import fold
 from pacstui.qc import scoring, verdict
-from pacstui.qc.candidates import expected
+from pacstui.qc.candidates import expected, patient
 from pacstui.qc.likeness import Kind
 from pacstui.qc.matching import OPEN
 from pacstui.qc.scoring import Arrived, Expected, Scored
@@ -138,10 +138,7 @@ def found(connection: sqlite3.Connection, arrived: Arrived, search: str) -> list
         ).fetchall()
         orders += [row[0] for row in mine]
         if not mine:
-            row = connection.execute(
-                "SELECT patient_id, issuer, name, birth_date, sex FROM persons WHERE id=?", (person,)
-            ).fetchone()
-            alone.append(Expected(patient_id=row[0], issuer=row[1], name=row[2], born=row[3], sex=row[4]))
+            alone.append(patient(connection, person))
     there = expected(connection, list(dict.fromkeys(orders))[:200], arrived.study)
     scored = [scoring.score(arrived, each) for each in there]
     return [*verdict.rank(scored), *(scoring.score(arrived, each) for each in alone)][:_FOUND]

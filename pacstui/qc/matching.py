@@ -12,9 +12,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from pacstui.index.fold import fold
-from pacstui.qc import verdict
-from pacstui.qc.candidates import candidates, issuers_of, moment_of, persons_of
-from pacstui.qc.scoring import Arrived, Scored
+from pacstui.orders import standing
+from pacstui.qc import scoring, verdict
+from pacstui.qc.candidates import candidates, issuers_of, moment_of, patient, persons_of
+from pacstui.qc.likeness import Kind
+from pacstui.qc.scoring import Arrived, Scored, score
 from pacstui.qc.verdict import Doubts, Thresholds, Verdict
 from pacstui.routing.conditions import Patterns
 from pacstui.settings.qc import QcSettings
@@ -143,9 +145,23 @@ def look(connection: sqlite3.Connection, study: str, rules: Rules, since: int) -
 
 def _doubts(connection: sqlite3.Connection, seen: Seen) -> Doubts:
     a = seen.arrived
-    known = bool(persons_of(connection, a.patient_id))
-    issuers = issuers_of(connection, a.patient_id) if known and not a.issuer else ()
-    return Doubts(seen.conflict, issuers, known)
+    owners = persons_of(connection, a.patient_id)
+    issuers = issuers_of(connection, a.patient_id) if owners and not a.issuer else ()
+    return Doubts(seen.conflict, issuers, bool(owners), _owner(connection, a, [row[0] for row in owners]))
+
+
+def _owner(connection: sqlite3.Connection, arrived: Arrived, persons: list[int]) -> str:
+    """Return in words why none of those who have the study's ID can be its patient, empty if one can, or nobody has
+    exactly that ID."""
+    told = ""
+    for person in persons:
+        scored = score(arrived, patient(connection, person))
+        if scored.kind(scoring.ID) < Kind.ALIKE:
+            continue
+        if not verdict.contradicts(scored):
+            return ""
+        told = told or verdict.differences(scored, verdict.WHO)
+    return told
 
 
 def keep(connection: sqlite3.Connection, found: Look, at: int) -> Kept:
@@ -163,6 +179,17 @@ def keep(connection: sqlite3.Connection, found: Look, at: int) -> Kept:
     )
     caller = found.seen.calling[0] if found.seen.calling else ""
     return Kept(study, judged.state, judged.order, judged.step, judged.score, not same, caller)
+
+
+def images_came(connection: sqlite3.Connection, step: int, now: datetime) -> bool:
+    """Let a step that is still scheduled stand at arrived; return whether it was."""
+    row = connection.execute("SELECT \"order\" FROM steps WHERE id=? AND state='scheduled'", (step,)).fetchone()
+    if row is None:
+        return False
+    connection.execute("UPDATE steps SET state='arrived', changed=? WHERE id=?", (standing.microseconds(now), step))
+    standing.note(connection, row[0], now, "images arrived")
+    standing.settle(connection, row[0], standing.microseconds(now))
+    return True
 
 
 def unseen(connection: sqlite3.Connection, before: int, most: int) -> tuple[list[str], int]:

@@ -14,6 +14,8 @@ MATCHED, PROBABLE, UNMATCHED, CONFLICTING, APART = "matched", "probable", "unmat
 """``APART`` is a study for which no order is expected: no exception."""
 _PERSON: Final = (scoring.ID, scoring.NAME, scoring.BORN)
 _COUNTS: Final = (scoring.NAME, scoring.ID, scoring.BORN, scoring.SEX)
+WHO: Final = _COUNTS
+"""The attributes that say who a patient is."""
 _TOLD: Final = (*_COUNTS, scoring.ACCESSION, scoring.MODALITY, scoring.STATE, scoring.TIME)
 _CLEAR: Final = 10
 """Points that the best candidate has to be ahead of the next order, unless UID or accession number name it."""
@@ -30,11 +32,13 @@ class Thresholds:
 @dataclass(frozen=True, slots=True)
 class Doubts:
     """What speaks against a study whatever orders there are: ``conflict`` of the index (objects of two patients),
-    ``issuers`` of which each knows the ID that the study has without one; ``patient`` whether its ID is known."""
+    ``issuers`` of which each knows the ID that the study has without one; ``patient`` whether its ID is known, and
+    ``owner``, if the patient who has it is somebody else, in words what differs."""
 
     conflict: str = ""
     issuers: tuple[str, ...] = ()
     patient: bool = False
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,9 @@ def differences(scored: Scored, attributes: Sequence[str] = _TOLD) -> str:
 
 def _smooth(scored: Scored) -> bool:
     """Return whether nothing that counts is different or a slip."""
-    return all(scored.kind(a) not in (Kind.DIFFERENT, Kind.SLIP) for a in (*_COUNTS, scoring.ACCESSION, scoring.STATE))
+    if scored.kind(scoring.STATE) is Kind.DIFFERENT:
+        return False
+    return all(scored.kind(attribute) not in (Kind.DIFFERENT, Kind.SLIP) for attribute in (*_COUNTS, scoring.ACCESSION))
 
 
 def rank(found: Sequence[Scored]) -> list[Scored]:
@@ -112,14 +118,13 @@ def judge(arrived: Arrived, ranked: Sequence[Scored], doubts: Doubts, thresholds
     best = _best(ranked)
     if doubts.conflict:
         return _verdict(CONFLICTING, best, thresholds, doubts.conflict)
+    if doubts.owner and (best is None or not best.linked or best.kind(scoring.ID) is Kind.DIFFERENT):
+        return _verdict(CONFLICTING, best, thresholds, f"its patient ID is somebody else's: {doubts.owner}")
     if best is None:
         return Verdict(UNMATCHED, 0, 0, 0, _nobody(arrived, doubts))
     if best.linked and contradicts(best):
         tie = "accession number" if best.kind(scoring.ACCESSION) >= Kind.ALIKE else "study UID"
         told = f"its {tie} is that of an order for somebody else: {differences(best, _COUNTS)}"
-        return Verdict(CONFLICTING, best.expected.order, best.expected.step, best.score, told)
-    if best.kind(scoring.ID) >= Kind.ALIKE and contradicts(best):
-        told = f"its patient ID is somebody else's: {differences(best, _COUNTS)}"
         return Verdict(CONFLICTING, best.expected.order, best.expected.step, best.score, told)
     if len(doubts.issuers) > 1 and not best.linked:
         told = f"its patient ID has no issuer and is known from several: {', '.join(doubts.issuers)}"
@@ -149,7 +154,7 @@ def plausible(scored: Scored) -> bool:
 
 
 def _verdict(state: str, best: Scored | None, thresholds: Thresholds, why: str) -> Verdict:
-    if best is None or best.score < thresholds.probable:
+    if best is None or best.score < thresholds.probable or not plausible(best):
         return Verdict(state, 0, 0, best.score if best else 0, why)
     return Verdict(state, best.expected.order, best.expected.step, best.score, why)
 
