@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pacstui.practice")
 
-IDLE_S = 1.5
+IDLE_S = 0.6
 """How long a device waits that has nothing to do."""
 
 REMEMBERED = 6

@@ -10,8 +10,9 @@ from pydicom.sequence import Sequence
 
 from pacstui.dicom.syntaxes import EXPLICIT, IMPLICIT, JPEG_LOSSLESS, RLE
 from pacstui.practice.codecs import jpeg_lossless, rle
-from pacstui.practice.patients import ISSUER, Patient
+from pacstui.practice.patients import Patient
 from pacstui.practice.phantoms import Bytes, Words
+from pacstui.practice.roster import ISSUER
 
 MPPS = "1.2.840.10008.3.1.2.3.3"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from pacstui.practice.patients import ISSUER
+from pacstui.practice.roster import ISSUER
 
 ESCAPES = {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "~": "\\R\\", "&": "\\T\\"}
 SCHEME = "99PRA"

@@ -33,8 +33,7 @@ class Line:
         """
         try:
             async with asyncio.timeout(CONNECT_S + ANSWER_S):
-                if self._writer is None:
-                    await self._open()
+                await self.open()
                 assert self._writer is not None
                 assert self._reader is not None
                 self._writer.write(START + message + END + AFTER)
@@ -52,13 +51,24 @@ class Line:
             await self.close()
             raise NoAnswer(f"the connection for HL7 failed: {error}") from None
 
-    async def _open(self) -> None:
+    async def open(self) -> None:
+        """Connect, if that is not done yet.
+
+        Raises
+        ------
+        NoAnswer
+            When nobody is there.
+        """
+        if self._writer is not None:
+            return
         try:
             self._reader, self._writer = await asyncio.wait_for(
                 asyncio.open_connection(self._host, self._port, limit=LONGEST), CONNECT_S
             )
         except TimeoutError:
             raise NoAnswer("no connection for HL7 in time") from None
+        except OSError as error:
+            raise NoAnswer(f"no connection for HL7: {error}") from None
 
     async def close(self) -> None:
         """Hang up."""

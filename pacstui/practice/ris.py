@@ -7,6 +7,7 @@ put off, one is cancelled, the same patient turns out to be registered twice.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections import deque
@@ -21,6 +22,7 @@ from pacstui.practice.messages import Ordered, Who
 from pacstui.practice.mllp import Line, NoAnswer, code_of
 from pacstui.practice.modalities import EXAMINATIONS
 from pacstui.practice.patients import Patient, uid
+from pacstui.practice.roster import ROOMS, Room
 
 if TYPE_CHECKING:
     from pacstui.practice.devices import Site
@@ -34,27 +36,6 @@ TICK_S = 1.5
 WARDS = ("WARD 1", "WARD 2", "INTENSIVE CARE", "EMERGENCY")
 REFERRERS = ("REFERRER^ONE", "REFERRER^TWO", "WARD^THREE", "EMERGENCY^DEPARTMENT")
 REASONS = ("cough for three weeks", "pain after a fall", "follow up", "shortness of breath, rule out embolism")
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """Where examinations are done: station, modality, room, dialect of its orders, and what codes of it begin with."""
-
-    station: str
-    modality: str
-    room: str
-    kind: str
-    prefix: str
-
-
-ROOMS = (
-    Room("CT1", "CT", "Room 1", "ORM^O01^ORM_O01", "CTA"),
-    Room("MR2", "MR", "Room 2", "OMI^O23^OMI_O23", "MRA"),
-    Room("CR3", "CR", "Ward X-ray", "ORM^O01^ORM_O01", "CRA"),
-    Room("US4", "US", "Outpatients", "OMG^O19^OMG_O19", "USA"),
-    Room("MG5", "MG", "Screening", "ORM^O01^ORM_O01", "MGA"),
-    Room("OLDCT7", "CT", "Annex", "ORM^O01^ORM_O01", "CTB"),
-)
 
 
 @dataclass(slots=True)
@@ -128,7 +109,7 @@ class Ris:
             self._registered_twice, self._identify, self._discharge,
         ]  # fmt: skip
         at = 0
-        go_on = True
+        go_on = await self._reached(site)
         while go_on:
             try:
                 for room in ROOMS:
@@ -145,6 +126,19 @@ class Ris:
                 log.warning("%s: %s", self.title, error)
             go_on = await site.pause(TICK_S)
         await self._line.close()
+
+    async def _reached(self, site: Site) -> bool:
+        """Wait until the archive takes HL7, which may begin a moment after the rest of it; return whether to work."""
+        for _ in range(50):
+            try:
+                await self._line.open()
+                return True
+            except NoAnswer as error:
+                log.info("%s: %s", self.title, error)
+            if site.stopping.is_set():
+                return False
+            await asyncio.sleep(0.1)
+        return True
 
     async def _say(self, text: str, kind: str, charset: str = "utf-8") -> str:
         """Send a message; return the code that it was answered with."""

@@ -13,12 +13,12 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE
-from pynetdicom.sop_class import ModalityPerformedProcedureStep, ModalityWorklistInformationFind
 
-from pacstui.practice.headers import da, tm
+from pacstui.practice.headers import MPPS, da, tm
 from pacstui.practice.modalities import Recipe
 
 TIMEOUT_S = 10
+WORKLIST = "1.2.840.10008.5.1.4.31"
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 
 
@@ -69,9 +69,9 @@ class Speaker:
             setattr(query, keyword, "")
         query.ScheduledProcedureStepSequence = [step]
         found: list[Item] = []
-        with _Association(self, ModalityWorklistInformationFind) as association:
+        with _Association(self, WORKLIST) as association:
             last = None
-            for status, answer in association.send_c_find(query, ModalityWorklistInformationFind):
+            for status, answer in association.send_c_find(query, WORKLIST):
                 last = getattr(status, "Status", None)
                 if last in (0xFF00, 0xFF01) and answer is not None:
                     found.append(_item(answer))
@@ -87,8 +87,8 @@ class Speaker:
         Unheard
             When that was not taken.
         """
-        with _Association(self, ModalityPerformedProcedureStep) as association:
-            status, _ = association.send_n_create(step, ModalityPerformedProcedureStep, instance)
+        with _Association(self, MPPS) as association:
+            status, _ = association.send_n_create(step, MPPS, instance)
             _check("the begin of a performed step", status)
 
     def ended(self, instance: str, step: Dataset) -> None:
@@ -99,8 +99,8 @@ class Speaker:
         Unheard
             When that was not taken.
         """
-        with _Association(self, ModalityPerformedProcedureStep) as association:
-            status, _ = association.send_n_set(step, ModalityPerformedProcedureStep, instance)
+        with _Association(self, MPPS) as association:
+            status, _ = association.send_n_set(step, MPPS, instance)
             _check("the end of a performed step", status)
 
 
