@@ -255,7 +255,7 @@ class Node:
         self._commitment = commitment = CommitmentService(archive, lines, bus, clock)
         self._asker = commitment.asker = CommitmentAsker(archive, lines, bus, clock, settings.commitment.answer_h)
         self._remote = RemoteRoom(archive, lines, bus, clock)
-        self._desk = desk = Desk(archive.db, lambda: self._settings, bus, clock)
+        self._desk = desk = Desk(archive.db, lambda: self._settings, bus, clock, lambda: CURRENT.get().name)
         services = ServiceTable(
             StorageService(archive, bus, clock), query, retrieve, commitment, self._asker,
             WorklistService(archive.db, lambda: self._settings.worklist, clock), MppsService(desk.performed),
@@ -319,6 +319,7 @@ class Node:
             "reports": self._reports,
             "exceptions": exceptions,
             "hl7": exchange.room,
+            "worklist": desk.room,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
         self._accounts.changed = lambda: server.reach(self._accounts.wide())

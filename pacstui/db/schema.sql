@@ -603,6 +603,7 @@ CREATE TABLE performed (
     changed INTEGER DEFAULT '0' NOT NULL
 );
 CREATE UNIQUE INDEX performed_sop_instance ON performed (sop_instance);
+CREATE INDEX performed_started ON performed (started);
 CREATE INDEX performed_step ON performed (step);
 CREATE INDEX performed_study ON performed (study);
 CREATE TABLE matches (

@@ -8,6 +8,7 @@ from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.db import Database
 from pacstui.orders.performed import Performed
+from pacstui.orders.room import WorklistRoom
 from pacstui.settings import Settings
 
 
@@ -18,8 +19,13 @@ class Desk:
     ----------
     settings
         Returns the present ones.
+    caller
+        Returns who asks for what is done now.
     """
 
-    def __init__(self, database: Database, settings: Callable[[], Settings], bus: Bus, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, settings: Callable[[], Settings], bus: Bus, clock: Clock, caller: Callable[[], str]
+    ) -> None:
+        self.room = WorklistRoom(database, settings, bus, clock, caller)
         self.performed = Performed(database, bus, clock)
         self.performed.forward_to = lambda: settings().mpps.forward_to

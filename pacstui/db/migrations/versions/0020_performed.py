@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("performed", "step"),
     )
     op.create_index("performed_steps_step", "performed_steps", ["step"])
+    op.create_index("performed_started", "performed", ["started"])
     # Messages that a peer is to be told, in the order of their ids.
     op.create_table(
         "mpps_outbox",
@@ -52,5 +53,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("performed_started", "performed")
     for name in ("mpps_outbox", "performed_steps", "performed_messages"):
         op.drop_table(name)
