@@ -154,7 +154,7 @@ class WorklistService:
         today = self._clock.now().astimezone()
         first = (today - timedelta(days=settings.days_before)).strftime("%Y%m%d")
         last = (today + timedelta(days=settings.days_after)).strftime("%Y%m%d")
-        return Window(settings.hide, first, last, calling if settings.only_own_station else "")
+        return Window(settings.hide, first, last, calling, settings.only_own_station)
 
     def begin(self, request: Request) -> _FindSink:
         return _FindSink(self, request)

@@ -125,9 +125,9 @@ def test_finished_steps_and_other_days_are_told_only_to_those_who_ask(node: Node
     ("inside", "outside", "expected"),
     [
         ({"Modality": "MR"}, {}, "S2 S3"),
-        ({"ScheduledStationAETitle": "MR1"}, {}, "S2"),
+        ({"ScheduledStationAETitle": "MR1"}, {}, "S2 S3"),
         ({"ScheduledStationAETitle": "US2", "ScheduledProcedureStepStartDate": LATER}, {}, "S7"),
-        ({"ScheduledStationAETitle": "M*"}, {}, "S2"),
+        ({"ScheduledStationAETitle": "M*"}, {}, "S2 S3"),
         ({"ScheduledProcedureStepStartDate": TODAY, "ScheduledProcedureStepStartTime": "103000"}, {}, "S2"),
         ({"ScheduledProcedureStepStartTime": "1000-1200"}, {}, "S2 S3"),
         ({"ScheduledProcedureStepStartDate": "20250106"}, {}, "S9 S10"),
@@ -181,6 +181,14 @@ def test_keys_that_are_not_supported_are_told_by_the_status(node: NodeProcess) -
     answers, statuses = found(node, asking({"AcquisitionProtocolDescription": ""}, PatientID="P1", PatientAge=""))
     assert statuses == [0xFF01, 0]
     assert "PatientAge" not in answers[0]
+
+
+def test_what_can_be_done_anywhere_is_told_as_for_the_station_that_asks(node: NodeProcess) -> None:
+    def stations(asked: str, calling: str) -> list[str]:
+        rows = ask(node, asking({"ScheduledStationAETitle": asked}, StudyInstanceUID="2.25.77"), calling)
+        return [row.ScheduledProcedureStepSequence[0].ScheduledStationAETitle for row in rows]
+
+    assert (stations("", "MR9"), stations("MR1", "MR9"), stations("MR?", "MR8")) == (["MR9"], ["MR1"], ["MR8"])
 
 
 def test_two_items_in_a_key_are_refused(node: NodeProcess) -> None:
