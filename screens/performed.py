@@ -27,13 +27,13 @@ COLUMNS = (
     C("began", 5, role="dim"),
     C("ended", 5, role="dim"),
     C("state", 14),
-    C("station", 8, grow=1, most=16),
+    C("station", 7, grow=1, most=16),
     C("mod", 3),
-    C("patient", 12, grow=3, most=40, role="strong"),
+    C("patient", 14, grow=3, most=40, role="strong"),
     C("ID", 9, grow=1, rank=2, most=20),
     C("accession", 9, grow=1, rank=1, most=20),
     C("images", 8, align=">"),
-    C("order", 9),
+    C("order", 5),
     C("told on", 12, grow=2, rank=3, most=60, role="dim"),
 )
 
@@ -115,7 +115,7 @@ class PerformedScreen(AskingScreen):
             privacy.ident(row.patient_id, "(none)"),
             privacy.ident(row.accession) or ("(none)", "dim"),
             cells.images(row.expected, row.received, row.state != "IN PROGRESS"),
-            ("= known", "dim") if row.step else ("! without", "warn-text"),
+            ("= yes", "dim") if row.step else ("! no", "warn-text"),
             safe(row.forwarded, 200),
         )
 

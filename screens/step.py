@@ -78,7 +78,7 @@ class StepPanel(Panel):
         asked = [f"referred by {cells.physician(view.referring)}" if view.referring else "",
                  f"performed by {cells.physician(row.physician)}" if row.physician else ""]  # fmt: skip
         fact("people", ", ".join(each for each in asked if each))
-        fact("made by", safe(row.source, 64), "dim")
+        fact("made by", safe(row.source.replace("|", " of "), 128), "dim")
         fact("images", tell.counted(row))
         fact("study", safe(row.study, 80), "dim")
         return lines

@@ -32,7 +32,7 @@ def where(row: StepRow, today: date) -> str:
     when = f"{cells.day(row.date, today)} {cells.clock(row.time)}".strip() or "at no time"
     room = f" in {safe(row.room, 64)}" if row.room else ""
     station = f" on {safe(row.station_ae, 32)}" if row.station_ae else " on any station"
-    late = f"; {cells.late_words(row.late_min)}" if row.late_min > 0 else ""
+    late = f"; {cells.late_words(row.late_min)}" if cells.is_late(row) else ""
     return f"{when}{room}{station} ({safe(row.modality, 8)}){late}"
 
 
@@ -75,7 +75,7 @@ def wrong(row: StepRow, performed: tuple[PerformedRow, ...] | None = None) -> li
                 "v shows them; if they belong to another order, X puts that right; s sets it completed",
             )
         )
-    if row.late_min > 0 and row.state in ("scheduled", "arrived"):
+    if cells.is_late(row):
         if row.received:
             found.append(
                 (

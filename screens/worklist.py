@@ -103,10 +103,10 @@ class WorklistScreen(AskingScreen):
         "Above, where the day's procedures stand, by modality and room; Enter there shows only those. Below, each: "
         "\u00b7 scheduled, + arrived, > in progress, = completed, ! overdue, or completed and no images are here yet, "
         "- cancelled or broken off. images: received of those that the modality named (MPPS); ! where they differ. "
-        "Enter shows a step: its order, what was performed, its history. left and right "
-        "go to the day before and after, d to any day, t to today. m and f limit the list by modality and state, / by "
-        "words in name, ID, accession number and procedure. u: studies of the day that belong to no order; p: what "
-        "modalities reported as performed. Orders come from the RIS by HL7 (H); n enters one by hand."
+        "Enter shows a step: its order, what was performed, its history. left and right go to the day before and "
+        "after, d to any day, t to today. m and f limit the list by modality and state, / looks on all days for name, "
+        "ID, accession number and procedure. u: studies of the day that belong to no order; p: what modalities "
+        "reported as performed. Orders come from the RIS by HL7 (H); n enters one by hand."
     )
     KEYS = (
         *work.KEYS,
@@ -165,7 +165,7 @@ class WorklistScreen(AskingScreen):
         return words if words[:1].isupper() or words[:1].isdigit() else f"{words}, {cells.weekday(self.shown_day)}"
 
     def _cells(self, row: StepRow) -> Sequence[cols.Cell]:
-        return cells.step(row, self.console_app.privacy)
+        return cells.step(row, self.console_app.privacy, self.shown_day)
 
     # what the node says
 
@@ -177,7 +177,12 @@ class WorklistScreen(AskingScreen):
         while view is not None and more and len(rows) < MOST:
             page: StepPage | None = await app.fetch(
                 app.client.worklist.steps(
-                    day=day, modality=self.only[0], state=self.state, search=self._search, after=after, limit=PAGE
+                    day="" if self._search else day,
+                    modality=self.only[0],
+                    state=self.state,
+                    search=self._search,
+                    after=after,
+                    limit=PAGE,
                 )
             )
             if page is None:
@@ -223,10 +228,10 @@ class WorklistScreen(AskingScreen):
         modality, room = self.only
         limits = [safe(modality, 8) + (f" in {safe(room, 32)}" if room else "")] if modality or room else []
         limits += [self.state] if self.state else []
-        limits += [f'with "{safe(self._search, 24)}"'] if self._search else []
+        limits += [f'with "{safe(self._search, 24)}", all days'] if self._search else []
         if limits:
             title.add(f"  only {', '.join(limits)}", "accent")
-        late = sum(row.late_min > 0 for row in rows)
+        late = sum(cells.is_late(row) for row in rows)
         short = sum(cells.is_over(row) and row.expected > row.received for row in rows)
         if late:
             title.add(f"  ! {count(late)} late", "warn")
@@ -238,7 +243,8 @@ class WorklistScreen(AskingScreen):
 
     def _empty(self) -> list[str]:
         if self.only != ("", "") or self.state or self._search:
-            return [f"Nothing of {self.day_words} fits. esc takes the limits away."]
+            when = "any day" if self._search else self.day_words
+            return [f"Nothing of {when} fits. esc takes the limits away."]
         return [
             f"Nothing is scheduled for {self.day_words}.",
             "",
@@ -253,7 +259,7 @@ class WorklistScreen(AskingScreen):
         """Give the standing the height that it needs; none where nothing stands anywhere."""
         panel = self.query_one(StandingPanel)
         rows = len(self.view.standing) if self.view is not None else 0
-        most = 4 if self.size.height < 34 else 12
+        most = 6 if self.size.height < 34 else 12
         panel.display = bool(rows)
         panel.styles.height = 3 + min(rows, most)
 

@@ -26,8 +26,11 @@ PERFORMED = {
 """Words for the state of a performed procedure step."""
 
 URGENT = ("STAT", "HIGH")
+GRACE_MIN = 5
+"""Minutes after its time for which nobody calls a step late."""
+
 STEPS = (
-    C("time", 5),
+    C("time", 6),
     C("state", 13),
     C("mod", 3),
     C("room", 7, grow=1, most=20),
@@ -74,6 +77,15 @@ def weekday(text: str) -> str:
     return f"{found:%a} {found.day} {found:%b}"
 
 
+def date_short(text: str) -> str:
+    """Return a DA value in six cells: 28 Nov."""
+    try:
+        found = datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 - a day has no zone
+    except ValueError:
+        return safe(text, 8)
+    return f"{found.day} {found:%b}"
+
+
 def moved(text: str, by: int) -> str:
     """Return the day ``by`` days after a DA value."""
     found = datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 - a day has no zone
@@ -82,11 +94,16 @@ def moved(text: str, by: int) -> str:
 
 def standing(row: StepRow) -> cols.Cell:
     """Return where a step stands as a word with its symbol; of one that is overdue how late it is."""
-    if row.late_min <= 0 or row.state not in ("scheduled", "arrived"):
+    if not is_late(row):
         return state(row.state)
     if row.state == "arrived":
         return f"! arrived {short(row.late_min)}", "warn"
     return f"! {row.late_min} min late" if row.late_min < 100 else f"! {row.late_min // 60} h late", "warn"
+
+
+def is_late(row: StepRow) -> bool:
+    """Return whether a step should have begun some time ago."""
+    return row.late_min >= GRACE_MIN and row.state in ("scheduled", "arrived")
 
 
 def short(minutes: int) -> str:
@@ -122,10 +139,10 @@ def procedure(row: StepRow) -> cols.Cell:
     return (text, "text") if row.description else (text, "dim")
 
 
-def step(row: StepRow, privacy: Privacy) -> tuple[cols.Cell, ...]:
-    """Return the cells of `STEPS`."""
+def step(row: StepRow, privacy: Privacy, day: str = "") -> tuple[cols.Cell, ...]:
+    """Return the cells of `STEPS`; of a step of another day than ``day`` the date stands in place of the time."""
     return (
-        clock(row.time) or ("-", "dim"),
+        (clock(row.time) or ("-", "dim")) if row.date == (day or row.date) else (date_short(row.date), "accent"),
         standing(row),
         safe(row.modality, 8),
         safe(row.room or row.station_ae, 64) or ("-", "dim"),

@@ -8,6 +8,7 @@ from typing import Any
 from textual import on
 from textual.widget import Widget
 
+from pacstui.contract import all_actions
 from pacstui.contract.worklist import UnorderedRow
 from pacstui.text import count, safe
 from screens import keymap
@@ -38,10 +39,13 @@ class UnorderedScreen(AskingScreen):
     ABOUT = (
         "Studies of the day whose Study Instance UID and accession number are those of no order: an emergency that was "
         "done before anybody could order it, or a name and number typed by hand at the modality instead of taken from "
-        "its worklist. Enter shows the study. X, the exceptions, shows beside it the orders that it may belong to, and "
-        "assigns it to one."
+        "its worklist. Enter shows beside it the orders that it may belong to; there it is assigned to one, or "
+        "taken as it is. v shows the study and its images."
     )
-    KEYS = (keymap.Key("r", "refresh", "Ask anew", "refresh", weight=2),)
+    KEYS = (
+        keymap.Key("v", "study", "Show the study and its series", "study"),
+        keymap.Key("r", "refresh", "Ask anew", "refresh", weight=2),
+    )
 
     def __init__(self, day: str) -> None:
         super().__init__()
@@ -103,7 +107,17 @@ class UnorderedScreen(AskingScreen):
 
     @on(RowTable.Chosen, "#unordered")
     def _open(self, event: RowTable.Chosen) -> None:
-        if self.console_app.allowed("studies.show"):
+        if self.console_app.door.lacks(all_actions()["exceptions.show"].permission):
+            self.action_study()
+        elif self.console_app.allowed("exceptions.show"):
+            from screens.exceptions_beside import BesideScreen
+
+            self.console_app.go(BesideScreen(str(event.id)))
+
+    def action_study(self) -> None:
+        """Show the chosen study."""
+        row = self.table.selected
+        if row is not None and self.console_app.allowed("studies.show"):
             from screens.study import StudyScreen
 
-            self.console_app.go(StudyScreen(str(event.id)))
+            self.console_app.go(StudyScreen(row.study))

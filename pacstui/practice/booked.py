@@ -22,7 +22,7 @@ from pacstui.practice.talking import Item, Speaker, Unheard, begin, end
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 log = logging.getLogger("pacstui.practice")
-EARLY = timedelta(minutes=5)
+EARLY = timedelta(minutes=15)
 """How long before its time an examination may begin."""
 
 

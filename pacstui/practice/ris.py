@@ -114,7 +114,8 @@ class Ris:
             try:
                 for room in ROOMS:
                     if len(self._open[room.station]) < AHEAD and not site.stopping.is_set():
-                        await self._place(site, room, timedelta(minutes=-self._rng.randrange(3)))
+                        early, late = (-25, -5) if room.station == "OLDCT7" else (1, 10)
+                        await self._place(site, room, timedelta(minutes=self._rng.randrange(early, late)), now=True)
                         if len(self._later) < 18:
                             await self._place(site, room, timedelta(minutes=self._rng.randrange(20, 400)))
                 if not site.stopping.is_set():
@@ -241,7 +242,8 @@ class Ris:
 
     # orders
 
-    async def _place(self, site: Site, room: Room, after: timedelta) -> None:
+    async def _place(self, site: Site, room: Room, after: timedelta, now: bool = False) -> None:
+        """Order an examination: ``now`` for one that the station is to do next."""
         patient = self._somebody(site, room)
         who = await self._admitted(patient)
         rng, number = self._rng, self._rng.randrange(10**7)
@@ -259,7 +261,7 @@ class Ris:
         )  # fmt: skip
         if await self._order(ordered, "NW", room.kind):
             self.account.orders[ordered.accession] = "ordered"
-            if after <= timedelta():
+            if now:
                 self._open[room.station].append(ordered)
             else:
                 self._later.append(ordered)

@@ -75,6 +75,9 @@ class FakeWorklist:
     def _on(self, day: str) -> list[StepRow]:
         return sorted((row for row in self.rows if row.date == (day or DAY)), key=lambda row: (row.time, row.id))
 
+    def _all(self, search: str) -> list[StepRow]:
+        return sorted(self.rows, key=lambda row: (row.date, row.time, row.id)) if search else []
+
     async def day(self, day: str = "") -> WorklistView:
         self._call("worklist.day", day)
         standing: dict[tuple[str, str], dict[str, int]] = {}
@@ -92,7 +95,7 @@ class FakeWorklist:
     ) -> StepPage:
         self._call("worklist.steps", (day, modality, state, search, after))
         found = [
-            row for row in self._on(day)
+            row for row in (self._on(day) if day or not search else self._all(search))
             if (not modality or row.modality == modality) and (not state or row.state == state)
             and search.casefold() in f"{row.patient_name} {row.patient_id} {row.accession} {row.description}".casefold()
         ]  # fmt: skip

@@ -15,7 +15,7 @@ from screens.widgets.panel import Panel
 from screens.widgets.row_table import RowTable
 from tests.screens.conftest import Driven, driven
 from tests.screens.fake_client import START, FakeClient, SteppedClient
-from tests.screens.fake_worklist import DAY, performed_row, step_row
+from tests.screens.fake_worklist import performed_row, step_row
 
 TODAY = date(2026, 11, 25)
 
@@ -65,9 +65,10 @@ async def test_a_modality_a_state_and_words_limit_the_list_and_escape_takes_the_
         await console.shows("Steps  1  only CT, scheduled")
         await console.press("escape")
         await console.shows("Steps  6")
-        await console.press("slash", *"a4")
-        await console.shows('Steps  1  only with "a4"')
-        assert called(client, "worklist.steps")[-1] == (DAY, "", "", "a4", "")
+        await console.press("slash", *"a7")
+        text = await console.shows('Steps  1  only with "a7", all days')
+        assert "26 Nov" in text
+        assert called(client, "worklist.steps")[-1] == ("", "", "", "a7", "")
         await console.press("escape")
         await console.shows("Steps  6")
 
@@ -193,15 +194,15 @@ async def test_cancelling_takes_a_reason() -> None:
         await console.shows("it is cancelled already")
 
 
-async def test_studies_without_order_lead_to_the_study() -> None:
+async def test_studies_without_order_lead_to_the_orders_beside_them_and_to_their_images() -> None:
     async with driven(SteppedClient()) as console:
         await opened(console)
         await console.press("u")
         text = await console.shows("Studies without order  2")
         assert "JANE, DOE" in text
         assert "(none)" in text
-        await console.press("enter")
-        await console.shows("Study")
+        await console.press("v")
+        await console.shows("Series")
 
 
 async def test_performed_steps_lead_to_their_step_or_study() -> None:
@@ -210,7 +211,7 @@ async def test_performed_steps_lead_to_their_step_or_study() -> None:
         await opened(console)
         await console.press("p")
         text = await console.shows("Performed  2")
-        for words in ("> in progress", "! without", "= known", "!11/12", "it was done without an order",
+        for words in ("> in progress", "! no", "= yes", "!11/12", "it was done without an order",
                       "! 1 lack images"):  # fmt: skip
             assert words in text, words
         await console.press("f")
