@@ -172,6 +172,7 @@ class Node:
         self._commitment: CommitmentService | None = None
         self._asker: CommitmentAsker | None = None
         self._remote: RemoteRoom | None = None
+        self._desk: Desk | None = None
         self._archive_room: ArchiveRoom | None = None
         self._gate: Gate | None = None
         self._syslog: SyslogSender | None = None
@@ -255,7 +256,7 @@ class Node:
         self._commitment = commitment = CommitmentService(archive, lines, bus, clock)
         self._asker = commitment.asker = CommitmentAsker(archive, lines, bus, clock, settings.commitment.answer_h)
         self._remote = RemoteRoom(archive, lines, bus, clock)
-        self._desk = desk = Desk(archive.db, lambda: self._settings, bus, clock, lambda: CURRENT.get().name)
+        self._desk = desk = Desk(archive.db, lambda: self._settings, lines, bus, clock, lambda: CURRENT.get().name)
         services = ServiceTable(
             StorageService(archive, bus, clock), query, retrieve, commitment, self._asker,
             WorklistService(archive.db, lambda: self._settings.worklist, clock), MppsService(desk.performed),
@@ -282,6 +283,7 @@ class Node:
         if self._space is not None:
             self._space.sent = queue.not_sent
         problems.watch(onward.problems)
+        problems.watch(desk.problems)
         self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
         applying = Applying(lambda: self._settings.orders, bus, clock, archive.lane.index.forget_known)
         await applying.begin(archive.db)
@@ -335,6 +337,7 @@ class Node:
             asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
             asyncio.create_task(self._every(_SEEN_S, peers.seen.flush), name="peers"),
             asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
+            asyncio.create_task(self._every(1.0, desk.tick), name="worklist"),
             asyncio.create_task(self._every(1.0, jobs.tick), name="jobs"),
             asyncio.create_task(self._every(2.0, backups.tick), name="backups"),
             asyncio.create_task(self._every(1.0, exceptions.tick), name="matching"),
@@ -640,6 +643,8 @@ class Node:
             await self._asker.close()
         if self._remote is not None:
             await self._remote.close()
+        if self._desk is not None:
+            await self._desk.close()
         drain_s = self._settings.node.drain_s
         if self._exchange is not None:
             self._exchange_ending = asyncio.create_task(self._exchange.close(drain_s), name="hl7")

@@ -8,7 +8,7 @@ from typing import Any
 from pacstui.cli.actions import group
 from pacstui.cli.out import moment, table
 from pacstui.contract.worklist import STATES
-from pacstui.text import person
+from pacstui.text import person, plural
 
 
 def _date(text: str) -> str:
@@ -112,16 +112,21 @@ def _unordered(rows: list[dict[str, Any]]) -> list[str]:
     )  # fmt: skip
 
 
+def _again(count: int) -> list[str]:
+    return [f"{plural(count, 'message')} will be passed on"]
+
+
 app = group(
     "worklist",
     "What is scheduled, where it stands, and what was performed.",
-    {"day": _day, "steps": _page, "step": _show, "unordered": _unordered, "performed": _performed, "add": _row,
-     "change": _row, "set_state": _row, "cancel": _row},
+    {"again": _again, "day": _day, "steps": _page, "step": _show, "unordered": _unordered, "performed": _performed,
+     "add": _row, "change": _row, "set_state": _row, "cancel": _row},
     words={
         "day": "today (if left out), tomorrow, yesterday, +2, -3, 2026-11-28; list takes 2026-11-01..2026-11-30, all.",
         "modality": "CT, MR, DX, US and the like.", "state": "One of: " + ", ".join(STATES) + ".",
         "search": "Part of name, Patient ID, accession number or description; of all days unless one is named.",
         "after": "What the page before ended with.", "limit": "At most so many.", "id": "The number of the item.",
+        "performed": "The number of the performed step.",
         "before": "Below this number.", "patient_id": "Patient ID.", "patient_name": "FAMILY^GIVEN.",
         "issuer": "Who gave the Patient ID.", "birth_date": "1970-01-02.", "sex": "M, F or O.",
         "accession": "Accession Number; made if left out.", "description": "What is to be done.",

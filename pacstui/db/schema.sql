@@ -605,6 +605,7 @@ CREATE TABLE performed (
 CREATE UNIQUE INDEX performed_sop_instance ON performed (sop_instance);
 CREATE INDEX performed_started ON performed (started);
 CREATE INDEX performed_step ON performed (step);
+CREATE INDEX performed_unordered ON performed (accession) WHERE step = 0;
 CREATE INDEX performed_study ON performed (study);
 CREATE TABLE matches (
     study TEXT NOT NULL,
@@ -708,5 +709,6 @@ CREATE TABLE mpps_outbox (
     created INTEGER DEFAULT '0' NOT NULL,
     changed INTEGER DEFAULT '0' NOT NULL
 );
+CREATE INDEX mpps_outbox_failed ON mpps_outbox (peer) WHERE state = 'failed';
 CREATE INDEX mpps_outbox_performed ON mpps_outbox (performed);
 CREATE INDEX mpps_outbox_waiting ON mpps_outbox (peer, id) WHERE state = 'waiting';

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
@@ -59,6 +59,7 @@ class WorklistRoom:
         self._bus = bus
         self._clock = clock
         self._caller = caller
+        self.pass_on_again: Callable[[int], Awaitable[int]] = _nobody
         self._missing: tuple[int, str] = (0, "")
 
     # What is there.
@@ -227,6 +228,16 @@ class WorklistRoom:
 
         return await self._done(await self._db.write(body))
 
+    async def again(self, performed: int) -> int:
+        """Pass on what was refused of a performed step, or waits, once more."""
+        count = await self.pass_on_again(performed)
+        if not count:
+            raise NotFound(
+                f"nothing waits of performed step {performed}, and nothing was refused",
+                "pacstui worklist performed shows what was passed on",
+            )
+        return count
+
     def _sentences(self) -> Callable[[str], str]:
         """Return what makes a sentence of history of what the present caller does; fit for the writer lane."""
         at, who = self._clock.now().astimezone(), self._caller()
@@ -256,6 +267,10 @@ class WorklistRoom:
                 "worklist no images", "warn", f"completed without images: {whose}",
                 "see whether the modality still has to send, or sent them as another study; W shows them", "worklist",
             )  # fmt: skip
+
+
+async def _nobody(performed: int) -> int:
+    return 0
 
 
 def _some(limit: int) -> int:
