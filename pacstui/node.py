@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,10 @@ from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
 from pacstui.events import NodeStarted, NodeStopping, PeersChanged, ServiceRefused, TrashChanged
 from pacstui.hl7v2.exchange import Exchange, Keeper
+from pacstui.hl7v2.outgoing import OutgoingHl7
 from pacstui.index import attributes, more
 from pacstui.jobs.room import JobsRoom
+from pacstui.jobs.schedule import window_of, zone_of
 from pacstui.maintenance.room import MaintenanceRoom
 from pacstui.monitor.archive import ArchiveRoom, StudiesRoom
 from pacstui.monitor.arriving import Arriving
@@ -108,6 +111,11 @@ def _changed(old: Settings, new: Settings) -> list[tuple[str, str]]:
         for key in type(getattr(old, section)).model_fields
         if getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
     ]
+
+
+def _opens(hours: str, now: datetime) -> datetime:
+    """Return when hours of the settings begin, ``now`` if it is within them."""
+    return window_of(hours).begin(now, zone_of(""))
 
 
 def _owner_of(file: Path | None) -> str:
@@ -274,10 +282,13 @@ class Node:
             self._space.sent = queue.not_sent
         problems.watch(onward.problems)
         self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
-        self._exchange = exchange = Exchange(archive.db, settings.hl7, settings.tls, Keeper(), bus, clock)
+        self._exchange = exchange = Exchange(
+            archive.db, settings.hl7, settings.tls, Keeper(), bus, clock, lambda: CURRENT.get().name,
+            OutgoingHl7(lambda: self._settings, _opens, lambda: CURRENT.get().name),
+        )  # fmt: skip
         problems.watch(exchange.problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
-        node.jobs, node.backups = jobs.part, backups.part
+        node.jobs, node.backups, node.hl7 = jobs.part, backups.part, exchange.part
         studies = StudiesRoom(archive)
         if self._space is not None:
             studies.pinned = self._space.pinned.told
@@ -300,6 +311,7 @@ class Node:
             "routes": onward.routes,
             "maintenance": maintenance,
             "reports": self._reports,
+            "hl7": exchange.room,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
         self._accounts.changed = lambda: server.reach(self._accounts.wide())
@@ -310,6 +322,8 @@ class Node:
             asyncio.create_task(self._every(1.0, ledger.tick), name="association counts"),
             asyncio.create_task(self._every(1.0, queue.refresh), name="queue counts"),
             asyncio.create_task(self._every(1.0, maintenance.tick), name="maintenance"),
+            asyncio.create_task(self._every(5.0, exchange.tick), name="hl7"),
+            asyncio.create_task(self._every(1.0, exchange.send), name="hl7 out"),
             asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
             asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
             asyncio.create_task(self._every(_SEEN_S, peers.seen.flush), name="peers"),
@@ -597,6 +611,8 @@ class Node:
             self._space.settings = new.space
         if self._reports is not None:
             self._reports.settings = new.reports
+        if self._exchange is not None:
+            await self._exchange.replace(new.hl7, new.tls)
         await self._want_jobs()
         await self._onward.renew()
         await self._maintenance.compare(new, _owner_of(loaded.source), "reloaded")

@@ -156,6 +156,14 @@ def describe(event: events.Event) -> _Line | None:
             )
         case events.Retrieved():
             return _retrieved(event)
+        case events.MessageFailed():
+            who = event.sender or event.origin
+            hint = f"pacstui hl7 view {event.id} shows it; it can be edited and resubmitted" if event.id else ""
+            told = f"{event.kind or 'an HL7 message'} answered {event.code}: {event.why}"
+            return _Line("warn", who, told, hint, 0, f"hl7 {who} {event.kind} {event.why}")
+        case events.Hl7Refused():
+            told = f"HL7 connection closed: {event.text}"
+            return _Line("warn", event.origin, told, event.hint, 0, f"hl7 {event.origin} {event.text}")
         case events.StudyFetched():
             told = f"{event.verb} of a study: {plural(event.received, 'instance')} fetched"
             told += f", {event.failed:,} failed" if event.failed else ""
@@ -193,6 +201,15 @@ def describe(event: events.Event) -> _Line | None:
     return None
 
 
+_HL7_MEANS = {
+    "A01": "admitted", "A02": "transferred", "A03": "discharged", "A04": "registered", "A05": "pre-admitted",
+    "A06": "to inpatient", "A07": "to outpatient", "A08": "patient updated", "A11": "admission cancelled",
+    "A13": "discharge cancelled", "A28": "patient added", "A31": "patient updated", "A40": "patients merged",
+    "A47": "patient ID changed", "A49": "patient account changed", "O01": "order", "O19": "order", "O23": "order",
+}  # fmt: skip
+"""What HL7 events mean, by trigger event: what a message did tells who the patient is, and does not stand here."""
+
+
 def _hl7_in(event: events.MessageTaken | events.MessageFailed | events.Hl7Refused) -> _Line | None:
     """Tell of HL7 messages that came in: those of one sender are one line, which says what the last of them did."""
     match event:
@@ -201,12 +218,15 @@ def _hl7_in(event: events.MessageTaken | events.MessageFailed | events.Hl7Refuse
             return _Line("warn", "HL7", told, event.hint, 0, f"hl7 refused {event.origin} {event.text}", "", "hl7")
         case events.MessageFailed():
             who, kind = event.sender or event.origin, event.kind or "a message"
-            told = f"{kind} answered {event.code}: {event.text}"
-            screen = f"hl7-message:{event.id}" if event.id else "hl7-errors"
-            return _Line("warn", who or "HL7", told, event.hint, 0, f"hl7 failed {who} {event.text}", "", screen)
+            told = f"{kind} answered {event.code}: {event.why}"
+            screen = f"hl7-message:{event.id}" if event.id else "hl7"
+            hint = "Enter shows it; e there edits it and acts on it" if event.id else ""
+            return _Line("warn", who or "HL7", told, hint, 0, f"hl7 failed {who} {event.why}", "", screen)
     if event.state == "repeated":
         return None
-    who, told = event.sender or event.origin, event.text or f"{event.kind}, nothing changed"
+    who, kind = event.sender or event.origin, event.kind or "message"
+    means = _HL7_MEANS.get(kind.partition("^")[2], "")
+    told = f"{kind}, {means}" if means else kind
     return _Line("info", who or "HL7", told, "", 0, f"hl7 {who}", "", f"hl7-message:{event.id}")
 
 
