@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,10 @@ from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
 from pacstui.events import NodeStarted, NodeStopping, PeersChanged, ServiceRefused, TrashChanged
 from pacstui.hl7v2.exchange import Exchange
+from pacstui.hl7v2.outgoing import OutgoingHl7
 from pacstui.index import attributes, more
 from pacstui.jobs.room import JobsRoom
+from pacstui.jobs.schedule import window_of, zone_of
 from pacstui.maintenance.room import MaintenanceRoom
 from pacstui.monitor.archive import ArchiveRoom, StudiesRoom
 from pacstui.monitor.arriving import Arriving
@@ -113,6 +116,11 @@ def _changed(old: Settings, new: Settings) -> list[tuple[str, str]]:
         for key in type(getattr(old, section)).model_fields
         if getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
     ]
+
+
+def _opens(hours: str, now: datetime) -> datetime:
+    """Return when hours of the settings begin, ``now`` if it is within them."""
+    return window_of(hours).begin(now, zone_of(""))
 
 
 def _owner_of(file: Path | None) -> str:
@@ -288,11 +296,12 @@ class Node:
         applying = Applying(lambda: self._settings.orders, bus, clock, archive.lane.index.forget_known)
         await applying.begin(archive.db)
         self._exchange = exchange = Exchange(
-            archive.db, settings.hl7, settings.tls, applying, bus, clock, lambda: CURRENT.get().name
-        )
+            archive.db, settings.hl7, settings.tls, applying, bus, clock, lambda: CURRENT.get().name,
+            OutgoingHl7(lambda: self._settings, _opens, lambda: CURRENT.get().name),
+        )  # fmt: skip
         problems.watch(exchange.problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
-        node.jobs, node.backups = jobs.part, backups.part
+        node.jobs, node.backups, node.hl7 = jobs.part, backups.part, exchange.part
         exceptions = ExceptionsRoom(archive.db, bus, clock, lambda: CURRENT.get().name, lambda: self._settings)
         await exceptions.open()
         problems.watch(exceptions.problems)
@@ -333,6 +342,7 @@ class Node:
             asyncio.create_task(self._every(1.0, queue.refresh), name="queue counts"),
             asyncio.create_task(self._every(1.0, maintenance.tick), name="maintenance"),
             asyncio.create_task(self._every(5.0, exchange.tick), name="hl7"),
+            asyncio.create_task(self._every(1.0, exchange.send), name="hl7 out"),
             asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
             asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
             asyncio.create_task(self._every(_SEEN_S, peers.seen.flush), name="peers"),

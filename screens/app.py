@@ -416,6 +416,13 @@ class ConsoleApp(App[int]):
         if self.allowed("maintenance.show") and not isinstance(self.screen, MaintenanceScreen):
             self.go(MaintenanceScreen())
 
+    def action_hl7(self) -> None:
+        """Show HL7."""
+        from screens.hl7 import Hl7Screen
+
+        if self.allowed("hl7.show") and not isinstance(self.screen, Hl7Screen):
+            self.go(Hl7Screen())
+
     def action_account(self) -> None:
         """Open the menu of the account."""
         from screens.modals.account_menu import AccountMenu

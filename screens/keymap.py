@@ -106,6 +106,12 @@ EXCEPTIONS = Key(
 )  # fmt: skip
 """The way to the exceptions, which have no number either."""
 
+HL7 = Key(
+    "H", "HL7", "HL7: messages of the RIS, what became of them, errors, what goes out", "app.hl7",
+    _actions().get("hl7.show"), 2,
+)  # fmt: skip
+"""The way to HL7, which has no number either."""
+
 COMMON: tuple[Key, ...] = (
     Key("slash", "find", "Filter what is shown; a leading ! shows the others", "find", shown="/", weight=1),
     Key("question_mark", "help", "Show this screen's keys and what it shows", "help", shown="?", weight=0),
@@ -119,6 +125,7 @@ COMMON: tuple[Key, ...] = (
     EXCEPTIONS,
     ROUTES,
     MAINTENANCE,
+    HL7,
     Key("A", "account", "Who you are; sign in as somebody else, change your password, sign out", "account"),
     Key("L", "lock", "Lock this console now, until your password is said", "lock"),
     Key("colon,ctrl+p", "commands", "Find an action or a screen by its name", "palette", shown=":", palette=False),

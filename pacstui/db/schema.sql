@@ -667,6 +667,46 @@ CREATE TABLE hl7_keys (
     PRIMARY KEY ("key", message)
 ) WITHOUT ROWID;
 CREATE INDEX hl7_keys_message ON hl7_keys (message);
+CREATE TABLE hl7_outbox (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at INTEGER DEFAULT '0' NOT NULL,
+    receiver TEXT DEFAULT '' NOT NULL,
+    state TEXT DEFAULT 'waiting' NOT NULL,
+    what TEXT DEFAULT '' NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    control TEXT DEFAULT '' NOT NULL,
+    raw BLOB NOT NULL,
+    source INTEGER DEFAULT '0' NOT NULL,
+    patient_id TEXT DEFAULT '' NOT NULL,
+    accession TEXT DEFAULT '' NOT NULL,
+    attempts INTEGER DEFAULT '0' NOT NULL,
+    next_try INTEGER DEFAULT '0' NOT NULL,
+    answer TEXT DEFAULT '' NOT NULL,
+    error TEXT DEFAULT '' NOT NULL,
+    hint TEXT DEFAULT '' NOT NULL,
+    reply BLOB DEFAULT x'' NOT NULL,
+    who TEXT DEFAULT '' NOT NULL,
+    changed INTEGER DEFAULT '0' NOT NULL
+);
+CREATE INDEX hl7_outbox_control ON hl7_outbox (control);
+CREATE INDEX hl7_outbox_done ON hl7_outbox (changed) WHERE state IN ('sent', 'cancelled');
+CREATE INDEX hl7_outbox_open ON hl7_outbox (receiver, state, id) WHERE state IN ('waiting', 'failed', 'held');
+CREATE INDEX hl7_outbox_receiver ON hl7_outbox (receiver, id);
+CREATE INDEX hl7_outbox_waiting ON hl7_outbox (receiver, id) WHERE state = 'waiting';
+CREATE TABLE hl7_receivers (
+    name TEXT NOT NULL,
+    sent INTEGER DEFAULT '0' NOT NULL,
+    last_sent INTEGER DEFAULT '0' NOT NULL,
+    held_by TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (name)
+);
+CREATE TABLE hl7_told (
+    notification TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    said TEXT DEFAULT '' NOT NULL,
+    at INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (notification, subject)
+);
 CREATE TABLE merges (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     at INTEGER DEFAULT '0' NOT NULL,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
@@ -99,6 +99,25 @@ class Keeping:
             self.applier.forget()
             raise
 
+    def trial(self, todo: Todo, writer: Writer) -> None:
+        """Act on a message, see what comes of it, and undo all of it.
+
+        The applier is not told to forget: that would be for what others have just committed too. What it tells of this
+        message with the next one are rows to look at again, and they are as they were.
+        """
+        self.prepare([todo])
+        got = todo.got
+        assert got is not None
+        writer.begin()
+        try:
+            if got.refused is not None or got.message is None:
+                todo.outcome = got.refused or Outcome(ERROR)
+            else:
+                self._act(writer.connection, todo, got.message, micro(self._clock.now()))
+            self._flag(todo, got)
+        finally:
+            writer.rollback()
+
     def fail(self, batch: list[Todo], error: BaseException) -> None:
         """Answer messages that could not be kept: the sender is to try again later."""
         told = translate(error) if isinstance(error, sqlite3.Error) else error
@@ -134,6 +153,8 @@ class Keeping:
             if before is not None:
                 self._beside(connection, todo, before)
         self._flag(todo, got)
+        if got.message is not None and not (todo.outcome.patient and todo.outcome.accession):
+            todo.outcome = _about(todo.outcome, got.message)
         if kept_reply is not None:
             todo.replies = store.unpacked(kept_reply)
         else:
@@ -244,9 +265,16 @@ def _internal(error: Exception) -> Outcome:
     return Outcome(ERROR, text, faults=(Fault("", 0, INTERNAL, text, "see the node's log"),))
 
 
+def _about(outcome: Outcome, message: Message) -> Outcome:
+    """Return an outcome that says whom it is about, if need be by what the message itself says."""
+    patient = outcome.patient or message.value("PID", 3)
+    accession = outcome.accession or message.value("OBR", 18) or message.value("IPC", 1)
+    return replace(outcome, patient=patient[:64], accession=accession[:64])
+
+
 def _noted(outcome: Outcome, note: str) -> Outcome:
     text = f"{outcome.done} ({note})" if outcome.done else note
-    return Outcome(outcome.code, text, outcome.patient, outcome.accession, outcome.faults)
+    return replace(outcome, done=text)
 
 
 def kind_of(got: Read) -> str:
