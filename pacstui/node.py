@@ -65,11 +65,13 @@ from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom
 from pacstui.orders.applying import Applying
 from pacstui.orders.desk import Desk
 from pacstui.places import claim
+from pacstui.qc.corrections import CorrectionsRoom
 from pacstui.qc.exceptions import ExceptionsRoom
 from pacstui.reports import room as reports
 from pacstui.routing.onward import Onward
 from pacstui.services.commitment import CommitmentService
 from pacstui.services.commitment_scu import CommitmentAsker
+from pacstui.services.corrected import Handing
 from pacstui.services.identity import IdentityCheck
 from pacstui.services.mpps import MppsService
 from pacstui.services.policy import Admission
@@ -292,6 +294,7 @@ class Node:
             self._space.sent = queue.not_sent
         problems.watch(onward.problems)
         problems.watch(desk.problems)
+        corrections = self._open_corrections(archive, arriving, retrieve)
         self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
         applying = Applying(lambda: self._settings.orders, bus, clock, archive.lane.index.forget_known)
         await applying.begin(archive.db)
@@ -302,7 +305,7 @@ class Node:
         problems.watch(exchange.problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
         node.jobs, node.backups, node.hl7 = jobs.part, backups.part, exchange.part
-        exceptions = ExceptionsRoom(archive.db, bus, clock, lambda: CURRENT.get().name, lambda: self._settings)
+        exceptions = ExceptionsRoom(archive, bus, clock, lambda: CURRENT.get().name, lambda: self._settings)
         await exceptions.open()
         problems.watch(exceptions.problems)
         node.exceptions = exceptions.part
@@ -331,6 +334,7 @@ class Node:
             "exceptions": exceptions,
             "hl7": exchange.room,
             "worklist": desk.room,
+            "corrections": corrections,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
         self._accounts.changed = lambda: server.reach(self._accounts.wide())
@@ -486,6 +490,19 @@ class Node:
             wanted = (*upkeep.wanted(bool(self._book.names())), *(each for room in rooms for each in room.wanted()))
             kinds = {*upkeep.KINDS, *(kind.name for room in rooms for kind in room.kinds())}
             await self._jobs.want(wanted, of=kinds)
+
+    def _open_corrections(self, archive: Archive, arriving: Arriving, retrieve: RetrieveService) -> CorrectionsRoom:
+        """Let objects leave as they were corrected, and open the room that corrects them."""
+        handing = Handing(archive, lambda: self._settings.retrieve.corrected, lambda: self._settings.dicom.ae_title)
+        retrieve.handing = self._onward.queue.handing = handing
+        room = CorrectionsRoom(archive, self._bus, self._clock, lambda: self._settings.qc, lambda: CURRENT.get().name)
+        room.arriving = lambda: (row.study for row in arriving.rows() if row.state == "receiving")
+        room.changed, room.noted = handing.forget, self._note_correction
+        return room
+
+    def _note_correction(self, action: str, study: str, patient: str, detail: str) -> None:
+        who = CURRENT.get().name
+        self._audit.trail.note("action", "ok", who, action=action, target=study, patient=patient, detail=detail)
 
     async def _open_maintenance(self, database: Database, problems: Problems) -> MaintenanceRoom:
         """Open the room that keeps callers out while somebody works on the node, and tells what was changed."""

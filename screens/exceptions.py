@@ -10,12 +10,13 @@ from textual.widget import Widget
 
 from pacstui.contract.exceptions import ExceptionPage, ExceptionRow
 from pacstui.contract.overview import View
-from pacstui.text import ago, count, safe
+from pacstui.text import ago, count, plural, safe
 from screens import exceptions_work as work
 from screens import keymap
 from screens.asking import AskingScreen
 from screens.widgets import columns as cols
 from screens.widgets.line import Line
+from screens.widgets.panel import Item, Panel, Section, words
 from screens.widgets.row_table import RowTable
 
 C = cols.Column
@@ -32,12 +33,41 @@ COLUMNS = (
     C("age", 10, rank=1, role="dim"),
 )
 KEYS = (
-    work.key_of("exceptions.settle", "t", "take it", "Take the chosen study as it is, and off the list", "take", 3),
-    work.key_of("exceptions.match", "m", "match again", "Match the chosen study with orders again", "match", 5),
-    keymap.Key("f", "state", "Show one state only, then the next, then all", "state", weight=4),
-    keymap.Key("d", "settled", "Show those that were taken as they are, or the open ones", "settled", weight=6),
-    work.key_of("corrections.undo", "z", "undo", "Undo what was done last on the chosen study", "undo", 7),
+    work.key_of("exceptions.settle", "t", "take it", "Take the chosen study as it is, and off the list", "take", 1),
+    work.key_of("exceptions.match", "m", "match again", "Match the chosen study with orders again", "match", 2),
+    keymap.Key("f", "state", "Show one state only, then the next, then all", "state", weight=1),
+    keymap.Key("d", "settled", "Show those that were taken as they are, or the open ones", "settled", weight=1),
+    work.key_of("corrections.undo", "z", "undo", "Undo what was done last on the chosen study", "undo", 1),
 )
+
+
+class ChosenPanel(Panel):
+    """All about the chosen study, where a row has no room for it."""
+
+    can_focus = False
+
+    def __init__(self, screen: ExceptionsScreen) -> None:
+        super().__init__(id="chosen")
+        self._of = screen
+
+    def sections(self, width: int, height: int) -> Sequence[Section]:
+        row, privacy = self._of.table.selected, self.console_app.privacy
+        if row is None:
+            return [
+                Section(
+                    Line("Why", "title"), [Item([Line("Enter shows what arrived beside what was expected", "dim")])]
+                )
+            ]
+        who = f"{privacy.name(row.patient_name)}, ID {privacy.ident(row.patient_id, '(none)')}"
+        who += f", accession {privacy.ident(row.accession, '(none)')}"
+        what = f"{safe(row.modality, 16)} {safe(row.description, 64)}, {plural(row.instances, 'image')}"
+        what += f" from {safe(row.calling, 40)} at {row.received.astimezone():%d %b %H:%M}"
+        why = f"taken as it is by {row.settled}" if row.settled else row.why
+        lines = [Line(who, "strong").cut(width), Line(what, "dim").cut(width)]
+        lines += words(privacy.sentence(why), width, "warn-text")
+        if row.order:
+            lines.append(Line(f"an order is known that it may belong to, score {row.score}: Enter, then a", "accent"))
+        return [Section(Line("Why", "title"), [Item(lines)])]
 
 
 class ExceptionsScreen(AskingScreen):
@@ -66,6 +96,11 @@ class ExceptionsScreen(AskingScreen):
         table.title = Line("Exceptions", "title")
         table.empty = ["asking the node"]
         yield table
+        yield ChosenPanel(self)
+
+    @on(RowTable.Moved)
+    def _moved(self) -> None:
+        self.query_one(ChosenPanel).redraw()
 
     @property
     def table(self) -> RowTable[ExceptionRow]:
@@ -109,6 +144,7 @@ class ExceptionsScreen(AskingScreen):
         table.title = self._title(page.counts)
         total = len(page.rows) + len(kept)
         table.show([*page.rows, *kept], more=bool(page.next), total=total)
+        self.query_one(ChosenPanel).redraw()
         self._cursor_after = page.next
 
     def _learn(self, page: ExceptionPage) -> None:

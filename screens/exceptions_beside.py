@@ -30,10 +30,10 @@ _TAIL = 24
 KEYS = (
     work.key_of("corrections.assign", "a", "assign", "Assign the study to the order or patient on the right", "assign",
                 0),
-    work.key_of("corrections.edit", "e", "edit", "Change what the study says", "edit", 2),
-    work.key_of("corrections.reject", "j", "reject", "Reject the study, with a reason", "reject", 3),
-    work.key_of("exceptions.settle", "t", "take it", "Take the study as it is, and off the list", "take", 2),
-    work.key_of("corrections.undo", "z", "undo", "Undo what was done last on this study", "undo", 4),
+    work.key_of("corrections.edit", "e", "edit", "Change what the study says", "edit", 1),
+    work.key_of("corrections.reject", "j", "reject", "Reject the study, with a reason", "reject", 1),
+    work.key_of("exceptions.settle", "t", "take it", "Take the study as it is, and off the list", "take", 1),
+    work.key_of("corrections.undo", "z", "undo", "Undo what was done last on this study", "undo", 1),
     keymap.Key("right,tab,l", "next order", "Compare with the next order", "turn(1)", weight=1, shown="\u2192"),
     keymap.Key("left,shift+tab,h", "order before", "Compare with the order before", "turn(-1)", weight=8,
                shown="\u2190"),
@@ -46,6 +46,11 @@ KEYS = (
 def moment(text: str) -> str:
     """Return a date of DICOM as people write it, other text as it is."""
     return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdigit() else text
+
+
+def row_unlinked(candidate: Candidate) -> bool:
+    """Return whether neither UID nor accession number name an order."""
+    return all(d.mark != "same" for d in candidate.differences if d.attribute in ("accession number", "study UID"))
 
 
 class BesidePanel(Panel):
@@ -100,6 +105,8 @@ class BesidePanel(Panel):
             title.add(f"  {safe(candidate.state, 20)}", "warn" if candidate.state == "cancelled" else "text")
         if not candidate.order:
             title.add("  without orders", "dim")
+        elif not candidate.score and not of.search:
+            title.add("  nothing speaks for it but the time" if row_unlinked(candidate) else "", "dim")
         if of.search:
             title.add(f"  found for {self.console_app.privacy.sentence(of.search)}", "accent")
         note = Line("\u2190 \u2192 others", "key") if len(of.candidates) > 1 else None

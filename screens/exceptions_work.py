@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from textual.binding import Binding, BindingType
+from typing import TYPE_CHECKING, Any
 
 from pacstui.contract import all_actions
 from pacstui.contract.corrections import CorrectionRow, Preview
 from pacstui.contract.exceptions import Candidate, ExceptionRow
 from pacstui.errors import BadRequest, PacsError
-from pacstui.text import plural, safe
+from pacstui.text import safe
 from screens import keymap
-from screens.modals.form import Form, FormPage, Values
-from screens.widgets.form import Field, FormPanel
-from screens.widgets.line import Line, fit
-from screens.widgets.panel import Item, words
+from screens.correction_preview import preview
+from screens.modals.form import Form, Values
+from screens.widgets.form import Field
 
 if TYPE_CHECKING:
     from screens.app import ConsoleApp
@@ -40,73 +37,13 @@ REASONS = (
 """Reasons of a rejection note (PS3.16 CID 7011; IHE RAD TF-3 4.66)."""
 
 
+NOTHING = "says all of that already"
+"""What the node says where a correction would change nothing."""
+
+
 def key_of(name: str, key: str, verb: str, does: str, run: str, weight: int = 1) -> keymap.Key:
     """Return the key of a contract action with words of this screen."""
     return keymap.Key(key, verb, does, run, all_actions().get(name), weight)
-
-
-class PreviewPanel(FormPanel):
-    """What a correction would do, and the field for why it is done."""
-
-    def __init__(self, app: ConsoleApp, preview: Preview, title: str, verb: str) -> None:
-        self._of, self._preview = app, preview
-        why = Field("why", "why", note="others will ask; no names of patients")
-        super().__init__(title, "", [why], f"Enter {verb}, esc leaves it as it is")
-
-    def _items(self, width: int) -> list[Item]:
-        privacy, preview = self._of.privacy, self._preview
-        lines = words(privacy.sentence(preview.sentence), width, "strong")
-        label = min(18, max((len(change.attribute) for change in preview.changes), default=0))
-        for change in preview.changes[:12]:
-            line = Line("  ").add(fit(safe(change.attribute, 40), label), "dim").add("  ")
-            line.add(privacy.sentence(change.old) or "(none)", "text").add(" \u2192 ", "dim")
-            lines.append(line.add(privacy.sentence(change.new) or "(none)", "strong").cut(width))
-        if len(preview.changes) > 12:
-            lines.append(Line(f"  and {len(preview.changes) - 12} more", "dim"))
-        for doubt in preview.doubts:
-            lines += words(f"! {privacy.sentence(doubt)}", width, "warn", 2)
-        for there in preview.downstream:
-            told = f", told since: {safe(there.told, 40)}" if there.told else ", not told yet"
-            sent = f"{safe(there.destination, 64)} has {plural(there.instances, 'image')} as they were{told}"
-            lines += words(f"> {sent}", width, "accent", 2)
-        kept = "The originals are kept; z undoes it."
-        lines += words(f"{kept} The copies get UIDs of their own." if preview.new_uids else kept, width, "dim")
-        return [Item([*lines, Line()]), *super()._items(width)]
-
-
-class PreviewPage(FormPage):
-    """Shows what a correction would do, asks why, and does it."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "cancel", show=False)]
-
-    def __init__(self, app: ConsoleApp, preview: Preview, title: str, verb: str) -> None:
-        async def send(values: Values) -> CorrectionRow:
-            if not values["why"].strip():
-                raise BadRequest("why?", "a few words; others will ask")
-            row: CorrectionRow = await app.client.corrections.apply(preview.token, values["why"])
-            return row
-
-        super().__init__(title, "", [], "", send)
-        self.panel = PreviewPanel(app, preview, title, verb)
-
-
-def previewed(app: ConsoleApp, ask: Callable[[], Awaitable[Preview]], title: str, verb: str, done: Corrected) -> None:
-    """Ask the node for a preview, show it, and do what it shows after a yes."""
-
-    def over(row: CorrectionRow | None) -> None:
-        if row is not None:
-            app.say(f"{app.privacy.sentence(row.sentence)}; z undoes it")
-            done(row)
-
-    async def look() -> None:
-        try:
-            preview = await ask()
-        except (PacsError, OSError, TimeoutError) as error:
-            app.say(error if isinstance(error, PacsError) else f"the node did not answer: {error}", "fail")
-            return
-        app.push_screen(PreviewPage(app, preview, title, verb), over)
-
-    app.keep(look())
 
 
 def _may(app: ConsoleApp, name: str) -> bool:
@@ -126,7 +63,26 @@ def assign(app: ConsoleApp, row: ExceptionRow, candidate: Candidate, done: Corre
         ask = lambda: app.client.corrections.assign(  # noqa: E731
             study=row.study, patient_id=candidate.patient_id, issuer=candidate.issuer
         )
-    previewed(app, ask, "Assign this study?", "assigns it", done)
+    app.keep(_assign(app, row, ask, done))
+
+
+async def _assign(app: ConsoleApp, row: ExceptionRow, ask: Callable[[], Awaitable[Preview]], done: Corrected) -> None:
+    try:
+        found = await ask()
+    except BadRequest as error:
+        if NOTHING not in error.message:
+            app.say(error, "fail")
+            return
+        take(app, row, lambda: None, "The index says all of that already; only the images say it otherwise. ")
+        return
+    except (PacsError, OSError, TimeoutError) as error:
+        app.say(error if isinstance(error, PacsError) else f"the node did not answer: {error}", "fail")
+        return
+
+    async def have() -> Preview:
+        return found
+
+    preview(app, have(), done, "assign it")
 
 
 _EDITED = (
@@ -160,8 +116,7 @@ def edit(app: ConsoleApp, row: ExceptionRow, done: Corrected) -> None:
 
         def typed(changed: dict[str, str] | None) -> None:
             if changed:
-                ask = lambda: app.client.corrections.edit(study=row.study, changes=changed)  # noqa: E731
-                previewed(app, ask, "Change this study?", "changes it", done)
+                preview(app, app.client.corrections.edit(study=row.study, changes=changed), done, "change it")
 
         intro = "What the study says of itself from now on. The originals are kept."
         foot = "Enter shows what it would do, tab next field, esc back"
@@ -180,8 +135,7 @@ def reject(app: ConsoleApp, row: ExceptionRow, done: Corrected) -> None:
 
     def chosen(reason: str | None) -> None:
         if reason:
-            ask = lambda: app.client.corrections.reject(study=row.study, reason=reason)  # noqa: E731
-            previewed(app, ask, "Reject this study?", "rejects it", done)
+            preview(app, app.client.corrections.reject(study=row.study, reason=reason), done, "reject it")
 
     field = Field("reason", "reason", REASONS[0][0], choices=REASONS)
     intro = "A rejection note is made, by which other archives hide it too (IHE IOCM). The images are kept."
@@ -189,7 +143,7 @@ def reject(app: ConsoleApp, row: ExceptionRow, done: Corrected) -> None:
     app.push_screen(Form("Reject this study", [field], send, intro=intro, foot=foot), chosen)
 
 
-def take(app: ConsoleApp, row: ExceptionRow, done: Done) -> None:
+def take(app: ConsoleApp, row: ExceptionRow, done: Done, first: str = "") -> None:
     """Take a study as it is, with a reason."""
     if not app.allowed("exceptions.settle"):
         return
@@ -206,7 +160,7 @@ def take(app: ConsoleApp, row: ExceptionRow, done: Done) -> None:
             app.say("taken as it is, and off the list")
             done()
 
-    intro = "It stays as it is and leaves the list. It comes back if its order or patient changes what it looks like."
+    intro = f"{first}It stays as it is and leaves the list, until it fits its order or patient in another way."
     field = Field("why", "why", note="a few words; who looks later will ask")
     foot = "Enter takes it, esc leaves it on the list"
     app.push_screen(Form("Take this study as it is", [field], send, intro=intro, foot=foot), over)

@@ -13,7 +13,6 @@ from typing import Final, Protocol
 from pacstui import events
 from pacstui.archive import Archive
 from pacstui.archive.lane import microseconds
-from pacstui.archive.reading import Content
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.node import QueuePart
@@ -31,12 +30,13 @@ from pacstui.equipment.line import Lines
 from pacstui.errors import BadRequest, NotFound, PacsError
 from pacstui.routing import actions, listing, made
 from pacstui.routing.actions import Chosen
-from pacstui.routing.changing import ChangedContent, Changing
+from pacstui.routing.changing import Changing
 from pacstui.routing.courier import Courier, FolderCourier, MoveCourier, PeerCourier
 from pacstui.routing.destination import Destination, Ways
 from pacstui.routing.outbox import Ended, Outbox, Sums
 from pacstui.routing.queueing import Queueing
 from pacstui.routing.route import PRIORITIES
+from pacstui.services.corrected import Handing, discard
 from pacstui.settings import DestinationSettings, RoutingSettings
 from pacstui.text import duration, plural, safe
 
@@ -99,10 +99,11 @@ class QueueRoom:
         self._sums: dict[str, Sums] = {}
         self._stale = True
         self._pruned_at = -_PRUNE_S
+        self.handing: Handing | None = None
         self.held_up: Callable[[str], str] = lambda destination: ""
         self._ways = Ways(
-            archive, self._outbox, clock, self._courier, changing, _discard, self._down, self._up, self._ended,
-            lambda name: self.held_up(name),
+            archive, self._outbox, clock, self._courier, changing, discard, self._down, self._up, self._ended,
+            lambda name: self.held_up(name), lambda: self.handing,
         )  # fmt: skip
         bus.subscribe(events.InstanceStored, self._stored)
 
@@ -436,11 +437,6 @@ def _rank(priority: str) -> int:
 
 def _ago(then: datetime, now: datetime) -> str:
     return duration((now - then).total_seconds())
-
-
-def _discard(content: Content) -> None:
-    if isinstance(content, ChangedContent):
-        content.discard()
 
 
 def titles_of(peers: Mapping[str, str], destinations: Iterable[DestinationSettings]) -> dict[str, str]:
