@@ -9,7 +9,7 @@ from textual import on
 from textual.widget import Widget
 
 from pacstui.contract.worklist import PerformedRow
-from pacstui.text import count, safe
+from pacstui.text import count, plural, safe
 from screens import keymap
 from screens import step_words as tell
 from screens import worklist_cells as cells
@@ -74,10 +74,14 @@ class PerformedScreen(AskingScreen):
     ABOUT = (
         "What modalities reported by MPPS: > in progress, = completed, - discontinued. images: received of those that "
         "the modality named when it ended; ! where they differ. order: whether the step belongs to one. Enter leads to "
-        "the step of the worklist, of one without an order to its study. f limits the list by state. Where a modality "
+        "the step of the worklist, of one without an order to its study. f limits the list by state. a passes one on again to the "
+        "RIS, where [mpps] forward_to names one. Where a modality "
         "stays in progress for hours, somebody forgot to end the examination there."
     )
-    KEYS = (keymap.Key("f", "state", "Only those of the next state; after the last one all", "state", weight=1),)
+    KEYS = (
+        keymap.Key("f", "state", "Only those of the next state; after the last one all", "state", weight=1),
+        keymap.acts("worklist.again", "again", weight=2),
+    )
 
     def __init__(self, day: str) -> None:
         super().__init__()
@@ -176,6 +180,23 @@ class PerformedScreen(AskingScreen):
         self._turn += 1
         self.table.cursor = None
         self.renew()
+
+    def action_again(self) -> None:
+        """Pass the chosen one on again."""
+        row = self.table.selected
+        if row is None or not self.console_app.allowed("worklist.again"):
+            return
+        if not row.forwarded:
+            self.console_app.say("it is passed on to nobody: [mpps] forward_to names who is to be told", "warn")
+            return
+        self.console_app.keep(self._again(row.id))
+
+    async def _again(self, ident: int) -> None:
+        app = self.console_app
+        number = await app.fetch(app.client.worklist.again(performed=ident))
+        if number is not None:
+            app.say(f"{plural(number, 'message')} will be passed on again")
+            self.renew()
 
     @on(RowTable.Moved, "#performed")
     def _moved(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from textual import on
 from textual.widget import Widget
 
+from pacstui.contract import privacy
 from pacstui.contract.worklist import PerformedRow, StepView
 from pacstui.errors import NotFound, PacsError
 from pacstui.text import count, plural, safe
@@ -127,6 +128,14 @@ class StepScreen(AskingScreen):
     KEYS = (
         *work.KEYS,
         keymap.Key("v", "images", "Show the images that came of it", "study", weight=1),
+        keymap.Key(
+            "l",
+            "messages",
+            "Show the HL7 messages of its order",
+            "messages",
+            keymap.acts("hl7.messages", "messages").action,
+            2,
+        ),
     )
 
     def __init__(self, step: int) -> None:
@@ -203,6 +212,21 @@ class StepScreen(AskingScreen):
             told = plural(row.expected, "image") if row.expected > 0 else "images"
             self.console_app.say(f"no {told.removeprefix('0 ')} of it came yet" if row.expected <= 0 else
                                  f"none of the {told} that the modality named came yet")  # fmt: skip
+
+    def action_messages(self) -> None:
+        """Show the HL7 messages of its order."""
+        if self.view is None or not self.console_app.allowed("hl7.messages"):
+            return
+        row = self.view.row
+        wanted = row.accession or self.view.placer or self.view.filler
+        if not (self.view.placer or self.view.filler) or not wanted:
+            self.console_app.say("no message made this order: it was entered by hand")
+        elif not self.console_app.lacks(privacy.PERMISSION, "a search"):
+            from screens.hl7 import Hl7Screen
+
+            screen = Hl7Screen()
+            screen.search = wanted
+            self.console_app.go(screen)
 
     def _study(self, study: str) -> None:
         if study and self.console_app.allowed("studies.show"):

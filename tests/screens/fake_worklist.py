@@ -150,6 +150,10 @@ class FakeWorklist:
         self._call("worklist.set_state", (id, state, why))
         return self._change(id, state=state)
 
+    async def again(self, performed: int) -> int:
+        self._call("worklist.again", performed)
+        return 2
+
     async def cancel(self, id: int, why: str) -> StepRow:
         self._call("worklist.cancel", (id, why))
         return self._change(id, state="cancelled")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pacstui.contract.hl7 import Hl7View, MessagePage
 from pacstui.errors import PacsError
 from screens import step_words, worklist_cells, worklist_work
 from screens.privacy import Privacy
@@ -115,6 +116,32 @@ async def test_a_step_says_what_is_wrong_and_what_mends_it() -> None:
         await console.shows("Steps  6")
 
 
+class NoMessages:
+    """The noun ``hl7`` of a node to which nobody sends."""
+
+    def __init__(self) -> None:
+        self.searched: list[str] = []
+
+    async def show(self) -> Hl7View:
+        return Hl7View("127.0.0.1:2575", "", 0, 0, 0, 0, 0.0, ())
+
+    async def messages(self, search: str = "", **_: Any) -> MessagePage:
+        self.searched.append(search)
+        return MessagePage((), 0)
+
+    async def receivers(self) -> tuple[()]:
+        return ()
+
+
+async def test_a_step_leads_to_the_messages_of_its_order() -> None:
+    client = SteppedClient()
+    client.hl7 = NoMessages()  # type: ignore[attr-defined]
+    async with driven(client) as console:
+        await opened(console, 1)
+        await console.press("l")
+        await console.until(lambda: client.hl7.searched[-1:] == ["A1"], "a search")  # type: ignore[attr-defined]
+
+
 async def test_a_step_that_is_gone_says_so() -> None:
     client = SteppedClient()
     async with driven(client) as console:
@@ -218,6 +245,9 @@ async def test_performed_steps_lead_to_their_step_or_study() -> None:
         await console.shows("only in progress")
         await console.press("f")
         await console.shows("only completed")
+        await console.press("a")
+        await console.shows("2 messages will be passed on again")
+        assert called(client, "worklist.again") == [1]
         await console.press("enter")
         await console.shows("History")
 
