@@ -74,9 +74,9 @@ class PerformedScreen(AskingScreen):
     ABOUT = (
         "What modalities reported by MPPS: > in progress, = completed, - discontinued. images: received of those that "
         "the modality named when it ended; ! where they differ. order: whether the step belongs to one. Enter leads to "
-        "the step of the worklist, of one without an order to its study. f limits the list by state. a passes one on again to the "
-        "RIS, where [mpps] forward_to names one. Where a modality "
-        "stays in progress for hours, somebody forgot to end the examination there."
+        "the step of the worklist, of one without an order to its study. f limits the list by state. a passes one on "
+        "again to the RIS, where [mpps] forward_to names one. Where a modality stays in progress for hours, somebody "
+        "forgot to end the examination there."
     )
     KEYS = (
         keymap.Key("f", "state", "Only those of the next state; after the last one all", "state", weight=1),

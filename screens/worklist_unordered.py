@@ -10,6 +10,7 @@ from textual.widget import Widget
 
 from pacstui.contract import all_actions
 from pacstui.contract.worklist import UnorderedRow
+from pacstui.errors import NotFound, PacsError
 from pacstui.text import count, safe
 from screens import keymap
 from screens import worklist_cells as cells
@@ -110,9 +111,23 @@ class UnorderedScreen(AskingScreen):
         if self.console_app.door.lacks(all_actions()["exceptions.show"].permission):
             self.action_study()
         elif self.console_app.allowed("exceptions.show"):
-            from screens.exceptions_beside import BesideScreen
+            self.console_app.keep(self._beside(str(event.id)))
 
-            self.console_app.go(BesideScreen(str(event.id)))
+    async def _beside(self, study: str) -> None:
+        """Show a study beside the orders that it may belong to, as soon as they were looked for."""
+        app = self.console_app
+        try:
+            await app.client.exceptions.show(study=study)
+        except NotFound:
+            app.say("it still comes in: it is compared with the orders once nothing more came of it for a while")
+            self.action_study()
+            return
+        except (PacsError, OSError, TimeoutError) as error:
+            app.say(error if isinstance(error, PacsError) else f"the node did not answer: {error}", "fail")
+            return
+        from screens.exceptions_beside import BesideScreen
+
+        app.go(BesideScreen(study))
 
     def action_study(self) -> None:
         """Show the chosen study."""

@@ -78,6 +78,7 @@ class Ris:
         self._strangers: deque[Who] = deque()
         self._emergencies = 0
         self._seen: list[Who] = []
+        self._typed: deque[Ordered] = deque()
 
     # what the others ask of it
 
@@ -91,7 +92,10 @@ class Ris:
     def on_paper(self, station: str) -> Ordered | None:
         """Return the next order for a station as it is printed for it, where nobody asks for a worklist."""
         waiting = self._open[station]
-        return waiting.popleft() if waiting else None
+        if not waiting:
+            return None
+        self._typed.append(waiting[0])
+        return waiting.popleft()
 
     def stranger(self) -> Who:
         """Return somebody of whom nothing is known: with a number of the emergency department, and no order."""
@@ -106,7 +110,7 @@ class Ris:
         """Work until the hospital closes."""
         incidents: list[Callable[[Site], Any]] = [
             self._umlaut, self._nobody, self._correct, self._cancel, self._put_off, self._move, self._twice_told,
-            self._registered_twice, self._identify, self._discharge,
+            self._registered_twice, self._identify, self._told_by_phone, self._discharge,
         ]  # fmt: skip
         at = 0
         go_on = await self._reached(site)
@@ -266,10 +270,15 @@ class Ris:
             else:
                 self._later.append(ordered)
 
-    async def _order(self, ordered: Ordered, code: str, kind: str = "ORM^O01^ORM_O01") -> bool:
+    async def _order(self, ordered: Ordered, code: str, kind: str = "ORM^O01^ORM_O01", status: str = "") -> bool:
         control, now = self._next()
-        text = messages.order(ordered, code, control, now, kind=kind)
+        text = messages.order(ordered, code, control, now, kind=kind, status=status)
         return await self._say(text, f"{kind[:7]} {code}") == "AA"
+
+    async def _told_by_phone(self, site: Site) -> None:
+        """The annex rings up and says what it has done: it has no other way to report it."""
+        if len(self._typed) > 2:
+            await self._order(self._typed.popleft(), "SC", status="CM")
 
     async def _put_off(self, site: Site) -> None:
         """An examination is done half an hour later."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pacstui.contract.hl7 import Hl7View, MessagePage
-from pacstui.errors import PacsError
+from pacstui.errors import NotFound, PacsError
 from screens import step_words, worklist_cells, worklist_work
 from screens.privacy import Privacy
 from screens.widgets.panel import Panel
@@ -230,6 +230,23 @@ async def test_studies_without_order_lead_to_the_orders_beside_them_and_to_their
         assert "(none)" in text
         await console.press("v")
         await console.shows("Series")
+
+
+class NotLookedAt:
+    """The noun ``exceptions`` of a node that has not compared anything yet."""
+
+    async def show(self, study: str, search: str = "") -> None:
+        raise NotFound("the study was not looked at", "wait")
+
+
+async def test_a_study_that_still_comes_in_is_shown_itself() -> None:
+    client = SteppedClient()
+    client.exceptions = NotLookedAt()  # type: ignore[attr-defined]
+    async with driven(client) as console:
+        await opened(console)
+        await console.press("u", "enter")
+        await console.shows("it still comes in")
+        assert "Series" in console.text
 
 
 async def test_performed_steps_lead_to_their_step_or_study() -> None:
