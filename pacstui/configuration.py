@@ -33,7 +33,7 @@ _SIZE_LIMIT = 1024 * 1024
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _NAMED = (
     ("peers",), ("destinations",), ("routes",), ("backups", "targets"), ("space", "rules"), ("transforms",),
-    ("hl7", "senders"),
+    ("hl7", "senders"), ("hl7", "receivers"), ("hl7", "forward"), ("hl7", "notifications"),
 )  # fmt: skip
 """Lists whose rows have names that differ."""
 _MAY = {
@@ -318,6 +318,19 @@ class _Reading:
                             f"routes[{index}].to: {told} of this file; one that was added on the console?"
                         )
 
+        receivers = [
+            row["name"].strip() for _, row in self._rows("hl7", "receivers") if isinstance(row.get("name"), str)
+        ]
+        for section in ("forward", "notifications"):
+            for index, row in self._rows("hl7", section):
+                to = row.get("to")
+                for name in to if isinstance(to, list) else ():
+                    if isinstance(name, str) and name.strip() not in receivers:
+                        offer = did_you_mean(name, receivers) or "; there are: " + (", ".join(receivers) or "none")
+                        self._add(
+                            ("hl7", section, index, "to"), f"{shown(name)} is not one of [[hl7.receivers]]{offer}"
+                        )
+
     def _directory(self, directory: DirectorySettings) -> None:
         """Check what of [directory] only makes sense together, or would send passwords in the clear."""
         from pacstui.settings import is_loopback
@@ -381,6 +394,19 @@ class _Reading:
                 self.notes.append(_open_to_all(settings))
             elif not settings.peers:
                 self.notes.append("only programs on this machine may associate: there are no [[peers]]")
+        hl7 = settings.hl7
+        if hl7.enabled and not is_loopback(hl7.host):
+            if hl7.unknown_senders == "all":
+                self.notes.append(
+                    f'[hl7] unknown_senders = "all": whoever reaches {safe(hl7.host)} may change patients and orders;'
+                    ' name your [[hl7.senders]] and set it to "loopback"'
+                )
+            elif not hl7.senders:
+                self.notes.append("only programs on this machine may send HL7: there are no [[hl7.senders]]")
+            if not hl7.tls_port or hl7.plain:
+                self.notes.append("[hl7] MLLP without TLS: patients' data can be read and changed on the network")
+        if hl7.enabled and hl7.unknown_senders == "none" and not hl7.senders:
+            self.notes.append('nobody may send HL7: [hl7] unknown_senders is "none" and there are no [[hl7.senders]]')
         if dicom.unknown_callers == "none" and not settings.peers:
             self.notes.append('nobody may associate: unknown_callers is "none" and there are no [[peers]]')
 

@@ -365,8 +365,36 @@ class StudyMatched(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiverDown(Event):
+    """A receiver of HL7 messages cannot be reached, or answers nothing; what is for it waits."""
+
+    receiver: str
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverUp(Event):
+    """A receiver of HL7 messages that was down takes them again."""
+
+    receiver: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageNotSent(Event):
+    """An HL7 message was set aside: its receiver does not take it. ``message`` is its row, ``kind`` as ADT^A08."""
+
+    message: int
+    receiver: str
+    kind: str
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class MessageTaken(Event):
-    """An HL7 message came in, was acted on and is kept. ``state`` is done or repeated; ``text`` says what it did."""
+    """An HL7 message came in, was acted on and is kept. ``state`` is done or repeated; ``text`` says what it did, and
+    may tell who the patient is."""
 
     id: int
     sender: str
@@ -380,7 +408,8 @@ class MessageTaken(Event):
 
 @dataclass(frozen=True, slots=True)
 class MessageFailed(Event):
-    """An HL7 message could not be acted on, or not even be kept (``id`` is 0 then). ``code`` is what its sender got."""
+    """An HL7 message could not be acted on, or not even be kept (``id`` is 0 then). ``code`` is what its sender got;
+    ``why`` says what is wrong and where, and tells of no patient; ``text`` says it in full."""
 
     id: int
     sender: str
@@ -389,8 +418,8 @@ class MessageFailed(Event):
     kind: str
     control: str
     code: str
+    why: str
     text: str
-    hint: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,10 @@ from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
 from pacstui.events import NodeStarted, NodeStopping, PeersChanged, ServiceRefused, TrashChanged
 from pacstui.hl7v2.exchange import Exchange
+from pacstui.hl7v2.outgoing import OutgoingHl7
 from pacstui.index import attributes, more
 from pacstui.jobs.room import JobsRoom
+from pacstui.jobs.schedule import window_of, zone_of
 from pacstui.maintenance.room import MaintenanceRoom
 from pacstui.monitor.archive import ArchiveRoom, StudiesRoom
 from pacstui.monitor.arriving import Arriving
@@ -117,6 +120,11 @@ def _changed(old: Settings, new: Settings) -> list[tuple[str, str]]:
     ]
 
 
+def _opens(hours: str, now: datetime) -> datetime:
+    """Return when hours of the settings begin, ``now`` if it is within them."""
+    return window_of(hours).begin(now, zone_of(""))
+
+
 def _owner_of(file: Path | None) -> str:
     """Return who owns the configuration file, as the one who may have changed it."""
     if file is None:
@@ -174,6 +182,7 @@ class Node:
         self._commitment: CommitmentService | None = None
         self._asker: CommitmentAsker | None = None
         self._remote: RemoteRoom | None = None
+        self._desk: Desk | None = None
         self._archive_room: ArchiveRoom | None = None
         self._gate: Gate | None = None
         self._syslog: SyslogSender | None = None
@@ -257,7 +266,7 @@ class Node:
         self._commitment = commitment = CommitmentService(archive, lines, bus, clock)
         self._asker = commitment.asker = CommitmentAsker(archive, lines, bus, clock, settings.commitment.answer_h)
         self._remote = RemoteRoom(archive, lines, bus, clock)
-        self._desk = desk = Desk(archive.db, lambda: self._settings, bus, clock)
+        self._desk = desk = Desk(archive.db, lambda: self._settings, lines, bus, clock, lambda: CURRENT.get().name)
         services = ServiceTable(
             StorageService(archive, bus, clock), query, retrieve, commitment, self._asker,
             WorklistService(archive.db, lambda: self._settings.worklist, clock), MppsService(desk.performed),
@@ -284,14 +293,18 @@ class Node:
         if self._space is not None:
             self._space.sent = queue.not_sent
         problems.watch(onward.problems)
+        problems.watch(desk.problems)
         corrections = self._open_corrections(archive, arriving, retrieve)
         self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
         applying = Applying(lambda: self._settings.orders, bus, clock, archive.lane.index.forget_known)
         await applying.begin(archive.db)
-        self._exchange = exchange = Exchange(archive.db, settings.hl7, settings.tls, applying, bus, clock)
+        self._exchange = exchange = Exchange(
+            archive.db, settings.hl7, settings.tls, applying, bus, clock, lambda: CURRENT.get().name,
+            OutgoingHl7(lambda: self._settings, _opens, lambda: CURRENT.get().name),
+        )  # fmt: skip
         problems.watch(exchange.problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
-        node.jobs, node.backups = jobs.part, backups.part
+        node.jobs, node.backups, node.hl7 = jobs.part, backups.part, exchange.part
         exceptions = ExceptionsRoom(archive, bus, clock, lambda: CURRENT.get().name, lambda: self._settings)
         await exceptions.open()
         problems.watch(exceptions.problems)
@@ -319,6 +332,8 @@ class Node:
             "maintenance": maintenance,
             "reports": self._reports,
             "exceptions": exceptions,
+            "hl7": exchange.room,
+            "worklist": desk.room,
             "corrections": corrections,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
@@ -330,10 +345,13 @@ class Node:
             asyncio.create_task(self._every(1.0, ledger.tick), name="association counts"),
             asyncio.create_task(self._every(1.0, queue.refresh), name="queue counts"),
             asyncio.create_task(self._every(1.0, maintenance.tick), name="maintenance"),
+            asyncio.create_task(self._every(5.0, exchange.tick), name="hl7"),
+            asyncio.create_task(self._every(1.0, exchange.send), name="hl7 out"),
             asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
             asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
             asyncio.create_task(self._every(_SEEN_S, peers.seen.flush), name="peers"),
             asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
+            asyncio.create_task(self._every(1.0, desk.tick), name="worklist"),
             asyncio.create_task(self._every(1.0, jobs.tick), name="jobs"),
             asyncio.create_task(self._every(2.0, backups.tick), name="backups"),
             asyncio.create_task(self._every(1.0, exceptions.tick), name="matching"),
@@ -631,6 +649,8 @@ class Node:
             self._space.settings = new.space
         if self._reports is not None:
             self._reports.settings = new.reports
+        if self._exchange is not None:
+            await self._exchange.replace(new.hl7, new.tls)
         await self._want_jobs()
         await self._onward.renew()
         await self._maintenance.compare(new, _owner_of(loaded.source), "reloaded")
@@ -650,6 +670,8 @@ class Node:
             await self._asker.close()
         if self._remote is not None:
             await self._remote.close()
+        if self._desk is not None:
+            await self._desk.close()
         drain_s = self._settings.node.drain_s
         if self._exchange is not None:
             self._exchange_ending = asyncio.create_task(self._exchange.close(drain_s), name="hl7")

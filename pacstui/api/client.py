@@ -78,6 +78,8 @@ class ApiClient:
         self.reports = cast(contract.Reports, _Noun(self, "reports"))
         self.corrections = cast(contract.Corrections, _Noun(self, "corrections"))
         self.exceptions = cast(contract.Exceptions, _Noun(self, "exceptions"))
+        self.hl7 = cast(contract.Hl7, _Noun(self, "hl7"))
+        self.worklist = cast(contract.Worklist, _Noun(self, "worklist"))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:

@@ -46,6 +46,40 @@ def transform_mistakes(loaded: Loaded) -> list[Mistake]:
     return found
 
 
+def hl7_mistakes(loaded: Loaded) -> list[Mistake]:
+    """Return what is wrong with HL7 forward rules, templates and hours."""
+    from pacstui.configuration_words import Lines, Mistake, key_of
+    from pacstui.hl7v2.outgoing_notify import template_of
+    from pacstui.hl7v2.outgoing_rules import Mistaken, Rule
+    from pacstui.jobs.schedule import window_of
+
+    hl7 = loaded.settings.hl7
+    lines = Lines(loaded.source.read_text("utf-8-sig", "replace") if loaded.source is not None else "")
+    found: list[Mistake] = []
+
+    def wrong(at: tuple[str | int, ...], text: str, hint: str) -> None:
+        told = f"{text} ({hint})" if hint else text
+        found.append(Mistake(str(loaded.source or "environment"), lines.of(at), key_of(at), told))
+
+    for index, receiver in enumerate(hl7.receivers):
+        try:
+            window_of(receiver.hours)
+        except PacsError as fault:
+            wrong(("hl7", "receivers", index, "hours"), fault.message, fault.hint)
+    for index, forward in enumerate(hl7.forward):
+        try:
+            Rule.of(forward)
+        except Mistaken as mistaken:
+            wrong(("hl7", "forward", index, "where"), mistaken.text, mistaken.hint)
+    for index, notification in enumerate(hl7.notifications):
+        try:
+            template_of(notification)
+        except Mistaken as mistaken:
+            key = next((key for key in ("template_file", "template") if getattr(notification, key)), "message")
+            wrong(("hl7", "notifications", index, key), mistaken.text, mistaken.hint)
+    return found
+
+
 def schedule_faults(settings: Settings) -> Iterator[str]:
     """Yield what is wrong with the schedules that are not the usual ones; a job without a good one never runs."""
     usual = type(settings)(node=settings.node)
@@ -72,6 +106,9 @@ def check_config(
         _tell(fault.mistakes, json)
         raise typer.Exit(2) from None
     mistakes = transform_mistakes(loaded) if loaded.settings.transforms else []
+    hl7 = loaded.settings.hl7
+    if hl7.receivers or hl7.forward or hl7.notifications:
+        mistakes += hl7_mistakes(loaded)
     if mistakes:
         _tell(mistakes, json)
         raise typer.Exit(2)

@@ -17,6 +17,7 @@ from pacstui.contract.commitments import Commitments
 from pacstui.contract.corrections import Corrections
 from pacstui.contract.exceptions import Exceptions
 from pacstui.contract.feed import Feed
+from pacstui.contract.hl7 import Hl7
 from pacstui.contract.jobs import Jobs
 from pacstui.contract.maintenance import Maintenance
 from pacstui.contract.node import Node
@@ -29,6 +30,7 @@ from pacstui.contract.routes import Routes
 from pacstui.contract.space import Space
 from pacstui.contract.storage import Storage
 from pacstui.contract.studies import Studies
+from pacstui.contract.worklist import Worklist
 
 NOUNS: dict[str, type] = {
     "node": Node,
@@ -50,6 +52,8 @@ NOUNS: dict[str, type] = {
     "maintenance": Maintenance,
     "reports": Reports,
     "exceptions": Exceptions,
+    "worklist": Worklist,
+    "hl7": Hl7,
     "corrections": Corrections,
 }
 
@@ -97,5 +101,7 @@ __all__ = [
     "Maintenance",
     "Reports",
     "Exceptions",
+    "Worklist",
+    "Hl7",
     "Corrections",
 ]

@@ -85,6 +85,7 @@ class Status:
     backups: dict[str, int]
     alerts: tuple[Problem, ...]
     exceptions: dict[str, int] = field(default_factory=dict)
+    hl7: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,6 +149,9 @@ class Worklist(Protocol):
         self, day: str = "", state: str = "", before: int = 0, limit: int = 100
     ) -> tuple[PerformedRow, ...]: ...
 
+    @action("again", "Pass a performed procedure step on again", permission="worklist.edit", audited=True, key="a")
+    async def again(self, performed: int) -> int: ...
+
     @action("new", "Enter a worklist item by hand", permission="worklist.edit", audited=True, key="n")
     async def add(
         self, patient_id: PatientId, patient_name: PatientText, modality: str, date: str = "", time: str = "",

@@ -608,7 +608,9 @@ CREATE TABLE performed (
     changed INTEGER DEFAULT '0' NOT NULL
 );
 CREATE UNIQUE INDEX performed_sop_instance ON performed (sop_instance);
+CREATE INDEX performed_started ON performed (started);
 CREATE INDEX performed_step ON performed (step);
+CREATE INDEX performed_unordered ON performed (accession) WHERE step = 0;
 CREATE INDEX performed_study ON performed (study);
 CREATE TABLE matches (
     study TEXT NOT NULL,
@@ -653,18 +655,62 @@ CREATE TABLE hl7_messages (
     resolved_by TEXT DEFAULT '' NOT NULL,
     charset TEXT DEFAULT '' NOT NULL
 );
-CREATE INDEX hl7_messages_accession ON hl7_messages (accession) WHERE accession != '';
 CREATE INDEX hl7_messages_at ON hl7_messages (at);
 CREATE INDEX hl7_messages_control ON hl7_messages (control);
 CREATE INDEX hl7_messages_open ON hl7_messages (id) WHERE state = 'failed';
 CREATE INDEX hl7_messages_original ON hl7_messages (original) WHERE original != 0;
-CREATE INDEX hl7_messages_patient ON hl7_messages (patient_id) WHERE patient_id != '';
 CREATE TABLE hl7_bodies (
     id INTEGER NOT NULL PRIMARY KEY,
     raw BLOB NOT NULL,
     reply BLOB NOT NULL,
     words TEXT DEFAULT '' NOT NULL,
     faults TEXT DEFAULT '' NOT NULL
+);
+CREATE TABLE hl7_keys (
+    "key" TEXT NOT NULL,
+    message INTEGER NOT NULL,
+    PRIMARY KEY ("key", message)
+) WITHOUT ROWID;
+CREATE INDEX hl7_keys_message ON hl7_keys (message);
+CREATE TABLE hl7_outbox (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at INTEGER DEFAULT '0' NOT NULL,
+    receiver TEXT DEFAULT '' NOT NULL,
+    state TEXT DEFAULT 'waiting' NOT NULL,
+    what TEXT DEFAULT '' NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    control TEXT DEFAULT '' NOT NULL,
+    raw BLOB NOT NULL,
+    source INTEGER DEFAULT '0' NOT NULL,
+    patient_id TEXT DEFAULT '' NOT NULL,
+    accession TEXT DEFAULT '' NOT NULL,
+    attempts INTEGER DEFAULT '0' NOT NULL,
+    next_try INTEGER DEFAULT '0' NOT NULL,
+    answer TEXT DEFAULT '' NOT NULL,
+    error TEXT DEFAULT '' NOT NULL,
+    hint TEXT DEFAULT '' NOT NULL,
+    reply BLOB DEFAULT x'' NOT NULL,
+    who TEXT DEFAULT '' NOT NULL,
+    changed INTEGER DEFAULT '0' NOT NULL
+);
+CREATE INDEX hl7_outbox_control ON hl7_outbox (control);
+CREATE INDEX hl7_outbox_done ON hl7_outbox (changed) WHERE state IN ('sent', 'cancelled');
+CREATE INDEX hl7_outbox_open ON hl7_outbox (receiver, state, id) WHERE state IN ('waiting', 'failed', 'held');
+CREATE INDEX hl7_outbox_receiver ON hl7_outbox (receiver, id);
+CREATE INDEX hl7_outbox_waiting ON hl7_outbox (receiver, id) WHERE state = 'waiting';
+CREATE TABLE hl7_receivers (
+    name TEXT NOT NULL,
+    sent INTEGER DEFAULT '0' NOT NULL,
+    last_sent INTEGER DEFAULT '0' NOT NULL,
+    held_by TEXT DEFAULT '' NOT NULL,
+    PRIMARY KEY (name)
+);
+CREATE TABLE hl7_told (
+    notification TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    said TEXT DEFAULT '' NOT NULL,
+    at INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (notification, subject)
 );
 CREATE TABLE merges (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -708,6 +754,7 @@ CREATE TABLE mpps_outbox (
     created INTEGER DEFAULT '0' NOT NULL,
     changed INTEGER DEFAULT '0' NOT NULL
 );
+CREATE INDEX mpps_outbox_failed ON mpps_outbox (peer) WHERE state = 'failed';
 CREATE INDEX mpps_outbox_performed ON mpps_outbox (performed);
 CREATE INDEX mpps_outbox_waiting ON mpps_outbox (peer, id) WHERE state = 'waiting';
 CREATE TRIGGER studies_identity AFTER UPDATE OF patient_id, issuer, patient_name, birth_date, sex ON studies WHEN OLD.identity = 0 AND (OLD.patient_id != NEW.patient_id OR OLD.issuer != NEW.issuer OR (OLD.patient_name != '' AND OLD.patient_name != NEW.patient_name) OR (OLD.birth_date != '' AND OLD.birth_date != NEW.birth_date) OR (OLD.sex != '' AND OLD.sex != NEW.sex)) BEGIN UPDATE studies SET identity = 1 WHERE id = NEW.id; END;

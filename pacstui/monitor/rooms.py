@@ -66,8 +66,8 @@ def _user_name() -> str:
 
 
 class NodeRoom:
-    """The node as a whole; ``stop`` is what ends it; ``jobs``, ``backups`` and ``exceptions`` count them for the
-    status."""
+    """The node as a whole; ``stop`` is what ends it; ``jobs``, ``backups``, ``exceptions`` and ``hl7`` are what the
+    status says of them."""
 
     def __init__(
         self,
@@ -93,6 +93,7 @@ class NodeRoom:
         self.jobs: Callable[[], dict[str, int]] = dict
         self.backups: Callable[[], dict[str, int]] = dict
         self.exceptions: Callable[[], dict[str, int]] = dict
+        self.hl7: Callable[[], dict[str, int]] = dict
 
     def now(self) -> Status:
         """Return the page of truth."""
@@ -116,6 +117,7 @@ class NodeRoom:
             self.backups(),
             problems,
             self.exceptions(),
+            self.hl7(),
         )
 
     async def status(self) -> Status:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
+from pacstui.dicom.syntaxes import EXPLICIT
+from pacstui.orders import reading, standing
 from pacstui.orders.reading import Scheduled, Told
+from pacstui.text import safe
 
 _STEPS: Final = (
     'SELECT s.id, s.step_id, s.modality FROM orders o JOIN steps s ON s."order" = o.id'
@@ -63,3 +68,22 @@ def _fitting(connection: sqlite3.Connection, each: Scheduled, told: Told, where:
     if len(rows) > 1:
         rows = [row for row in rows if row[2] == told.modality]
     return [row[0] for row in rows]
+
+
+def link_late(connection: sqlite3.Connection, orders: Iterable[int], now: datetime) -> tuple[int, ...]:
+    """Join what was performed without an order to orders that came after it; return the steps that moved by that."""
+    moved: dict[int, None] = {}
+    for order in orders:
+        row = connection.execute("SELECT study, accession FROM orders WHERE id = ?", (order,)).fetchone()
+        if row is None:
+            continue
+        found = connection.execute(
+            "SELECT id, data, calling FROM performed WHERE step = 0 AND study = ? AND study != ''"
+            " UNION SELECT id, data, calling FROM performed WHERE step = 0 AND accession = ? AND accession != ''",
+            row,
+        ).fetchall()
+        for id, data, calling in found:
+            told = reading.read(reading.decode(data, EXPLICIT))
+            linked = link(connection, id, told)
+            moved |= dict.fromkeys(standing.follow(connection, linked, now, safe(told.station_ae or calling, 16)))
+    return tuple(moved)

@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Final
 
 from pacstui.orders.reading import COMPLETED, IN_PROGRESS
+from pacstui.orders.rows import HISTORY, state_of
 
-OPEN: Final = ("scheduled", "arrived")
-_KEPT: Final = 200
 _TOLD: Final = {
     "in progress": "begun", "completed": "completed", "discontinued": "discontinued", "arrived": "patient arrived",
     "scheduled": "scheduled again", "cancelled": "cancelled",
@@ -27,7 +26,7 @@ def note(connection: sqlite3.Connection, order: int, at: datetime, text: str) ->
     """Write down what happened to an order: a sentence of its history."""
     row = connection.execute("SELECT body FROM orders WHERE id = ?", (order,)).fetchone()
     body = json.loads(row[0])
-    body["history"] = [*body.get("history", ()), f"{at.astimezone():%Y-%m-%d %H:%M} {text}"][-_KEPT:]
+    body["history"] = [*body.get("history", ()), f"{at.astimezone():%Y-%m-%d %H:%M} {text}"][-HISTORY:]
     connection.execute("UPDATE orders SET body = ? WHERE id = ?", (json.dumps(body, ensure_ascii=False), order))
 
 
@@ -66,19 +65,8 @@ def follow(connection: sqlite3.Connection, steps: Iterable[int], now: datetime, 
 
 def settle(connection: sqlite3.Connection, order: int, at: int) -> None:
     """Let an order stand where its steps are."""
-    rows = connection.execute('SELECT DISTINCT state FROM steps WHERE "order" = ?', (order,)).fetchall()
-    states = {row[0] for row in rows}
-    left = states - {"cancelled"} or states
-    if not left:
-        return
-    if len(left) == 1:
-        state = next(iter(left))
-    elif left <= {"completed", "discontinued"}:
-        state = "completed"
-    elif left <= set(OPEN):
-        state = "arrived"
-    else:
-        state = "in progress"
+    rows = connection.execute('SELECT state FROM steps WHERE "order" = ?', (order,)).fetchall()
+    state = state_of(row[0] for row in rows)
     connection.execute(
         "UPDATE orders SET state = ?, changed = ? WHERE id = ? AND state != ?", (state, at, order, state)
     )

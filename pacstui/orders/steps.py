@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -21,12 +21,13 @@ _PAGE: Final = 256
 @dataclass(frozen=True, slots=True)
 class Window:
     """What is told beside what is asked for: states that are ``hidden``, the days ``first`` to ``last`` (YYYYMMDD,
-    empty: all) where no date is asked, and steps of ``station`` only and of none (empty: of all)."""
+    empty: all) where no date is asked, and, if ``own``, steps of ``caller`` only and of no station."""
 
     hidden: tuple[str, ...] = ()
     first: str = ""
     last: str = ""
-    station: str = ""
+    caller: str = ""
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,11 @@ class Plan:
             match = (step if inside else outside).get(tag)
             if match is not None and match.kind in (SINGLE, LIST):
                 self._add(f"{column} IN ({','.join('?' * len(match.values))})", *match.values)
+        station = step.get(keys.STATION_AE)
+        self._station = station.values[0] if station is not None and station.kind == SINGLE else wanted.window.caller
         rest = {tag: match for tag, match in outside.items() if tag != STEP}
-        if step:
-            rest[STEP] = Match("SQ", "sequence", (), tuple(step.items()))
-        self._test = item_test(Match("SQ", "sequence", (), tuple(_asking(rest).items())))
+        self._test = _test_of(rest, step)
+        self._anywhere = _test_of(rest, {tag: match for tag, match in step.items() if tag != keys.STATION_AE})
 
     def _add(self, condition: str, *values: str) -> None:
         self.where.append(condition)
@@ -100,8 +102,8 @@ class Plan:
         status = step.get(keys.STEP_STATUS)
         if window.hidden and (status is None or status.kind == UNIVERSAL):
             self._add(f"s.state NOT IN ({','.join('?' * len(window.hidden))})", *window.hidden)
-        if window.station:
-            self._add("(s.station_ae = '' OR instr('\\' || s.station_ae || '\\', ?))", f"\\{window.station}\\")
+        if window.own:
+            self._add("(s.station_ae = '' OR instr('\\' || s.station_ae || '\\', ?))", f"\\{window.caller}\\")
 
     def _dates(self, wanted: Wanted, dates: Match | None) -> None:
         if dates is not None and dates.kind in (SINGLE, RANGE):
@@ -118,16 +120,30 @@ class Plan:
             self._add("s.date <= ?", last)
 
     def fits(self, item: Item) -> bool:
-        """Return whether an item is asked for, as far as SQL has not told already."""
+        """Return whether an item is asked for, as far as SQL has not told already.
+
+        What can be done at any station fits each, and is told as for the one that is asked for: Scheduled Station AE
+        Title is of type 1.
+        """
+        step = item[name_of(STEP)][0]
         if self._period is not None:
-            step = item[name_of(STEP)][0]
             moment = step[name_of(keys.START_DATE)], step[name_of(keys.START_TIME)]
             if not between(*moment, *self._period):
                 return False
-        return self._test(item)
+        if step[_STATION]:
+            return self._test(item)
+        step[_STATION] = self._station
+        return self._anywhere(item)
 
 
 _ANY: Final = Match("", UNIVERSAL)
+_STATION: Final = name_of(keys.STATION_AE)
+
+
+def _test_of(outside: Mapping[int, Match], step: Mapping[int, Match]) -> Callable[[Item], bool]:
+    """Return a test of items for keys outside of the Scheduled Procedure Step Sequence and inside of it."""
+    whole = {**outside, STEP: Match("SQ", "sequence", (), tuple(step.items()))} if step else outside
+    return item_test(Match("SQ", "sequence", (), tuple(_asking(whole).items())))
 
 
 def _asking(keys: Mapping[int, Match]) -> dict[int, Match]:

@@ -47,8 +47,7 @@ def sequence_key(identifier: DataSet, tag: int, known: Inner, unsupported: list[
 def item_told(item: Mapping[str, Any], known: Inner, asked: Sequence[tuple[int, Match]], codec: str) -> DataSet:
     """Return one item of an answer: what was asked for, empty where the item lacks it; all of it where nothing was."""
     told = DataSet()
-    whole = tuple((tag, _ANY) for tag in known if name_of(tag) in item)
-    for tag, match in asked or whole:
+    for tag, match in asked or [(tag, _ANY) for tag in known if name_of(tag) in item]:
         vr, value = known[tag], item.get(name_of(tag), "")
         if vr == "US":
             told[tag] = Element(vr, int(value).to_bytes(2, "little") if value.isdigit() and len(value) < 5 else b"")
@@ -57,8 +56,10 @@ def item_told(item: Mapping[str, Any], known: Inner, asked: Sequence[tuple[int, 
             encoded = charset.encode(value, codec) if vr in dataset.TEXT_VRS else value.encode("ascii", "replace")
             told[tag] = Element(vr, encoded or b"")
             continue
-        fits = item_test(match)
-        told.put_items(tag, [item_told(each, vr, match.items, codec) for each in value or () if fits(each)])
+        if not match.is_universal:
+            fits = item_test(match)
+            value = [each for each in value or () if fits(each)]
+        told.put_items(tag, [item_told(each, vr, match.items, codec) for each in value or ()])
     return told
 
 

@@ -14,12 +14,12 @@ from pacstui.db import Database
 from pacstui.dicom.dataset import CHARSET, DataSet, DataSetError
 from pacstui.dicom.dictionary import keyword_of
 from pacstui.dicom.dimse import Status
-from pacstui.dicom.matching import Match, match_of, sequence_of
+from pacstui.dicom.matching import UNIVERSAL, Match, match_of, sequence_of
 from pacstui.dicom.net.request import Request
 from pacstui.dicom.net.service import BufferSink
 from pacstui.errors import PacsError
 from pacstui.orders import reading
-from pacstui.orders.keys import KEYS
+from pacstui.orders.keys import KEYS, STEP
 from pacstui.orders.steps import Wanted, Window, find
 from pacstui.orders.telling import Item
 from pacstui.services.aside import decoded
@@ -36,10 +36,11 @@ _IGNORED: Final = frozenset((CHARSET, LEVEL))
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A worklist identifier understood: its keys, the character set of the query, and the keys that are not
-    supported."""
+    """A worklist identifier understood: its keys, those as what is told of a step that matches, the character set of
+    the query, and the keys that are not supported."""
 
     match: Match
+    told: tuple[tuple[int, Match], ...]
     terms: str
     unsupported: tuple[int, ...]
 
@@ -62,13 +63,22 @@ def understand(identifier: DataSet) -> Asked:
             keys.append((tag, match_of(kind, key_text(identifier, tag, kind))))
         else:
             keys.append((tag, sequence_key(identifier, tag, kind, unsupported)))
-    return Asked(sequence_of(keys), identifier.terms, tuple(unsupported))
+    told = tuple((tag, _free(match) if tag == STEP else match) for tag, match in keys)
+    return Asked(sequence_of(keys), told, identifier.terms, tuple(unsupported))
+
+
+def _free(match: Match) -> Match:
+    """Return a key for the step itself, of which there is one that matches as a whole: date and time together may be
+    one period."""
+    return Match(
+        "SQ", UNIVERSAL, (), tuple((tag, m if m.vr == "SQ" else Match(m.vr, UNIVERSAL)) for tag, m in match.items)
+    )
 
 
 def answer(asked: Asked, item: Item, transfer_syntax: str) -> bytes:
     """Return the identifier of one answer: what was asked for, empty where it is not known."""
     codec = terms_for(texts_in(item), asked.terms)
-    told = item_told(item, KEYS, asked.match.items, codec) if asked.match.items else DataSet()
+    told = item_told(item, KEYS, asked.told, codec) if asked.told else DataSet()
     if codec:
         told.put(CHARSET, codec, "CS")
     return reading.encode(told, transfer_syntax)
@@ -144,7 +154,7 @@ class WorklistService:
         today = self._clock.now().astimezone()
         first = (today - timedelta(days=settings.days_before)).strftime("%Y%m%d")
         last = (today + timedelta(days=settings.days_after)).strftime("%Y%m%d")
-        return Window(settings.hide, first, last, calling if settings.only_own_station else "")
+        return Window(settings.hide, first, last, calling, settings.only_own_station)
 
     def begin(self, request: Request) -> _FindSink:
         return _FindSink(self, request)

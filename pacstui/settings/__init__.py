@@ -27,6 +27,7 @@ from pacstui.settings.dicom import (
     with_mpps,
 )
 from pacstui.settings.hl7 import Hl7Settings, SenderSettings
+from pacstui.settings.hl7_outgoing import Hl7ForwardSettings, Hl7NotificationSettings, Hl7ReceiverSettings
 from pacstui.settings.node import ArchiveSettings, ConsoleSettings, DatabaseSettings, NodeSettings
 from pacstui.settings.orders import OrdersSettings, ProcedureSettings
 from pacstui.settings.qc import QcSettings
@@ -58,6 +59,9 @@ __all__ = [
     "DicomSettings",
     "DirectoryRoleSettings",
     "DirectorySettings",
+    "Hl7ForwardSettings",
+    "Hl7NotificationSettings",
+    "Hl7ReceiverSettings",
     "Hl7Settings",
     "Host",
     "Keyword",

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from pacstui.settings.base import Host, ListenPort, Name, Section, Words
+from pacstui.settings.hl7_outgoing import Hl7ForwardSettings, Hl7NotificationSettings, Hl7ReceiverSettings
 
 Processing = Literal["P", "T", "D"]
 
@@ -107,3 +108,16 @@ class Hl7Settings(Section):
 
     keep_days: Annotated[int, Field(ge=1, le=3650)] = 90
     """Days that messages are kept; failed ones that nobody has put right yet are kept longer."""
+
+    application: Annotated[str, StringConstraints(strip_whitespace=True, max_length=180)] = "PACSTUI"
+    """Our own name in what we send: MSH-3 of notifications."""
+
+    facility: Annotated[str, StringConstraints(strip_whitespace=True, max_length=180)] = ""
+    """Our own facility: MSH-4 of notifications."""
+
+    outgoing_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """Days that messages that were sent, or cancelled, stay in the list; what waits or failed stays in any case."""
+
+    receivers: tuple[Hl7ReceiverSettings, ...] = ()
+    forward: tuple[Hl7ForwardSettings, ...] = ()
+    notifications: tuple[Hl7NotificationSettings, ...] = ()

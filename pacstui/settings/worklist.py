@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from pacstui.settings.base import Name, Section
 
@@ -29,6 +29,10 @@ class WorklistSettings(Section):
 
     max_answers: Annotated[int, Field(ge=0)] = 0
     """Most answers to one query; who asks for more gets as many and is told (A700). 0 for no limit."""
+
+    accession_prefix: Annotated[str, StringConstraints(strip_whitespace=True, max_length=4)] = "M"
+    """What the Accession Number begins with that is made for items entered by hand without one; date and a number
+    follow. Empty: they stay without."""
 
     no_images_min: Annotated[int, Field(ge=1, le=100000)] = 120
     """A step that was completed so many minutes ago and of which no image is here is a problem that the console

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from pacstui.index.fold import fold
+
 
 def insert(connection: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> int:
     """Insert a row and return its number."""
@@ -28,6 +30,7 @@ def scheduled(connection: sqlite3.Connection, number: int, **more: Any) -> int:
         prefix = name[:2] if name[:2] in ("p_", "o_") else ""
         split[prefix][name.removeprefix(prefix)] = json.dumps(value) if isinstance(value, (dict, list)) else value
     person = {
+        "name_key": fold(str(split["p_"].get("name", f"TEST^NUMBER {number}"))),
         "patient_id": f"P{number}", "issuer": "TESTLAB", "name": f"TEST^NUMBER {number}", "birth_date": "19700102",
         "sex": "F", **split["p_"],
     }  # fmt: skip
@@ -36,7 +39,8 @@ def scheduled(connection: sqlite3.Connection, number: int, **more: Any) -> int:
     ).fetchone()
     order = {
         "person": known[0] if known else insert(connection, "persons", person), "placer": f"PL{number}",
-        "filler": f"FI{number}", "accession": f"A{number}", "procedure_id": f"RP{number}",
+        "filler": f"FI{number}", "accession": f"A{number}", "accession_key": f"a{number}",
+        "procedure_id": f"RP{number}",
         "study": f"2.25.{uuid4().int}", "state": "scheduled", "priority": "R", "code": "P1", "scheme": "LOCAL",
         "description": "THORAX", "referring": "REFERRER^ANY", **split["o_"],
     }  # fmt: skip

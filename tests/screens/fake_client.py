@@ -58,6 +58,7 @@ from tests.screens.fake_maintenance import FakeMaintenance
 from tests.screens.fake_peers import FakePeers
 from tests.screens.fake_queue import FakeQueue, FakeRoutes
 from tests.screens.fake_space import FakeSpace
+from tests.screens.fake_worklist import FakeWorklist
 
 START = datetime(2026, 11, 25, 14, 3, 22, tzinfo=UTC)
 
@@ -196,6 +197,7 @@ class FakeClient:
         self.routes = FakeRoutes(self, self.storage._call)
         self.space = FakeSpace(self, self.storage._call)
         self.maintenance = FakeMaintenance(self, self.storage._call)
+        self.worklist = FakeWorklist(self, self.storage._call)
         self.peers = FakePeers(self, self.storage._call)
         self.studies = _Studies(self)
         self.feed = _Feed(self)

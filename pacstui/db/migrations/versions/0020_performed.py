@@ -38,6 +38,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("performed", "step"),
     )
     op.create_index("performed_steps_step", "performed_steps", ["step"])
+    op.create_index("performed_started", "performed", ["started"])
+    op.create_index("performed_unordered", "performed", ["accession"], sqlite_where=sa.text("step = 0"))
     # Messages that a peer is to be told, in the order of their ids.
     op.create_table(
         "mpps_outbox",
@@ -48,9 +50,12 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )  # fmt: skip
     op.create_index("mpps_outbox_waiting", "mpps_outbox", ["peer", "id"], sqlite_where=sa.text("state = 'waiting'"))
+    op.create_index("mpps_outbox_failed", "mpps_outbox", ["peer"], sqlite_where=sa.text("state = 'failed'"))
     op.create_index("mpps_outbox_performed", "mpps_outbox", ["performed"])
 
 
 def downgrade() -> None:
+    op.drop_index("performed_unordered", "performed")
+    op.drop_index("performed_started", "performed")
     for name in ("mpps_outbox", "performed_steps", "performed_messages"):
         op.drop_table(name)
