@@ -304,7 +304,7 @@ class IndexWriter:
             return ids
         known = entry.known
         found = followed(connection, entry.study, entry.series)
-        belongs = found if found.by else None
+        belongs = found if found.by >= 0 else None
         if belongs is not None:
             entry = entry._replace(study=belongs.study, series=belongs.series)
         study, patient, conflict = self._study(connection, entry, received)

@@ -74,6 +74,8 @@ class Ledger:
         self.correction = correction
         self.at = at
         self.studies: set[str] = set()
+        self.aside = ""
+        """Study Instance UID of what is hidden by it, empty if nothing is."""
         self._rows: dict[str, dict[str, list[Any]]] = {}
         self._made: list[list[Any]] = []
         self._gone: list[list[Any]] = []
