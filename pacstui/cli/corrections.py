@@ -12,9 +12,11 @@ from pacstui.api import plain
 from pacstui.cli.actions import call_confirmed, group
 from pacstui.cli.doors import door
 from pacstui.cli.out import moment, say, say_json, table
+from pacstui.contract import Corrections, actions_of
 from pacstui.errors import BadRequest
 from pacstui.text import person, plural
 
+_ASKS = {name: f"{action.label}; asks, then does it." for name, action in actions_of(Corrections).items()}
 _STATES = {"on": "= on", "undone": "- undone"}
 
 
@@ -121,7 +123,7 @@ def _go(context: typer.Context, method: str, why: str, yes: bool, as_json: bool,
             say(line)
 
 
-@app.command("assign", help="Give a study to an order, or to a patient, after showing what that does.")
+@app.command("assign", help=_ASKS["assign"])
 def assign(
     context: typer.Context, study: _Study, order: _Order = 0,
     patient_id: Annotated[str, typer.Option("--patient-id", help="Patient ID, where there is no order.")] = "",
@@ -132,7 +134,7 @@ def assign(
     _go(context, "assign", why, yes, json, study=study, order=order, patient_id=patient_id, issuer=issuer)
 
 
-@app.command("edit", help="Change what a study, series or image says, after showing what that does.")
+@app.command("edit", help=_ASKS["edit"])
 def edit(
     context: typer.Context, study: _Study,
     changes: Annotated[list[str], typer.Argument(help="KEYWORD=VALUE, as PatientName=DOE^JANE.", show_default=False)],
@@ -148,7 +150,7 @@ def edit(
     _go(context, "edit", why, yes, json, study=study, changes=given, series=series, images=image)
 
 
-@app.command("split", help="Take series out of a study into one of their own, after showing what that does.")
+@app.command("split", help=_ASKS["split"])
 def split(
     context: typer.Context, study: _Study, series: _Series = [], order: _Order = 0,  # noqa: B006
     why: _Why = "", yes: _Yes = False, json: _Json = False,
@@ -157,7 +159,7 @@ def split(
     _go(context, "split", why, yes, json, study=study, series=series, order=order)
 
 
-@app.command("merge", help="Put a study into another one of the same patient, after showing what that does.")
+@app.command("merge", help=_ASKS["merge"])
 def merge(
     context: typer.Context, study: _Study,
     into: Annotated[str, typer.Argument(help="Study Instance UID of the other.", show_default=False)],
@@ -167,7 +169,7 @@ def merge(
     _go(context, "merge", why, yes, json, study=study, into=into)
 
 
-@app.command("move", help="Move series into another study, after showing what that does.")
+@app.command("move", help=_ASKS["move"])
 def move(
     context: typer.Context, study: _Study,
     into: Annotated[str, typer.Argument(help="Study Instance UID of the other.", show_default=False)],
@@ -177,7 +179,7 @@ def move(
     _go(context, "move", why, yes, json, study=study, series=series, into=into)
 
 
-@app.command("reject", help="Reject a study, series or images with a reason (IHE IOCM), after showing what that does.")
+@app.command("reject", help=_ASKS["reject"])
 def reject(
     context: typer.Context, study: _Study,
     reason: Annotated[str, typer.Argument(
