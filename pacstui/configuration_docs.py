@@ -23,7 +23,7 @@ from pacstui.configuration_words import expectation
 from pacstui.settings import Settings
 
 _WIDTH = 100
-_LATER = ("hl7",)
+_LATER: tuple[str, ...] = ()
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "peers": {
         "name": "CT1",
@@ -111,6 +111,14 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "lock_days": 0.0,
         "lock_mode": "governance",
     },
+    "hl7.senders": {
+        "name": "RIS",
+        "hosts": ["10.1.2.3/32"],
+        "application": "RIS",
+        "facility": "",
+        "character_set": "8859/1",
+        "silent_min": 30,
+    },
     "space.rules": {
         "name": "ultrasound after five years",
         "days": 1826,
@@ -122,6 +130,22 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "copies": 2,
         "only_if_sent_to": [],
         "when": "always",
+    },
+    "orders.procedures": {
+        "code": ["CTTHO", "CTABD*"],
+        "scheme": ["LOCAL"],
+        "description": [],
+        "ordered_modality": [],
+        "sender": ["RIS"],
+        "also": False,
+        "modality": "CT",
+        "station_ae": ["CT1", "CT2"],
+        "station_name": "",
+        "room": "2.14",
+        "duration_min": 20,
+        "step": "CT body",
+        "protocol": ["CTBODY^LOCAL^CT body, standard"],
+        "study": "own",
     },
 }
 

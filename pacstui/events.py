@@ -350,3 +350,58 @@ class MaintenanceTold(Event):
 
     who: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatientChanged(Event):
+    """What is known of patients changed; ``persons`` are their rows."""
+
+    persons: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChanged(Event):
+    """Orders were made, changed or cancelled; ``orders`` are their rows."""
+
+    orders: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageTaken(Event):
+    """An HL7 message came in, was acted on and is kept. ``state`` is done or repeated; ``text`` says what it did, and
+    may tell who the patient is."""
+
+    id: int
+    sender: str
+    facility: str
+    origin: str
+    kind: str
+    control: str
+    state: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFailed(Event):
+    """An HL7 message could not be acted on, or not even be kept (``id`` is 0 then). ``code`` is what its sender got;
+    ``why`` says what is wrong and where, and tells of no patient; ``text`` says it in full."""
+
+    id: int
+    sender: str
+    facility: str
+    origin: str
+    kind: str
+    control: str
+    code: str
+    why: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hl7Refused(Event):
+    """A connection to the HL7 port was closed by this node: its sender is unknown, it speaks something else, or it kept
+    to no time limit."""
+
+    origin: str
+    text: str
+    hint: str

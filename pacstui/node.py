@@ -47,6 +47,7 @@ from pacstui.equipment.line import Lines
 from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
 from pacstui.events import NodeStarted, NodeStopping, PeersChanged, ServiceRefused, TrashChanged
+from pacstui.hl7v2.exchange import Exchange
 from pacstui.index import attributes, more
 from pacstui.jobs.room import JobsRoom
 from pacstui.maintenance.room import MaintenanceRoom
@@ -58,6 +59,7 @@ from pacstui.monitor.logbook import Logbook
 from pacstui.monitor.problems import Problems
 from pacstui.monitor.rates import Throughput
 from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom
+from pacstui.orders.applying import Applying
 from pacstui.places import claim
 from pacstui.qc.corrections import CorrectionsRoom
 from pacstui.reports import room as reports
@@ -177,8 +179,10 @@ class Node:
         self._reports: reports.ReportsRoom | None = None
         self._peers: PeersRoom | None = None
         self._server_context: ssl.SSLContext | None = None
+        self._exchange: Exchange | None = None
         self._sends = False
         self._ending: asyncio.Task[None] | None = None
+        self._exchange_ending: asyncio.Task[None] | None = None
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self.address = ""
 
@@ -274,8 +278,14 @@ class Node:
         problems.watch(onward.problems)
         corrections = await self._open_corrections(archive, arriving, retrieve)
         self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
+        applying = Applying(lambda: self._settings.orders, bus, clock, archive.lane.index.forget_known)
+        await applying.begin(archive.db)
+        self._exchange = exchange = Exchange(
+            archive.db, settings.hl7, settings.tls, applying, bus, clock, lambda: CURRENT.get().name
+        )
+        problems.watch(exchange.problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
-        node.jobs, node.backups = jobs.part, backups.part
+        node.jobs, node.backups, node.hl7 = jobs.part, backups.part, exchange.part
         studies = StudiesRoom(archive)
         if self._space is not None:
             studies.pinned = self._space.pinned.told
@@ -299,6 +309,7 @@ class Node:
             "maintenance": maintenance,
             "reports": self._reports,
             "corrections": corrections,
+            "hl7": exchange.room,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
         self._accounts.changed = lambda: server.reach(self._accounts.wide())
@@ -310,6 +321,7 @@ class Node:
             asyncio.create_task(self._every(1.0, queue.refresh), name="queue counts"),
             asyncio.create_task(self._every(1.0, maintenance.tick), name="maintenance"),
             asyncio.create_task(self._every(1.0, corrections.tick), name="rejection notes"),
+            asyncio.create_task(self._every(5.0, exchange.tick), name="hl7"),
             asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
             asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
             asyncio.create_task(self._every(_SEEN_S, peers.seen.flush), name="peers"),
@@ -323,6 +335,7 @@ class Node:
         ]
         self._sends = True
         await onward.begin()
+        await exchange.begin()
         for note in self._loaded.notes:
             log.warning("%s", note)
         title = settings.dicom.ae_title
@@ -613,6 +626,8 @@ class Node:
             self._space.settings = new.space
         if self._reports is not None:
             self._reports.settings = new.reports
+        if self._exchange is not None:
+            await self._exchange.replace(new.hl7, new.tls)
         await self._want_jobs()
         await self._onward.renew()
         await self._maintenance.compare(new, _owner_of(loaded.source), "reloaded")
@@ -632,9 +647,11 @@ class Node:
             await self._asker.close()
         if self._remote is not None:
             await self._remote.close()
+        drain_s = self._settings.node.drain_s
+        if self._exchange is not None:
+            self._exchange_ending = asyncio.create_task(self._exchange.close(drain_s), name="hl7")
         if self._sends:  # beside what still comes in, so that both have had their time when it is over
-            close = self._onward.queue.close(self._settings.node.drain_s)
-            self._ending = asyncio.create_task(close, name="queue")
+            self._ending = asyncio.create_task(self._onward.queue.close(drain_s), name="queue")
         if self._peers is not None:
             with contextlib.suppress(PacsError):
                 await self._peers.close()
@@ -655,9 +672,10 @@ class Node:
                 log.exception("a room did not end cleanly")
 
     async def _sent(self) -> None:
-        """Wait until nothing is on its way out any more."""
-        if self._ending is not None:
-            await asyncio.wait([self._ending])
+        """Wait until nothing is on its way out any more, and no HL7 message on its way in."""
+        waiting = [task for task in (self._ending, self._exchange_ending) if task is not None]
+        if waiting:
+            await asyncio.wait(waiting)
 
     def _order_of_end(self) -> Iterable[Callable[[], Awaitable[None]]]:
         """Listener, control socket, what is sent, archive: consoles see the last associations end, the archive outlives

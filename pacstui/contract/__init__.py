@@ -16,6 +16,7 @@ from pacstui.contract.backups import Backups
 from pacstui.contract.commitments import Commitments
 from pacstui.contract.corrections import Corrections
 from pacstui.contract.feed import Feed
+from pacstui.contract.hl7 import Hl7
 from pacstui.contract.jobs import Jobs
 from pacstui.contract.maintenance import Maintenance
 from pacstui.contract.node import Node
@@ -49,6 +50,7 @@ NOUNS: dict[str, type] = {
     "maintenance": Maintenance,
     "reports": Reports,
     "corrections": Corrections,
+    "hl7": Hl7,
 }
 
 
@@ -95,4 +97,5 @@ __all__ = [
     "Maintenance",
     "Reports",
     "Corrections",
+    "Hl7",
 ]

@@ -83,6 +83,7 @@ class Status:
     jobs: dict[str, int]
     backups: dict[str, int]
     alerts: tuple[Problem, ...]
+    hl7: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ CREATE TABLE patients (
     birth_date TEXT DEFAULT '' NOT NULL,
     sex TEXT DEFAULT '' NOT NULL,
     marked INTEGER DEFAULT '0' NOT NULL,
+    person INTEGER DEFAULT '0' NOT NULL,
     hidden INTEGER DEFAULT '0' NOT NULL,
     PRIMARY KEY (id),
     UNIQUE (patient_id, issuer, scope)
@@ -627,6 +628,58 @@ CREATE TABLE former_identities (
     issuer TEXT NOT NULL,
     PRIMARY KEY (study, patient_id, issuer)
 );
+CREATE TABLE merges (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at INTEGER DEFAULT '0' NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    prior INTEGER DEFAULT '0' NOT NULL,
+    survivor INTEGER DEFAULT '0' NOT NULL,
+    source TEXT DEFAULT '' NOT NULL,
+    control TEXT DEFAULT '' NOT NULL,
+    body TEXT DEFAULT '{}' NOT NULL,
+    undone INTEGER DEFAULT '0' NOT NULL
+);
+CREATE INDEX merges_prior ON merges (prior);
+CREATE INDEX merges_survivor ON merges (survivor);
+CREATE TABLE hl7_messages (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at INTEGER DEFAULT '0' NOT NULL,
+    origin TEXT DEFAULT '' NOT NULL,
+    sender TEXT DEFAULT '' NOT NULL,
+    facility TEXT DEFAULT '' NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    control TEXT DEFAULT '' NOT NULL,
+    digest BLOB NOT NULL,
+    state TEXT DEFAULT '' NOT NULL,
+    answer TEXT DEFAULT '' NOT NULL,
+    text TEXT DEFAULT '' NOT NULL,
+    hint TEXT DEFAULT '' NOT NULL,
+    patient_id TEXT DEFAULT '' NOT NULL,
+    accession TEXT DEFAULT '' NOT NULL,
+    size INTEGER DEFAULT '0' NOT NULL,
+    batch INTEGER DEFAULT '0' NOT NULL,
+    original INTEGER DEFAULT '0' NOT NULL,
+    made_by TEXT DEFAULT '' NOT NULL,
+    resolved_by TEXT DEFAULT '' NOT NULL,
+    charset TEXT DEFAULT '' NOT NULL
+);
+CREATE INDEX hl7_messages_at ON hl7_messages (at);
+CREATE INDEX hl7_messages_control ON hl7_messages (control);
+CREATE INDEX hl7_messages_open ON hl7_messages (id) WHERE state = 'failed';
+CREATE INDEX hl7_messages_original ON hl7_messages (original) WHERE original != 0;
+CREATE TABLE hl7_bodies (
+    id INTEGER NOT NULL PRIMARY KEY,
+    raw BLOB NOT NULL,
+    reply BLOB NOT NULL,
+    words TEXT DEFAULT '' NOT NULL,
+    faults TEXT DEFAULT '' NOT NULL
+);
+CREATE TABLE hl7_keys (
+    "key" TEXT NOT NULL,
+    message INTEGER NOT NULL,
+    PRIMARY KEY ("key", message)
+) WITHOUT ROWID;
+CREATE INDEX hl7_keys_message ON hl7_keys (message);
 CREATE TRIGGER studies_identity AFTER UPDATE OF patient_id, issuer, patient_name, birth_date, sex ON studies WHEN OLD.identity = 0 AND (OLD.patient_id != NEW.patient_id OR OLD.issuer != NEW.issuer OR (OLD.patient_name != '' AND OLD.patient_name != NEW.patient_name) OR (OLD.birth_date != '' AND OLD.birth_date != NEW.birth_date) OR (OLD.sex != '' AND OLD.sex != NEW.sex)) BEGIN UPDATE studies SET identity = 1 WHERE id = NEW.id; END;
 CREATE TABLE corrections (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,

@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
-import hl7
+from hl7 import parser
 
 NULL: Final = '""'
 """Two quotes in a field: the value is to be deleted. An empty field leaves the value as it is."""
 
+_HEADERS: Final = ("MSH", "BHS", "FHS")
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 
 
@@ -95,15 +97,38 @@ def escape(text: str, marks: Delimiters) -> str:
     return made.replace("\r\n", " ").replace("\r", " ").replace("\n", " ")
 
 
+class _Plan(parser._ParsePlan):  # type: ignore[misc]
+    """hl7's plan of how a text is taken apart, which makes the plan for the next level once and not for each part."""
+
+    def next(self) -> Any:
+        if not hasattr(self, "_next"):
+            self._next = super().next()
+        return self._next
+
+
+@lru_cache(64)
+def _plan(marks: Delimiters) -> Any:
+    """Return the plan for one field."""
+    whole = parser.create_parse_plan(
+        f"MSH{marks.field}{marks.component}{marks.repetition}{marks.escape}{marks.subcomponent}{marks.field}"
+    )
+    field = whole.next().next()
+    return _Plan(field.separator, field.separators, field.containers, field.esc, field.factory)
+
+
 class Segment:
-    """One segment. Fields, repetitions, components and subcomponents count from 1, as in the standard."""
+    """One segment. Fields, repetitions, components and subcomponents count from 1, as in the standard.
 
-    __slots__ = ("_fields", "marks", "name")
+    A field is taken apart, by hl7, when a part of it is asked for: of the fifty of a visit three are.
+    """
 
-    def __init__(self, fields: Any, marks: Delimiters) -> None:
+    __slots__ = ("_fields", "_taken", "marks", "name")
+
+    def __init__(self, fields: list[str], marks: Delimiters) -> None:
         self._fields = fields
+        self._taken: dict[int, Any] = {}
         self.marks = marks
-        self.name = str(fields[0])
+        self.name = fields[0]
 
     def __len__(self) -> int:
         """The number of the last field."""
@@ -111,7 +136,7 @@ class Segment:
 
     def raw(self, field: int) -> str:
         """Return a field as it was sent; empty if there is none."""
-        return str(self._fields[field]) if 0 <= field < len(self._fields) else ""
+        return self._fields[field] if 0 <= field < len(self._fields) else ""
 
     def value(self, field: int, component: int = 1, subcomponent: int = 1, repetition: int = 1) -> str:
         """Return a value, unescaped; empty if there is none, `NULL` if it is to be deleted."""
@@ -125,7 +150,7 @@ class Segment:
     def repetitions(self, field: int) -> int:
         """Return how often a field is given; 0 if it is empty."""
         parts = self._parts(field)
-        return 0 if len(parts) == 1 and not str(parts[0]) else len(parts)
+        return 0 if not parts or (len(parts) == 1 and not str(parts[0])) else len(parts)
 
     def components(self, field: int, repetition: int = 1) -> tuple[str, ...]:
         """Return the components of a field, unescaped, each with its first subcomponent."""
@@ -137,7 +162,20 @@ class Segment:
         return tuple(self.value(field, c, 1, repetition) for c in range(1, count + 1))
 
     def _parts(self, field: int) -> Any:
-        return self._fields[field] if 0 <= field < len(self._fields) else ()
+        """Return the repetitions of a field."""
+        taken = self._taken.get(field)
+        if taken is None:
+            text, marks = self.raw(field), self.marks
+            if not text:
+                taken = ()
+            elif self.name in _HEADERS and field <= 2:
+                taken = (text,)
+            elif marks.component in text or marks.repetition in text or marks.subcomponent in text:
+                taken = parser._split(text, _plan(marks))
+            else:
+                taken = (text,)
+            self._taken[field] = taken
+        return taken
 
     def _bare(self, field: int, component: int, subcomponent: int, repetition: int) -> str:
         part: Any = self._parts(field)
@@ -168,12 +206,15 @@ class Message:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.marks = Delimiters.of(text)
-        try:
-            parsed = hl7.parse(text)
-        except (hl7.HL7Exception, IndexError, ValueError, KeyError, AssertionError) as fault:
-            raise Malformed(f"it cannot be taken apart: {fault}") from fault
-        self.segments = tuple(Segment(each, self.marks) for each in parsed if len(each) and str(each[0]))
+        self.marks = marks = Delimiters.of(text)
+        segments = []
+        for line in text.split("\r"):
+            if line:
+                fields = line.split(marks.field)
+                if fields[0] in _HEADERS:
+                    fields.insert(1, marks.field)
+                segments.append(Segment(fields, marks))
+        self.segments = tuple(segments)
         self.header = self.segments[0]
 
     def all(self, name: str) -> Iterator[Segment]:

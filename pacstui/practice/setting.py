@@ -55,6 +55,8 @@ def configuration(data_dir: Path, port: int, ports: dict[str, int]) -> str:
         f"ae_title = {text(AE_TITLE)}",
         'host = "127.0.0.1"',
         f"port = {port}",
+        "[hl7]",
+        "port = 0",
         "[archive]",
         "reserve_bytes = 67108864",
         "[[backups.targets]]",

@@ -24,8 +24,9 @@ from pacstui.settings.dicom import (
     Service,
     TlsSettings,
 )
-from pacstui.settings.hl7 import Hl7Settings
+from pacstui.settings.hl7 import Hl7Settings, SenderSettings
 from pacstui.settings.node import ArchiveSettings, ConsoleSettings, DatabaseSettings, NodeSettings
+from pacstui.settings.orders import OrdersSettings, ProcedureSettings
 from pacstui.settings.qc import QcSettings
 from pacstui.settings.routing import (
     ChangeSettings,
@@ -61,11 +62,13 @@ __all__ = [
     "Name",
     "NodeSettings",
     "Option",
+    "OrdersSettings",
     "Pattern",
     "PeerSettings",
     "PemFile",
     "Port",
     "QcSettings",
+    "ProcedureSettings",
     "QuerySettings",
     "ReportsSettings",
     "RetrieveSettings",
@@ -74,6 +77,7 @@ __all__ = [
     "RuleSettings",
     "Schedule",
     "Section",
+    "SenderSettings",
     "Service",
     "Settings",
     "SpaceSettings",
@@ -109,6 +113,7 @@ class Settings(Section):
     routes: tuple[RouteSettings, ...] = ()
     transforms: tuple[TransformSettings, ...] = ()
     destinations: tuple[DestinationSettings, ...] = ()
+    orders: OrdersSettings = OrdersSettings()
     # The section below is checked already; what it asks for comes with a later version.
     hl7: Hl7Settings = Hl7Settings()
 

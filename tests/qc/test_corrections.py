@@ -130,7 +130,10 @@ def _which(study: str, series: str):  # type: ignore[no-untyped-def]
 
 
 async def _series_of(w, old: str) -> str:  # type: ignore[no-untyped-def]
-    return (await w.rows(
-        "SELECT e.series FROM renamed_instances r JOIN instances i ON i.sop_instance=r.new"
-        " JOIN series e ON e.id=i.series WHERE r.old=?", old,
-    ))[0][0]
+    return (
+        await w.rows(
+            "SELECT e.series FROM renamed_instances r JOIN instances i ON i.sop_instance=r.new"
+            " JOIN series e ON e.id=i.series WHERE r.old=?",
+            old,
+        )
+    )[0][0]

@@ -115,8 +115,7 @@ async def _sound(w: Ward) -> None:
     """Counters are those of what is there, and the totals those of the rows."""
     for table, inner, column in (("studies", "series", "study"), ("series", "instances", "series")):
         wrong = await w.rows(
-            f"SELECT t.id FROM {table} t WHERE t.{inner} !="
-            f" (SELECT count(*) FROM {inner} x WHERE x.{column} = t.id)"
+            f"SELECT t.id FROM {table} t WHERE t.{inner} != (SELECT count(*) FROM {inner} x WHERE x.{column} = t.id)"
         )
         assert wrong == [], table
     counts = [(await w.rows(f"SELECT count(*) FROM {t}"))[0][0] for t in ("patients", "studies", "series")]

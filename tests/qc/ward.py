@@ -111,7 +111,9 @@ async def ward(folder: Path, **qc: Any) -> AsyncIterator[Ward]:
         await house.close()
 
 
-def study_of(patient: str = "P1", name: str = "DOE^JANE", series: int = 2, images: int = 2, **more: Any) -> list[Object]:
+def study_of(
+    patient: str = "P1", name: str = "DOE^JANE", series: int = 2, images: int = 2, **more: Any
+) -> list[Object]:
     """Return the objects of a study: some series with some images each."""
     first = Object(patient=patient, name=name, **more)
     found = []

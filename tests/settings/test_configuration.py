@@ -190,16 +190,15 @@ def test_a_variable_with_one_underscore_too_few_is_remarked_on(here: Path, monke
     assert "PACSTUI_DICOM__PORT" in loaded.notes[0]
 
 
-def test_sections_of_later_versions_are_checked_and_remarked_on(here: Path) -> None:
-    file = written(
-        here / "later.toml",
-        '[hl7]\nport = 2576\n[[peers]]\nname = "WS"\nae_title = "WS"\nhost = "ws"\n'
-        '[[routes]]\nname = "all"\nto = ["WS"]\n',
-    )
-    loaded = load(file)
-    assert loaded.settings.hl7.port == 2576
-    assert loaded.settings.routes[0].to == ("WS",)
-    assert [note.partition(" ")[0] for note in loaded.notes] == ["[hl7]"]
+def test_senders_of_hl7_are_named_once_and_have_addresses(here: Path) -> None:
+    sender = '[[hl7.senders]]\nname = "RIS"\nhosts = ["10.1.2.0/24", "::1"]\n'
+    assert load(written(here / "a.toml", sender)).settings.hl7.senders[0].hosts == ("10.1.2.0/24", "::1/128")
+    with pytest.raises(SettingsError) as twice:
+        load(written(here / "b.toml", sender + sender.replace("::1", "ris.example.org")))
+    told = "\n".join(twice.value.problems)
+    assert "10.1.2.0/24" in told
+    with pytest.raises(SettingsError):
+        load(written(here / "c.toml", sender + sender))
 
 
 def test_being_open_to_everybody_or_nobody_is_remarked_on(here: Path) -> None:
