@@ -395,6 +395,13 @@ class ConsoleApp(App[int]):
         if self.allowed("routes.list") and not isinstance(self.screen, RoutesScreen):
             self.go(RoutesScreen())
 
+    def action_corrections(self) -> None:
+        """Show corrections."""
+        from screens.corrections import CorrectionsScreen
+
+        if self.allowed("corrections.list_all") and not isinstance(self.screen, CorrectionsScreen):
+            self.go(CorrectionsScreen())
+
     def action_maintenance(self) -> None:
         """Show maintenance."""
         from screens.maintenance import MaintenanceScreen

@@ -94,6 +94,12 @@ MAINTENANCE = Key(
 )  # fmt: skip
 """The way to maintenance, which has no number either."""
 
+CORRECTIONS = Key(
+    "C", "corrections", "Corrections: what was put right, undoing it, telling who has the wrong copy",
+    "app.corrections", _actions().get("corrections.list_all"), 3,
+)  # fmt: skip
+"""The way to corrections, which have no number either."""
+
 COMMON: tuple[Key, ...] = (
     Key("slash", "find", "Filter what is shown; a leading ! shows the others", "find", shown="/", weight=1),
     Key("question_mark", "help", "Show this screen's keys and what it shows", "help", shown="?", weight=0),
@@ -105,6 +111,7 @@ COMMON: tuple[Key, ...] = (
     Key("R", "read-only", "Hold back every action that changes something", "read_only"),
     ROUTES,
     MAINTENANCE,
+    CORRECTIONS,
     Key("A", "account", "Who you are; sign in as somebody else, change your password, sign out", "account"),
     Key("L", "lock", "Lock this console now, until your password is said", "lock"),
     Key("colon,ctrl+p", "commands", "Find an action or a screen by its name", "palette", shown=":", palette=False),

@@ -39,6 +39,8 @@ async def follow(app: ConsoleApp, target: Hashable | None) -> None:
             app.action_routes()
         case ("maintenance", _):
             app.action_maintenance()
+        case ("corrections", _):
+            app.action_corrections()
         case ("mode", str(mode)):
             await app.action_mode(mode)
         case _:
@@ -63,14 +65,20 @@ def place(screen: str) -> str:
     if name and kind in ("studies", "queue"):
         return "the studies" if kind == "studies" else f"what waits for {safe(name, 64)}"
     modes = {mode: does.partition(":")[0] for _, mode, _, does in keymap.MODES}
-    return {"storage": "Storage", "routes": "Routes", "maintenance": "Maintenance", **modes}.get(screen, "")
+    return {
+        "storage": "Storage",
+        "routes": "Routes",
+        "maintenance": "Maintenance",
+        "corrections": "Corrections",
+        **modes,
+    }.get(screen, "")
 
 
 async def problem(app: ConsoleApp, screen: str) -> None:
     """Go to the screen that shows more of a problem."""
     if screen == "storage":
         await follow(app, ("storage", 0))
-    elif screen in ("routes", "maintenance"):
+    elif screen in ("routes", "maintenance", "corrections"):
         await follow(app, (screen, 0))
     elif screen.startswith("queue:"):
         await follow(app, ("destination", screen.partition(":")[2]))

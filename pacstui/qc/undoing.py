@@ -194,7 +194,7 @@ class _Undoing:
 
     def _patient(self, back: Row, here: Row) -> int:
         """Return the row of the former patient, made anew where it is gone."""
-        ident = int(self.patients.get(back["patient"], back["patient"]))
+        ident: int = self.patients.get(back["patient"], back["patient"])
         if row_of(self.connection, "patients", ident) is not None:
             return ident
         was = here | back
@@ -205,10 +205,11 @@ class _Undoing:
         if found is not None:
             return int(found[0])
         self.days["patients"] += 1
-        return put(self.connection, "patients", {
+        row = {
             "patient_id": key[0], "issuer": key[1], "scope": key[2], "name": was["patient_name"],
             "name_key": was["name_key"], "birth_date": was["birth_date"], "sex": was["sex"],
-        })  # fmt: skip
+        }  # fmt: skip
+        return put(self.connection, "patients", row)
 
     def _rest(self) -> None:
         connection = self.connection
