@@ -335,6 +335,16 @@ class SendingEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StudyCorrected(Event):
+    """Studies were corrected, or a correction was undone; ``who`` did it, ``text`` says what, without patients."""
+
+    studies: tuple[str, ...]
+    correction: int
+    who: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class MaintenanceTold(Event):
     """Maintenance began, is over, or was changed; ``text`` says which, ``who`` whose it is."""
 

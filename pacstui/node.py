@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,11 @@ from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
 from pacstui.events import NodeStarted, NodeStopping, PeersChanged, ServiceRefused, TrashChanged
 from pacstui.hl7v2.exchange import Exchange
+from pacstui.hl7v2.outgoing import OutgoingHl7
 from pacstui.index import attributes, more
 from pacstui.index.commitments import rename_peer
 from pacstui.jobs.room import JobsRoom
+from pacstui.jobs.schedule import window_of, zone_of
 from pacstui.maintenance.room import MaintenanceRoom
 from pacstui.monitor.archive import ArchiveRoom, StudiesRoom
 from pacstui.monitor.arriving import Arriving
@@ -63,11 +66,13 @@ from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom
 from pacstui.orders.applying import Applying
 from pacstui.orders.desk import Desk
 from pacstui.places import claim
+from pacstui.qc.corrections import CorrectionsRoom
 from pacstui.qc.exceptions import ExceptionsRoom
 from pacstui.reports import room as reports
 from pacstui.routing.onward import Onward
 from pacstui.services.commitment import CommitmentService
 from pacstui.services.commitment_scu import CommitmentAsker
+from pacstui.services.corrected import Handing
 from pacstui.services.identity import IdentityCheck
 from pacstui.services.mpps import MppsService
 from pacstui.services.policy import Admission
@@ -114,6 +119,11 @@ def _changed(old: Settings, new: Settings) -> list[tuple[str, str]]:
         for key in type(getattr(old, section)).model_fields
         if getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
     ]
+
+
+def _opens(hours: str, now: datetime) -> datetime:
+    """Return when hours of the settings begin, ``now`` if it is within them."""
+    return window_of(hours).begin(now, zone_of(""))
 
 
 def _owner_of(file: Path | None) -> str:
@@ -290,17 +300,19 @@ class Node:
             self._space.sent = queue.not_sent
         problems.watch(onward.problems)
         problems.watch(desk.problems)
+        corrections = await self._open_corrections(archive, arriving, retrieve)
         self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
         problems.watch(self._told_of_rehearsal)
         applying = Applying(lambda: self._settings.orders, bus, clock, archive.lane.index.forget_known)
         await applying.begin(archive.db)
         self._exchange = exchange = Exchange(
-            archive.db, _hl7_of(settings), settings.tls, applying, bus, clock, lambda: CURRENT.get().name
-        )
+            archive.db, _hl7_of(settings), settings.tls, applying, bus, clock, lambda: CURRENT.get().name,
+            OutgoingHl7(lambda: self._settings, _opens, lambda: CURRENT.get().name),
+        )  # fmt: skip
         problems.watch(exchange.problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
         node.jobs, node.backups, node.hl7 = jobs.part, backups.part, exchange.part
-        exceptions = ExceptionsRoom(archive.db, bus, clock, lambda: CURRENT.get().name, lambda: self._settings)
+        exceptions = ExceptionsRoom(archive, bus, clock, lambda: CURRENT.get().name, lambda: self._settings)
         await exceptions.open()
         problems.watch(exceptions.problems)
         node.exceptions = exceptions.part
@@ -326,9 +338,10 @@ class Node:
             "routes": onward.routes,
             "maintenance": maintenance,
             "reports": self._reports,
-            "hl7": exchange.room,
             "exceptions": exceptions,
+            "hl7": exchange.room,
             "worklist": desk.room,
+            "corrections": corrections,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
         self._accounts.changed = lambda: server.reach(self._accounts.wide())
@@ -339,8 +352,10 @@ class Node:
             asyncio.create_task(self._every(1.0, ledger.tick), name="association counts"),
             asyncio.create_task(self._every(1.0, queue.refresh), name="queue counts"),
             asyncio.create_task(self._every(1.0, maintenance.tick), name="maintenance"),
+            asyncio.create_task(self._every(1.0, corrections.tick), name="rejection notes"),
             asyncio.create_task(self._every(5.0, exchange.tick), name="hl7"),
             asyncio.create_task(self._every(_LOOKUP_S, self._book.look_up), name="peer addresses"),
+            asyncio.create_task(self._every(1.0, exchange.send), name="hl7 out"),
             asyncio.create_task(self._every(_SEEN_S, peers.seen.flush), name="peers"),
             asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
             asyncio.create_task(self._every(1.0, desk.tick), name="worklist"),
@@ -505,6 +520,23 @@ class Node:
             wanted = (*upkeep.wanted(bool(self._book.names())), *(each for room in rooms for each in room.wanted()))
             kinds = {*upkeep.KINDS, *(kind.name for room in rooms for kind in room.kinds())}
             await self._jobs.want(wanted, of=kinds)
+
+    async def _open_corrections(
+        self, archive: Archive, arriving: Arriving, retrieve: RetrieveService
+    ) -> CorrectionsRoom:
+        """Let objects leave as they were corrected, and open the room that corrects them."""
+        handing = Handing(archive, lambda: self._settings.retrieve.corrected, lambda: self._settings.dicom.ae_title)
+        retrieve.handing = self._onward.queue.handing = handing
+        room = CorrectionsRoom(archive, self._bus, self._clock, lambda: self._settings.qc, lambda: CURRENT.get().name)
+        room.arriving = lambda: (row.study for row in arriving.rows() if row.state == "receiving")
+        room.changed, room.noted = handing.forget, self._note_correction
+        room.title, room.send = lambda: self._settings.dicom.ae_title, self._onward.queue.send_objects
+        await room.open()
+        return room
+
+    def _note_correction(self, action: str, study: str, patient: str, detail: str) -> None:
+        who = CURRENT.get().name
+        self._audit.trail.note("action", "ok", who, action=action, target=study, patient=patient, detail=detail)
 
     async def _open_maintenance(self, database: Database, problems: Problems) -> MaintenanceRoom:
         """Open the room that keeps callers out while somebody works on the node, and tells what was changed."""

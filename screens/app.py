@@ -395,12 +395,40 @@ class ConsoleApp(App[int]):
         if self.allowed("routes.list") and not isinstance(self.screen, RoutesScreen):
             self.go(RoutesScreen())
 
+    def action_worklist(self) -> None:
+        """Show today's worklist."""
+        from screens.worklist import WorklistScreen
+
+        if self.allowed("worklist.day") and not isinstance(self.screen, WorklistScreen):
+            self.go(WorklistScreen())
+
+    def action_exceptions(self) -> None:
+        """Show studies that do not fit."""
+        from screens.exceptions import ExceptionsScreen
+
+        if self.allowed("exceptions.list_all") and not isinstance(self.screen, ExceptionsScreen):
+            self.go(ExceptionsScreen())
+
+    def action_corrections(self) -> None:
+        """Show corrections."""
+        from screens.corrections import CorrectionsScreen
+
+        if self.allowed("corrections.list_all") and not isinstance(self.screen, CorrectionsScreen):
+            self.go(CorrectionsScreen())
+
     def action_maintenance(self) -> None:
         """Show maintenance."""
         from screens.maintenance import MaintenanceScreen
 
         if self.allowed("maintenance.show") and not isinstance(self.screen, MaintenanceScreen):
             self.go(MaintenanceScreen())
+
+    def action_hl7(self) -> None:
+        """Show HL7."""
+        from screens.hl7 import Hl7Screen
+
+        if self.allowed("hl7.show") and not isinstance(self.screen, Hl7Screen):
+            self.go(Hl7Screen())
 
     def action_account(self) -> None:
         """Open the menu of the account."""

@@ -94,6 +94,30 @@ MAINTENANCE = Key(
 )  # fmt: skip
 """The way to maintenance, which has no number either."""
 
+WORKLIST = Key(
+    "W", "worklist", "Worklist: what is scheduled today, where it stands, what was performed", "app.worklist",
+    _actions().get("worklist.day"), 2,
+)  # fmt: skip
+"""The way to the worklist, which has no number either."""
+
+EXCEPTIONS = Key(
+    "X", "exceptions", "Exceptions: studies that do not fit an order or patient", "app.exceptions",
+    _actions().get("exceptions.list_all"), 2,
+)  # fmt: skip
+"""The way to the exceptions, which have no number either."""
+
+HL7 = Key(
+    "H", "HL7", "HL7: messages of the RIS, what became of them, errors, what goes out", "app.hl7",
+    _actions().get("hl7.show"), 2,
+)  # fmt: skip
+"""The way to HL7, which has no number either."""
+
+CORRECTIONS = Key(
+    "C", "corrections", "Corrections: what was put right, undoing it, telling who has the wrong copy",
+    "app.corrections", _actions().get("corrections.list_all"), 3,
+)  # fmt: skip
+"""The way to corrections, which have no number either."""
+
 COMMON: tuple[Key, ...] = (
     Key("slash", "find", "Filter what is shown; a leading ! shows the others", "find", shown="/", weight=1),
     Key("question_mark", "help", "Show this screen's keys and what it shows", "help", shown="?", weight=0),
@@ -103,8 +127,12 @@ COMMON: tuple[Key, ...] = (
     Key("y", "copy", "Copy the chosen row or page to your clipboard", "copy"),
     Key("P", "privacy", "Hide or show patients' names and IDs", "privacy"),
     Key("R", "read-only", "Hold back every action that changes something", "read_only"),
+    WORKLIST,
+    EXCEPTIONS,
     ROUTES,
     MAINTENANCE,
+    HL7,
+    CORRECTIONS,
     Key("A", "account", "Who you are; sign in as somebody else, change your password, sign out", "account"),
     Key("L", "lock", "Lock this console now, until your password is said", "lock"),
     Key("colon,ctrl+p", "commands", "Find an action or a screen by its name", "palette", shown=":", palette=False),

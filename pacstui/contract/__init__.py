@@ -14,6 +14,7 @@ from pacstui.contract.associations import Associations
 from pacstui.contract.audit import Audit
 from pacstui.contract.backups import Backups
 from pacstui.contract.commitments import Commitments
+from pacstui.contract.corrections import Corrections
 from pacstui.contract.exceptions import Exceptions
 from pacstui.contract.feed import Feed
 from pacstui.contract.hl7 import Hl7
@@ -53,6 +54,7 @@ NOUNS: dict[str, type] = {
     "hl7": Hl7,
     "exceptions": Exceptions,
     "worklist": Worklist,
+    "corrections": Corrections,
 }
 
 
@@ -101,4 +103,5 @@ __all__ = [
     "Hl7",
     "Exceptions",
     "Worklist",
+    "Corrections",
 ]

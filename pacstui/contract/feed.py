@@ -17,7 +17,8 @@ class FeedRow:
     there is none. ``count`` is how many like events this line stands for. When one more comes, the line is told anew
     with another ``id``, and ``replaces`` is the ``id`` under which it was told first (0 in that first telling). Who
     keeps lines drops, when one comes, those with the same :attr:`line`; what the node lists has each line once.
-    ``instance`` is the SOP Instance UID that the line is about, of several the last.
+    ``instance`` is the SOP Instance UID that the line is about, of several the last. ``screen`` names the screen that
+    shows more, as that of a problem does.
     """
 
     id: int
@@ -30,6 +31,7 @@ class FeedRow:
     count: int
     replaces: int = 0
     instance: str = ""
+    screen: str = ""
 
     @property
     def line(self) -> int:

@@ -194,6 +194,9 @@ class Hl7(Protocol):
     @action("edit", "Edit an HL7 message and act on it", permission="hl7.resubmit", audited=True, key="e")
     async def resubmit(self, id: int, text: PatientText) -> MessageRow: ...
 
+    @action("try", "Say what an HL7 message would do with another text; nothing is kept", permission="hl7.resubmit")
+    async def trial(self, id: int, text: PatientText) -> MessageRow: ...
+
     @action("ignore", "Take failed HL7 messages off the list of errors", permission="hl7.resubmit",
             danger=Danger.CONFIRM, audited=True, key="i")  # fmt: skip
     async def ignore(self, ids: tuple[int, ...], why: str) -> int: ...

@@ -52,6 +52,7 @@ CREATE TABLE patients (
     sex TEXT DEFAULT '' NOT NULL,
     marked INTEGER DEFAULT '0' NOT NULL,
     person INTEGER DEFAULT '0' NOT NULL,
+    hidden INTEGER DEFAULT '0' NOT NULL,
     PRIMARY KEY (id),
     UNIQUE (patient_id, issuer, scope)
 );
@@ -103,6 +104,9 @@ CREATE TABLE studies (
     received INTEGER DEFAULT '0' NOT NULL,
     changed INTEGER DEFAULT '0' NOT NULL,
     more TEXT DEFAULT '' NOT NULL,
+    corrected TEXT DEFAULT '' NOT NULL,
+    identity INTEGER DEFAULT '0' NOT NULL,
+    hidden INTEGER DEFAULT '0' NOT NULL,
     FOREIGN KEY(patient) REFERENCES patients (id),
     UNIQUE (study)
 );
@@ -128,6 +132,7 @@ CREATE TABLE series (
     instances INTEGER DEFAULT '0' NOT NULL,
     bytes INTEGER DEFAULT '0' NOT NULL,
     more TEXT DEFAULT '' NOT NULL,
+    corrected TEXT DEFAULT '' NOT NULL,
     PRIMARY KEY (id),
     UNIQUE (study, series),
     FOREIGN KEY(study) REFERENCES studies (id)
@@ -753,3 +758,52 @@ CREATE TABLE mpps_outbox (
 CREATE INDEX mpps_outbox_failed ON mpps_outbox (peer) WHERE state = 'failed';
 CREATE INDEX mpps_outbox_performed ON mpps_outbox (performed);
 CREATE INDEX mpps_outbox_waiting ON mpps_outbox (peer, id) WHERE state = 'waiting';
+CREATE TABLE corrections (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at INTEGER DEFAULT '0' NOT NULL,
+    "by" TEXT DEFAULT '' NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    study TEXT DEFAULT '' NOT NULL,
+    patient_name TEXT DEFAULT '' NOT NULL,
+    patient_id TEXT DEFAULT '' NOT NULL,
+    sentence TEXT DEFAULT '' NOT NULL,
+    why TEXT DEFAULT '' NOT NULL,
+    state TEXT DEFAULT '' NOT NULL,
+    instances INTEGER DEFAULT '0' NOT NULL,
+    undone_by TEXT DEFAULT '' NOT NULL,
+    undone INTEGER DEFAULT '0' NOT NULL,
+    body TEXT DEFAULT '{}' NOT NULL,
+    note BLOB,
+    note_uid TEXT DEFAULT '' NOT NULL
+);
+CREATE INDEX corrections_note ON corrections (note_uid) WHERE note_uid != '';
+CREATE INDEX corrections_study ON corrections (study);
+CREATE TABLE corrected_studies (
+    correction INTEGER NOT NULL,
+    study TEXT NOT NULL,
+    PRIMARY KEY (study, correction)
+);
+CREATE TABLE redirects (
+    correction INTEGER NOT NULL,
+    study TEXT NOT NULL,
+    series TEXT NOT NULL,
+    to_study TEXT DEFAULT '' NOT NULL,
+    to_series TEXT DEFAULT '' NOT NULL,
+    renames INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (study, series, correction)
+);
+CREATE INDEX redirects_correction ON redirects (correction);
+CREATE INDEX redirects_to ON redirects (to_study);
+CREATE TABLE renamed_instances (
+    old TEXT NOT NULL,
+    new TEXT NOT NULL,
+    correction INTEGER NOT NULL,
+    PRIMARY KEY (old)
+);
+CREATE INDEX renamed_instances_correction ON renamed_instances (correction);
+CREATE INDEX renamed_instances_new ON renamed_instances (new);
+CREATE TABLE corrected_instances (
+    sop_instance TEXT NOT NULL,
+    body TEXT DEFAULT '{}' NOT NULL,
+    PRIMARY KEY (sop_instance)
+);

@@ -24,6 +24,7 @@ from pacstui.hl7v2.keeping import Beside, Keeping, Todo, kind_of
 from pacstui.hl7v2.listener import MllpListener
 from pacstui.hl7v2.message import Message
 from pacstui.hl7v2.outcome import REJECTED, UNSUPPORTED_EVENT, UNSUPPORTED_TYPE, Applier, Fault, Outcome, Refused
+from pacstui.hl7v2.outgoing import OutgoingHl7
 from pacstui.hl7v2.reading import RulesFor
 from pacstui.hl7v2.room import Hl7Room, silent_since
 from pacstui.hl7v2.senders import Senders
@@ -62,11 +63,13 @@ class Exchange:
     ----------
     applier
         Acts on what comes in.
+    outgoing
+        Sends messages, forwarded ones among them; none where nothing goes out.
     """
 
     def __init__(
         self, database: Database, settings: Hl7Settings, tls: TlsSettings, applier: Applier, bus: Bus, clock: Clock,
-        caller: Callable[[], str] = lambda: "",
+        caller: Callable[[], str] = lambda: "", outgoing: OutgoingHl7 | None = None,
     ) -> None:  # fmt: skip
         self._settings = settings
         self._tls = tls
@@ -79,6 +82,11 @@ class Exchange:
         self._began = clock.now()
         self.traffic = Traffic()
         self.room = Hl7Room(database, self.intake, self.traffic, self, clock, caller, self.rules_for)
+        self.outgoing = outgoing
+        if outgoing is not None:
+            outgoing.attach(database, bus, clock)
+            self._keeping.beside = outgoing.beside
+            self.room.outgoing_half = outgoing
         self._context: ssl.SSLContext | None = None
         self._batch = 0
         self._prune_at = self._began
@@ -93,8 +101,10 @@ class Exchange:
         self._keeping.beside = beside
 
     async def begin(self) -> None:
-        """Listen. That a port is taken is a problem that is shown; it stops no node."""
+        """Begin to send, and listen. That a port is taken is a problem that is shown; it stops no node."""
         await self.room.begin()
+        if self.outgoing is not None:
+            await self.outgoing.begin()
         if not self._settings.enabled:
             self.why, self.hint = "switched off", "[hl7] enabled"
             return
@@ -161,6 +171,8 @@ class Exchange:
         self._bus.publish(Hl7Refused(now, address, text, hint))
 
     def _told(self, todos: list[Todo]) -> None:
+        if self.outgoing is not None:
+            self.outgoing.committed()
         now = self._clock.now()
         for todo in todos:
             got = todo.got
@@ -197,6 +209,8 @@ class Exchange:
         if self._settings.enabled and self.why:
             yield ("hl7-listener", "fail", f"no HL7 is taken: {self.why}", self.hint, "hl7")
         yield from self.room.problems()
+        if self.outgoing is not None:
+            yield from self.outgoing.problems()
         yield from self._silent()
         if self.intake.trouble:
             yield (
@@ -237,9 +251,16 @@ class Exchange:
             if not self.why:
                 log.info("the HL7 port that was not there is back (%s)", was)
 
+    async def send(self) -> None:
+        """Tell what is to be told, and count what goes out; called every second."""
+        if self.outgoing is not None:
+            await self.outgoing.tick()
+
     async def replace(self, settings: Hl7Settings, tls: TlsSettings) -> None:
         """Take in that settings have changed: senders, limits, times, certificates at once; ports when they differ."""
         old, self._settings, self._tls = self._settings, settings, tls
+        if self.outgoing is not None:
+            await self.outgoing.renew()
         self._senders = Senders(settings)
         moved = any(getattr(old, name) != getattr(settings, name) for name in _PLACES)
         if self.listener is not None and not moved:
@@ -270,8 +291,10 @@ class Exchange:
                 log.error("no HL7 is taken: %s", fault)
 
     async def close(self, drain_s: float) -> None:
-        """Take nothing more, answer what was read, end."""
+        """Take nothing more, answer what was read, end; what is on its way out has as long to be answered."""
         if self.listener is not None:
             with contextlib.suppress(PacsError):
                 await self.listener.close(drain_s)
         await self.intake.close()
+        if self.outgoing is not None:
+            await self.outgoing.close(drain_s)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
 from pacstui.db import Database
+from pacstui.db.faults import translate
 from pacstui.errors import PacsError
 from pacstui.hl7v2.keeping import Keeping, Todo
 
@@ -64,6 +66,21 @@ class Intake:
         source = _Ours(todos)
         self.wake(source)
         await source.done.wait()
+
+    async def trial(self, todo: Todo) -> None:
+        """Say what a message would do: all of it is undone again."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def ended(_: None, error: BaseException | None) -> None:
+            if done.done():
+                return
+            if error is not None:
+                done.set_exception(translate(error) if isinstance(error, sqlite3.Error) else error)
+            else:
+                done.set_result(None)
+
+        self._db.submit(lambda writer: self._keeping.trial(todo, writer), ended)
+        await done
 
     async def close(self) -> None:
         """Take nothing more and end; what was not taken was not answered."""

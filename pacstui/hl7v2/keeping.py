@@ -99,6 +99,25 @@ class Keeping:
             self.applier.forget()
             raise
 
+    def trial(self, todo: Todo, writer: Writer) -> None:
+        """Act on a message, see what comes of it, and undo all of it.
+
+        The applier is not told to forget: that would be for what others have just committed too. What it tells of this
+        message with the next one are rows to look at again, and they are as they were.
+        """
+        self.prepare([todo])
+        got = todo.got
+        assert got is not None
+        writer.begin()
+        try:
+            if got.refused is not None or got.message is None:
+                todo.outcome = got.refused or Outcome(ERROR)
+            else:
+                self._act(writer.connection, todo, got.message, micro(self._clock.now()))
+            self._flag(todo, got)
+        finally:
+            writer.rollback()
+
     def fail(self, batch: list[Todo], error: BaseException) -> None:
         """Answer messages that could not be kept: the sender is to try again later."""
         told = translate(error) if isinstance(error, sqlite3.Error) else error

@@ -17,17 +17,19 @@ from pacstui.contract.hl7 import MessageRow, MessageView, NotificationText, Outg
 from pacstui.db import Database
 from pacstui.dicom.net.tls import client_context
 from pacstui.errors import BadRequest, NotFound
-from pacstui.hl7v2 import outgoing_rules, outgoing_store
+from pacstui.hl7v2 import browsing, outgoing_rules, outgoing_store
 from pacstui.hl7v2.message import Message
 from pacstui.hl7v2.outcome import Outcome
 from pacstui.hl7v2.outgoing_answer import text_of
 from pacstui.hl7v2.outgoing_notify import Notifier
 from pacstui.hl7v2.outgoing_sender import Sender, Ways
 from pacstui.hl7v2.outgoing_store import CANCELLED, FAILED, HELD, STATES, WAITING, Item, Outgoing, Store, Sums
+from pacstui.hl7v2.reading import read
 from pacstui.settings import Hl7ReceiverSettings, Hl7Settings, Settings
 from pacstui.text import plural, safe
 
 _IDS: Final = 5000
+_ACKNOWLEDGEMENTS: Final = frozenset({"ACK", "MCF"})
 _PRUNE_S: Final = 3600.0
 _STALE_S: Final = 5.0
 
@@ -90,6 +92,8 @@ class OutgoingHl7:
         at
             When it came, in microseconds since 1970.
         """
+        if message.kind in _ACKNOWLEDGEMENTS:
+            return
         queued: dict[str, Outgoing] = {}
         for rule in self._rules:
             if not rule.wants(message, outcome):
@@ -119,10 +123,6 @@ class OutgoingHl7:
         before, self._before = self._before, touched
         self._queued(touched | before)
 
-    def forget(self) -> None:
-        """The transaction was rolled back."""
-        self._touched.clear()
-
     def _queued(self, receivers: Iterable[str]) -> None:
         for name in receivers:
             self._stale = True
@@ -132,13 +132,16 @@ class OutgoingHl7:
 
     # The node.
 
-    async def open(self, database: Database, bus: Bus, clock: Clock) -> None:
-        """Begin to send."""
+    def attach(self, database: Database, bus: Bus, clock: Clock) -> None:
+        """Take where messages are kept, and whom to tell; before anything else."""
         self._store = Store(database)
         self._clock = clock
         self._bus = bus
         self._ways = Ways(self._store, clock, self._context, self._opens, self._trouble, self._failed, self._changed)
         self._notifier = Notifier(database, lambda: self._settings, bus, clock, self._queued)
+
+    async def begin(self) -> None:
+        """Begin to send."""
         self._sums = await self._store.sums()
         self._begun = True
         await self.renew()
@@ -170,6 +173,8 @@ class OutgoingHl7:
 
     async def tick(self) -> None:
         """Tell what is to be told, and count anew; called every second."""
+        if not self._begun:
+            return
         await self._notifier.tick()
         now = self._clock.monotonic()
         if self._stale or now - self._counted_at >= _STALE_S:
@@ -284,8 +289,11 @@ class OutgoingHl7:
             out.id, out.at, "", "", out.destination, out.kind, out.control, out.state, out.answer, out.text, out.hint,
             out.patient_id, out.accession, len(found.raw),
         )  # fmt: skip
-        text = text_of(found.raw).replace("\r", "\n")
-        return MessageView(row, text, "", (), text_of(found.reply).replace("\r", "\n"), out.source)
+        got = read(found.raw)
+        return MessageView(
+            row, browsing.safe_lines(browsing.shortened(got.text)), got.charset,
+            tuple(browsing.segments(got.text, ())), browsing.safe_lines(text_of(found.reply).replace("\r", "\n")),
+        )  # fmt: skip
 
     async def preview(self, notification: str, study: str = "", order: int = 0) -> tuple[NotificationText, ...]:
         return await self._notifier.preview(notification, study, order)

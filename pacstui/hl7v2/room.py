@@ -22,7 +22,7 @@ from pacstui.db import Database
 from pacstui.errors import BadRequest, NotFound
 from pacstui.hl7v2 import browsing, charset, store
 from pacstui.hl7v2.intake import Intake
-from pacstui.hl7v2.keeping import Todo
+from pacstui.hl7v2.keeping import Todo, kind_of
 from pacstui.hl7v2.reading import RulesFor, read
 from pacstui.hl7v2.traffic import Traffic
 from pacstui.text import plural, safe
@@ -172,6 +172,23 @@ class Hl7Room:
         return await self._act(todos)
 
     async def resubmit(self, id: int, text: str) -> MessageRow:
+        return (await self._act([await self._edited(id, text)]))[0]
+
+    async def trial(self, id: int, text: str) -> MessageRow:
+        todo = await self._edited(id, text)
+        await self._intake.trial(todo)
+        got, outcome = todo.got, todo.outcome
+        assert got is not None
+        hint = next((fault.hint for fault in outcome.faults if fault.hint), "")
+        sender, facility = got.message.sender if got.message is not None else ("", "")
+        return MessageRow(
+            0, self._clock.now(), safe(sender, 64), safe(facility, 64), safe(todo.origin, 64), safe(kind_of(got), 64),
+            safe(got.head.control, 199), todo.state, outcome.code, safe(outcome.done, 500), hint,
+            safe(outcome.patient, 200), safe(outcome.accession, 200), len(todo.raw),
+        )  # fmt: skip
+
+    async def _edited(self, id: int, text: str) -> Todo:
+        """Return a message with another text, as it would be sent; raises `BadRequest`."""
         if browsing.CUT in text:
             raise BadRequest(
                 "the message is too long to be edited here: fields of it are not shown",
@@ -190,8 +207,7 @@ class Hl7Room:
                 f"characters of it are not in the character set that the message declares ({name or 'ASCII'})",
                 "set MSH-18 to UNICODE UTF-8",
             )
-        todo = Todo(data, row.origin, rules_for, original=id, by=self._caller())
-        return (await self._act([todo]))[0]
+        return Todo(data, row.origin, rules_for, original=id, by=self._caller())
 
     async def ignore(self, ids: tuple[int, ...], why: str) -> int:
         wanted = self._checked(ids)
@@ -250,7 +266,13 @@ class Hl7Room:
         """Yield what is wrong with messages, for the list of problems."""
         if self.failed_open:
             text = f"{plural(self.failed_open, 'HL7 message')} could not be acted on"
-            yield "hl7-failed", "warn", text, "look at each: edit and resubmit it, replay it, or ignore it", "hl7"
+            yield (
+                "hl7-failed",
+                "warn",
+                text,
+                "look at each: edit and resubmit it, replay it, or ignore it",
+                "hl7-errors",
+            )
 
 
 def encoded(text: str, name: str) -> bytes:

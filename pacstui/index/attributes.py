@@ -38,7 +38,7 @@ _p, _s, _e, _i = t.patients.c, t.studies.c, t.series.c, t.instances.c
 
 
 def _sum(column: sa.Column[int]) -> sa.ColumnElement[str]:
-    chosen = sa.select(sa.func.coalesce(sa.func.sum(column), 0)).where(_s.patient == _p.id)
+    chosen = sa.select(sa.func.coalesce(sa.func.sum(column), 0)).where(_s.patient == _p.id, _s.hidden == 0)
     return sa.cast(chosen.correlate(t.patients).scalar_subquery(), sa.Text)
 
 
@@ -47,7 +47,8 @@ def _text(column: sa.Column[int]) -> sa.ColumnElement[str]:
 
 
 _STUDY_COUNT = sa.cast(
-    sa.select(sa.func.count()).where(_s.patient == _p.id).correlate(t.patients).scalar_subquery(), sa.Text
+    sa.select(sa.func.count()).where(_s.patient == _p.id, _s.hidden == 0).correlate(t.patients).scalar_subquery(),
+    sa.Text,
 )
 _other_series, _other_instances = t.series.alias(), t.instances.alias()
 _CLASSES = (

@@ -56,6 +56,8 @@ _FROM: Final[dict[str, sa.FromClause]] = {
         t.studies, t.series.c.study == t.studies.c.id
     ),
 }
+_SEEN: Final = {PATIENT: t.patients.c.hidden == 0} | dict.fromkeys((STUDY, SERIES, IMAGE), t.studies.c.hidden == 0)
+"""What was rejected is not found."""
 _ID: Final = {PATIENT: t.patients.c.id, STUDY: t.studies.c.id, SERIES: t.series.c.id, IMAGE: t.instances.c.id}
 
 
@@ -253,7 +255,7 @@ def _select_ids(level: str, plan: _Plan) -> Statement:
         if len(_CACHE) > 500:
             _CACHE.clear()
         statement = _CACHE[key] = Statement(
-            sa.select(_ID[level], *plan.columns).select_from(_FROM[level]).where(*plan.clauses)
+            sa.select(_ID[level], *plan.columns).select_from(_FROM[level]).where(_SEEN[level], *plan.clauses)
         )
     return statement
 

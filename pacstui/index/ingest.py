@@ -16,6 +16,7 @@ from pacstui.index import identities
 from pacstui.index.fold import fold, name_keys
 from pacstui.index.identities import Identity, former_ids, search_text
 from pacstui.index.more import IMAGE_MORE, SERIES_MORE, STUDY_MORE, text_of
+from pacstui.index.redirects import Belongs, any_renamed, current, followed, marked, renamed
 
 _CACHE = 4096
 _NOTHING: Final[Mapping[int, str]] = {}
@@ -46,6 +47,7 @@ _SET_SERIES = ", ".join(f"{column}=?" for column in _SERIES_FILL)
 # The parts put together are constants of this module.
 _FIND_STUDY = (
     "SELECT s.id, s.patient, s.patient_id, s.issuer, s.conflict, s.marked, s.calling, s.search, p.person,"  # noqa: S608
+    " s.corrected != '',"
     f" {', '.join(f's.{column}' for column in _STUDY_FILL)} FROM studies s JOIN patients p ON p.id = s.patient"
     " WHERE s.study=?"
 )
@@ -59,7 +61,7 @@ _INSERT_STUDY = (
     " VALUES (" + ",".join("?" * (14 + len(_STUDY_FILL))) + ")"
 )
 _FIND_PATIENT = "SELECT id, name, birth_date, sex, person FROM patients WHERE patient_id=? AND issuer=? AND scope=?"
-_FIND_SERIES = f"SELECT id, {_SERIES_LIST} FROM series WHERE study=? AND series=?"  # noqa: S608
+_FIND_SERIES = f"SELECT id, corrected != '', {_SERIES_LIST} FROM series WHERE study=? AND series=?"  # noqa: S608
 _UPDATE_SERIES = f"UPDATE series SET {_SET_SERIES} WHERE id=?"  # noqa: S608
 _INSERT_SERIES = (
     f"INSERT INTO series (study, series, {_SERIES_LIST}) VALUES (" + ",".join("?" * (2 + len(_SERIES_FILL))) + ")"  # noqa: S608
@@ -135,6 +137,7 @@ class _Ids:
     study: int
     series: int
     conflict: str
+    belongs: Belongs | None = None  # where a correction put its siblings, if not where it says
 
 
 def entry_of(header: Header, transfer_syntax: str, calling: str, called: str = "", onward: bool = True) -> Entry:
@@ -173,6 +176,7 @@ class IndexWriter:
     def __init__(self, beside: Beside | None = None) -> None:
         self._beside = beside
         self._seen: dict[tuple[Any, ...], _Ids] = {}
+        self._renamed: bool | None = None
         self._clear()
 
     def _clear(self) -> None:
@@ -187,6 +191,7 @@ class IndexWriter:
     def forget(self) -> None:
         """Drop everything that a transaction which was rolled back has left behind."""
         self._seen.clear()
+        self._renamed = None
         self._clear()
         if self._beside is not None:
             self._beside.forget()
@@ -198,7 +203,14 @@ class IndexWriter:
     def find(self, connection: sqlite3.Connection, sop_instance: str) -> Found | None:
         """Return the stored instance of that UID."""
         row = connection.execute(_FIND, (sop_instance,)).fetchone()
+        if row is None and self._has_renamed(connection):
+            row = connection.execute(_FIND, (current(connection, sop_instance),)).fetchone()
         return Found._make(row) if row else None
+
+    def _has_renamed(self, connection: sqlite3.Connection) -> bool:
+        if self._renamed is None:
+            self._renamed = any_renamed(connection)
+        return self._renamed
 
     def add(self, connection: sqlite3.Connection, entry: Entry, place: Place, received: int) -> str:
         """Insert an instance; return why its study is doubtful, empty if it is not.
@@ -206,6 +218,8 @@ class IndexWriter:
         ``received`` is in microseconds since 1970.
         """
         ids = self._ids(connection, entry, received)
+        if ids.belongs is not None:
+            entry = self._corrected(connection, entry, ids.belongs)
         digest, meta_digest, data_offset, size, path = place
         connection.execute(
             _INSERT_INSTANCE,
@@ -216,6 +230,13 @@ class IndexWriter:
         if self._beside is not None and entry.onward:
             self._beside.stored(connection, entry, size, received)
         return ids.conflict
+
+    def _corrected(self, connection: sqlite3.Connection, entry: Entry, belongs: Belongs) -> Entry:
+        """Return a late object's entry as a correction of its siblings has it."""
+        uid = entry.sop_instance
+        for correction in belongs.renames:
+            self._renamed, uid = True, renamed(connection, correction, uid)
+        return entry._replace(sop_instance=uid, study=belongs.study, series=belongs.series)
 
     def replace(self, connection: sqlite3.Connection, old: Found, entry: Entry, place: Place, received: int) -> str:
         """Let an instance's row describe other content; return why its study is doubtful, empty if it is not."""
@@ -290,12 +311,19 @@ class IndexWriter:
         ids = self._seen.get(entry.known)
         if ids is not None:
             return ids
+        known = entry.known
+        found = followed(connection, entry.study, entry.series)
+        belongs = found if found.by >= 0 else None
+        if belongs is not None:
+            entry = entry._replace(study=belongs.study, series=belongs.series)
         study, patient, conflict = self._study(connection, entry, received)
         series = self._series_row(connection, entry, study)
-        ids = _Ids(patient, study, series, conflict)
+        if belongs is not None:
+            marked(connection, series, belongs)
+        ids = _Ids(patient, study, series, conflict, belongs)
         if len(self._seen) >= _CACHE:
             self._seen.clear()
-        self._seen[entry.known] = ids
+        self._seen[known] = ids
         return ids
 
     def _patient(self, connection: sqlite3.Connection, entry: Entry) -> int:
@@ -338,7 +366,7 @@ class IndexWriter:
         row = connection.execute(_FIND_STUDY, (entry.study,)).fetchone()
         if row is None:
             return self._first(connection, entry, received)
-        key, patient, patient_id, issuer, conflict, marked, calling, search, person, *values = row
+        key, patient, patient_id, issuer, conflict, marked, calling, search, person, corrected, *values = row
         mine, theirs = (patient_id, issuer), entry.patient[:2]
         other = mine != theirs
         alias = other and identities.is_alias(connection, entry.study, mine, theirs, *entry.study_values[:2])
@@ -349,7 +377,8 @@ class IndexWriter:
             self._patient(connection, entry)
         # A study keeps what it was first told; only blanks are filled, and not from another patient's object, nor
         # patient data of which a person's row is the source.
-        if other and not alias:
+        # What a person has said is right stays.
+        if (other and not alias) or corrected:
             merged = values
         else:
             merged = [old or new for old, new in zip(values, entry.study_values, strict=True)]
@@ -388,6 +417,7 @@ class IndexWriter:
     ) -> int:
         values = entry.study_values
         patient_id, issuer, _ = entry.patient
+        connection.execute("UPDATE patients SET hidden=0 WHERE id=? AND hidden!=0", (patient,))
         cursor = connection.execute(
             _INSERT_STUDY,
             (patient, entry.study, patient_id, fold(patient_id), issuer, *name_keys(values[0]), fold(values[5]),
@@ -401,8 +431,8 @@ class IndexWriter:
     def _series_row(self, connection: sqlite3.Connection, entry: Entry, study: int) -> int:
         row = connection.execute(_FIND_SERIES, (study, entry.series)).fetchone()
         if row is not None:
-            key, *values = row
-            merged = [old or new for old, new in zip(values, entry.series_values, strict=True)]
+            key, corrected, *values = row
+            merged = values if corrected else [old or new for old, new in zip(values, entry.series_values, strict=True)]
             if merged != values:
                 connection.execute(_UPDATE_SERIES, (*merged, key))
                 self._modality(connection, study, merged[1])

@@ -50,6 +50,10 @@ class Statement:
         return connection.execute(self.sql, {**self._defaults, **values}).fetchone()
 
 
+_SEEN = t.studies.c.hidden == 0
+"""What was rejected is in no list."""
+
+
 def among(column: sa.ColumnElement[Any], values: sa.BindParameter[Any]) -> sa.ColumnElement[bool]:
     """Return that a column has one of the values in a JSON list, however many they are."""
     return column.in_(sa.select(sa.literal_column("value")).select_from(sa.func.json_each(values)))
@@ -118,7 +122,7 @@ def _prefix(column: sa.Column[str]) -> Statement:
     return Statement(
         sa.select(t.studies.c.id)
         .where(column >= sa.bindparam("low"), column < sa.bindparam("high"), given)
-        .where(plain < sa.bindparam("before"))
+        .where(plain < sa.bindparam("before"), _SEEN)
         .order_by(plain.desc())
         .limit(sa.bindparam("most", type_=sa.Integer))
     )
@@ -230,10 +234,13 @@ def _most() -> sa.BindParameter[int]:
 
 
 _PAGE = Statement(
-    sa.select(*_columns()).where(t.studies.c.id < sa.bindparam("before")).order_by(t.studies.c.id.desc()).limit(_most())
+    sa.select(*_columns())
+    .where(t.studies.c.id < sa.bindparam("before"), _SEEN)
+    .order_by(t.studies.c.id.desc())
+    .limit(_most())
 )
 _PAGE_ABOVE = Statement(
-    sa.select(*_columns()).where(t.studies.c.id > sa.bindparam("after")).order_by(t.studies.c.id).limit(_most())
+    sa.select(*_columns()).where(t.studies.c.id > sa.bindparam("after"), _SEEN).order_by(t.studies.c.id).limit(_most())
 )
 _PREFIXES = tuple(
     _prefix(column)
@@ -249,7 +256,7 @@ _FLOOR = Statement(
 )
 _PARTS = Statement(
     sa.select(t.studies.c.id)
-    .where(t.studies.c.id < sa.bindparam("before"), t.studies.c.id >= sa.bindparam("floor"))
+    .where(t.studies.c.id < sa.bindparam("before"), t.studies.c.id >= sa.bindparam("floor"), _SEEN)
     .where(sa.func.instr(t.studies.c.search, sa.bindparam("word")) > 0)
     .order_by(t.studies.c.id.desc())
     .limit(_most())
@@ -282,7 +289,7 @@ _IS_MISSING = sa.text("instances.missing != 0")
 def _some(condition: sa.ColumnElement[bool] | sa.TextClause) -> Statement:
     return Statement(
         sa.select(*_columns())
-        .where(condition, t.studies.c.id < sa.bindparam("before"))
+        .where(condition, t.studies.c.id < sa.bindparam("before"), _SEEN)
         .where(sa.func.instr(t.studies.c.search, sa.bindparam("word")) > 0)
         .order_by(t.studies.c.id.desc())
         .limit(_most())

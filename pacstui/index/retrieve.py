@@ -18,7 +18,8 @@ from pacstui.index.queries import Statement, among
 
 
 class Copy(NamedTuple):
-    """One object to be sent: what it is, and where its data set is."""
+    """One object to be sent: what it is, and where its data set is. ``corrected`` is not 0 where it may have to say
+    something else than it does (:mod:`pacstui.index.corrected`)."""
 
     sop_class: str
     sop_instance: str
@@ -27,8 +28,12 @@ class Copy(NamedTuple):
     offset: int
     size: int
     digest: bytes
+    corrected: int = 0
 
 
+_DIFFERS = sa.or_(t.studies.c.corrected != "", t.studies.c.identity != 0, t.series.c.corrected != "")
+_FLAG = sa.case((_DIFFERS, t.studies.c.id), else_=0)
+_VISIBLE = t.studies.c.hidden == 0
 _JOINED = t.instances.join(t.series, t.instances.c.series == t.series.c.id).join(
     t.studies, t.series.c.study == t.studies.c.id
 )
@@ -59,7 +64,9 @@ async def subjects(database: Database, keys: Mapping[str, Sequence[str]]) -> tup
 
 def _subjects(keys: Mapping[str, Sequence[str]], connection: sqlite3.Connection) -> tuple[tuple[str, str], ...]:
     clauses, values = _clauses(keys)
-    rows = sa.select(t.studies.c.study, t.studies.c.patient_id).distinct().select_from(_JOINED).where(*clauses)
+    rows = (
+        sa.select(t.studies.c.study, t.studies.c.patient_id).distinct().select_from(_JOINED).where(_VISIBLE, *clauses)
+    )
     return tuple((row[0], row[1]) for row in Statement(rows).run(connection, **values))
 
 
@@ -86,9 +93,9 @@ def _copies(keys: Mapping[str, Sequence[str]], connection: sqlite3.Connection) -
     i = t.instances.c
     clauses, values = _clauses(keys)
     statement = Statement(
-        sa.select(i.sop_class, i.sop_instance, i.transfer_syntax, i.path, i.data_offset, i.size, i.digest)
+        sa.select(i.sop_class, i.sop_instance, i.transfer_syntax, i.path, i.data_offset, i.size, i.digest, _FLAG)
         .select_from(_JOINED)
-        .where(*clauses)
+        .where(_VISIBLE, *clauses)
         .order_by(t.series.c.id, i.id)
     )
     return [Copy(*row) for row in statement.run(connection, **values)]

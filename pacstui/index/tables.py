@@ -34,6 +34,8 @@ patients = sa.Table(
     _count("marked"),
     # Row of persons whose name, birth date and sex it has; 0 where only objects tell.
     _count("person"),
+    # 1 where all that there is of a patient was rejected.
+    _count("hidden"),
     sa.UniqueConstraint("patient_id", "issuer", "scope"),
 )
 
@@ -74,6 +76,12 @@ studies = sa.Table(
     _count("bytes"),
     _count("received"),
     _count("changed"),
+    # JSON: attributes that were corrected, by path; empty where the objects say what this row says.
+    _text("corrected"),
+    # 1 once its patient was changed by anybody after objects came; kept by a trigger.
+    _count("identity"),
+    # 1 for what was rejected: in no list, no query and no retrieval.
+    _count("hidden"),
     sqlite_autoincrement=True,
 )
 sa.Index("studies_patient", studies.c.patient)
@@ -101,6 +109,8 @@ series = sa.Table(
     _text("more"),
     _count("instances"),
     _count("bytes"),
+    # JSON, as in studies.
+    _text("corrected"),
     sa.UniqueConstraint("study", "series"),
 )
 

@@ -24,6 +24,7 @@ class _Line:
     association: int = 0
     gather: str = ""
     instance: str = ""
+    screen: str = ""
 
 
 _WHAT_TO_DO = {
@@ -210,9 +211,55 @@ def describe(event: events.Event) -> _Line | None:
         case events.StudyMatched() if event.state in _EXCEPTIONS:
             told = f"{_EXCEPTIONS[event.state]}: X shows it"
             return _Line("warn", event.calling or "matching", told, "", 0, f"{event.state} {event.calling}")
+        case events.MessageTaken() | events.MessageFailed() | events.Hl7Refused():
+            return _hl7_in(event)
+        case events.ReceiverDown() | events.ReceiverUp() | events.MessageNotSent():
+            return _hl7_out(event)
         case events.InstanceStored() if not event.association:
             return _imported(event)
     return None
+
+
+_HL7_MEANS = {
+    "A01": "admitted", "A02": "transferred", "A03": "discharged", "A04": "registered", "A05": "pre-admitted",
+    "A06": "to inpatient", "A07": "to outpatient", "A08": "patient updated", "A11": "admission cancelled",
+    "A13": "discharge cancelled", "A28": "patient added", "A31": "patient updated", "A40": "patients merged",
+    "A47": "patient ID changed", "A49": "patient account changed", "O01": "order", "O19": "order", "O23": "order",
+}  # fmt: skip
+"""What HL7 events mean, by trigger event: what a message did tells who the patient is, and does not stand here."""
+
+
+def _hl7_in(event: events.MessageTaken | events.MessageFailed | events.Hl7Refused) -> _Line | None:
+    """Tell of HL7 messages that came in: those of one sender are one line, which says what the last of them did."""
+    match event:
+        case events.Hl7Refused():
+            told = f"connection refused ({event.origin}): {event.text}"
+            return _Line("warn", "HL7", told, event.hint, 0, f"hl7 refused {event.origin} {event.text}", "", "hl7")
+        case events.MessageFailed():
+            who, kind = event.sender or event.origin, event.kind or "a message"
+            told = f"{kind} answered {event.code}: {event.why}"
+            screen = f"hl7-message:{event.id}" if event.id else "hl7"
+            hint = "Enter shows it; e there edits it and acts on it" if event.id else ""
+            return _Line("warn", who or "HL7", told, hint, 0, f"hl7 failed {who} {event.why}", "", screen)
+    if event.state == "repeated":
+        return None
+    who, kind = event.sender or event.origin, event.kind or "message"
+    means = _HL7_MEANS.get(kind.partition("^")[2], "")
+    told = f"{kind}, {means}" if means else kind
+    return _Line("info", who or "HL7", told, "", 0, f"hl7 {who}", "", f"hl7-message:{event.id}")
+
+
+def _hl7_out(event: events.ReceiverDown | events.ReceiverUp | events.MessageNotSent) -> _Line:
+    """Tell of HL7 messages that go out."""
+    screen = f"hl7-out:{event.receiver}"
+    match event:
+        case events.ReceiverDown():
+            told = f"takes no HL7 messages: {event.why}; what is for it waits"
+            return _Line("warn", event.receiver, told, event.hint, 0, "", "", screen)
+        case events.ReceiverUp():
+            return _Line("info", event.receiver, "takes HL7 messages again", "", 0, "", "", screen)
+    told = f"did not take {event.kind}: {event.why}"
+    return _Line("warn", event.receiver, told, event.hint, 0, f"hl7 not sent {event.receiver} {event.why}", "", screen)
 
 
 def _acted(event: events.OperatorActed) -> _Line | None:
@@ -300,6 +347,7 @@ class EventFeed:
             count,
             replaces,
             safe(line.instance, 64),
+            line.screen,
         )
         self._rows[row.id] = row
         if len(self._rows) > KEPT:

@@ -44,6 +44,9 @@ class Outcome:
     """What a demo came to. ``sent``, ``acknowledged`` and ``found`` count instances and are equal if all is well.
 
     ``routed`` are instances that routes queued for the good destination, ``arrived`` those that it has, unchanged.
+    ``messages`` are HL7 messages of the RIS that were answered, ``orders`` those that it placed, ``worklist_answers``
+    what modalities were told when they asked for work, ``performed`` the steps that they reported; ``..._found`` those
+    that the node has as they were answered.
     ``bytes`` are those of acknowledged data sets, ``dropped`` objects that a device cut off in the middle (and sent
     later), ``repeats`` C-STOREs of what was stored already, ``set_aside`` duplicates with other content.
     """
@@ -57,6 +60,14 @@ class Outcome:
     set_aside: int
     routed: int
     arrived: int
+    messages: int
+    messages_found: int
+    orders: int
+    orders_found: int
+    worklist_queries: int
+    worklist_answers: int
+    performed: int
+    performed_found: int
     studies: int
     bytes: int
     seconds: float
@@ -184,11 +195,13 @@ class _Demo:
                 f"only {size(free)} free in {self._scratch.directory.parent}", "set TMPDIR to a place with more room"
             )
         known, receivers = titles(), [peer.title for peer in DESTINATIONS]
-        ports = _free_ports(1 + len(known))
-        self._config.write_text(configuration(self._data_dir, ports[0], dict(zip(known, ports[1:], strict=True))))
+        hl7, *ports = _free_ports(2 + len(known))
+        others = dict(zip(known, ports[1:], strict=True))
+        self._config.write_text(configuration(self._data_dir, ports[0], others, hl7))
         self._begin_node()
         command = [sys.executable, "-P", "-m", "pacstui.practice.hospital", "--leash"]
         command += ["--port", str(ports[0]), "--called", AE_TITLE, "--pace", str(self._pace)]
+        command += ["--hl7", str(hl7)]
         command += ["--report", str(self._ledger), "--budget", str(min(BUDGET_BYTES, free // 6))]
         if closes_after is not None:
             command += ["--seconds", str(closes_after)]
@@ -295,6 +308,14 @@ class _Demo:
             set_aside=proof.set_aside,
             routed=proof.routed,
             arrived=proof.arrived,
+            messages=len(report["ris"]["messages"]),
+            messages_found=proof.messages,
+            orders=len(report["ris"]["orders"]),
+            orders_found=proof.orders,
+            worklist_queries=report["worklist_queries"],
+            worklist_answers=report["worklist_answers"],
+            performed=len(report["performed"]),
+            performed_found=proof.performed,
             studies=report["studies"],
             bytes=report["bytes"],
             seconds=elapsed,
@@ -323,6 +344,13 @@ def _report(outcome: Outcome, *, json_output: bool) -> None:
     _say(
         f"{plural(outcome.routed, 'instance')} queued for {DESTINATIONS[0].title}, "
         f"{count(outcome.arrived)} of them arrived there unchanged"
+    )
+    _say(
+        f"{plural(outcome.messages, 'HL7 message')} answered, {count(outcome.messages_found)} found; "
+        f"{plural(outcome.orders, 'order')} placed, {count(outcome.orders_found)} found; "
+        f"{plural(outcome.worklist_queries, 'worklist query', 'worklist queries')} with "
+        f"{plural(outcome.worklist_answers, 'answer')}; {plural(outcome.performed, 'performed step')} reported, "
+        f"{count(outcome.performed_found)} found"
     )
     for line in outcome.differences[:20]:
         _say(f"different: {line}")

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from pacstui.clock import Clock
 from pacstui.dicom.net.association import Association
@@ -24,7 +25,13 @@ from pacstui.practice.patients import Patient
 from pacstui.practice.studies import Instance, Study, plan
 from pacstui.text import safe
 
+if TYPE_CHECKING:
+    from pacstui.practice.ris import Ris
+
 log = logging.getLogger("pacstui.practice")
+
+IDLE_S = 0.6
+"""How long a device waits that has nothing to do."""
 
 REMEMBERED = 6
 """Studies that a device keeps in mind to send once more when the archive has had its fill."""
@@ -48,6 +55,8 @@ class Site:
     clock: Clock
     drawing: Executor
     stopping: asyncio.Event
+    ris: Ris | None = None
+    talking: Executor | None = None
 
     async def pause(self, seconds: float) -> bool:
         """Wait ``seconds`` divided by the pace; return whether the hospital still works."""
@@ -65,7 +74,9 @@ class Habits:
 
     ``gap`` lies between two instances, ``rest`` (shortest, longest) between two studies, ``linger`` is how long an
     association stays open after the last instance. One study of ``drops_every`` is cut off in the middle, one of
-    ``alters_every`` is followed by an instance of it with other content; 0 for never.
+    ``alters_every`` is followed by an instance of it with other content; 0 for never. Of one examination of
+    ``loses_every`` an image is not sent, one of ``breaks_off_every`` ends after the first image, and before one of
+    ``emergency_every`` somebody is brought in of whom nothing is known.
     """
 
     modality: str
@@ -75,6 +86,9 @@ class Habits:
     linger: float = 0.6
     drops_every: int = 0
     alters_every: int = 0
+    loses_every: int = 0
+    breaks_off_every: int = 0
+    emergency_every: int = 0
 
 
 class _Cut(Exception):
@@ -97,7 +111,10 @@ class Modality:
         patience = 0.3
         go_on = await site.pause(self.habits.first)
         while go_on:
-            study = self._next(site)
+            study = await self._next(site)
+            if study is None:
+                go_on = await site.pause(IDLE_S)
+                continue
             try:
                 await self._send(study, site)
                 patience = 0.3
@@ -109,7 +126,7 @@ class Modality:
                 rest, patience = patience * site.pace, min(5.0, 2 * patience)
             go_on = await site.pause(rest)
 
-    def _next(self, site: Site) -> Study:
+    async def _next(self, site: Site) -> Study | None:
         if self._again is not None:
             study, self._again = self._again, None
             return study
@@ -264,7 +281,11 @@ class Workstation:
             go_on = await site.pause(self._every)
 
 
-Device = Modality | Misconfigured | Workstation
+class Device(Protocol):
+    """Anything in the hospital that works by itself."""
+
+    async def work(self, site: Site) -> None:
+        """Work until the hospital closes."""
 
 
 def _made_by(title: str, modality: str, model: str, syntax: str) -> Equipment:
@@ -274,19 +295,23 @@ def _made_by(title: str, modality: str, model: str, syntax: str) -> Equipment:
     )
 
 
-def equipment(seed: object) -> tuple[Device, ...]:
-    """Return everything that the hospital has."""
+def equipment(seed: object, kind: type[Modality] = Modality, old: type[Modality] = Modality) -> tuple[Device, ...]:
+    """Return everything that the hospital has; ``kind`` is how its modalities work, ``old`` how the oldest does."""
     return (
-        Modality(_made_by("CT1", "CT", "SLICE 64", EXPLICIT), Habits("CT", 0.0, 0.045, (1.5, 4.0)), seed),
-        Modality(
+        kind(_made_by("CT1", "CT", "SLICE 64", EXPLICIT), Habits("CT", 0.0, 0.045, (1.5, 4.0)), seed),
+        kind(
             _made_by("MR2", "MR", "TESLA 1.5", JPEG_LOSSLESS),
             Habits("MR", 0.1, 0.085, (1.5, 4.0), linger=1.0, alters_every=4),
             seed,
         ),
-        Modality(_made_by("US4", "US", "SONO 4", RLE), Habits("US", 0.3, 0.28, (2.0, 5.0)), seed),
-        Modality(_made_by("CR3", "CR", "PLATE 3", JPEG_LOSSLESS), Habits("CR", 0.5, 1.2, (2.5, 6.0)), seed),
-        Modality(_made_by("MG5", "MG", "MAMMO 5", EXPLICIT), Habits("MG", 1.2, 0.9, (4.0, 9.0)), seed),
-        Modality(
+        kind(_made_by("US4", "US", "SONO 4", RLE), Habits("US", 0.3, 0.28, (2.0, 5.0), loses_every=2), seed),
+        kind(
+            _made_by("CR3", "CR", "PLATE 3", JPEG_LOSSLESS),
+            Habits("CR", 0.5, 1.2, (2.5, 6.0), emergency_every=3),
+            seed,
+        ),
+        kind(_made_by("MG5", "MG", "MAMMO 5", EXPLICIT), Habits("MG", 1.2, 0.9, (4.0, 9.0), breaks_off_every=3), seed),
+        old(
             _made_by("OLDCT7", "CT", "SLICE 4", IMPLICIT),
             Habits("CT", 2.0, 0.09, (6.0, 14.0), linger=1.5, drops_every=3),
             seed,

@@ -10,8 +10,11 @@ from pydicom.sequence import Sequence
 
 from pacstui.dicom.syntaxes import EXPLICIT, IMPLICIT, JPEG_LOSSLESS, RLE
 from pacstui.practice.codecs import jpeg_lossless, rle
-from pacstui.practice.patients import ISSUER, Patient
+from pacstui.practice.patients import Patient
 from pacstui.practice.phantoms import Bytes, Words
+from pacstui.practice.roster import ISSUER
+
+MPPS = "1.2.840.10008.3.1.2.3.3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Equipment:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One examination: who, what, when, under which numbers."""
+    """One examination: who, what, when, under which numbers; the last ones are empty where nobody gave any."""
 
     patient: Patient
     equipment: Equipment
@@ -41,6 +44,10 @@ class Order:
     body_part: str
     referrer: str
     when: datetime
+    step_id: str = ""
+    procedure_id: str = ""
+    performed: str = ""
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +123,16 @@ def header(order: Order, series: Series, modality: str, sop_class: str, sop_inst
     d.PerformedProcedureStepStartDate, d.PerformedProcedureStepStartTime = da(order.when), tm(order.when)
     d.PerformedProcedureStepID = f"PPS{order.study_id}"
     d.PerformedProcedureStepDescription = order.description
-    request = Dataset()
-    request.ScheduledProcedureStepDescription = order.description
-    request.ScheduledProcedureStepID = f"SPS{order.study_id}"
-    request.RequestedProcedureID = f"RP{order.study_id}"
-    d.RequestAttributesSequence = Sequence([request])
+    if not order.by_hand:
+        request = Dataset()
+        request.ScheduledProcedureStepDescription = order.description
+        request.ScheduledProcedureStepID = order.step_id or f"SPS{order.study_id}"
+        request.RequestedProcedureID = order.procedure_id or f"RP{order.study_id}"
+        d.RequestAttributesSequence = Sequence([request])
+    if order.performed:
+        step = Dataset()
+        step.ReferencedSOPClassUID, step.ReferencedSOPInstanceUID = MPPS, order.performed
+        d.ReferencedPerformedProcedureStepSequence = Sequence([step])
 
     d.Manufacturer, d.ManufacturerModelName = equipment.manufacturer, equipment.model
     d.InstitutionName = "PRACTICE HOSPITAL"

@@ -26,10 +26,12 @@ from pacstui.dicom.dimse import Field
 from pacstui.dicom.net.listener import Listener
 from pacstui.dicom.net.service import EchoService, OpenPolicy
 from pacstui.errors import PacsError
+from pacstui.practice.booked import Booked, ByHand
 from pacstui.practice.devices import Device, Site, equipment
 from pacstui.practice.ledger import Ledger, write_report
 from pacstui.practice.patients import register
 from pacstui.practice.receivers import GOOD, WAYS, Receiver
+from pacstui.practice.ris import Ris
 
 log = logging.getLogger("pacstui.practice")
 
@@ -57,6 +59,8 @@ class Hospital:
         The same seed gives the same patients and studies in the same order of each device; times differ.
     doors
         Ports at which devices answer C-ECHO, by AE title.
+    hl7
+        Port at which the archive takes HL7; with it there is a RIS, and modalities work by its orders.
     receivers
         Ports at which the places listen that studies are sent on to, by AE title.
     """
@@ -73,6 +77,7 @@ class Hospital:
         clock: Clock = SYSTEM,
         devices: tuple[Device, ...] | None = None,
         doors: Mapping[str, int] | None = None,
+        hl7: int = 0,
         receivers: Mapping[str, int] | None = None,
     ) -> None:
         if pace <= 0:
@@ -82,8 +87,15 @@ class Hospital:
         self._drawing = ThreadPoolExecutor(2, "drawing")
         today = clock.now().astimezone().date()
         patients = register(random.Random(f"{seed}/patients"), today)
-        self._site = Site(host, port, called, pace, budget, patients, self.ledger, clock, self._drawing, self._stopping)
-        self._devices = equipment(seed) if devices is None else devices
+        self._talking = ThreadPoolExecutor(8, "talking")
+        self.ris = Ris(host, hl7, seed, clock) if hl7 else None
+        self._site = Site(
+            host, port, called, pace, budget, patients, self.ledger, clock, self._drawing, self._stopping, self.ris,
+            self._talking,
+        )  # fmt: skip
+        if devices is None:
+            devices = (*equipment(seed, Booked, ByHand), self.ris) if self.ris is not None else equipment(seed)
+        self._devices = devices
         self._doors = dict(doors or {})
         self._listeners: list[Listener] = []
         self.receivers = {title: Receiver(title, port, WAYS[title]) for title, port in (receivers or {}).items()}
@@ -110,7 +122,8 @@ class Hospital:
     def report(self) -> dict[str, Any]:
         """Return the ledger with what each receiver took, by SOP Instance UID and digest."""
         taken = {title: dict(receiver.taken.objects) for title, receiver in self.receivers.items()}
-        return self.ledger.report(self.seconds) | {"received": taken}
+        ris = {"ris": self.ris.account.report()} if self.ris is not None else {}
+        return self.ledger.report(self.seconds) | {"received": taken} | ris
 
     async def _open_doors(self) -> None:
         """Let devices answer C-ECHO, so that the archive's administrator can try them."""
@@ -156,6 +169,7 @@ class Hospital:
                 task.cancel()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
             self._drawing.shutdown(wait=False, cancel_futures=True)
+            self._talking.shutdown(wait=False, cancel_futures=True)
             await self._forwarded()
             for listener in self._listeners:
                 await listener.close()
@@ -196,6 +210,7 @@ async def _main(options: argparse.Namespace) -> Hospital:
         pace=options.pace,
         seed=options.seed if options.seed is not None else random.SystemRandom().randrange(2**32),
         budget=options.budget,
+        hl7=options.hl7,
         doors=dict(options.door),
         receivers=dict(options.receiver),
     )
@@ -256,6 +271,7 @@ def arguments() -> argparse.ArgumentParser:
         "--receiver", type=_receiver, action="append", default=[], metavar="AE=PORT",
         help=f"let one of those listen there that studies are sent on to: {', '.join(WAYS)}",
     )  # fmt: skip
+    parser.add_argument("--hl7", type=int, default=0, help="its HL7 port; without it there is no RIS")
     parser.add_argument(
         "--leash", action="store_true", help="begin at a line on standard input, end when standard input ends"
     )

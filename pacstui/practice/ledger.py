@@ -45,6 +45,13 @@ class Ledger:
         self.echoes = 0
         self.bytes = 0
         self.messages = 0
+        self.worklist_queries = 0
+        self.worklist_answers = 0
+        self.scheduled: set[str] = set()
+        self.performed: dict[str, str] = {}
+        self.typed = 0
+        self.emergencies = 0
+        self.lost = 0
 
     def begins(self, instance: Instance) -> None:
         """A C-STORE of this instance is about to begin."""
@@ -82,6 +89,10 @@ class Ledger:
         """Something that a healthy node does not do to a caller: no connection, an abort, a lost association."""
         self._faults[(calling, text)] += 1
 
+    def kept(self, sop_instance: str) -> bool:
+        """Return whether an instance was acknowledged."""
+        return sop_instance in self._kept
+
     @property
     def acknowledged(self) -> int:
         """Number of instances acknowledged."""
@@ -103,6 +114,13 @@ class Ledger:
             "repeats": self.repeats,
             "dropped": self.dropped,
             "echoes": self.echoes,
+            "worklist_queries": self.worklist_queries,
+            "worklist_answers": self.worklist_answers,
+            "answered_accessions": sorted(self.scheduled),
+            "performed": dict(self.performed),
+            "typed_by_hand": self.typed,
+            "emergencies": self.emergencies,
+            "images_lost_at_the_modality": self.lost,
             "refused_associations": sum(self._refusals.values()),
             "refusals": [
                 {"calling": calling, "called": called, "text": text, "count": count}

@@ -7,9 +7,6 @@ import uuid
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-ISSUER = "PRACTICE"
-"""Issuer of Patient ID of all of them."""
-
 _FAMILIES = (
     "TESTER",
     "SAMPLE",

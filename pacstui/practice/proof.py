@@ -12,6 +12,7 @@ from pacstui.archive.paths import DATABASE, TRASH
 from pacstui.db.database import Database
 from pacstui.index.queries import Index, Instance
 from pacstui.practice.receivers import GOOD
+from pacstui.practice.told import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Proof:
     """How many acknowledged instances were found unchanged, and, one line each, what differs.
 
     ``routed`` are those that were queued for the good destination, ``arrived`` those of them that it has, unchanged.
+    ``messages``, ``orders`` and ``performed`` are those of the RIS and of the modalities that the node has as they were
+    answered.
     """
 
     found: int
@@ -26,6 +29,9 @@ class Proof:
     differences: tuple[str, ...]
     routed: int = 0
     arrived: int = 0
+    messages: int = 0
+    orders: int = 0
+    performed: int = 0
 
 
 async def prove(data_dir: Path, report: dict[str, Any]) -> Proof:
@@ -43,6 +49,7 @@ async def prove(data_dir: Path, report: dict[str, Any]) -> Proof:
         index = Index(database)
         queued = await database.read(_queued)
         deleted = await database.read(_deleted)
+        around = await database.read(lambda connection: told(connection, report))
         for sent in report["instances"]:
             uid = sent["sop_instance"]
             wrong = _compare(data_dir, await index.instance(uid) or deleted.get(uid), sent)
@@ -74,7 +81,10 @@ async def prove(data_dir: Path, report: dict[str, Any]) -> Proof:
             differences.append(f"{uid}: arrived at {GOOD} with other bytes than were acknowledged")
         elif state == "sent":
             differences.append(f"{uid}: said to be sent to {GOOD}, which does not have it")
-    return Proof(found, set_aside, tuple(differences), len(queued), arrived)
+    differences += around.differences
+    return Proof(
+        found, set_aside, tuple(differences), len(queued), arrived, around.messages, around.orders, around.performed
+    )
 
 
 def _queued(connection: sqlite3.Connection) -> dict[str, str]:

@@ -31,3 +31,28 @@ DESTINATIONS = (
     Peer("OLDPACS", "The archive before this one; switched off for most of the day"),
 )
 """Where studies are sent on to. The first one is good; what it has is what was routed to it."""
+
+ISSUER = "PRACTICE"
+"""Who gives out the patient IDs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Where examinations are done: station, modality, room, dialect of its orders, and what codes of it begin with."""
+
+    station: str
+    modality: str
+    room: str
+    kind: str
+    prefix: str
+
+
+ROOMS = (
+    Room("CT1", "CT", "Room 1", "ORM^O01^ORM_O01", "CTA"),
+    Room("MR2", "MR", "Room 2", "OMI^O23^OMI_O23", "MRA"),
+    Room("CR3", "CR", "Ward X-ray", "ORM^O01^ORM_O01", "CRA"),
+    Room("US4", "US", "Outpatients", "OMG^O19^OMG_O19", "USA"),
+    Room("MG5", "MG", "Screening", "ORM^O01^ORM_O01", "MGA"),
+    Room("OLDCT7", "CT", "Annex", "ORM^O01^ORM_O01", "CTB"),
+)
+"""What the RIS orders for, and where it is done."""

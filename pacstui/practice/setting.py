@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pacstui.practice.roster import DESTINATIONS, PEERS
+from pacstui.practice.roster import DESTINATIONS, ISSUER, PEERS, ROOMS
 
 AE_TITLE = "RADNODE1"
 _ROUTES = """
@@ -42,8 +42,8 @@ def titles() -> list[str]:
     return [peer.title for peer in (*PEERS, *DESTINATIONS)]
 
 
-def configuration(data_dir: Path, port: int, ports: dict[str, int]) -> str:
-    """Return the configuration's text, with the node's port and those of all the others by AE title."""
+def configuration(data_dir: Path, port: int, ports: dict[str, int], hl7: int = 0) -> str:
+    """Return the configuration's text, with the node's ports and those of all the others by AE title."""
 
     def text(value: object) -> str:
         return json.dumps(str(value), ensure_ascii=False)  # a JSON string is a TOML basic string
@@ -56,7 +56,9 @@ def configuration(data_dir: Path, port: int, ports: dict[str, int]) -> str:
         'host = "127.0.0.1"',
         f"port = {port}",
         "[hl7]",
-        "port = 0",
+        f"port = {hl7}",
+        "[orders]",
+        f"local_issuer = {text(ISSUER)}",
         "[archive]",
         "reserve_bytes = 67108864",
         "[[backups.targets]]",
@@ -74,5 +76,13 @@ def configuration(data_dir: Path, port: int, ports: dict[str, int]) -> str:
             'host = "127.0.0.1"',
             f"port = {ports[peer.title]}",
             f"notes = {text(peer.notes)}",
+        ]
+    for room in ROOMS:
+        lines += [
+            "[[orders.procedures]]",
+            f"code = [{text(room.prefix + '*')}]",
+            f"modality = {text(room.modality)}",
+            f"station_ae = [{text(room.station)}]",
+            f"room = {text(room.room)}",
         ]
     return "\n".join(lines) + "\n" + _ROUTES

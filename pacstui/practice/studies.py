@@ -103,7 +103,7 @@ def plan(
         Begin of the study, local time.
     """
     what = rng.choice(EXAMINATIONS[modality])
-    patient = _pick(modality, patients, rng)
+    patient = pick(modality, patients, rng)
     number = rng.randrange(10**7)
     order = Order(
         patient=patient,
@@ -119,7 +119,14 @@ def plan(
     return Study(order, modality, tuple(_recipes(modality, order, what, rng)))
 
 
-def _pick(modality: str, patients: tuple[Patient, ...], rng: random.Random) -> Patient:
+def made(modality: str, order: Order, rng: random.Random) -> Study:
+    """Return the study that an order asks for; where its description is none of ours, one of this modality."""
+    fitting = [each for each in EXAMINATIONS[modality] if each.description == order.description]
+    what = fitting[0] if fitting else rng.choice(EXAMINATIONS[modality])
+    return Study(order, modality, tuple(_recipes(modality, order, what, rng)))
+
+
+def pick(modality: str, patients: tuple[Patient, ...], rng: random.Random) -> Patient:
     fitting = [patient for patient in patients if patient.sex in ("F", "O")] if modality == "MG" else list(patients)
     return rng.choice(fitting)
 
@@ -139,4 +146,6 @@ def _recipes(modality: str, order: Order, what: Examination, rng: random.Random)
     raise ValueError(f"the practice hospital has no equipment of modality {modality}")
 
 
-__all__ = ["EXPLICIT", "IMPLICIT", "JPEG_LOSSLESS", "RLE", "Equipment", "Instance", "Study", "encode", "plan"]
+__all__ = [
+    "EXPLICIT", "IMPLICIT", "JPEG_LOSSLESS", "RLE", "Equipment", "Instance", "Study", "encode", "made", "pick", "plan",
+]  # fmt: skip

@@ -160,6 +160,27 @@ def _scheduled(connection: sqlite3.Connection, arrived: Arrived) -> list[int]:
     return found
 
 
+def near(connection: sqlite3.Connection, arrived: Arrived, most: int) -> list[Scored]:
+    """Return what was scheduled for the modality about that time and has no study, nearest first: the last resort of
+    people, where nothing that a study says of its patient leads to an order."""
+    if arrived.moment is None:
+        return []
+    day = f"{arrived.moment:%Y%m%d}"
+    rows = connection.execute(
+        "SELECT s.\"order\", s.modality, s.time FROM steps s WHERE s.date = ? AND s.state IN ('scheduled', 'arrived')"
+        ' AND NOT EXISTS (SELECT 1 FROM matches m WHERE m."order" = s."order" AND m."order" != 0'
+        " AND m.state = 'matched') LIMIT ?",
+        (day, _OF_DAY),
+    ).fetchall()
+    wanted = {each.strip().upper() for each in arrived.modalities}
+    fit = [(row[0], moment_of(day, row[2])) for row in rows if not row[1] or row[1].upper() in wanted]
+    at = arrived.moment
+    timed = sorted((abs(moment - at), order) for order, (moment, told) in fit if moment is not None and told)
+    orders = list(dict.fromkeys(order for _, order in timed))[:most]
+    found = {each.order: each for each in expected(connection, orders, arrived.study)}
+    return [score(arrived, found[order]) for order in orders if order in found]
+
+
 def _first_letters(name: str) -> set[str]:
     return {word[:2] for word in name_keys(name)[0].split() if len(word) > 1}
 

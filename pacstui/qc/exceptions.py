@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pacstui import events
+from pacstui.archive import Archive
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.exceptions import ExceptionPage, ExceptionRow, ExceptionView
-from pacstui.db import Database
 from pacstui.errors import BadRequest, NotFound
 from pacstui.jobs.store import micro
-from pacstui.qc import listing, matching, verdict
+from pacstui.qc import candidates, listing, matching, told, verdict
 from pacstui.qc.matching import Kept, Look, Rules
 from pacstui.settings import Settings
 from pacstui.text import plural, safe
@@ -29,6 +30,7 @@ _AGAIN: Final = 300
 """Open exceptions that are looked at again when orders have come."""
 _AGAIN_S: Final = 30.0
 _WAITING: Final = 20_000
+_NEAR: Final = 6
 
 
 class ExceptionsRoom:
@@ -38,16 +40,16 @@ class ExceptionsRoom:
     """
 
     def __init__(
-        self, database: Database, bus: Bus, clock: Clock, caller: Callable[[], str],
-        settings: Callable[[], Settings],
+        self, archive: Archive, bus: Bus, clock: Clock, caller: Callable[[], str], settings: Callable[[], Settings]
     ) -> None:  # fmt: skip
-        self._db = database
+        self._db = archive.db
+        self._root = archive.data_dir
         self._bus = bus
         self._clock = clock
         self._caller = caller
         self._settings = settings
         self._arriving: dict[str, float] = {}
-        self._due: dict[str, None] = {}
+        self._due: dict[str, bool] = {}
         self._orders: dict[int, None] = {}
         self._persons: dict[int, None] = {}
         self._first = 0
@@ -59,6 +61,7 @@ class ExceptionsRoom:
         self._oldest = 0
         bus.subscribe(events.InstanceStored, self._stored)
         bus.subscribe(events.TrashChanged, self._trashed)
+        bus.subscribe(events.StudyCorrected, lambda event: self.wake(*event.studies))
         bus.subscribe(events.OrderChanged, lambda event: self._orders_changed(event.orders))
         bus.subscribe(events.PatientChanged, lambda event: self._persons_changed(event.persons))
 
@@ -78,9 +81,11 @@ class ExceptionsRoom:
         if event.what == "returned" and event.study:
             self.wake(event.study)
 
-    def wake(self, *studies: str) -> None:
-        """Look at studies again soon: they were corrected."""
-        self._due.update(dict.fromkeys(studies))
+    def wake(self, *studies: str, again: bool = False) -> None:
+        """Look at studies soon; ``again`` where only orders or patients have changed: then not at one that arrives."""
+        for study in studies:
+            if not again or study not in self._arriving:
+                self._due[study] = again and self._due.get(study, True)
 
     def _orders_changed(self, orders: Iterable[int]) -> None:
         self._orders.update(dict.fromkeys(orders))
@@ -98,19 +103,17 @@ class ExceptionsRoom:
         wait = self._settings().qc.settled_s
         for study in [study for study, last in self._arriving.items() if now - last >= wait]:
             del self._arriving[study]
-            self._due[study] = None
+            self._due[study] = False
         await self._changed()
         if self._again and now - self._looked_again >= _AGAIN_S:
             self._again, self._looked_again = False, now
-            self.wake(*await self._db.read(lambda c: matching.open_ones(c, _AGAIN)))
+            self.wake(*await self._db.read(lambda c: matching.open_ones(c, _AGAIN)), again=True)
         await self._walk()
         for _ in range(_PER_TICK // _AT_ONCE):
             some = list(self._due)[:_AT_ONCE]
             if not some:
                 break
-            for study in some:
-                del self._due[study]
-            await self._look_at(some)
+            await self._look_at({study: self._due.pop(study) for study in some})
         if self._stale:
             await self._recount()
 
@@ -130,7 +133,7 @@ class ExceptionsRoom:
             found = matching.touched_by_orders(connection, orders)
             return found + matching.touched_by_persons(connection, persons)
 
-        self.wake(*(await self._db.read(touched))[: _WAITING - len(self._due)])
+        self.wake(*(await self._db.read(touched))[: _WAITING - len(self._due)], again=True)
 
     async def _walk(self) -> None:
         """Go on through the studies that are here already, newest first, while nothing else is due.
@@ -148,12 +151,16 @@ class ExceptionsRoom:
         found, self._below = await self._db.read(lambda c: matching.unseen(c, self._below, _WALKED))
         self.wake(*(study for study in found if study not in self._arriving))
 
-    async def _look_at(self, studies: list[str]) -> list[Kept]:
+    async def _look_at(self, studies: dict[str, bool]) -> list[Kept]:
         rules = self._rules()
         since = self._first
+        said = await self._told(studies)
 
         def look(connection: sqlite3.Connection) -> list[Look]:
-            found = (matching.look(connection, study, rules, since) for study in studies)
+            found = (
+                matching.look(connection, study, rules, since, said.get(study), again)
+                for study, again in studies.items()
+            )
             return [each for each in found if each is not None]
 
         looks = await self._db.read(look)
@@ -163,8 +170,9 @@ class ExceptionsRoom:
 
         def keep(connection: sqlite3.Connection) -> tuple[list[Kept], list[int]]:
             kept = [matching.keep(connection, each, micro(now)) for each in looks]
+            steps = [step for each in kept if each.left for step in matching.images_went(connection, each.left, now)]
             fresh = [each for each in kept if each.changed and each.state == verdict.MATCHED]
-            return kept, [each.step for each in fresh if matching.images_came(connection, each.step, now)]
+            return kept, steps + [each.step for each in fresh if matching.images_came(connection, each.step, now)]
 
         kept, steps = await self._db.write(keep)
         self._stale = True
@@ -172,9 +180,14 @@ class ExceptionsRoom:
             self._bus.publish(events.StepChanged(now, tuple(steps)))
         for each in kept:
             if each.changed:
-                told = (each.study, each.state, each.order, each.score, each.calling)
-                self._bus.publish(events.StudyMatched(now, *told))
+                how = (each.study, each.state, each.order, each.score, each.calling)
+                self._bus.publish(events.StudyMatched(now, *how))
         return kept
+
+    async def _told(self, studies: Iterable[str]) -> dict[str, told.Told]:
+        """Return what objects of studies say of their patient."""
+        places = await self._db.read(lambda c: told.places(c, studies))
+        return await asyncio.to_thread(told.read, self._root, places) if places else {}
 
     def _rules(self) -> Rules:
         settings = self._settings()
@@ -200,9 +213,9 @@ class ExceptionsRoom:
         old = bool(hours) and self._clock.now() - since >= timedelta(hours=hours)
         states = ", ".join(f"{number:,} {state}" for state, number in there.items())
         total = sum(there.values())
-        told = f"{plural(total, 'study', 'studies')} that {'does' if total == 1 else 'do'} not fit order or patient"
-        told += f": {states}, the oldest since {since.astimezone():%a %d %b %H:%M}"
-        yield "exceptions", "warn" if old else "note", told, "X: what arrived beside what was expected", "exceptions"
+        text = f"{plural(total, 'study', 'studies')} that {'does' if total == 1 else 'do'} not fit order or patient"
+        text += f": {states}, the oldest since {since.astimezone():%a %d %b %H:%M}"
+        yield "exceptions", "warn" if old else "note", text, "X: what arrived beside what was expected", "exceptions"
 
     # What people do.
 
@@ -213,16 +226,19 @@ class ExceptionsRoom:
 
     async def show(self, study: str, search: str = "") -> ExceptionView:
         rules = self._rules()
+        said = await self._told([study])
 
         def read(connection: sqlite3.Connection) -> ExceptionView:
-            found = matching.look(connection, study, rules, self._first)
+            found = matching.look(connection, study, rules, self._first, said.get(study))
             if found is None:
                 raise NotFound(f"the archive has no study {safe(study, 64)}", "it may have been deleted")
             if search.strip():
                 ranked = listing.found(connection, found.seen.arrived, search)
                 shown = tuple(listing.candidate(each) for each in ranked)
             else:
-                shown = listing.candidates(found.ranked)
+                shown = listing.candidates(found.ranked) or tuple(
+                    listing.candidate(each) for each in candidates.near(connection, found.seen.arrived, _NEAR)
+                )
             return ExceptionView(listing.one(connection, study), shown)
 
         return await self._db.read(read)
@@ -230,13 +246,13 @@ class ExceptionsRoom:
     async def settle(self, study: str, why: str) -> ExceptionRow:
         if not why.strip():
             raise BadRequest("why is it taken as it is?", "say it in a few words; who looks later will ask")
-        told = f"{self._caller()}: {safe(why.strip(), 200)}"
+        by = f"{self._caller()}: {safe(why.strip(), 200)}"
 
         def body(connection: sqlite3.Connection) -> ExceptionRow:
             there = listing.one(connection, study)
             if there.state not in listing.STATES:
                 raise BadRequest(f"this study is {there.state}", "there is nothing to settle")
-            connection.execute("UPDATE matches SET settled=? WHERE study=?", (told, study))
+            connection.execute("UPDATE matches SET settled=? WHERE study=?", (by, study))
             return listing.one(connection, study)
 
         row = await self._db.write(body)
@@ -244,7 +260,7 @@ class ExceptionsRoom:
         return row
 
     async def match(self, study: str) -> ExceptionRow:
-        await self._look_at([study])
+        await self._look_at({study: False})
         await self._recount()
         return await self._db.read(lambda c: listing.one(c, study))
 

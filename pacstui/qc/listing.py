@@ -22,7 +22,8 @@ _SHOWN: Final = 12
 _FOUND: Final = 40
 _HIGHEST: Final = "\U0010ffff"
 _ROW: Final = (
-    "SELECT m.study, m.state, s.patient_name, s.patient_id, s.accession, s.modalities, s.description, s.calling,"
+    "SELECT m.study, m.state, coalesce(json_extract(m.body, '$.name'), s.patient_name),"
+    " coalesce(json_extract(m.body, '$.id'), s.patient_id), s.accession, s.modalities, s.description, s.calling,"
     ' s.instances, s.received, m."order", m.score, m.why, m.settled, s.id FROM '
 )
 _MARKS: Final = {
@@ -46,7 +47,7 @@ def one(connection: sqlite3.Connection, study: str) -> ExceptionRow:
         When the archive has none of that UID, or it was not looked at yet.
     """
     row = connection.execute(
-        f"{_ROW} studies s JOIN matches m ON m.study = s.study WHERE s.study=?",
+        f"{_ROW} studies s JOIN matches m ON m.study = s.study WHERE s.study=? AND s.hidden=0",
         (study,),
     ).fetchone()
     if row is None:
@@ -58,12 +59,13 @@ def counts(connection: sqlite3.Connection) -> tuple[dict[str, int], int]:
     """Return how many exceptions there are by state and how many were settled, and since when the oldest is one
     (microseconds since 1970, 0 for none)."""
     rows = connection.execute(
-        f"SELECT m.state, count(*), min(m.at) FROM matches m JOIN studies s ON s.study = m.study WHERE {_open()}"  # noqa: S608
+        "SELECT m.state, count(*), min(m.at) FROM matches m JOIN studies s ON s.study = m.study"  # noqa: S608
+        f" WHERE {_open()} AND s.hidden=0"
         " GROUP BY m.state"
     ).fetchall()
     found = dict.fromkeys(STATES, 0) | {row[0]: row[1] for row in rows}
     settled = connection.execute(
-        "SELECT count(*) FROM matches m JOIN studies s ON s.study = m.study WHERE m.settled != ''"
+        "SELECT count(*) FROM matches m JOIN studies s ON s.study = m.study WHERE m.settled != '' AND s.hidden=0"
     ).fetchone()[0]
     return found | {"settled": settled}, min((row[2] for row in rows), default=0)
 
@@ -91,13 +93,13 @@ def page(
     else:
         source, where = "matches m CROSS JOIN studies s ON s.study = m.study", _open()
     values: list[object] = [before or 1 << 62]
-    where += " AND s.id < ?"
+    where += " AND s.hidden=0 AND s.id < ?"
     if state:
         where += " AND m.state = ?"
         values.append(state)
     if word := fold(search):
-        where += " AND instr(s.search, ?) > 0"
-        values.append(word)
+        where += " AND (instr(s.search, ?) > 0 OR instr(coalesce(json_extract(m.body, '$.key'), ''), ?) > 0)"
+        values += [word, word]
     limit = max(1, min(limit, 1000))
     rows = connection.execute(
         f"{_ROW} {source} WHERE {where} ORDER BY s.id DESC LIMIT ?",
@@ -163,6 +165,7 @@ def _reason(part: scoring.Part) -> str:
 
 
 def candidates(ranked: Sequence[Scored]) -> tuple[Candidate, ...]:
-    """Return the best orders of a study as the contract has them: those for which anything speaks."""
-    worth = [each for each in ranked if each.score > 0]
+    """Return the best orders of a study as the contract has them: those for which anything speaks, and those that its
+    UID or accession number name."""
+    worth = [each for each in ranked if each.score > 0 or each.linked]
     return tuple(candidate(each) for each in worth[:_SHOWN])

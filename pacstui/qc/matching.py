@@ -5,9 +5,10 @@ Everything here runs on a thread of the database, :func:`look` on any, the rest 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,6 +18,7 @@ from pacstui.qc import scoring, verdict
 from pacstui.qc.candidates import candidates, issuers_of, moment_of, patient, persons_of
 from pacstui.qc.likeness import Kind
 from pacstui.qc.scoring import Arrived, Scored, score
+from pacstui.qc.told import Told, corrected
 from pacstui.qc.verdict import Doubts, Thresholds, Verdict
 from pacstui.routing.conditions import Patterns
 from pacstui.settings.qc import QcSettings
@@ -25,7 +27,7 @@ OPEN: Final = "state IN ('probable', 'unmatched', 'conflicting') AND settled = '
 """What is an exception; as the index ``matches_open`` has it."""
 _STUDY: Final = (
     "SELECT id, study, accession, patient_id, issuer, patient_name, birth_date, sex, modalities, calling, date, time,"
-    " description, conflict, instances, received, changed FROM studies WHERE study=?"
+    " description, conflict, instances, received, changed FROM studies WHERE study=? AND hidden=0"
 )
 
 
@@ -54,7 +56,8 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A row of ``matches`` before and after. ``changed`` is whether state or order are others now."""
+    """A row of ``matches`` before and after. ``changed`` is whether state or order are others now; ``left`` the order
+    that the study was matched to and is not any more, 0 for none."""
 
     study: str
     state: str
@@ -63,6 +66,7 @@ class Kept:
     score: int
     changed: bool
     calling: str = ""
+    left: int = 0
 
 
 class Rules:
@@ -104,8 +108,10 @@ def local(micro: int) -> datetime:
     return datetime.fromtimestamp(micro / 1e6)  # noqa: DTZ006 - local on purpose
 
 
-def seen_of(connection: sqlite3.Connection, study: str, local_issuer: str = "") -> Seen | None:
-    """Return a study as the index has it, none if it has it not."""
+def seen_of(
+    connection: sqlite3.Connection, study: str, local_issuer: str = "", told: Told | None = None
+) -> Seen | None:
+    """Return a study as the index has it, of the patient whom its objects ``told``; none if the index has it not."""
     row = connection.execute(_STUDY, (study,)).fetchone()
     if row is None:
         return None
@@ -116,6 +122,8 @@ def seen_of(connection: sqlite3.Connection, study: str, local_issuer: str = "") 
     moment, _ = moment_of(day, clock)
     if moment is None:
         moment = local(received)
+    if told is not None:
+        patient_id, issuer, name, born, sex = told.patient_id, told.issuer, told.name, told.born, told.sex
     arrived = Arrived(
         uid, accession, patient_id, issuer or (local_issuer if patient_id else ""), name, born, sex,
         tuple(each for each in modalities.split("\\") if each),
@@ -130,14 +138,36 @@ def first_order(connection: sqlite3.Connection) -> int:
     return (int(row[0]) or 1) if row else 0
 
 
-def look(connection: sqlite3.Connection, study: str, rules: Rules, since: int) -> Look | None:
-    """Look at a study; ``since`` is when the first order came. None if the index has it not."""
-    seen = seen_of(connection, study, rules.local_issuer)
+def look(
+    connection: sqlite3.Connection, study: str, rules: Rules, since: int, told: Told | None = None, again: bool = False
+) -> Look | None:
+    """Look at a study; None if the index has it not.
+
+    Parameters
+    ----------
+    since
+        When the first order came.
+    told
+        What its objects say of their patient; none where they were corrected, or cannot be read.
+    again
+        Whether only orders or patients have changed since it was looked at last: a study that was matched stays so when
+        its patient gets another name or birth date.
+    """
+    seen = seen_of(connection, study, rules.local_issuer, told)
     if seen is None:
         return None
     apart = rules.needs_none(seen, since)
     ranked = verdict.rank(candidates(connection, seen.arrived)) if since else []
     judged = verdict.judge(seen.arrived, ranked, _doubts(connection, seen), rules.thresholds)
+    given = corrected(connection, study)
+    if given and not seen.conflict:  # somebody has decided it
+        mine = next((each for each in ranked if each.expected.order == given), None)
+        step, points = (mine.expected.step, mine.score) if mine is not None else (0, judged.score)
+        judged = Verdict(verdict.MATCHED, given, step, points, "")
+    elif again and judged.state == verdict.PROBABLE and given is None:
+        row = connection.execute('SELECT state, "order", seen FROM matches WHERE study=?', (study,)).fetchone()
+        if row == (verdict.MATCHED, judged.order, seen.changed):
+            judged = replace(judged, state=verdict.MATCHED, why="")
     if apart and judged.state != verdict.MATCHED and not seen.conflict:
         judged = Verdict(verdict.APART, 0, 0, judged.score, apart)
     return Look(seen, judged, tuple(ranked))
@@ -172,13 +202,24 @@ def keep(connection: sqlite3.Connection, found: Look, at: int) -> Kept:
     same = row is not None and (row[0], row[1]) == (judged.state, judged.order)
     since, settled = (row[2], row[3]) if same and row is not None else (at, "")
     connection.execute(
-        'INSERT INTO matches (study, "order", state, score, why, settled, at, seen) VALUES (?,?,?,?,?,?,?,?)'
+        'INSERT INTO matches (study, "order", state, score, why, settled, body, at, seen) VALUES (?,?,?,?,?,?,?,?,?)'
         ' ON CONFLICT (study) DO UPDATE SET "order"=excluded."order", state=excluded.state, score=excluded.score,'
-        " why=excluded.why, settled=excluded.settled, at=excluded.at, seen=excluded.seen",
-        (study, judged.order, judged.state, judged.score, judged.why, settled, since, found.seen.changed),
+        " why=excluded.why, settled=excluded.settled, body=excluded.body, at=excluded.at, seen=excluded.seen",
+        (
+            study,
+            judged.order,
+            judged.state,
+            judged.score,
+            judged.why,
+            settled,
+            _body(found.seen.arrived),
+            since,
+            found.seen.changed,
+        ),
     )
     caller = found.seen.calling[0] if found.seen.calling else ""
-    return Kept(study, judged.state, judged.order, judged.step, judged.score, not same, caller)
+    left = row[1] if row is not None and row[0] == verdict.MATCHED and not same else 0
+    return Kept(study, judged.state, judged.order, judged.step, judged.score, not same, caller, left)
 
 
 def images_came(connection: sqlite3.Connection, step: int, now: datetime) -> bool:
@@ -186,10 +227,41 @@ def images_came(connection: sqlite3.Connection, step: int, now: datetime) -> boo
     row = connection.execute("SELECT \"order\" FROM steps WHERE id=? AND state='scheduled'", (step,)).fetchone()
     if row is None:
         return False
-    connection.execute("UPDATE steps SET state='arrived', changed=? WHERE id=?", (standing.microseconds(now), step))
+    at = standing.microseconds(now)
+    connection.execute(
+        "UPDATE steps SET state='arrived', changed=?, body=json_set(body, '$.by_images', 1) WHERE id=?", (at, step)
+    )
     standing.note(connection, row[0], now, "images arrived")
-    standing.settle(connection, row[0], standing.microseconds(now))
+    standing.settle(connection, row[0], at)
     return True
+
+
+def images_went(connection: sqlite3.Connection, order: int, now: datetime) -> list[int]:
+    """Let steps of an order whose images are another one's be scheduled again; return these.
+
+    Only those that stand at arrived because of images, and if no other study is matched to the order.
+    """
+    if connection.execute("SELECT 1 FROM matches WHERE \"order\"=? AND state='matched' LIMIT 1", (order,)).fetchone():
+        return []
+    rows = connection.execute(
+        "SELECT id FROM steps WHERE \"order\"=? AND state='arrived' AND json_extract(body, '$.by_images') = 1", (order,)
+    ).fetchall()
+    at = standing.microseconds(now)
+    for (step,) in rows:
+        connection.execute(
+            "UPDATE steps SET state='scheduled', changed=?, body=json_remove(body, '$.by_images') WHERE id=?",
+            (at, step),
+        )
+    if rows:
+        standing.note(connection, order, now, "the images that arrived are of another order")
+        standing.settle(connection, order, at)
+    return [row[0] for row in rows]
+
+
+def _body(arrived: Arrived) -> str:
+    """Return what a study said of its patient, for the list: the index may have it otherwise."""
+    key = " ".join(filter(None, (fold(arrived.name.replace("=", " ")), fold(arrived.patient_id))))
+    return json.dumps({"name": arrived.name, "id": arrived.patient_id, "key": key}, ensure_ascii=False)
 
 
 def unseen(connection: sqlite3.Connection, before: int, most: int) -> tuple[list[str], int]:

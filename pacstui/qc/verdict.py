@@ -9,6 +9,7 @@ from typing import Final
 from pacstui.qc import scoring
 from pacstui.qc.likeness import Kind
 from pacstui.qc.scoring import Arrived, Part, Scored
+from pacstui.text import person
 
 MATCHED, PROBABLE, UNMATCHED, CONFLICTING, APART = "matched", "probable", "unmatched", "conflicting", "not expected"
 """``APART`` is a study for which no order is expected: no exception."""
@@ -63,6 +64,11 @@ def contradicts(scored: Scored) -> bool:
     are different, or one is and the others do not both agree."""
     against, agree = _strikes(scored)
     return against >= 2 or (against == 1 and agree < 2)
+
+
+def _person(scored: Scored) -> str:
+    e = scored.expected
+    return f"{person(e.name)} ({e.patient_id})" if e.name else e.patient_id
 
 
 def _said(part: Part) -> str:
@@ -124,8 +130,11 @@ def judge(arrived: Arrived, ranked: Sequence[Scored], doubts: Doubts, thresholds
         return Verdict(UNMATCHED, 0, 0, 0, _nobody(arrived, doubts))
     if best.linked and contradicts(best):
         tie = "accession number" if best.kind(scoring.ACCESSION) >= Kind.ALIKE else "study UID"
-        told = f"its {tie} is that of an order for somebody else: {differences(best, _COUNTS)}"
-        return Verdict(CONFLICTING, best.expected.order, best.expected.step, best.score, told)
+        told = f"its {tie} is that of an order for somebody else, {_person(best)}: {differences(best, _COUNTS)}"
+        right = next((each for each in ranked if plausible(each) and not contradicts(each)), None)
+        if right is None or right.score < thresholds.probable:
+            right = best
+        return Verdict(CONFLICTING, right.expected.order, right.expected.step, right.score, told)
     if len(doubts.issuers) > 1 and not best.linked:
         told = f"its patient ID has no issuer and is known from several: {', '.join(doubts.issuers)}"
         return _verdict(CONFLICTING, best, thresholds, told)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import datetime
 from hashlib import file_digest, sha256
 from io import BytesIO
@@ -18,21 +17,12 @@ from pacstui.errors import SettingsError
 from pacstui.index.retrieve import Copy
 from pacstui.routing.destination import Unfit, Withheld
 from pacstui.routing.outbox import Item
+from pacstui.services.corrected import ChangedContent
 from pacstui.settings import TransformSettings
 from pacstui.text import safe
 from pacstui.transform import KEY, Context, Plan, Refused, TransformError, compile, read_key
 
 _SUFFIX: Final = ".part"
-
-
-class ChangedContent(Content):
-    """The bytes of a changed copy; `discard` removes the file that holds a large one."""
-
-    def discard(self) -> None:
-        """Remove what is on disk of it."""
-        if self.data is None:
-            with suppress(OSError):
-                os.unlink(self._path)
 
 
 class Changing:
@@ -71,8 +61,10 @@ class Changing:
         """Return the names of the transformations that there are."""
         return tuple(self._settings())
 
-    def __call__(self, name: str, destination: str, item: Item, copy: Copy) -> tuple[Copy, ChangedContent]:
-        """Return the changed copy of an object.
+    def __call__(
+        self, name: str, destination: str, item: Item, copy: Copy, content: Content | None = None
+    ) -> tuple[Copy, ChangedContent]:
+        """Return the changed copy of an object; of ``content``, where that was changed already.
 
         Raises
         ------
@@ -90,13 +82,12 @@ class Changing:
             peer_ae=self._titles().get(destination, ""), route=item.route, today=f"{local:%Y%m%d}",
             now=f"{local:%H%M%S}",
         )  # fmt: skip
+        already = content if isinstance(content, ChangedContent) else None
+        syntax, at = (copy.transfer_syntax, already.offset) if already is not None else ("", 0)
         try:
-            with open(self._data_dir / copy.path, "rb") as source:
-                return (
-                    self._small(plan, copy, source, context)
-                    if copy.size <= WHOLE
-                    else self._large(plan, copy, source, context)
-                )
+            with already.opened() if already is not None else open(self._data_dir / copy.path, "rb") as source:
+                make = self._small if copy.size <= WHOLE else self._large
+                return make(plan, copy, source, context, syntax, at)
         except Refused as refused:
             raise Withheld(f"{safe(name, 64)}: {refused.message}", refused.hint) from refused
         except TransformError as fault:
@@ -116,9 +107,11 @@ class Changing:
         self._plans[name] = (settings, plan)
         return plan
 
-    def _small(self, plan: Plan, copy: Copy, source: BinaryIO, context: Context) -> tuple[Copy, ChangedContent]:
+    def _small(
+        self, plan: Plan, copy: Copy, source: BinaryIO, context: Context, syntax: str, at: int
+    ) -> tuple[Copy, ChangedContent]:
         out = BytesIO()
-        outcome = plan.write(source, out, context)
+        outcome = plan.write(source, out, context, syntax=syntax, at=at)
         data = out.getvalue()[outcome.data_set_at :]
         part = Part("", 0, len(data), sha256(data).digest())
         changed = Copy(
@@ -126,12 +119,14 @@ class Changing:
         )
         return changed, ChangedContent(Path(), part, data)
 
-    def _large(self, plan: Plan, copy: Copy, source: BinaryIO, context: Context) -> tuple[Copy, ChangedContent]:
+    def _large(
+        self, plan: Plan, copy: Copy, source: BinaryIO, context: Context, syntax: str, at: int
+    ) -> tuple[Copy, ChangedContent]:
         folder = self._data_dir / paths.INCOMING
         with NamedTemporaryFile("w+b", dir=folder, prefix="out-", suffix=_SUFFIX, delete=False) as out:
             path = Path(out.name)
             try:
-                outcome = plan.write(source, cast(BinaryIO, out), context)
+                outcome = plan.write(source, cast(BinaryIO, out), context, syntax=syntax, at=at)
                 out.flush()
                 size = out.seek(0, os.SEEK_END) - outcome.data_set_at
                 out.seek(outcome.data_set_at)

@@ -31,6 +31,7 @@ from pacstui.routing.outbox import Ended, Item, Outbox, Result
 from pacstui.routing.patience import Breaker, Pace, delay
 from pacstui.routing.tables import CANCELLED, FAILED, FILTERED, WAITING
 from pacstui.routing.verdict import verdict, verdict_on_move
+from pacstui.services.corrected import Handing, Uncorrected
 from pacstui.services.sending import Feed
 from pacstui.settings import DestinationSettings
 from pacstui.text import duration
@@ -62,19 +63,20 @@ class Ways:
 
     ``changed`` makes a changed copy by the name of a transformation, for a destination, on a thread; raises `Withheld`
     or `Unfit`. ``discard`` is given each content when it was sent or not. ``held_up`` says why nothing is
-    sent to a destination for now, empty if things are.
+    sent to a destination for now, empty if things are. ``handing`` makes the copies that corrected objects leave as.
     """
 
     archive: Archive
     outbox: Outbox
     clock: Clock
     courier: Callable[[DestinationSettings], Courier]
-    changed: Callable[[str, str, Item, Copy], tuple[Copy, Content]]
+    changed: Callable[[str, str, Item, Copy, Content], tuple[Copy, Content]]
     discard: Callable[[Content], None]
     down: Callable[[Destination, PacsError], None]
     up: Callable[[Destination], None]
     ended: Callable[[Ended], None]
     held_up: Callable[[str], str]
+    handing: Callable[[], Handing | None] = lambda: None
 
 
 class Destination:
@@ -431,8 +433,20 @@ class Destination:
             await asyncio.sleep(wait)
 
     async def _parcel(self, item: Item, copy: Copy, content: Content) -> Parcel:
+        handing = self._ways.handing()
+        if copy.corrected and handing is not None:
+            try:
+                copy, content = await handing(copy, content)
+            except Uncorrected as fault:
+                raise Unfit(fault.message, fault.hint) from fault
         if item.transform:
-            copy, content = await asyncio.to_thread(self._ways.changed, item.transform, self.name, item, copy)
+            plain = content
+            try:
+                copy, content = await asyncio.to_thread(
+                    self._ways.changed, item.transform, self.name, item, copy, plain
+                )
+            finally:
+                self._ways.discard(plain)
         return Parcel(copy, content, item.study, item.priority, item.sending)
 
     async def _answered(self, item: Item, status: int, comment: str) -> None:

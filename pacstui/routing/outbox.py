@@ -22,9 +22,11 @@ _AHEAD_US: Final = 2 * 86_400_000_000
 
 _TAKE = (
     "SELECT o.id, o.sending, o.sop_instance, o.size, o.attempts, s.route, s.study, s.priority, s.transform, s.level,"
-    " i.sop_class, i.transfer_syntax, i.path, i.data_offset, i.size, i.digest, i.calling"
+    " i.sop_class, i.transfer_syntax, i.path, i.data_offset, i.size, i.digest,"
+    " CASE WHEN t.corrected != '' OR t.identity != 0 OR e.corrected != '' THEN t.id ELSE 0 END, i.calling"
     " FROM sendings s JOIN outbox o ON o.sending = s.id AND o.state = 'waiting'"
     " LEFT JOIN instances i ON i.sop_instance = o.sop_instance"
+    " LEFT JOIN series e ON e.id = i.series LEFT JOIN studies t ON t.id = e.study"
     " WHERE s.destination = ?1 AND s.waiting > 0 AND s.held = 0 AND (s.due <= ?2 OR s.due > ?3)"
     " AND (o.next_try <= ?2 OR o.next_try > ?3)"
     " ORDER BY s.priority, s.id, o.id LIMIT ?4"
@@ -211,9 +213,9 @@ class Outbox:
 
 def _item(row: tuple[Any, ...]) -> Item:
     sop_class = row[10]
-    copy = Copy(sop_class, row[2], *row[11:16]) if sop_class is not None else None
+    copy = Copy(sop_class, row[2], *row[11:17]) if sop_class is not None else None
     ident, sending, sop_instance, size, attempts, route, study, priority, transform, level = row[:10]
-    calling = row[16] or ""
+    calling = row[17] or ""
     return Item(ident, sending, sop_instance, size, attempts, route, study, priority, transform, level, copy, calling)
 
 

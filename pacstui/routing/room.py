@@ -13,7 +13,6 @@ from typing import Final, Protocol
 from pacstui import events
 from pacstui.archive import Archive
 from pacstui.archive.lane import microseconds
-from pacstui.archive.reading import Content
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.node import QueuePart
@@ -31,13 +30,14 @@ from pacstui.equipment.line import Lines
 from pacstui.errors import BadRequest, NotFound, PacsError
 from pacstui.routing import actions, listing, made
 from pacstui.routing.actions import Chosen
-from pacstui.routing.changing import ChangedContent, Changing
+from pacstui.routing.changing import Changing
 from pacstui.routing.courier import Courier, MoveCourier, PeerCourier
 from pacstui.routing.destination import Destination, Ways
 from pacstui.routing.folder import FolderCourier
 from pacstui.routing.outbox import Ended, Outbox, Sums
 from pacstui.routing.queueing import Queueing
 from pacstui.routing.route import PRIORITIES
+from pacstui.services.corrected import Handing, discard
 from pacstui.settings import DestinationSettings, RoutingSettings
 from pacstui.text import duration, plural, safe
 
@@ -100,10 +100,11 @@ class QueueRoom:
         self._sums: dict[str, Sums] = {}
         self._stale = True
         self._pruned_at = -_PRUNE_S
+        self.handing: Handing | None = None
         self.held_up: Callable[[str], str] = lambda destination: ""
         self._ways = Ways(
-            archive, self._outbox, clock, self._courier, changing, _discard, self._down, self._up, self._ended,
-            lambda name: self.held_up(name),
+            archive, self._outbox, clock, self._courier, changing, discard, self._down, self._up, self._ended,
+            lambda name: self.held_up(name), lambda: self.handing,
         )  # fmt: skip
         bus.subscribe(events.InstanceStored, self._stored)
 
@@ -369,6 +370,22 @@ class QueueRoom:
         await self._after(recall=False)
         return (await self.sending(ident)).row
 
+    async def send_objects(self, study: str, objects: Sequence[str], to: str) -> int:
+        """Queue some objects for a destination before everything else, in their order; return how many there are.
+
+        Raises
+        ------
+        NotFound
+            When there is no such destination.
+        """
+        self._known(to)
+        rank, by, now = _rank("high"), self._places.caller(), self._now()
+        number = await self._archive.db.write(
+            lambda c: actions.ask_objects(c, study, objects, to, by, rank, now)
+        )  # fmt: skip
+        await self._after(recall=False)
+        return number
+
     async def retry(self, ids: tuple[int, ...] = (), destination: str = "", error: str = "") -> Changed:
         chosen = self._chosen(ids, destination, error)
         now = self._now()
@@ -437,11 +454,6 @@ def _rank(priority: str) -> int:
 
 def _ago(then: datetime, now: datetime) -> str:
     return duration((now - then).total_seconds())
-
-
-def _discard(content: Content) -> None:
-    if isinstance(content, ChangedContent):
-        content.discard()
 
 
 def titles_of(peers: Mapping[str, str], destinations: Iterable[DestinationSettings]) -> dict[str, str]:

@@ -28,6 +28,7 @@ from pacstui.index.attributes import LEVELS, PATIENT, UNIQUE
 from pacstui.index.retrieve import Copy, copies, subjects
 from pacstui.services import models
 from pacstui.services.aside import decoded
+from pacstui.services.corrected import Handing, Uncorrected, discard
 from pacstui.services.models import WrongIdentifier, check_above, level_of
 from pacstui.services.sending import Feed, Tally, deliver, group_count, groups, offered_by, proposals
 from pacstui.settings import PeerSettings
@@ -202,7 +203,7 @@ class Retrieval(BufferSink):
                 self.tally.fail(copy, ended.message, ended.hint)
                 if self.request.association.ended_error() is not None or association is not self.request.association:
                     return
-            except NotConvertible as error:
+            except (NotConvertible, Uncorrected) as error:
                 self.tally.fail(copy, error.message, error.hint)
             except PacsError as error:
                 self.tally.fail(copy, error.message, error.hint)
@@ -215,10 +216,16 @@ class Retrieval(BufferSink):
                 self.tally.fail(copy, f"{copy.path} cannot be read: {error.strerror}", "check the archive's disk")
 
     async def _send_one(self, association: Association, offered: list[Context], copy: Copy, content: Content) -> None:
-        response = await deliver(
-            association, offered, copy, content, who=self.destination, converting=self.service.converting,
-            priority=self.request.command.priority, originator=self.originator,
-        )  # fmt: skip
+        told = copy
+        if copy.corrected and self.service.handing is not None:
+            copy, content = await self.service.handing(copy, content)
+        try:
+            response = await deliver(
+                association, offered, copy, content, who=self.destination, converting=self.service.converting,
+                priority=self.request.command.priority, originator=self.originator,
+            )  # fmt: skip
+        finally:
+            discard(content)
         if response.ok:
             self.tally.remaining -= 1
             if response.status:
@@ -226,9 +233,9 @@ class Retrieval(BufferSink):
             else:
                 self.tally.completed += 1
         else:
-            told = f": {safe(response.comment, 64)}" if response.comment else ""
+            comment = f": {safe(response.comment, 64)}" if response.comment else ""
             who = safe(self.destination, 16)
-            self.tally.fail(copy, f"{who} answered {response.status:04X}H{told}", f"look at the log of {who}")
+            self.tally.fail(told, f"{who} answered {response.status:04X}H{comment}", f"look at the log of {who}")
 
     @property
     def originator(self) -> tuple[str | None, int | None]:
@@ -314,7 +321,8 @@ class _Move(Retrieval):
 
 
 class RetrieveService:
-    """C-MOVE and C-GET for the three models. ``parallel`` associations at once go to a move destination."""
+    """C-MOVE and C-GET for the three models. ``parallel`` associations at once go to a move destination; ``handing``
+    makes the copies that corrected objects leave as."""
 
     def __init__(self, archive: Archive, lines: Lines, bus: Bus, clock: Clock, parallel: int) -> None:
         self.archive = archive
@@ -323,6 +331,7 @@ class RetrieveService:
         self.clock = clock
         self.converting = asyncio.Semaphore(_CONVERSIONS)
         self.parallel = parallel
+        self.handing: Handing | None = None
 
     def begin(self, request: Request) -> Retrieval:
         return _Move(self, request) if request.context.abstract_syntax in models.MOVE else _Get(self, request)

@@ -138,6 +138,10 @@ class RetrieveSettings(Section):
     parallel: Annotated[int, Field(ge=1, le=16)] = 1
     """Associations at once to the destination of one C-MOVE."""
 
+    corrected: bool = True
+    """Whether objects leave as the index has them (C-MOVE, C-GET, routes): with the patient and study that they were
+    corrected to, in a copy that says what stood there before. With false they leave as they came."""
+
 
 class CommitmentSettings(Section):
     """Storage commitment."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -14,8 +14,8 @@ Score = Annotated[int, Field(ge=1, le=100)]
 
 
 class QcSettings(Section):
-    """Matching of studies with orders and patients. A node that never had an order expects none, and shows no
-    exceptions but studies with objects of two patients."""
+    """Matching of studies with orders and patients, corrections of studies, and rejection notes (IHE IOCM). A node that
+    never had an order expects none, and shows no exceptions but studies with objects of two patients."""
 
     matched_score: Score = 80
     """Points (0 to 100) from which a study is taken as belonging to an order, where nothing that counts differs. The
@@ -45,3 +45,21 @@ class QcSettings(Section):
 
     warn_after_h: Annotated[float, Field(ge=0, le=8760)] = 24.0
     """Hours after which an exception that nobody has looked after degrades the node's health; 0: never."""
+
+    new_uids: Literal["when moved", "always", "never"] = "when moved"
+    """When corrected copies get SOP Instance UIDs of their own: when their Study or Series Instance UID changes, or
+    another patient gets what somebody has a copy of already (\"when moved\", as the standard has it); with each
+    correction (\"always\"); or \"never\", for receivers that replace what they have."""
+
+    study_uid: Literal["keep", "order"] = "keep"
+    """Which Study Instance UID a study has after it was assigned to an order: its own, or that of the order."""
+
+    show_rejected: bool = False
+    """Whether what is rejected for quality reasons from now on stays in lists, queries and retrievals, beside its
+    rejection note. What is rejected for other reasons never does."""
+
+    honour_notes: bool = True
+    """Whether a rejection note that a modality or another archive stores here rejects what it names."""
+
+    preview_s: int = 600
+    """Seconds that a preview holds before it has to be made again."""

@@ -129,6 +129,12 @@ class Office:
         self.closed_until: datetime | None = None
         self.out = OutgoingHl7(lambda: self.settings, self._opens, lambda: "op1")
 
+    async def change(self, **hl7: Any) -> None:
+        """Go on with some other settings."""
+        values = self.settings.hl7.model_dump() | hl7
+        self.settings = self.settings.model_copy(update={"hl7": Hl7Settings.model_validate(values)})
+        await self.out.renew()
+
     def _opens(self, hours: str, now: datetime) -> datetime:
         return self.closed_until if hours and self.closed_until and self.closed_until > now else now
 
@@ -186,7 +192,8 @@ async def office(folder: Path, **hl7: Any) -> AsyncIterator[Office]:
     """Open what goes out over a database of its own."""
     database = await Database.open(folder / "pacs.db")
     made = Office(database, Hl7Settings.model_validate(hl7), folder)
-    await made.out.open(database, made.bus, made.clock)
+    made.out.attach(database, made.bus, made.clock)
+    await made.out.begin()
     try:
         yield made
     finally:

@@ -54,10 +54,12 @@ from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageV
 from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
 from pacstui.errors import BadRequest, CodeNeeded, Denied, NotFound, NotRunning, PacsError, Unconfirmed
 from tests.screens.fake_backups import FakeBackups, FakeRuns
+from tests.screens.fake_exceptions import FakeCorrections, FakeExceptions
 from tests.screens.fake_maintenance import FakeMaintenance
 from tests.screens.fake_peers import FakePeers
 from tests.screens.fake_queue import FakeQueue, FakeRoutes
 from tests.screens.fake_space import FakeSpace
+from tests.screens.fake_worklist import FakeWorklist
 
 START = datetime(2026, 11, 25, 14, 3, 22, tzinfo=UTC)
 
@@ -196,6 +198,9 @@ class FakeClient:
         self.routes = FakeRoutes(self, self.storage._call)
         self.space = FakeSpace(self, self.storage._call)
         self.maintenance = FakeMaintenance(self, self.storage._call)
+        self.worklist = FakeWorklist(self, self.storage._call)
+        self.exceptions = FakeExceptions(self, self.storage._call)
+        self.corrections = FakeCorrections(self, self.storage._call)
         self.peers = FakePeers(self, self.storage._call)
         self.studies = _Studies(self)
         self.feed = _Feed(self)

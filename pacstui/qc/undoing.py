@@ -1,0 +1,255 @@
+"""Undoes a correction: rows are what they were, objects that came since go back with their siblings."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from pacstui.errors import BadRequest, NotFound
+from pacstui.qc.ledger import (
+    COUNTERS,
+    IDENTITY,
+    Row,
+    change,
+    day_count,
+    modalities,
+    put,
+    recount,
+    recount_series,
+    rename_waiting,
+    row_of,
+    rows_of,
+    take_name,
+)
+from pacstui.text import plural
+
+
+def hindrance(connection: sqlite3.Connection, correction: Row) -> str:
+    """Return why a correction cannot be undone, empty if it can."""
+    if correction["state"] != "on":
+        return "it is undone already"
+    later = [row[0] for row in connection.execute(
+        "SELECT DISTINCT t.correction FROM corrected_studies t JOIN corrections c ON c.id = t.correction"
+        " WHERE c.state = 'on' AND t.correction > ? AND t.study IN"
+        " (SELECT study FROM corrected_studies WHERE correction = ?) ORDER BY t.correction DESC",
+        (correction["id"], correction["id"]),
+    )]  # fmt: skip
+    if later:
+        numbers = ", ".join(str(each) for each in later[:5])
+        return f"what came after it has to be undone first: {plural(len(later), 'correction')} ({numbers})"
+    body = json.loads(correction["body"])
+    made = {(table, ident) for table, ident in body["made"]}
+    gone = {(table, row["id"]) for table, row in body["gone"]}
+    for key in body["rows"]:
+        table, _, ident = key.partition(" ")
+        there = table not in ("studies", "series") or (table, int(ident)) in made | gone
+        if not there and row_of(connection, table, int(ident)) is None:
+            what = "study" if table == "studies" else "series"
+            return f"a {what} of it is not in the archive any more: bring it back from the trash first"
+    return ""
+
+
+def undo(connection: sqlite3.Connection, correction: int, by: str, at: int) -> Row:
+    """Undo a correction; return its row as it was.
+
+    Raises
+    ------
+    NotFound, BadRequest
+        When there is none, or something depends on it.
+    """
+    found = row_of(connection, "corrections", correction)
+    if found is None:
+        raise NotFound(f"there is no correction {correction}", "pacstui corrections list has them")
+    why = hindrance(connection, found)
+    if why:
+        raise BadRequest(f"correction {correction} cannot be undone: {why}", "")
+    _Undoing(connection, found, at).run()
+    connection.execute("UPDATE corrections SET state='undone', undone_by=?, undone=? WHERE id=?", (by, at, correction))
+    return found
+
+
+class _Undoing:
+    def __init__(self, connection: sqlite3.Connection, correction: Row, at: int) -> None:
+        self.connection = connection
+        self.id = int(correction["id"])
+        self.note = str(correction["note_uid"])
+        self.at = at
+        self.body: dict[str, Any] = json.loads(correction["body"])
+        self.made = {(table, ident) for table, ident in self.body["made"]}
+        self.touched: set[int] = set()
+        self.patients: dict[int, int] = {}
+        self.days = dict.fromkeys(("patients", "studies", "series"), 0)
+
+    def run(self) -> None:
+        self._names()
+        self._bring_back()
+        self._series()
+        self._images()
+        self._columns()
+        self._rest()
+        for study in self.touched:
+            if row_of(self.connection, "studies", study) is not None:
+                recount_series(self.connection, study)
+        self._unmake()
+        for what, amount in self.days.items():
+            if amount:
+                day_count(self.connection, self.at, what, amount)
+
+    def _names(self) -> None:
+        """Give objects their former SOP Instance UIDs, those that came since as well."""
+        rename_waiting(self.connection, self.id, "new", "old")
+        rows = self.connection.execute(
+            "SELECT r.old, r.new, i.id FROM renamed_instances r JOIN instances i ON i.sop_instance = r.new"
+            " WHERE r.correction=?", (self.id,),
+        ).fetchall()  # fmt: skip
+        for old, new, ident in rows:
+            take_name(self.connection, ident, new, old)
+        self.connection.execute("DELETE FROM renamed_instances WHERE correction=?", (self.id,))
+
+    def _bring_back(self) -> None:
+        """Insert what was dropped: patients before studies before series."""
+        order = ("patients", "studies", "series")
+        for table, row in sorted(self.body["gone"], key=lambda each: order.index(each[0])):
+            there = None
+            if table == "patients":
+                there = self.connection.execute(
+                    "SELECT id FROM patients WHERE patient_id=? AND issuer=? AND scope=?",
+                    (row["patient_id"], row["issuer"], row["scope"]),
+                ).fetchone()
+            elif table == "studies":
+                there = self.connection.execute("SELECT id FROM studies WHERE study=?", (row["study"],)).fetchone()
+                row["patient"] = self.patients.get(row["patient"], row["patient"])
+            if there is not None:
+                if table == "patients":
+                    self.patients[row["id"]] = int(there[0])
+                continue
+            put(self.connection, table, row)
+            self.days[table] += 1
+
+    def _study(self, uid: str) -> int | None:
+        row = self.connection.execute("SELECT id FROM studies WHERE study=?", (uid,)).fetchone()
+        return int(row[0]) if row is not None else None
+
+    def _series(self) -> None:
+        """Put series back, those that came since as well; the rejection note stays where it is."""
+        moved = rows_of(self.connection, "SELECT * FROM redirects WHERE correction=? AND series != ''", (self.id,))
+        for redirect in moved:
+            here, back = self._study(redirect["to_study"]), self._study(redirect["study"])
+            if here is None or back is None:
+                continue
+            row = self.connection.execute(
+                "SELECT id FROM series WHERE study=? AND series=?", (here, redirect["to_series"])
+            ).fetchone()
+            self.touched |= {here, back}
+            if row is None or self._is_note(int(row[0])) or ("series", int(row[0])) in self.made:
+                continue
+            change(self.connection, "series", int(row[0]), {"study": back, "series": redirect["series"]})
+            noted = self.body["rows"].get(f"series {row[0]}")
+            if noted is None:  # it came since
+                corrected = self.connection.execute("SELECT corrected FROM series WHERE id=?", row).fetchone()[0]
+                change(self.connection, "series", int(row[0]), {"corrected": "" if corrected == "{}" else corrected})
+        self.connection.execute("DELETE FROM redirects WHERE correction=?", (self.id,))
+
+    def _is_note(self, series: int) -> bool:
+        return (
+            bool(self.note)
+            and self.connection.execute(
+                "SELECT 1 FROM instances WHERE series=? AND sop_instance=?", (series, self.note)
+            ).fetchone()
+            is not None
+        )
+
+    def _images(self) -> None:
+        for ident, series in self.body["images"]:
+            self.connection.execute("UPDATE instances SET series=? WHERE id=?", (series, ident))
+        for ident in {each for _, each in self.body["images"]}:
+            row = self.connection.execute("SELECT study FROM series WHERE id=?", (ident,)).fetchone()
+            if row is not None:
+                self.touched.add(int(row[0]))
+
+    def _columns(self) -> None:
+        """Put values back that nothing else has changed since; who the patient is in any case."""
+        for key, columns in self.body["rows"].items():
+            table, _, number = key.partition(" ")
+            ident = int(number)
+            if (table, ident) in self.made:
+                continue
+            here = row_of(self.connection, table, ident)
+            if here is None:
+                continue
+            if table == "studies":
+                self.touched.add(ident)
+            back: Row = {}
+            for name, (before, after) in columns.items():
+                if table == "series" and name in ("study", "series"):
+                    continue
+                if name not in COUNTERS and (here[name] == after or (table == "studies" and name in IDENTITY)):
+                    back[name] = before
+            if "patient" in back:
+                back["patient"] = self._patient(back, here)
+            change(self.connection, table, ident, back)
+            if back and "identity" not in back and table == "studies":
+                change(self.connection, table, ident, {"identity": here["identity"]})
+
+    def _patient(self, back: Row, here: Row) -> int:
+        """Return the row of the former patient, made anew where it is gone."""
+        ident: int = self.patients.get(back["patient"], back["patient"])
+        if row_of(self.connection, "patients", ident) is not None:
+            return ident
+        was = here | back
+        key = (was["patient_id"], was["issuer"], "" if was["patient_id"] else was["study"])
+        found = self.connection.execute(
+            "SELECT id FROM patients WHERE patient_id=? AND issuer=? AND scope=?", key
+        ).fetchone()
+        if found is not None:
+            return int(found[0])
+        self.days["patients"] += 1
+        row = {
+            "patient_id": key[0], "issuer": key[1], "scope": key[2], "name": was["patient_name"],
+            "name_key": was["name_key"], "birth_date": was["birth_date"], "sex": was["sex"],
+        }  # fmt: skip
+        return put(self.connection, "patients", row)
+
+    def _rest(self) -> None:
+        connection = self.connection
+        for sop_instance, body in self.body["bodies"].items():
+            if body is None:
+                connection.execute("DELETE FROM corrected_instances WHERE sop_instance=?", (sop_instance,))
+            else:
+                connection.execute("INSERT OR REPLACE INTO corrected_instances VALUES (?,?)", (sop_instance, body))
+        connection.executemany(
+            "DELETE FROM former_identities WHERE study=? AND patient_id=? AND issuer=?", self.body["former"]
+        )
+        connection.executemany("DELETE FROM pins WHERE study=?", [(study,) for study in self.body["pins"]])
+
+    def _unmake(self) -> None:
+        """Delete what was made, where nothing is in it any more."""
+        order = ("series", "studies", "patients")
+        below = {"series": ("instances", "series"), "studies": ("series", "study"), "patients": ("studies", "patient")}
+        for table in order:
+            if table == "studies":
+                self._count_studies()
+            for kind, ident in self.made:
+                if kind != table or row_of(self.connection, table, ident) is None:
+                    continue
+                inner, column = below[table]
+                held = self.connection.execute(
+                    f"SELECT 1 FROM {inner} WHERE {column}=? LIMIT 1",  # noqa: S608 - names of ours
+                    (ident,),
+                ).fetchone()
+                if held is None:
+                    self.connection.execute(f"DELETE FROM {table} WHERE id=?", (ident,))  # noqa: S608 - ours
+                    self.days[table] -= 1
+                elif table == "studies":
+                    recount(self.connection, ident)
+
+    def _count_studies(self) -> None:
+        for study in self.touched:
+            row = row_of(self.connection, "studies", study)
+            if row is None or ("studies", study) in self.made:
+                continue
+            recount(self.connection, study)
+            known = modalities(self.connection, study)
+            if not set(known.split("\\")) <= set(row["modalities"].split("\\")):
+                change(self.connection, "studies", study, {"modalities": known})

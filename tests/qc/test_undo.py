@@ -1,0 +1,129 @@
+"""Whatever was corrected, undone in reverse everything is as it was first."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pacstui.errors import PacsError
+from tests.qc.ward import Ward, study_of, ward
+
+KINDS = ("assign", "order", "edit", "series", "image", "split", "split order", "merge", "move", "reject")
+STEP = st.tuples(st.sampled_from(KINDS), *(st.integers(0, 7) for _ in range(4)))
+VALUES = ("DOE^JANE", "ROE^RICHARD", "MÜLLER^ZOË", "")
+
+
+async def _studies(w: Ward) -> list[str]:
+    return [row[0] for row in await w.rows("SELECT study FROM studies WHERE hidden=0 ORDER BY id")]
+
+
+async def _series(w: Ward, study: str) -> list[str]:
+    return [row[0] for row in await w.rows(
+        "SELECT e.series FROM series e JOIN studies s ON s.id=e.study WHERE s.study=? ORDER BY e.id", study
+    )]  # fmt: skip
+
+
+async def _images(w: Ward, study: str) -> list[str]:
+    return [row[0] for row in await w.rows(
+        "SELECT i.sop_instance FROM instances i JOIN series e ON e.id=i.series JOIN studies s ON s.id=e.study"
+        " WHERE s.study=? ORDER BY i.id", study,
+    )]  # fmt: skip
+
+
+async def _correct(w: Ward, step: tuple[Any, ...]) -> Any:
+    kind, a, b, c, d = step
+    studies = await _studies(w)
+    if not studies:
+        return None
+    study, other = studies[a % len(studies)], studies[b % len(studies)]
+    series = await _series(w, study)
+    images = await _images(w, study)
+    some = tuple(series[: 1 + c % len(series)])
+    room = w.room
+    if kind == "assign":
+        return await w.say("assign", study, patient_id=("P1", "P2", "P7")[b % 3])
+    if kind == "order":
+        return await w.say("assign", study, order=1 + b % 2)
+    if kind == "edit":
+        keyword = ("PatientName", "PatientID", "AccessionNumber", "StudyDescription", "PatientWeight")[c % 5]
+        value = {"PatientName": VALUES[d % 4], "PatientWeight": str(d), "PatientID": f"P{d}"}.get(keyword, f"V{d}")
+        return await w.do(await room.edit(study, {keyword: value}))
+    if kind == "series":
+        keyword = ("SeriesDescription", "Laterality", "BodyPartExamined", "Modality")[d % 4]
+        return await w.do(await room.edit(study, {keyword: "L" if d % 2 else "R"}, series=some))
+    if kind == "image":
+        keyword = ("ImageLaterality", "InstanceNumber", "ImageComments")[d % 3]
+        return await w.do(await room.edit(study, {keyword: "3"}, images=tuple(images[: 1 + c])))
+    if kind == "split":
+        return await w.say("split", study, some)
+    if kind == "split order":
+        return await w.say("split", study, some, order=1 + b % 2)
+    if kind == "merge":
+        return await w.say("merge", study, other)
+    if kind == "move":
+        return await w.say("move", study, some, other)
+    reason = ("113001", "113037", "113038", "113039")[d % 4]
+    if d % 3 == 0:
+        return await w.say("reject", study, reason)
+    if d % 3 == 1:
+        return await w.say("reject", study, reason, series=some)
+    return await w.say("reject", study, reason, images=tuple(images[: 1 + c]))
+
+
+async def _run(steps: list[tuple[Any, ...]], policy: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with ward(Path(folder), new_uids=policy) as w:
+            objects = [*study_of("P1", images=2), *study_of("P2", "ROE^RICHARD", images=1), *study_of("P1", series=3)]
+            await w.store(*objects)
+            for number in (1, 2):
+                person = await w.person(f"P{number * 5}", f"RIS^{number}", "F", issuer="HOSP")
+                await w.order(person, f"ACC{number}", study=f"2.25.77{number}", procedure_id=f"RP{number}")
+            first = await w.state()
+            whole = {row[0] for row in await w.rows("SELECT path FROM instances")}
+            done = []
+            for step in steps:
+                try:
+                    row = await _correct(w, step)
+                except PacsError:
+                    continue
+                if row is not None:
+                    done.append(row.id)
+                assert {row[0] for row in await w.rows("SELECT path FROM instances")} >= whole
+                await _sound(w)
+                for study in await _studies(w):
+                    row = (await w.archive.index.study(study)).row
+                    for each in await w.handed(study):
+                        assert str(each.StudyInstanceUID) == study
+                        assert each.get("PatientID", "") == row.patient_id
+                        assert str(each.get("PatientName", "")) == row.patient_name
+                        assert each.get("AccessionNumber", "") == row.accession
+            for ident in reversed(done):
+                await w.room.undo(ident, "back")
+                await _sound(w)
+            last = await w.state()
+            for table, rows in first.items():
+                differ = [(a, b) for a, b in zip(rows, last[table], strict=False) if a != b]
+                assert last[table] == rows, (table, len(rows), len(last[table]), differ)
+
+
+async def _sound(w: Ward) -> None:
+    """Counters are those of what is there, and the totals those of the rows."""
+    for table, inner, column in (("studies", "series", "study"), ("series", "instances", "series")):
+        wrong = await w.rows(
+            f"SELECT t.id FROM {table} t WHERE t.{inner} != (SELECT count(*) FROM {inner} x WHERE x.{column} = t.id)"
+        )
+        assert wrong == [], table
+    counts = [(await w.rows(f"SELECT count(*) FROM {t}"))[0][0] for t in ("patients", "studies", "series")]
+    assert list((await w.rows("SELECT sum(patients), sum(studies), sum(series) FROM daily"))[0]) == counts
+    assert await w.rows("SELECT id FROM patients p WHERE NOT EXISTS (SELECT 1 FROM studies WHERE patient=p.id)") == []
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(STEP, min_size=1, max_size=6), st.sampled_from(("when moved", "always", "never")))
+def test_random_corrections_undone_in_reverse_give_the_first_state_back(steps: list[Any], policy: str) -> None:
+    asyncio.run(_run(steps, policy))
