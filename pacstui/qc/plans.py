@@ -143,11 +143,11 @@ def uids_of(connection: sqlite3.Connection, series: Iterable[Row], images: Seque
         now += [row[0] for row in rows]
     told = {uid: uid for uid in now}
     while now:
-        rows = connection.execute(
+        pairs = connection.execute(
             "SELECT old, new FROM renamed_instances WHERE new IN (SELECT value FROM json_each(?))", (json.dumps(now),)
         ).fetchall()
-        told |= {old: told[new] for old, new in rows}
-        now = [old for old, _ in rows]
+        told |= {old: told[new] for old, new in pairs}
+        now = [old for old, _ in pairs]
     return told
 
 
