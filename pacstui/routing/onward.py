@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable
 
+from pacstui import events
 from pacstui.archive import Archive
 from pacstui.bus import Bus
 from pacstui.clock import Clock
@@ -12,6 +13,7 @@ from pacstui.equipment.book import PeerBook
 from pacstui.equipment.line import Lines
 from pacstui.routing import made
 from pacstui.routing.changing import Changing
+from pacstui.routing.committing import Committing
 from pacstui.routing.queueing import Queueing
 from pacstui.routing.room import Arriving, Places, QueueRoom
 from pacstui.routing.routes_room import RouteSources, RoutesRoom
@@ -79,6 +81,10 @@ class Onward:
         named = _Named(self._settings)
         changing = Changing(archive.data_dir, named, self.titles, lambda: self._settings().dicom.ae_title, clock.now)
         self.queue = QueueRoom(archive, arriving, self.queueing, lines, places, changing, bus, clock)
+        self.committing = Committing(
+            archive.db, lambda: {each.name for each in self._settings().destinations if each.commit}, clock
+        )
+        bus.subscribe(events.CommitmentAnswered, lambda _: self.committing.answered())
         self.routes = RoutesRoom(archive.db, self.sources, self.queueing, clock)
 
     async def begin(self) -> None:
@@ -116,4 +122,5 @@ class Onward:
     def problems(self) -> Iterable[tuple[str, str, str, str, str]]:
         """Yield what is wrong, for the list of problems."""
         yield from self.queue.problems()
+        yield from self.committing.problems()
         yield from self.routes.problems()
