@@ -116,7 +116,7 @@ class Committing:
             lost = [each for each in of if each.state == NOT_COMMITTED]
             if lost:
                 told = f"{name} does not keep {plural(sum(each.missing for each in lost), 'object')} that it took"
-                hint = "send those studies again: S on the study; pacstui commitments asked names the objects"
+                hint = "send those studies again: s on the study; pacstui commitments asked names the objects"
                 yield f"commit {peer} lost", "fail", told, hint, f"queue:{peer}"
             mute = [each for each in of if each.state != NOT_COMMITTED]
             if mute:
