@@ -10,27 +10,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from errno import EDQUOT, ENOSPC
 from typing import Final
 
-from pacstui.archive import Archive
 from pacstui.archive.lane import microseconds
 from pacstui.archive.reading import Content
-from pacstui.clock import Clock
 from pacstui.dicom.net.errors import AssociationEnded, AssociationRejected
 from pacstui.errors import Corrupt, NotFound, PacsError
 from pacstui.imaging.convert import NotConvertible
 from pacstui.index.retrieve import Copy
 from pacstui.jobs.schedule import window_of, zone_of
 from pacstui.monitor.rates import Recent
-from pacstui.routing.courier import Carrier, Courier, Hindered, Parcel, kind
-from pacstui.routing.outbox import Ended, Item, Outbox, Result
+from pacstui.routing.courier import Carrier, Hindered, Parcel, kind
+from pacstui.routing.outbox import Item, Result
 from pacstui.routing.patience import Breaker, Pace, delay
 from pacstui.routing.tables import CANCELLED, FAILED, FILTERED, WAITING
 from pacstui.routing.verdict import verdict, verdict_on_move
+from pacstui.routing.ways import Unfit, Ways, Withheld
 from pacstui.services.sending import Feed
 from pacstui.settings import DestinationSettings
 from pacstui.text import duration
@@ -42,39 +40,6 @@ _LOOK_S: Final = 1.0
 _LONGEST_S: Final = 60.0
 _SHY_S: Final = 3600.0
 """For so long each kind of object is offered alone to a destination that refused an association."""
-
-
-class Withheld(PacsError):
-    """An object may not leave as it is; the message says why."""
-
-    code = "withheld"
-
-
-class Unfit(PacsError):
-    """An object cannot be changed as it is to be; trying again does not help."""
-
-    code = "unfit"
-
-
-@dataclass(slots=True)
-class Ways:
-    """What destinations need of the node.
-
-    ``changed`` makes a changed copy by the name of a transformation, for a destination, on a thread; raises `Withheld`
-    or `Unfit`. ``discard`` is given each content when it was sent or not. ``held_up`` says why nothing is
-    sent to a destination for now, empty if things are.
-    """
-
-    archive: Archive
-    outbox: Outbox
-    clock: Clock
-    courier: Callable[[DestinationSettings], Courier]
-    changed: Callable[[str, str, Item, Copy], tuple[Copy, Content]]
-    discard: Callable[[Content], None]
-    down: Callable[[Destination, PacsError], None]
-    up: Callable[[Destination], None]
-    ended: Callable[[Ended], None]
-    held_up: Callable[[str], str]
 
 
 class Destination:
