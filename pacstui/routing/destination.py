@@ -38,6 +38,7 @@ _BATCH: Final = 64
 _KINDS_AHEAD: Final = 512
 _LOOK_S: Final = 1.0
 _LONGEST_S: Final = 60.0
+_PACED_S: Final = 5.0
 _SHY_S: Final = 3600.0
 """For so long each kind of object is offered alone to a destination that refused an association."""
 
@@ -66,6 +67,7 @@ class Destination:
         self._recalls = 0
         self._wakes = 0
         self._shy_until = 0.0
+        self._rests_until = 0.0
         self.settings = settings
         self.replace(settings)
 
@@ -81,6 +83,7 @@ class Destination:
         self.settings = settings
         self._zone = zone_of("")
         self._pace = Pace(settings.max_mb_per_s * 1e6)
+        self._rests_until = 0.0
         self._courier = self._ways.courier(settings)
         self.wake()
 
@@ -159,6 +162,9 @@ class Destination:
         opens = self._window.begin(now, self._zone)
         if opens != now:
             return f"outside of its hours, sends from {opens.astimezone(self._zone):%a %H:%M}"
+        rest = self._rests_until - self._ways.clock.monotonic()
+        if rest > 0:
+            return f"keeps to {self.settings.max_mb_per_s:g} MB a second, goes on in {duration(rest)}"
         if self._due:
             left = self._due / 1e6 - now.timestamp()
             if left > 0:
@@ -172,7 +178,8 @@ class Destination:
         if self.breaker.open:
             return max(0.01, self.breaker.probe_at - self._ways.clock.monotonic())
         now = self._ways.clock.now()
-        return max(0.0, (self._window.begin(now, self._zone) - now).total_seconds())
+        closed = (self._window.begin(now, self._zone) - now).total_seconds()
+        return max(0.0, closed, self._rests_until - self._ways.clock.monotonic())
 
     async def _sleep(self, seconds: float, wakes: int) -> None:
         """Sleep until it is time or somebody wakes; not at all if somebody did since there were so many ``wakes``."""
@@ -391,8 +398,11 @@ class Destination:
                 await self._answered(item, status, comment)
         finally:
             del self.on_the_way[item.id]
-        wait = self._pace.wait_s(item.size, self._ways.clock.monotonic())
-        if wait:
+        now = self._ways.clock.monotonic()
+        wait = self._pace.wait_s(item.size, now)
+        if wait > _PACED_S:  # no association is kept for so long: its peer would end it, and count as failing
+            self._rests_until = now + wait
+        elif wait:
             await asyncio.sleep(wait)
 
     async def _parcel(self, item: Item, copy: Copy, content: Content) -> Parcel:
