@@ -65,6 +65,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "retry_most_s": 3600.0,
         "give_up_h": 168.0,
         "linger_s": 2.0,
+        "commit": True,
     },
     "transforms": {
         "name": "research",

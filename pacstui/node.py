@@ -296,6 +296,7 @@ class Node:
         jobs, backups = await self._open_jobs(archive, peers, problems)
         onward.open(archive, arriving, lines, bus, clock)
         queue = onward.queue
+        onward.committing.ask = self._asker.ask_about
         if self._space is not None:
             self._space.sent = queue.not_sent
         problems.watch(onward.problems)
@@ -354,6 +355,7 @@ class Node:
             asyncio.create_task(self._every(1.0, maintenance.tick), name="maintenance"),
             asyncio.create_task(self._every(1.0, corrections.tick), name="rejection notes"),
             asyncio.create_task(self._every(5.0, exchange.tick), name="hl7"),
+            asyncio.create_task(self._every(2.0, onward.committing.tick), name="commitment of what was sent"),
             asyncio.create_task(self._every(_LOOKUP_S, self._book.look_up), name="peer addresses"),
             asyncio.create_task(self._every(1.0, exchange.send), name="hl7 out"),
             asyncio.create_task(self._every(_SEEN_S, peers.seen.flush), name="peers"),

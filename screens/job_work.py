@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from textual.timer import Timer
@@ -10,16 +10,15 @@ from textual.timer import Timer
 from pacstui.contract.jobs import JobRow, KindRow, RunRow
 from pacstui.errors import PacsError
 from pacstui.text import safe
-from screens import keymap
+from screens import doing, keymap
+from screens.doing import Done
 from screens.job_cells import amount
-from screens.modals.ask import Ask, Choice
 from screens.modals.form import Form, Values, type_the_name
 from screens.widgets.form import Field
 
 if TYPE_CHECKING:
     from screens.app import ConsoleApp
 
-Done = Callable[[], None]
 KEYS = (
     keymap.acts("jobs.start", "run"),
     keymap.acts("jobs.cancel", "cancel"),
@@ -36,33 +35,10 @@ _PREVIEW_S = 0.3
 _TIMES = ("schedule", "window", "zone")
 
 
-def _after(app: ConsoleApp, call: Callable[[], Awaitable[Any]], said: str, done: Done) -> None:
-    async def work() -> None:
-        try:
-            await call()
-        except (PacsError, OSError, TimeoutError) as error:
-            app.say(error if isinstance(error, PacsError) else f"the node did not answer: {error}", "fail")
-            return
-        app.say(said)
-        done()
-
-    app.keep(work())
-
-
-def _ask(app: ConsoleApp, title: str, text: str, choices: tuple[str, str], go: Done) -> None:
-    no, yes = choices
-
-    def answered(answer: str | None) -> None:
-        if answer == "yes":
-            go()
-
-    app.push_screen(Ask(title, [text], [Choice("no", no, safe=True), Choice("yes", yes)]), answered)
-
-
 def start(app: ConsoleApp, row: JobRow, done: Done) -> None:
     """Start a run now."""
     if app.allowed("jobs.start"):
-        _after(app, lambda: app.client.jobs.start(row.name), f"{row.name} is started", done)
+        doing.run(app, lambda: app.client.jobs.start(row.name), f"{row.name} is started", done)
 
 
 def cancel(app: ConsoleApp, run: RunRow | None, name: str, done: Done) -> None:
@@ -75,8 +51,10 @@ def cancel(app: ConsoleApp, run: RunRow | None, name: str, done: Done) -> None:
     so_far = f" So far: {amount(run)}." if amount(run) else ""
     text = f"Run {run.id} ends at its next safe point; what it has done stays done.{so_far}"
     call = lambda: app.client.jobs.cancel(run.id)  # noqa: E731
-    _ask(app, f"Cancel {safe(run.job, 64)}?", text, ("let it run", "cancel it"),
-         lambda: _after(app, call, f"run {run.id} of {run.job} is to end", done))  # fmt: skip
+    doing.sure(
+        app, f"Cancel {safe(run.job, 64)}?", text, ("let it run", "cancel it"),
+        lambda: doing.run(app, call, f"run {run.id} of {run.job} is to end", done),
+    )  # fmt: skip
 
 
 def disable(app: ConsoleApp, row: JobRow, done: Done) -> None:
@@ -92,8 +70,10 @@ def disable(app: ConsoleApp, row: JobRow, done: Done) -> None:
         "the same."
     )
     call = lambda: app.client.jobs.disable(row.name)  # noqa: E731
-    _ask(app, f"Disable {name}?", text, ("leave it", f"disable {name}"),
-         lambda: _after(app, call, f"{row.name} is disabled", done))  # fmt: skip
+    doing.sure(
+        app, f"Disable {name}?", text, ("leave it", f"disable {name}"),
+        lambda: doing.run(app, call, f"{row.name} is disabled", done),
+    )  # fmt: skip
 
 
 def enable(app: ConsoleApp, row: JobRow, done: Done) -> None:
@@ -101,20 +81,22 @@ def enable(app: ConsoleApp, row: JobRow, done: Done) -> None:
     if row.enabled:
         app.say(f"{row.name} is not disabled")
     elif app.allowed("jobs.enable"):
-        _after(app, lambda: app.client.jobs.enable(row.name), f"{row.name} runs by its schedule again", done)
+        doing.run(app, lambda: app.client.jobs.enable(row.name), f"{row.name} runs by its schedule again", done)
 
 
 def pause(app: ConsoleApp, paused: bool, done: Done) -> None:
     """Pause all jobs after a question; resume them where they are paused."""
     if paused:
         if app.allowed("jobs.resume"):
-            _after(app, app.client.jobs.resume, "jobs begin by their schedules again; what was due begins now", done)
+            doing.run(app, app.client.jobs.resume, "jobs begin by their schedules again; what was due begins now", done)
         return
     if not app.allowed("jobs.pause"):
         return
     text = "No job begins by its schedule until p resumes them, also after a restart. What runs now runs on."
-    _ask(app, "Pause all jobs?", text, ("leave them", "pause all"),
-         lambda: _after(app, app.client.jobs.pause, "all jobs are paused", done))  # fmt: skip
+    doing.sure(
+        app, "Pause all jobs?", text, ("leave them", "pause all"),
+        lambda: doing.run(app, app.client.jobs.pause, "all jobs are paused", done),
+    )  # fmt: skip
 
 
 def delete(app: ConsoleApp, row: JobRow, done: Done) -> None:

@@ -10,17 +10,15 @@ from textual.widget import Widget
 
 from pacstui.contract import all_actions
 from pacstui.contract.maintenance import MaintenanceView, WindowRow
-from pacstui.contract.overview import View
 from pacstui.text import ago, count, plural, safe
 from screens import maintenance_work as work
-from screens.base import ConsoleScreen
+from screens.polling import PollingScreen
 from screens.widgets import columns as cols
 from screens.widgets.line import Line
 from screens.widgets.panel import Item, Panel, Section, words
 from screens.widgets.row_table import RowTable
 
 C = cols.Column
-EVERY_S = 2.0
 DAYS = 14
 _STATES = {
     "planned": ("\u00b7 planned", "accent"), "running": ("> running", "warn"), "over": ("= over", "dim"),
@@ -58,8 +56,9 @@ class StandPanel(Panel):
             lines = words(what, width, "warn-text")
             lines += words(f"{safe(view.by, 64)}{since}, {until}", width, "dim")
             if view.associations or view.sending:
-                left = f"{plural(view.associations, 'association')} and {plural(view.sending, 'object')} on the way"
-                lines += words(f"{left}: do not stop the node yet", width, "strong")
+                left = [plural(view.associations, "association")] if view.associations else []
+                left += [plural(view.sending, "object")] if view.sending else []
+                lines += words(f"{' and '.join(left)} on the way: do not stop the node yet", width, "strong")
             else:
                 lines += words("nothing runs any more: the node can be stopped", width, "good")
         else:
@@ -83,7 +82,7 @@ class StandPanel(Panel):
         return lines
 
 
-class MaintenanceScreen(ConsoleScreen):
+class MaintenanceScreen(PollingScreen):
     """Draining and planned windows."""
 
     TITLE_WORDS = "Maintenance"
@@ -94,14 +93,13 @@ class MaintenanceScreen(ConsoleScreen):
         "changes it, c cancels it or ends it now. Everybody at a console sees one an hour before. h shows what was "
         "changed in the configuration: by whom, when, what it was."
     )
+    EVERY_S = 2.0
     KEYS = work.KEYS
 
     def __init__(self) -> None:
         super().__init__()
         self.view: MaintenanceView | None = None
         self._peers: tuple[str, ...] = ()
-        self._busy = False
-        self._loaded = -100.0
 
     def body(self) -> Iterable[Widget]:
         yield StandPanel(self)
@@ -113,7 +111,7 @@ class MaintenanceScreen(ConsoleScreen):
             id="windows",
         )
         table.title = Line("Windows", "title")
-        table.empty = ["No maintenance is planned. n plans some: those at a console see it an hour before."]
+        table.empty = ["No maintenance is planned.", "n plans some: those at a console see it an hour before."]
         yield table
 
     @property
@@ -131,26 +129,12 @@ class MaintenanceScreen(ConsoleScreen):
             safe(row.owner or row.made_by, 64),
         )
 
-    def show(self, view: View) -> None:
-        if self.console_app.door.clock() - self._loaded >= EVERY_S:
-            self.renew()
-
-    def renew(self) -> None:
-        """Fetch it again."""
-        if not self._busy and self.console_app.away_since is None:
-            self._busy = True
-            self.console_app.keep(self._load())
-
-    async def _load(self) -> None:
+    async def load(self) -> None:
         app = self.console_app
-        try:
-            view = await app.fetch(app.client.maintenance.show())
-            known = all_actions()["routes.destinations"].permission
-            if view is not None and not self._peers and not app.door.lacks(known):
-                self._peers = await app.fetch(app.client.routes.destinations()) or ()
-        finally:
-            self._busy = False
-            self._loaded = app.door.clock()
+        view = await app.fetch(app.client.maintenance.show())
+        known = all_actions()["routes.destinations"].permission
+        if view is not None and not self._peers and not app.door.lacks(known):
+            self._peers = await app.fetch(app.client.routes.destinations()) or ()
         if view is None or not self.is_attached:
             return
         self.view = view

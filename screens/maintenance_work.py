@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from pacstui.contract.maintenance import MaintenanceView, WindowRow
 from pacstui.errors import PacsError
 from pacstui.text import plural, safe
-from screens import keymap
-from screens.modals.ask import Ask, Choice
+from screens import doing, keymap
+from screens.doing import Done
 from screens.modals.form import Form, Values
 from screens.widgets.form import Field
 
 if TYPE_CHECKING:
     from screens.app import ConsoleApp
 
-Done = Callable[[], None]
 KEYS = (
     keymap.acts("maintenance.drain", "drain"),
     keymap.acts("maintenance.resume", "resume"),
@@ -35,19 +33,6 @@ _DRAINS = (
     ("drain", "new associations are rejected for now; modalities try again by themselves"),
     ("echo", "new associations get C-ECHO only: for tests of the equipment"),
 )
-
-
-def _run(app: ConsoleApp, call: Callable[[], Awaitable[Any]], said: str, done: Done) -> None:
-    async def work() -> None:
-        try:
-            await call()
-        except (PacsError, OSError, TimeoutError) as error:
-            app.say(error if isinstance(error, PacsError) else f"the node did not answer: {error}", "fail")
-            return
-        app.say(said)
-        done()
-
-    app.keep(work())
 
 
 def drain(app: ConsoleApp, view: MaintenanceView, done: Done) -> None:
@@ -85,7 +70,7 @@ def drain(app: ConsoleApp, view: MaintenanceView, done: Done) -> None:
 def resume(app: ConsoleApp, view: MaintenanceView, done: Done) -> None:
     """Serve everybody again."""
     if app.allowed("maintenance.resume"):
-        _run(app, lambda: app.client.maintenance.resume(), "the node serves everybody again", done)
+        doing.run(app, lambda: app.client.maintenance.resume(), "the node serves everybody again", done)
 
 
 def edit(app: ConsoleApp, row: WindowRow | None, peers: tuple[str, ...], done: Done) -> None:
@@ -134,12 +119,9 @@ def cancel(app: ConsoleApp, row: WindowRow, done: Done) -> None:
     verb = "End" if running else "Cancel"
     text = f"{safe(row.reason, 200)}, {span(row)}. It stays in the list."
     call = lambda: app.client.maintenance.cancel(id=row.id)  # noqa: E731
-    choices = [Choice("no", "leave it", safe=True), Choice("yes", "end it now" if running else "cancel it")]
+    choices = ("leave it", "end it now" if running else "cancel it")
     said = "the window is ended" if running else "the window is cancelled"
-    app.push_screen(
-        Ask(f"{verb} this maintenance?", [text], choices),
-        lambda answer: _run(app, call, said, done) if answer == "yes" else None,
-    )
+    doing.sure(app, f"{verb} this maintenance?", text, choices, lambda: doing.run(app, call, said, done))
 
 
 def span(row: WindowRow) -> str:

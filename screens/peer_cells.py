@@ -17,6 +17,8 @@ SOON_DAYS = 30
 def answers(row: PeerRow, now: datetime) -> tuple[str, str]:
     """Return in words whether a peer answers: a word first, then since when or why not."""
     if row.echo == "never":
+        if row.called is not None:
+            return f"ok, called {ago(row.called, now)}", "text"
         return ("not tried: e", "dim") if row.probe else ("not asked", "dim")
     when = ago(row.echo_at, now) if row.echo_at else ""
     if row.echo == "ok":

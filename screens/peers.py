@@ -141,6 +141,8 @@ class PeersScreen(ConsoleScreen):
 
     def _renew(self, name: str = "") -> None:
         self._looked = -100.0
+        if name and self.is_attached:
+            self._table.want(name)
         if not self._busy and self.is_attached:
             self._busy = True
             self.console_app.keep(self._load())

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from textual import on
 from textual.widget import Widget
 
-from pacstui.contract.overview import View
 from pacstui.contract.queue import ErrorRow
 from pacstui.contract.sheets import status_word
 from pacstui.text import ago, count, plural, safe
 from screens import keymap
 from screens import queue_work as work
-from screens.base import ConsoleScreen
+from screens.polling import PollingScreen
 from screens.queue_cells import error_of
 from screens.widgets import columns as cols
 from screens.widgets.line import Line
@@ -21,7 +20,6 @@ from screens.widgets.panel import Item, Panel, Section, words
 from screens.widgets.row_table import RowTable
 
 C = cols.Column
-EVERY_S = 2.0
 COLUMNS = (
     C("failed", 7, align=">"),
     C("retrying", 8, align=">"),
@@ -55,7 +53,7 @@ class ReasonPanel(Panel):
         return [Section(Line(safe(row.destination, 64), "focus-title"), [Item(lines[:height])])]
 
 
-class ErrorsScreen(ConsoleScreen):
+class ErrorsScreen(PollingScreen):
     """The reasons at one destination, or at all."""
 
     TITLE_WORDS = "Errors"
@@ -65,6 +63,7 @@ class ErrorsScreen(ConsoleScreen):
         "and ask. Enter shows the studies of that destination that are in trouble. Mend the cause first: below the "
         "list stands what mends it."
     )
+    EVERY_S = 2.0
     KEYS = (
         keymap.acts("queue.retry", "retry", weight=0),
         keymap.acts("queue.cancel", "cancel"),
@@ -73,8 +72,6 @@ class ErrorsScreen(ConsoleScreen):
     def __init__(self, destination: str = "") -> None:
         super().__init__()
         self.destination = destination
-        self._busy = False
-        self._loaded = -100.0
 
     def body(self) -> Iterable[Widget]:
         table: RowTable[ErrorRow] = RowTable(
@@ -109,28 +106,9 @@ class ErrorsScreen(ConsoleScreen):
             safe(row.error, 300),
         )
 
-    def show(self, view: View) -> None:
-        if self.console_app.door.clock() - self._loaded >= EVERY_S:
-            self.renew()
-        self._redraw()
-
-    def _redraw(self) -> None:
-        for widget in (*self.query(Panel), *self.query(RowTable)):
-            widget.redraw()
-
-    def renew(self) -> None:
-        """Fetch them again."""
-        if not self._busy and self.console_app.away_since is None:
-            self._busy = True
-            self.console_app.keep(self._load())
-
-    async def _load(self) -> None:
+    async def load(self) -> None:
         app = self.console_app
-        try:
-            rows: Sequence[ErrorRow] | None = await app.fetch(app.client.queue.errors(destination=self.destination))
-        finally:
-            self._busy = False
-            self._loaded = app.door.clock()
+        rows: Sequence[ErrorRow] | None = await app.fetch(app.client.queue.errors(destination=self.destination))
         if not self.is_attached:
             return
         table = self.table

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from pacstui.contract.queue import Changed, DestinationRow, ErrorRow, SendingRow
 from pacstui.contract.studies import SeriesRow, StudyRow
-from pacstui.errors import PacsError
 from pacstui.text import count, plural, safe, size
-from screens import keymap
-from screens.modals.ask import Ask, Choice
+from screens import doing, keymap
+from screens.doing import Done
 from screens.modals.choose import Choose, Way
 from screens.modals.form import Form, Values
 from screens.queue_cells import status_of
@@ -23,7 +22,6 @@ from screens.widgets.form import Field
 if TYPE_CHECKING:
     from screens.app import ConsoleApp
 
-Done = Callable[[], None]
 KEYS = (
     keymap.acts("queue.retry", "retry", weight=0),
     keymap.acts("queue.hold", "hold"),
@@ -89,33 +87,6 @@ def of_error(row: ErrorRow) -> Chosen:
     return Chosen(what, (), row.destination, row.error, row.sendings, row.waiting, row.failed)
 
 
-def _run(
-    app: ConsoleApp, call: Callable[[], Awaitable[Any]], begun: str, said: Callable[[Any], str], done: Done
-) -> None:
-    async def work() -> None:
-        if begun:
-            app.say(begun)
-        try:
-            answer = await call()
-        except (PacsError, OSError, TimeoutError) as error:
-            app.say(error if isinstance(error, PacsError) else f"the node did not answer: {error}", "fail")
-            return
-        app.say(said(answer))
-        done()
-
-    app.keep(work())
-
-
-def _ask(app: ConsoleApp, title: str, text: str, choices: tuple[str, str], go: Done) -> None:
-    no, yes = choices
-
-    def answered(answer: str | None) -> None:
-        if answer == "yes":
-            go()
-
-    app.push_screen(Ask(title, [text], [Choice("no", no, safe=True), Choice("yes", yes)]), answered)
-
-
 def _tells(did: str, none: str) -> Callable[[Changed], str]:
     def said(changed: Changed) -> str:
         if not changed.objects and not changed.sendings:
@@ -138,10 +109,10 @@ def _act(
     begun = f"{plural(number, 'object')}: under way" if number > 1000 else ""
 
     def go() -> None:
-        _run(app, call, begun, said, done)
+        doing.run(app, call, said, done, begun)
 
     if asks:
-        _ask(app, title, text, choices, go)
+        doing.sure(app, title, text, choices, go)
     else:
         go()
 
@@ -200,7 +171,7 @@ def priority(app: ConsoleApp, chosen: Chosen, done: Done) -> None:
 
     def choose(value: str) -> None:
         call = lambda: app.client.queue.priority(value=value, **chosen.arguments)  # noqa: E731
-        _run(app, call, "", _tells(f"{value} priority", "nothing of it waits"), done)
+        doing.run(app, call, _tells(f"{value} priority", "nothing of it waits"), done)
 
     ways = [Way(value, value, does) for value, does in PRIORITIES]
     intro = [f"{_amount(chosen.waiting, chosen)} of {chosen.what} wait."]
@@ -224,8 +195,10 @@ def redirect(app: ConsoleApp, chosen: Chosen, done: Done) -> None:
         call = lambda: app.client.queue.redirect(to=to, **chosen.arguments)  # noqa: E731
         begun = f"{plural(number, 'object')}: under way" if number > 1000 else ""
         said = _tells(f"redirected to {to}", "nothing of it waits or failed")
-        _ask(app, f"Redirect {chosen.what}?", text, ("leave it", f"redirect {count(number)}"),
-             lambda: _run(app, call, begun, said, done))  # fmt: skip
+        doing.sure(
+            app, f"Redirect {chosen.what}?", text, ("leave it", f"redirect {count(number)}"),
+            lambda: doing.run(app, call, said, done, begun),
+        )  # fmt: skip
 
     async def ask() -> None:
         ways = await destinations(app, other_than=chosen.destination)
@@ -261,7 +234,7 @@ def pause(app: ConsoleApp, row: DestinationRow | None, name: str, done: Done) ->
     if row is not None and row.status == "paused":
         if app.allowed("queue.resume"):
             call = lambda: app.client.queue.resume(destination=name)  # noqa: E731
-            _run(app, call, "", lambda _: f"{name} is sent to again", done)
+            doing.run(app, call, lambda _: f"{name} is sent to again", done)
         return
     if not app.allowed("queue.pause"):
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -11,15 +11,14 @@ from textual.timer import Timer
 from pacstui.contract.routes import RouteRow, RouteTrial
 from pacstui.errors import PacsError
 from pacstui.text import plural, safe
-from screens import keymap
-from screens.modals.ask import Ask, Choice
+from screens import doing, keymap
+from screens.doing import Done
 from screens.modals.form import Form, Send, Values
 from screens.widgets.form import Field
 
 if TYPE_CHECKING:
     from screens.app import ConsoleApp
 
-Done = Callable[[], None]
 KEYS = (
     keymap.acts("routes.trial", "trial"),
     keymap.acts("routes.create", "create"),
@@ -44,38 +43,26 @@ _WHERE = (
 _STARS = "several: separated by commas; * stands for anything, ? for one character"
 
 
-def _run(app: ConsoleApp, call: Callable[[], Awaitable[Any]], said: str, done: Done) -> None:
-    async def work() -> None:
-        try:
-            await call()
-        except (PacsError, OSError, TimeoutError) as error:
-            app.say(error if isinstance(error, PacsError) else f"the node did not answer: {error}", "fail")
-            return
-        app.say(said)
-        done()
-
-    app.keep(work())
-
-
-def _ask(app: ConsoleApp, title: str, text: str, yes: str, go: Done) -> None:
-    choices = [Choice("no", "leave it", safe=True), Choice("yes", yes)]
-    app.push_screen(Ask(title, [text], choices), lambda answer: go() if answer == "yes" else None)
-
-
 def disable(app: ConsoleApp, row: RouteRow, done: Done) -> None:
     """Use a route no more, after a question; use one again that is off."""
     name = safe(row.name, 64)
     if not row.enabled:
         if app.allowed("routes.enable"):
             said = f"{row.name} is on: what comes from now on is sent"
-            _run(app, lambda: app.client.routes.enable(name=row.name), said, done)
+            doing.run(app, lambda: app.client.routes.enable(name=row.name), said, done)
         return
     if app.allowed("routes.disable"):
         waits = f" {plural(row.waiting, 'object')} that it queued are still sent." if row.waiting else ""
         text = f"It sends {safe(row.text, 200)} to {', '.join(safe(to, 64) for to in row.to)}. What comes, is not sent "
         text += f"by it any more until d switches it on again.{waits}"
         call = lambda: app.client.routes.disable(name=row.name)  # noqa: E731
-        _ask(app, f"Switch off {name}?", text, "switch it off", lambda: _run(app, call, f"{row.name} is off", done))
+        doing.sure(
+            app,
+            f"Switch off {name}?",
+            text,
+            ("leave it", "switch it off"),
+            lambda: doing.run(app, call, f"{row.name} is off", done),
+        )
 
 
 def delete(app: ConsoleApp, row: RouteRow, done: Done) -> None:
@@ -87,7 +74,13 @@ def delete(app: ConsoleApp, row: RouteRow, done: Done) -> None:
         waits = f"{plural(row.waiting, 'object')} that it queued are still sent. " if row.waiting else ""
         text = f"It sends {safe(row.text, 200)}. {waits}d only switches it off."
         call = lambda: app.client.routes.delete(name=row.name)  # noqa: E731
-        _ask(app, f"Delete {name}?", text, f"delete {name}", lambda: _run(app, call, f"{row.name} is deleted", done))
+        doing.sure(
+            app,
+            f"Delete {name}?",
+            text,
+            ("leave it", f"delete {name}"),
+            lambda: doing.run(app, call, f"{row.name} is deleted", done),
+        )
 
 
 def trial(app: ConsoleApp, row: RouteRow) -> None:
@@ -227,8 +220,8 @@ def _fields(row: RouteRow | None, destinations: Sequence[str], transforms: Seque
         name,
         Field("to", "to", to, note=f"one or more, separated by commas: {there}"),
         Field("modality", "modality", of("modality"), note=f"as CT, MR; empty: all; {_STARS}"),
-        Field("calling", "sent by", of("calling"), note=f"AE titles that it came from; empty: all; {_STARS}"),
-        Field("called", "sent to", of("called"), note=f"our AE titles that it was sent to; empty: all; {_STARS}"),
+        Field("calling", "calling AE", of("calling"), note=f"AE titles that it came from; empty: all; {_STARS}"),
+        Field("called", "called AE", of("called"), note=f"our AE titles that it was sent to; empty: all; {_STARS}"),
         Field("description", "description", of("description"), note=f"of the study, as *CHEST*; empty: all; {_STARS}"),
         Field("where", "where", "; ".join(row.where) if row else "", note=_WHERE),
         Field("hours", "hours", row.hours if row else "", note="as 20:00-06:00 or weekdays 07:00-18:00; empty: always"),
@@ -236,16 +229,17 @@ def _fields(row: RouteRow | None, destinations: Sequence[str], transforms: Seque
         Field("stable_s", "complete after", f"{row.stable_s:g}" if row else "60",
               note="seconds without a further object, for series and study"),
         Field("priority", "priority", row.priority if row else "medium", choices=_PRIORITIES),
-        Field("transform", "changed by", none, choices=changes),
+        Field("transform", "transform", none, choices=changes),
         Field("send_back", "send back", _yes(row.send_back) if row else "no",
               choices=(("no", ""), ("yes", "also to where the object came from"))),
-        Field("last", "last", _yes(row.last) if row else "no",
+        Field("last", "stops here", _yes(row.last) if row else "no",
               choices=(("no", ""), ("yes", "later routes are not looked at for what this one takes"))),
     ]  # fmt: skip
 
 
-def edit(app: ConsoleApp, row: RouteRow | None, done: Done) -> None:
-    """Open the form of a route, or of a new one; of one that is there only what was changed is sent."""
+def edit(app: ConsoleApp, row: RouteRow | None, done: Callable[[str], None]) -> None:
+    """Open the form of a route, or of a new one; of one that is there only what was changed is sent. ``done`` is told
+    the name."""
     if row is not None and row.source != "console":
         app.say(f"{row.name} stands in the configuration file: change it there; d switches it off and on here", "warn")
         return
@@ -260,10 +254,14 @@ def edit(app: ConsoleApp, row: RouteRow | None, done: Done) -> None:
         fields = _fields(row, destinations, transforms)
         before = {field.name: field.value for field in fields}
 
+        name = row.name if row is not None else ""
+
         async def send(values: Values) -> str:
+            nonlocal name
             if row is None:
                 await app.client.routes.create(**given(values))
-                return f"{values['name'].strip()} is made: what comes from now on is sent"
+                name = values["name"].strip()
+                return f"{name} is made: what comes from now on is sent"
             changed = given({name: value for name, value in values.items() if value != before[name]})
             if not changed:
                 return "nothing was changed"
@@ -273,7 +271,7 @@ def edit(app: ConsoleApp, row: RouteRow | None, done: Done) -> None:
         def saved(told: str | None) -> None:
             if told:
                 app.say(told)
-                done()
+                done(name)
 
         app.push_screen(RouteForm(f"Edit {safe(row.name, 64)}" if row else "A new route", fields, send), saved)
 

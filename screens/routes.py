@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from textual import on
 from textual.widget import Widget
 
-from pacstui.contract.overview import View
 from pacstui.contract.routes import RouteRow
 from pacstui.text import ago, count, safe
 from screens import route_work as work
-from screens.base import ConsoleScreen
+from screens.polling import PollingScreen
 from screens.queue_cells import label
 from screens.widgets import columns as cols
 from screens.widgets.line import Line
@@ -19,7 +18,6 @@ from screens.widgets.panel import Item, Panel, Section, words
 from screens.widgets.row_table import RowTable
 
 C = cols.Column
-EVERY_S = 3.0
 COLUMNS = (
     C("", 8),
     C("route", 12, grow=1, most=32, role="strong"),
@@ -69,7 +67,7 @@ class RoutePanel(Panel):
         return [Section(Line(safe(row.name, 64), "focus-title"), [Item(lines[:height])], Line("Enter: dry run", "dim"))]
 
 
-class RoutesScreen(ConsoleScreen):
+class RoutesScreen(PollingScreen):
     """All routes in their order."""
 
     TITLE_WORDS = "Routes"
@@ -80,12 +78,11 @@ class RoutesScreen(ConsoleScreen):
         "that is off. d switches a route off and on; what it queued is still sent. D deletes it. Routes of the "
         "configuration file are changed there."
     )
+    EVERY_S = 3.0
     KEYS = work.KEYS
 
     def __init__(self) -> None:
         super().__init__()
-        self._busy = False
-        self._loaded = -100.0
 
     def body(self) -> Iterable[Widget]:
         table: RowTable[RouteRow] = RowTable(
@@ -118,28 +115,14 @@ class RoutesScreen(ConsoleScreen):
             safe(row.source, 20),
         )
 
-    def show(self, view: View) -> None:
-        if self.console_app.door.clock() - self._loaded >= EVERY_S:
-            self.renew()
-        self._redraw()
+    def _renew_at(self, name: str) -> None:
+        if self.is_attached:
+            self.table.want(name)
+        self.renew()
 
-    def _redraw(self) -> None:
-        for widget in (*self.query(Panel), *self.query(RowTable)):
-            widget.redraw()
-
-    def renew(self) -> None:
-        """Fetch them again."""
-        if not self._busy and self.console_app.away_since is None:
-            self._busy = True
-            self.console_app.keep(self._load())
-
-    async def _load(self) -> None:
+    async def load(self) -> None:
         app = self.console_app
-        try:
-            rows: Sequence[RouteRow] | None = await app.fetch(app.client.routes.list())
-        finally:
-            self._busy = False
-            self._loaded = app.door.clock()
+        rows: Sequence[RouteRow] | None = await app.fetch(app.client.routes.list())
         if not self.is_attached:
             return
         table = self.table
@@ -177,11 +160,11 @@ class RoutesScreen(ConsoleScreen):
 
     def action_create(self) -> None:
         """Make a route."""
-        work.edit(self.console_app, None, self.renew)
+        work.edit(self.console_app, None, self._renew_at)
 
     def action_edit(self) -> None:
         """Change the chosen route."""
-        self._do(work.edit, self.renew)
+        self._do(work.edit, self._renew_at)
 
     def action_disable(self) -> None:
         """Switch the chosen route off, or on again."""

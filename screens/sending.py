@@ -25,6 +25,8 @@ from screens.widgets.row_table import RowTable
 
 EVERY_S = 0.9
 LISTED = 1000
+_KEPT = {"asked": ("~", "accent"), "committed": ("+", "good"), "no answer": ("!", "warn-text")}
+"""Mark and role of what came of asking for storage commitment."""
 
 
 class SendingPanel(Panel):
@@ -77,6 +79,11 @@ class SendingPanel(Panel):
             fact("next", f"{due}{tries}")
         by = f"route {safe(row.route, 64)}" if row.route else f"{safe(row.asked_by, 64) or 'somebody'} asked for it"
         through = f", through {safe(row.transform, 64)}" if row.transform else ""
+        asked = self._of.view
+        if asked is not None and asked.commitment:
+            at = f", {when(asked.commitment_at, now)}" if asked.commitment_at is not None else ""
+            mark, role = _KEPT.get(asked.commitment_state, ("x", "fail-text"))
+            fact("kept there", f"{mark} {safe(asked.commitment, 300)}{at}", role)
         fact("because", f"{by}{through}, {safe(row.priority, 8)} priority, queued {when(row.queued, now)}")
         return lines
 
@@ -99,6 +106,7 @@ class SendingScreen(ConsoleScreen):
         super().__init__()
         self.ident = ident
         self.row: SendingRow | None = None
+        self.view: SendingView | None = None
         self.fault: PacsError | None = None
         self._busy = False
         self._loaded = -100.0
@@ -152,7 +160,7 @@ class SendingScreen(ConsoleScreen):
             self._loaded = app.door.clock()
             if self.is_attached:
                 self._redraw()
-        self.row, self.fault = found.row, None
+        self.row, self.view, self.fault = found.row, found, None
         app.privacy.learn((found.row.patient_name, found.row.patient_id))
         if not self.is_attached:
             return

@@ -124,6 +124,8 @@ def _sending(row: Mapping[str, Any]) -> Iterator[str]:
 
 def _show(value: dict[str, Any]) -> Iterator[str]:
     yield from _sending(value["row"])
+    if value["commitment"]:
+        yield f"storage commitment: {value['commitment']} ({moment(value['commitment_at'])})"
     yield ""
     yield from table(
         ["state", "size", "tries", "next try", "status", "what was answered", "SOP instance"],

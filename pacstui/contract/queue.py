@@ -137,10 +137,17 @@ class OutboxRow:
 
 @dataclass(frozen=True, slots=True)
 class SendingView:
-    """A sending with its objects, those first that failed, at most a thousand."""
+    """A sending with its objects, those first that failed, at most a thousand.
+
+    ``commitment`` says whether the destination keeps what it took, where it was asked: as a sentence, with ``asked``,
+    ``committed``, ``not committed``, ``failed`` or ``no answer`` as its state, and when it was asked or answered.
+    """
 
     row: SendingRow
     objects: tuple[OutboxRow, ...]
+    commitment: str = ""
+    commitment_state: str = ""
+    commitment_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pacstui.errors import PacsError, Unavailable
 
-HEAD = "0022"
+HEAD = "0023"
 """Revision of the newest migration."""
 
 

@@ -17,6 +17,7 @@ CREATE TABLE asked_commitments (
     PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX asked_commitments_transaction ON asked_commitments (transaction_uid);
+CREATE INDEX asked_commitments_study ON asked_commitments (peer, study);
 CREATE TABLE commitments (
     id INTEGER NOT NULL,
     transaction_uid TEXT DEFAULT '' NOT NULL,

@@ -211,6 +211,7 @@ asked_commitments = sa.Table(
     _text("problem"),
 )
 sa.Index("asked_commitments_transaction", asked_commitments.c.transaction_uid, unique=True)
+sa.Index("asked_commitments_study", asked_commitments.c.peer, asked_commitments.c.study)
 
 state = sa.Table(
     "state",

@@ -15,8 +15,8 @@ from pacstui.archive import paths
 from pacstui.archive.reading import WHOLE, Content, Part
 from pacstui.errors import SettingsError
 from pacstui.index.retrieve import Copy
-from pacstui.routing.destination import Unfit, Withheld
 from pacstui.routing.outbox import Item
+from pacstui.routing.ways import Unfit, Withheld
 from pacstui.services.corrected import ChangedContent
 from pacstui.settings import TransformSettings
 from pacstui.text import safe

@@ -10,28 +10,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from errno import EDQUOT, ENOSPC
 from typing import Final
 
-from pacstui.archive import Archive
 from pacstui.archive.lane import microseconds
 from pacstui.archive.reading import Content
-from pacstui.clock import Clock
 from pacstui.dicom.net.errors import AssociationEnded, AssociationRejected
 from pacstui.errors import Corrupt, NotFound, PacsError
 from pacstui.imaging.convert import NotConvertible
 from pacstui.index.retrieve import Copy
 from pacstui.jobs.schedule import window_of, zone_of
 from pacstui.monitor.rates import Recent
-from pacstui.routing.courier import Carrier, Courier, Hindered, Parcel, kind
-from pacstui.routing.outbox import Ended, Item, Outbox, Result
+from pacstui.routing.courier import Carrier, Hindered, Parcel, kind
+from pacstui.routing.outbox import Item, Result
 from pacstui.routing.patience import Breaker, Pace, delay
 from pacstui.routing.tables import CANCELLED, FAILED, FILTERED, WAITING
 from pacstui.routing.verdict import verdict, verdict_on_move
-from pacstui.services.corrected import Handing, Uncorrected
+from pacstui.routing.ways import Unfit, Ways, Withheld
+from pacstui.services.corrected import Uncorrected
 from pacstui.services.sending import Feed
 from pacstui.settings import DestinationSettings
 from pacstui.text import duration
@@ -41,42 +39,9 @@ _BATCH: Final = 64
 _KINDS_AHEAD: Final = 512
 _LOOK_S: Final = 1.0
 _LONGEST_S: Final = 60.0
+_PACED_S: Final = 5.0
 _SHY_S: Final = 3600.0
 """For so long each kind of object is offered alone to a destination that refused an association."""
-
-
-class Withheld(PacsError):
-    """An object may not leave as it is; the message says why."""
-
-    code = "withheld"
-
-
-class Unfit(PacsError):
-    """An object cannot be changed as it is to be; trying again does not help."""
-
-    code = "unfit"
-
-
-@dataclass(slots=True)
-class Ways:
-    """What destinations need of the node.
-
-    ``changed`` makes a changed copy by the name of a transformation, for a destination, on a thread; raises `Withheld`
-    or `Unfit`. ``discard`` is given each content when it was sent or not. ``held_up`` says why nothing is
-    sent to a destination for now, empty if things are. ``handing`` makes the copies that corrected objects leave as.
-    """
-
-    archive: Archive
-    outbox: Outbox
-    clock: Clock
-    courier: Callable[[DestinationSettings], Courier]
-    changed: Callable[[str, str, Item, Copy, Content], tuple[Copy, Content]]
-    discard: Callable[[Content], None]
-    down: Callable[[Destination, PacsError], None]
-    up: Callable[[Destination], None]
-    ended: Callable[[Ended], None]
-    held_up: Callable[[str], str]
-    handing: Callable[[], Handing | None] = lambda: None
 
 
 class Destination:
@@ -103,6 +68,7 @@ class Destination:
         self._recalls = 0
         self._wakes = 0
         self._shy_until = 0.0
+        self._rests_until = 0.0
         self.settings = settings
         self.replace(settings)
 
@@ -118,6 +84,7 @@ class Destination:
         self.settings = settings
         self._zone = zone_of("")
         self._pace = Pace(settings.max_mb_per_s * 1e6)
+        self._rests_until = 0.0
         self._courier = self._ways.courier(settings)
         self.wake()
 
@@ -196,6 +163,9 @@ class Destination:
         opens = self._window.begin(now, self._zone)
         if opens != now:
             return f"outside of its hours, sends from {opens.astimezone(self._zone):%a %H:%M}"
+        rest = self._rests_until - self._ways.clock.monotonic()
+        if rest > 0:
+            return f"keeps to {self.settings.max_mb_per_s:g} MB a second, goes on in {duration(rest)}"
         if self._due:
             left = self._due / 1e6 - now.timestamp()
             if left > 0:
@@ -209,7 +179,8 @@ class Destination:
         if self.breaker.open:
             return max(0.01, self.breaker.probe_at - self._ways.clock.monotonic())
         now = self._ways.clock.now()
-        return max(0.0, (self._window.begin(now, self._zone) - now).total_seconds())
+        closed = (self._window.begin(now, self._zone) - now).total_seconds()
+        return max(0.0, closed, self._rests_until - self._ways.clock.monotonic())
 
     async def _sleep(self, seconds: float, wakes: int) -> None:
         """Sleep until it is time or somebody wakes; not at all if somebody did since there were so many ``wakes``."""
@@ -428,8 +399,11 @@ class Destination:
                 await self._answered(item, status, comment)
         finally:
             del self.on_the_way[item.id]
-        wait = self._pace.wait_s(item.size, self._ways.clock.monotonic())
-        if wait:
+        now = self._ways.clock.monotonic()
+        wait = self._pace.wait_s(item.size, now)
+        if wait > _PACED_S:  # no association is kept for so long: its peer would end it, and count as failing
+            self._rests_until = now + wait
+        elif wait:
             await asyncio.sleep(wait)
 
     async def _parcel(self, item: Item, copy: Copy, content: Content) -> Parcel:

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from pacstui.contract.queue import ErrorRow, OutboxRow, SendingRow, SendingsPage, SendingView
 from pacstui.errors import NotFound
+from pacstui.index.commitments import ASKED, COMMITTED, FAILED, NO_ANSWER, NOT_COMMITTED
 from pacstui.index.fold import fold
-from pacstui.text import safe
+from pacstui.text import plural, safe
 
 _OBJECTS: Final = 1000
 _PRIORITIES: Final = ("high", "medium", "low")
@@ -21,6 +22,12 @@ _COLUMNS: Final = (
     " g.bytes_waiting, g.bytes_sent, g.attempts, g.queued, g.changed, g.due, g.status, g.error, g.hint"
 )
 _FROM: Final = " FROM sendings g LEFT JOIN studies s ON s.study = g.study"
+_ASKED: Final = (
+    "SELECT a.id, a.state, json_array_length(a.asked), (SELECT count(*) FROM json_each(iif(a.result = '', '[]',"
+    " a.result)) WHERE json_extract(value, '$[2]') != 0), a.problem, a.sent, a.answered FROM sendings g"
+    " JOIN asked_commitments a ON a.peer = g.destination AND a.study = g.study AND a.sent >= g.queued"
+    " WHERE g.id = ? AND g.transform = '' ORDER BY a.id DESC LIMIT 1"
+)
 _STATE: Final = {
     "": "1", "all": "1", "unsent": "(g.waiting > 0 OR g.failed > 0)", "open": "g.waiting > 0",
     "held": "g.waiting > 0 AND g.held != 0", "failed": "g.failed > 0",
@@ -92,7 +99,23 @@ def one(
             )
             for key, uid, size, state, attempts, due, status, error, hint, changed in objects
         ),
+        *_commitment(connection.execute(_ASKED, (ident,)).fetchone()),
     )
+
+
+def _commitment(row: tuple[Any, ...] | None) -> tuple[str, str, datetime | None]:
+    """Return what came of asking the destination for commitment, as `SendingView` has it."""
+    if row is None:
+        return "", "", None
+    number, state, asked, missing, problem, sent, answered = row
+    words = {
+        ASKED: f"asked about {plural(asked, 'object')}, no answer yet",
+        COMMITTED: f"it keeps all of {plural(asked, 'object')}",
+        NOT_COMMITTED: f"it does not keep {missing} of {plural(asked, 'object')}; send the study again",
+        FAILED: f"could not be asked: {problem}; pacstui commitments again {number} asks again",
+        NO_ANSWER: f"{problem}; pacstui commitments again {number} asks again",
+    }
+    return safe(words.get(state, ""), 300), state, when(answered or sent)
 
 
 def _sending(row: tuple[Any, ...], live: Collection[int], now: int) -> SendingRow:

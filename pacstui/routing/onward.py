@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable
 
+from pacstui import events
 from pacstui.archive import Archive
 from pacstui.bus import Bus
 from pacstui.clock import Clock
@@ -16,6 +17,7 @@ from pacstui.errors import PacsError
 from pacstui.events import PerformedChanged
 from pacstui.routing import made
 from pacstui.routing.changing import Changing
+from pacstui.routing.committing import Committing
 from pacstui.routing.queueing import Queueing
 from pacstui.routing.room import Arriving, Places, QueueRoom
 from pacstui.routing.routes_room import RouteSources, RoutesRoom
@@ -86,6 +88,10 @@ class Onward:
         named = _Named(self._settings)
         changing = Changing(archive.data_dir, named, self.titles, lambda: self._settings().dicom.ae_title, clock.now)
         self.queue = QueueRoom(archive, arriving, self.queueing, lines, places, changing, bus, clock)
+        self.committing = Committing(
+            archive.db, lambda: {each.name for each in self._settings().destinations if each.commit}, clock
+        )
+        bus.subscribe(events.CommitmentAnswered, lambda _: self.committing.answered())
         self.routes = RoutesRoom(archive.db, self.sources, self.queueing, clock)
         self._db, self._clock = archive.db, clock
         bus.subscribe(PerformedChanged, self._performed)
@@ -140,4 +146,5 @@ class Onward:
     def problems(self) -> Iterable[tuple[str, str, str, str, str]]:
         """Yield what is wrong, for the list of problems."""
         yield from self.queue.problems()
+        yield from self.committing.problems()
         yield from self.routes.problems()

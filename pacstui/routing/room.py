@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -28,18 +28,19 @@ from pacstui.contract.queue import (
 )
 from pacstui.equipment.line import Lines
 from pacstui.errors import BadRequest, NotFound, PacsError
-from pacstui.routing import actions, listing, made
+from pacstui.routing import actions, listing, made, standing
 from pacstui.routing.actions import Chosen
 from pacstui.routing.changing import Changing
 from pacstui.routing.courier import Courier, MoveCourier, PeerCourier
-from pacstui.routing.destination import Destination, Ways
+from pacstui.routing.destination import Destination
 from pacstui.routing.folder import FolderCourier
 from pacstui.routing.outbox import Ended, Outbox, Sums
 from pacstui.routing.queueing import Queueing
 from pacstui.routing.route import PRIORITIES
+from pacstui.routing.ways import Ways
 from pacstui.services.corrected import Handing, discard
 from pacstui.settings import DestinationSettings, RoutingSettings
-from pacstui.text import duration, plural, safe
+from pacstui.text import plural, safe
 
 log = logging.getLogger("pacstui.routing")
 _CONVERSIONS: Final = 2
@@ -215,45 +216,13 @@ class QueueRoom:
     def outgoing(self) -> tuple[DestinationRow, ...]:
         """Return destinations that something waits for, failed at, or went to; those in trouble first."""
         names = set(self._sums) | {name for name, each in self._destinations.items() if each.sent or each.paused_by}
-        rows = [self._row(name) for name in sorted(names)]
-        gravity = {"down": 0, "unknown": 0, "paused": 1, "sending": 2}
-        return tuple(sorted(rows, key=lambda row: (gravity.get(row.status, 3), not row.failed, row.destination)))
+        return standing.ordered(self._row(name) for name in sorted(names))
 
     def _row(self, name: str) -> DestinationRow:
-        sums = self._sums.get(name, Sums())
-        oldest = listing.when(sums.oldest) if sums.oldest else None
-        each = self._destinations.get(name)
+        sums, each = self._sums.get(name, Sums()), self._destinations.get(name)
         if each is None:
-            why = self._strange.get(name, "there is no such peer or destination (any more)")
-            hint = "add it again, redirect what waits to another one, or cancel it"
-            return DestinationRow(
-                safe(name, 64), sums.waiting, 0, sums.failed, oldest, 0.0, why, "unknown", "unknown", sums.held,
-                sums.bytes, why=why, hint=hint,
-            )  # fmt: skip
-        breaker, now = each.breaker, self._clock.now()
-        status = "idle"
-        if each.paused_by:
-            status = "paused"
-        elif self.held_up(name):
-            status = "held up"
-        elif breaker.open:
-            status = "down"
-        elif each.sending or each.taken:
-            status = "sending"
-        elif sums.waiting:
-            status = "closed" if each.closed(now) else "waiting"
-        words = each.words()
-        if words == "idle" and sums.failed:
-            words = f"{plural(sums.failed, 'object')} failed; nothing else waits"
-        elif words == "idle" and sums.waiting:
-            words = "all of it is held" if sums.held == sums.waiting else "waits for studies to be complete"
-        since = now - timedelta(seconds=self._clock.monotonic() - breaker.since) if breaker.open else None
-        settings = each.settings
-        return DestinationRow(
-            safe(name, 64), sums.waiting, each.sending, sums.failed, oldest, each.rate, words,
-            "folder" if settings.folder else "move" if settings.move_from else "peer", status, sums.held, sums.bytes,
-            each.sent, each.last_sent, since, breaker.why, breaker.hint,
-        )  # fmt: skip
+            return standing.unknown(name, sums, self._strange.get(name, ""))
+        return standing.row(each, sums, self.held_up(name), self._clock)
 
     def part(self) -> QueuePart:
         """Return the counts of what waits to go out."""
@@ -266,23 +235,7 @@ class QueueRoom:
 
     def problems(self) -> Iterable[tuple[str, str, str, str, str]]:
         """Yield what is wrong with what goes out, for the list of problems."""
-        limit = self._places.settings().waits_h * 3600
-        now = self._clock.now()
-        for row in self.outgoing():
-            key, screen = f"queue {row.destination}", f"queue:{row.destination}"
-            if row.status == "unknown" and (row.waiting or row.failed):
-                told = f"{plural(row.waiting + row.failed, 'object')} for {row.destination} go nowhere: {row.why}"
-                yield f"{key} unknown", "fail", told, row.hint, screen
-            elif row.status == "down":
-                told = f"{row.destination} takes nothing, {plural(row.waiting, 'object')} wait: {row.why}"
-                yield f"{key} down", "fail", told, row.hint, screen
-            elif row.oldest is not None and (now - row.oldest).total_seconds() > limit and row.status != "closed":
-                since = _ago(row.oldest, now)
-                told = f"{plural(row.waiting, 'object')} for {row.destination} wait since {since}: {row.state}"
-                yield f"{key} old", "warn", told, "the queue says what holds it up", screen
-            if row.failed and row.status != "unknown":
-                told = f"{plural(row.failed, 'object')} could not be sent to {row.destination}"
-                yield f"{key} failed", "warn", told, "on the queue's screen, e shows why; r tries again", screen
+        return standing.problems(self.outgoing(), self._places.settings().waits_h, self._clock.now())
 
     @property
     def _live(self) -> set[int]:
@@ -450,12 +403,3 @@ def _rank(priority: str) -> int:
     if priority not in PRIORITIES:
         raise BadRequest(f"{safe(priority, 32)} is no priority", f"there are: {', '.join(PRIORITIES)}")
     return PRIORITIES[priority]
-
-
-def _ago(then: datetime, now: datetime) -> str:
-    return duration((now - then).total_seconds())
-
-
-def titles_of(peers: Mapping[str, str], destinations: Iterable[DestinationSettings]) -> dict[str, str]:
-    """Return AE titles by name of destination: of peers, and of who gets what another peer is asked to send."""
-    return dict(peers) | {each.name: each.move_to for each in destinations if each.move_to}

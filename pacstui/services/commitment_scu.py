@@ -156,6 +156,10 @@ class CommitmentAsker:
             raise NotFound(f"the archive has no study {safe(study, 64)}", "pacstui studies list has those that it has")
         return await self._begin(found, study, [(each.sop_class, each.sop_instance) for each in instances])
 
+    async def ask_about(self, peer: str, study: str, references: Sequence[Reference]) -> AskedRow:
+        """Ask a peer for the commitment of some instances of a study; as `ask` otherwise."""
+        return await self._begin(self._lines.peer(peer), study, references)
+
     async def again(self, id: int) -> AskedRow:
         """Ask the same peer for the same instances anew.
 

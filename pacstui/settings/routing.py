@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from pacstui.settings.base import Name, Section, Words
 
@@ -107,6 +107,16 @@ class DestinationSettings(Section):
 
     linger_s: Annotated[float, Field(ge=0, le=60)] = 2.0
     """Seconds that an association is kept for what may come next."""
+
+    commit: bool = False
+    """Ask the peer for storage commitment (PS3.4 J) of what it took unchanged, when all of a study is sent; what it
+    does not keep is shown as a problem. For peers that are sent to, not for folder or move_from."""
+
+    @model_validator(mode="after")
+    def _can_commit(self) -> Self:
+        if self.commit and (self.folder or self.move_from):
+            raise ValueError("commit asks a peer that is sent to; a folder, or who is asked to send, cannot be asked")
+        return self
 
 
 class RoutingSettings(Section):

@@ -38,6 +38,8 @@ def words(text: str, width: int, role: str = "text", indent: int = 0, first: Lin
     if start.width >= indent:
         indent = indent or start.width
     lines = wrap(text, max(8, width - max(indent, start.width)))
+    if len(lines) > 1 and start.width > indent and text.startswith(lines[0]):  # what follows has more room
+        lines[1:] = wrap(text[len(lines[0]) :].lstrip(), max(8, width - indent))
     out = [start.add(lines[0], role)]
     out.extend(Line(" " * indent).add(line, role) for line in lines[1:])
     return out

@@ -128,6 +128,7 @@ class RowTable(Lines, Generic[T]):
         self._asked_before = False
         self._to_end = False
         self.cursor: Hashable | None = None
+        self._wanted: Hashable | None = None
         self.top = 0
         self.unseen = 0
 
@@ -140,12 +141,15 @@ class RowTable(Lines, Generic[T]):
         """
         before = self._places.get(self.cursor) if self.cursor is not None else None
         known = self._places
+        wanted, self._wanted = self._wanted, None
         self._all = list(rows)
         self.more, self._asked, self._asked_before = more, False, False
         self.above = above
         self.total = len(rows) if total is None else total
         self._apply()
-        if self.cursor in self._places and before is not None:
+        if wanted is not None and wanted in self._places:
+            self._point(self._places[wanted])
+        elif self.cursor in self._places and before is not None:
             after = self._places[self.cursor]
             if self.has_focus and (before > 0 or self.top > 0):
                 self.top += after - before
@@ -156,6 +160,10 @@ class RowTable(Lines, Generic[T]):
         else:
             self.cursor = None
         self.redraw()
+
+    def want(self, ident: Hashable) -> None:
+        """Choose the row with this id when the list is shown next: somebody has just made it."""
+        self._wanted = ident
 
     def extend(self, rows: Sequence[T], *, more: bool, total: int) -> None:
         """Add a page at the end; what is there already is not looked at again."""

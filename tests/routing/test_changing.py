@@ -5,9 +5,11 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
+import pytest
 from pydicom import dcmread
 
-from pacstui.settings import ChangeSettings, TransformSettings
+from pacstui.routing import changing
+from pacstui.settings import ChangeSettings, DestinationSettings, TransformSettings
 from tests.archive.objects import Object, element
 from tests.routing.house import House, house, peer, receivers, to
 
@@ -50,6 +52,29 @@ async def test_a_large_copy_is_not_held_in_memory_and_leaves_nothing(tmp_path: P
             assert sent.endswith(element(0x7FE00010, "OB", pixels))
             assert b"P1-SENDER-ONE" in sent
             assert list((tmp_path / "data" / "incoming").iterdir()) == []
+
+
+async def test_a_full_disk_is_not_blamed_on_the_original(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    thing = Object(patient="P1", pixels=bytes(range(256)) * 40_000)
+    destinations = [DestinationSettings(name="ONE", retries=0)]
+    async with (
+        receivers(1) as (one,),
+        house(
+            tmp_path, to("ONE", transform="site"), peers=[peer("ONE", one.port)], destinations=destinations, begin=False
+        ) as here,
+    ):
+        with_transforms(here, SITE)
+        await here.store(thing)
+
+        def full(*given: object, **more: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(changing, "NamedTemporaryFile", full)
+        await here.begin()
+        await here.settled()
+        (reason,) = await here.queue.errors()
+        assert reason.error == "there is no room here for its changed copy"
+        assert list((tmp_path / "data" / "incoming").iterdir()) == []
 
 
 async def test_de_identified_copies_keep_together_and_name_nobody(tmp_path: Path) -> None:

@@ -130,6 +130,26 @@ async def test_what_failed_while_the_clock_stood_wrong_is_tried_again(tmp_path: 
         assert await here.settled() == {thing.sop: "sent"}
 
 
+async def test_no_association_is_kept_while_the_limit_of_the_line_is_waited_for(tmp_path: Path) -> None:
+    """A large object over a slow line: its peer would end an association on which nothing comes for minutes."""
+    first, second = Object(), Object(patient="NEXT")
+    destinations = [DestinationSettings(name="ONE", max_mb_per_s=0.00001)]
+    async with (
+        receivers(1) as (one,),
+        house(tmp_path, to("ONE"), peers=[peer("ONE", one.port)], destinations=destinations, begin=False) as here,
+    ):
+        await here.store(first, second)
+        await here.begin()
+        await here.until(lambda: one.watch.ends)
+        assert [how for _, how, _ in one.watch.ends] == ["released"]
+        assert list(one.store.objects) == [first.sop]
+        await here.queue.refresh()
+        (row,) = here.queue.outgoing()
+        assert row.state.startswith("keeps to 1e-05 MB a second, goes on in ")
+        await here.advance(3600)
+        assert set((await here.settled()).values()) == {"sent"}
+
+
 async def test_a_link_in_a_folder_leads_nowhere(tmp_path: Path) -> None:
     linked, good = Object(), Object(patient="GOOD")
     box, outside = tmp_path / "box", tmp_path / "outside"

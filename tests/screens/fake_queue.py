@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pacstui.contract.queue import (
@@ -50,6 +50,7 @@ class FakeQueue:
     """Answers as the room does; ``rows`` and ``destinations`` are what tests put there."""
 
     def __init__(self, world: FakeClient, call: Any) -> None:
+        self.commitment: tuple[str, str, datetime | None] = ("", "", None)
         self._world = world
         self._call = call
         self.destinations: list[DestinationRow] = []
@@ -104,7 +105,7 @@ class FakeQueue:
                       row.status, row.error, row.hint, row.changed)
             for n in range(10)
         )  # fmt: skip
-        view: SendingView = self._world.fit(SendingView(row, objects))
+        view: SendingView = self._world.fit(SendingView(row, objects, *self.commitment))
         return view
 
     async def errors(self, destination: str = "") -> tuple[ErrorRow, ...]:

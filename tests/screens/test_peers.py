@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from screens.widgets.row_table import RowTable
 from tests.screens.conftest import driven
 from tests.screens.fake_client import SteppedClient
 from tests.screens.fake_peers import LETTER
@@ -163,6 +164,17 @@ async def test_editing_sends_only_what_was_changed() -> None:
         await console.press("tab", "tab", "tab", "ctrl+a", "ctrl+k", *"2762", "enter")
         await console.until(lambda: any(call[0] == "peers.edit" for call in console.client.calls), "it is sent")
         assert ("peers.edit", ("TELERAD", {"port": 2762})) in console.client.calls
+
+
+async def test_the_peer_that_was_added_is_the_chosen_one() -> None:
+    async with driven(size=(80, 40)) as console:
+        await console.press("5")
+        await console.shows("CT1")
+        await console.press("a")
+        await console.shows("Add a peer")
+        await console.press(*"ZZ9", "tab", *"ZZ9", "tab", *"192.0.2.9", "enter")
+        await console.shows("ZZ9 is a peer from now on; t tests it")
+        await console.until(lambda: console.app.screen.query_one(RowTable).selected.name == "ZZ9", "it is chosen")
 
 
 async def test_the_form_renames_a_peer() -> None:

@@ -241,6 +241,15 @@ async def test_a_sending_with_its_objects() -> None:
         await console.shows("there is no sending 26 in the list (any more)")
 
 
+async def test_a_sending_tells_whether_its_destination_keeps_it() -> None:
+    client = troubled()
+    client.queue.commitment = ("it does not keep 3 of 10 objects; send the study again", "not committed", None)
+    async with driven(client) as console:
+        await listed(console)
+        await console.press("down", "down", "down", "enter")
+        await console.shows("kept there x it does not keep 3 of 10 objects; send the study again")
+
+
 async def test_a_study_is_sent_from_the_list_and_followed() -> None:
     client = troubled()
     client.routes.changes = ("anonymous",)

@@ -70,6 +70,7 @@ async def test_a_new_route_says_while_one_types_what_it_would_have_sent() -> Non
         await console.shows("x BodyPart is no keyword of the standard")
         await console.press("ctrl+u", *"NumberOfFrames > 1; AccessionNumber present", "enter")
         await console.shows("ct is made: what comes from now on is sent")
+        await console.until(lambda: console.app.screen.query_one("#routes").selected.name == "ct", "it is chosen")
         (given,) = called(client, "routes.create")
         assert isinstance(given, dict)
         assert given["to"] == ("VNA", "TELERAD")
