@@ -51,7 +51,7 @@ class FakeHl7:
         self.view = Hl7View(
             "127.0.0.1:2575", "", number, failed, 2, 1, 3.2,
             (SenderRow("RIS", "HOSPITAL", "10.0.0.1", 1, number - 1, failed, at - timedelta(seconds=3), 12.0),
-             SenderRow("[/]\x1b[2J", "", "10.0.0.2", 0, 1, 0, at - timedelta(hours=3), 0.0)),
+             SenderRow("[/]\x1b[2J", "", "10.0.0.2", 0, 1, 0, at - timedelta(hours=3, minutes=10), 0.0)),
         )  # fmt: skip
         self.out = [self.outgoing_row(n, ("waiting", "failed", "sent")[n % 3]) for n in range(12, 0, -1)]
         self.receiving = [

@@ -73,7 +73,7 @@ async def test_messages_can_be_limited_and_are_paged() -> None:
         await console.press("F", "slash", *"P44", "enter")
         await console.until(lambda: ("P44", "", "", 0) in called(client, "hl7.messages"), "a search")
         await console.shows('found for "P44"')
-        await console.press("escape", "k", *"adt^a08", "enter")
+        await console.press("escape", "c", *"adt^a08", "enter")
         await console.until(lambda: ("", "", "ADT^A08", 0) in called(client, "hl7.messages"), "a kind")
 
 
@@ -111,7 +111,7 @@ async def test_from_a_problem_to_the_remedy_in_six_keys() -> None:
         await console.press("r")
         await console.shows("acted on once more as it was sent")
         await console.press("right", "enter")
-        await console.until(lambda: called(client, "hl7.replay") == [(5,)], "the replay")
+        await console.until(lambda: called(client, "hl7.replay") == [(30,)], "the replay")
 
 
 async def test_an_error_is_edited_tried_and_acted_on() -> None:
@@ -139,7 +139,7 @@ async def test_an_error_is_edited_tried_and_acted_on() -> None:
         await console.press("right", "enter")
         await console.shows("done as message 200")
         ((ident, text),) = called(client, "hl7.resubmit")  # type: ignore[misc]
-        assert ident == 5
+        assert ident == 30
         assert "19700109|F\rOBX|1|ED" in text
         assert "\\X1B\\[2J" in text
         assert "\n" not in text
@@ -165,7 +165,7 @@ async def test_a_fault_of_the_text_is_told_where_it_is_typed() -> None:
     async with driven(busy()) as console:
         await opened(console, "e", "e")
         await console.shows("What was wrong")
-        await console.press("ctrl+home", "delete", "ctrl+s")
+        await console.press("up", "home", "delete", "ctrl+s")
         await console.shows("a message begins with MSH")
 
 
