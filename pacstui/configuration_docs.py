@@ -181,6 +181,22 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "only_if_sent_to": [],
         "when": "always",
     },
+    "orders.procedures": {
+        "code": ["CTTHO", "CTABD*"],
+        "scheme": ["LOCAL"],
+        "description": [],
+        "ordered_modality": [],
+        "sender": ["RIS"],
+        "also": False,
+        "modality": "CT",
+        "station_ae": ["CT1", "CT2"],
+        "station_name": "",
+        "room": "2.14",
+        "duration_min": 20,
+        "step": "CT body",
+        "protocol": ["CTBODY^LOCAL^CT body, standard"],
+        "study": "own",
+    },
 }
 
 _INTRODUCTION = """

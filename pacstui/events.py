@@ -370,6 +370,20 @@ class MessageNotSent(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PatientChanged(Event):
+    """What is known of patients changed; ``persons`` are their rows."""
+
+    persons: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChanged(Event):
+    """Orders were made, changed or cancelled; ``orders`` are their rows."""
+
+    orders: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MessageTaken(Event):
     """An HL7 message came in, was acted on and is kept. ``state`` is done or repeated; ``text`` says what it did, and
     may tell who the patient is."""

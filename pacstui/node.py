@@ -48,7 +48,7 @@ from pacstui.equipment.line import Lines
 from pacstui.equipment.room import PeersRoom
 from pacstui.errors import PacsError, SettingsError
 from pacstui.events import NodeStarted, NodeStopping, PeersChanged, ServiceRefused, TrashChanged
-from pacstui.hl7v2.exchange import Exchange, Keeper
+from pacstui.hl7v2.exchange import Exchange
 from pacstui.hl7v2.outgoing import OutgoingHl7
 from pacstui.index import attributes, more
 from pacstui.jobs.room import JobsRoom
@@ -62,6 +62,7 @@ from pacstui.monitor.logbook import Logbook
 from pacstui.monitor.problems import Problems
 from pacstui.monitor.rates import Throughput
 from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom
+from pacstui.orders.applying import Applying
 from pacstui.places import claim
 from pacstui.reports import room as reports
 from pacstui.routing.onward import Onward
@@ -282,8 +283,10 @@ class Node:
             self._space.sent = queue.not_sent
         problems.watch(onward.problems)
         self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
+        applying = Applying(lambda: self._settings.orders, bus, clock, archive.lane.index.forget_known)
+        await applying.begin(archive.db)
         self._exchange = exchange = Exchange(
-            archive.db, settings.hl7, settings.tls, Keeper(), bus, clock, lambda: CURRENT.get().name,
+            archive.db, settings.hl7, settings.tls, applying, bus, clock, lambda: CURRENT.get().name,
             OutgoingHl7(lambda: self._settings, _opens, lambda: CURRENT.get().name),
         )  # fmt: skip
         problems.watch(exchange.problems)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pacstui.errors import BadRequest
+from pacstui.index import identities
 
 INSTANCE: Final = (
     "sop_instance", "sop_class", "transfer_syntax", "number", "date", "time", "image_type", "frames", "rows", "columns",
@@ -334,7 +335,9 @@ def _study_again(connection: sqlite3.Connection, kept: dict[str, Any], days: _Da
     ).fetchone()
     if there is not None:
         key, patient_id, issuer, conflict, calling = there
-        if (patient_id, issuer) != (study["patient_id"], study["issuer"]) and not conflict:
+        mine, theirs = (patient_id, issuer), (study["patient_id"], study["issuer"])
+        told = (study["patient_name"], study["birth_date"])
+        if mine != theirs and not conflict and not identities.is_alias(connection, study["study"], mine, theirs, *told):
             conflict = f"objects of patient {study['patient_id'] or 'without ID'} came back out of the trash"
         callers = "\\".join(sorted({*calling.split("\\"), *study["calling"].split("\\")} - {""}))
         connection.execute(
@@ -342,6 +345,7 @@ def _study_again(connection: sqlite3.Connection, kept: dict[str, Any], days: _Da
             (conflict, callers, study["marked"], key),
         )
         return int(key), False
+    identities.brought_up(connection, patient, study)
     row = connection.execute(
         "SELECT id FROM patients WHERE patient_id = ? AND issuer = ? AND scope = ?",
         (patient["patient_id"], patient["issuer"], patient["scope"]),

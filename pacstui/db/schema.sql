@@ -51,6 +51,7 @@ CREATE TABLE patients (
     birth_date TEXT DEFAULT '' NOT NULL,
     sex TEXT DEFAULT '' NOT NULL,
     marked INTEGER DEFAULT '0' NOT NULL,
+    person INTEGER DEFAULT '0' NOT NULL,
     PRIMARY KEY (id),
     UNIQUE (patient_id, issuer, scope)
 );
@@ -622,6 +623,19 @@ CREATE TABLE former_identities (
     issuer TEXT NOT NULL,
     PRIMARY KEY (study, patient_id, issuer)
 );
+CREATE TABLE merges (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at INTEGER DEFAULT '0' NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    prior INTEGER DEFAULT '0' NOT NULL,
+    survivor INTEGER DEFAULT '0' NOT NULL,
+    source TEXT DEFAULT '' NOT NULL,
+    control TEXT DEFAULT '' NOT NULL,
+    body TEXT DEFAULT '{}' NOT NULL,
+    undone INTEGER DEFAULT '0' NOT NULL
+);
+CREATE INDEX merges_prior ON merges (prior);
+CREATE INDEX merges_survivor ON merges (survivor);
 CREATE TABLE hl7_messages (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     at INTEGER DEFAULT '0' NOT NULL,

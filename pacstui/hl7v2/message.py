@@ -181,6 +181,8 @@ class Segment:
 
     def value(self, field: int, component: int = 1, subcomponent: int = 1, repetition: int = 1) -> str:
         """Return a value, unescaped; empty if there is none, `NULL` if it is to be deleted."""
+        if not 0 <= field < len(self._fields) or not self._fields[field]:  # most are empty
+            return ""
         if component < 1 or subcomponent < 1 or repetition < 1:
             return ""
         try:

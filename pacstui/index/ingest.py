@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
 from pacstui.dicom.header import Header
+from pacstui.index import identities
 from pacstui.index.fold import fold, name_keys
+from pacstui.index.identities import Identity, former_ids, search_text
 from pacstui.index.more import IMAGE_MORE, SERIES_MORE, STUDY_MORE, text_of
 
 _CACHE = 4096
@@ -43,7 +45,9 @@ _SET_STUDY = ", ".join(f"{column}=?" for column in _STUDY_FILL)
 _SET_SERIES = ", ".join(f"{column}=?" for column in _SERIES_FILL)
 # The parts put together are constants of this module.
 _FIND_STUDY = (
-    f"SELECT id, patient, patient_id, issuer, conflict, marked, calling, {_STUDY_LIST} FROM studies WHERE study=?"  # noqa: S608
+    "SELECT s.id, s.patient, s.patient_id, s.issuer, s.conflict, s.marked, s.calling, s.search, p.person,"  # noqa: S608
+    f" {', '.join(f's.{column}' for column in _STUDY_FILL)} FROM studies s JOIN patients p ON p.id = s.patient"
+    " WHERE s.study=?"
 )
 _UPDATE_STUDY = (
     "UPDATE studies SET conflict=?, marked=?, calling=?, name_key=?, other_name_key=?, accession_key=?, search=?,"  # noqa: S608
@@ -51,9 +55,10 @@ _UPDATE_STUDY = (
 )
 _INSERT_STUDY = (
     "INSERT INTO studies (patient, study, patient_id, patient_id_key, issuer, name_key, other_name_key, accession_key,"  # noqa: S608
-    f" search, calling, marked, received, changed, {_STUDY_LIST})"
-    " VALUES (" + ",".join("?" * (13 + len(_STUDY_FILL))) + ")"
+    f" search, calling, marked, received, changed, conflict, {_STUDY_LIST})"
+    " VALUES (" + ",".join("?" * (14 + len(_STUDY_FILL))) + ")"
 )
+_FIND_PATIENT = "SELECT id, name, birth_date, sex, person FROM patients WHERE patient_id=? AND issuer=? AND scope=?"
 _FIND_SERIES = f"SELECT id, {_SERIES_LIST} FROM series WHERE study=? AND series=?"  # noqa: S608
 _UPDATE_SERIES = f"UPDATE series SET {_SET_SERIES} WHERE id=?"  # noqa: S608
 _INSERT_SERIES = (
@@ -186,6 +191,10 @@ class IndexWriter:
         if self._beside is not None:
             self._beside.forget()
 
+    def forget_known(self) -> None:
+        """Drop what is remembered of rows, because somebody else changed them."""
+        self._seen.clear()
+
     def find(self, connection: sqlite3.Connection, sop_instance: str) -> Found | None:
         """Return the stored instance of that UID."""
         row = connection.execute(_FIND, (sop_instance,)).fetchone()
@@ -291,57 +300,99 @@ class IndexWriter:
 
     def _patient(self, connection: sqlite3.Connection, entry: Entry) -> int:
         name, birth_date, sex = entry.study_values[:3]
-        row = connection.execute(
-            "SELECT id, name, birth_date, sex FROM patients WHERE patient_id=? AND issuer=? AND scope=?", entry.patient
-        ).fetchone()
+        row = connection.execute(_FIND_PATIENT, entry.patient).fetchone()
         if row is None:
-            cursor = connection.execute(
-                "INSERT INTO patients (patient_id, issuer, scope, name, name_key, birth_date, sex, marked)"
-                " VALUES (?,?,?,?,?,?,?,?)",
-                (*entry.patient, name, name_keys(name)[0], birth_date, sex, int(entry.marked)),
-            )
-            self._patients_added += 1
-            assert cursor.lastrowid is not None
-            return cursor.lastrowid
+            return self._new_patient(connection, entry.patient, (name, birth_date, sex), int(entry.marked), 0)
         merged = (name or row[1], birth_date or row[2], sex or row[3])
-        if merged != row[1:]:
+        if merged != row[1:4] and not row[4]:
             connection.execute(
                 "UPDATE patients SET name=?, birth_date=?, sex=?, name_key=? WHERE id=?",
                 (*merged, name_keys(merged[0])[0], row[0]),
             )
         return int(row[0])
 
+    def _person(self, connection: sqlite3.Connection, identity: Identity, values: Sequence[str], marked: int) -> int:
+        """Return the patient's row that follows a person."""
+        row = connection.execute(_FIND_PATIENT, (identity.patient_id, identity.issuer, "")).fetchone()
+        if row is None:
+            key = (identity.patient_id, identity.issuer, "")
+            return self._new_patient(connection, key, values, marked, identity.person)
+        if not row[4]:
+            identities.describe(connection, identity, row[0])
+        return int(row[0])
+
+    def _new_patient(
+        self, connection: sqlite3.Connection, key: tuple[str, str, str], values: Sequence[str], marked: int, person: int
+    ) -> int:
+        name, birth_date, sex = values
+        cursor = connection.execute(
+            "INSERT INTO patients (patient_id, issuer, scope, name, name_key, birth_date, sex, marked, person)"
+            " VALUES (?,?,?,?,?,?,?,?,?)",
+            (*key, name, name_keys(name)[0], birth_date, sex, marked, person),
+        )
+        self._patients_added += 1
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
     def _study(self, connection: sqlite3.Connection, entry: Entry, received: int) -> tuple[int, int, str]:
         row = connection.execute(_FIND_STUDY, (entry.study,)).fetchone()
         if row is None:
-            patient = self._patient(connection, entry)
-            return self._new_study(connection, entry, patient, received), patient, ""
-        key, patient, patient_id, issuer, conflict, marked, calling, *values = row
-        other = (patient_id, issuer) != entry.patient[:2]
+            return self._first(connection, entry, received)
+        key, patient, patient_id, issuer, conflict, marked, calling, search, person, *values = row
+        mine, theirs = (patient_id, issuer), entry.patient[:2]
+        other = mine != theirs
+        alias = other and identities.is_alias(connection, entry.study, mine, theirs, *entry.study_values[:2])
         why = ""
-        if other:
-            why = f"objects of patient {_shown(entry.patient)} came under a study of {_shown((patient_id, issuer))}"
-        else:
+        if other and not alias:
+            why = f"objects of patient {_shown(theirs)} came under a study of {_shown(mine)}"
+        elif not other and not person:
             self._patient(connection, entry)
-        # A study keeps what it was first told; only blanks are filled, and not from another patient's object.
-        merged = values if other else [old or new for old, new in zip(values, entry.study_values, strict=True)]
+        # A study keeps what it was first told; only blanks are filled, and not from another patient's object, nor
+        # patient data of which a person's row is the source.
+        if other and not alias:
+            merged = values
+        else:
+            merged = [old or new for old, new in zip(values, entry.study_values, strict=True)]
+            if person or alias:
+                merged[:3] = values[:3]
         callers = _joined(calling, entry.calling)
         changed = (merged, conflict or why, marked or int(entry.marked), callers)
         if changed != (values, conflict, marked, calling):
             connection.execute(
                 _UPDATE_STUDY,
                 (conflict or why, changed[2], callers, *name_keys(merged[0]), fold(merged[5]),
-                 _search_text(merged, patient_id), *merged, key),
+                 search_text(merged[0], patient_id, merged[5], merged[7], former_ids(search)), *merged, key),
             )  # fmt: skip
         return key, patient, why
 
-    def _new_study(self, connection: sqlite3.Connection, entry: Entry, patient: int, received: int) -> int:
+    def _first(self, connection: sqlite3.Connection, entry: Entry, received: int) -> tuple[int, int, str]:
+        """Insert a study's row: under the patient whose person its ID means, unless its objects contradict that."""
+        patient_id, issuer, _ = entry.patient
+        name, birth_date, sex = entry.study_values[:3]
+        identity = identities.owner(connection, patient_id, issuer)
+        if identity is None:
+            patient = self._patient(connection, entry)
+            return self._new_study(connection, entry, patient, received), patient, ""
+        if identity.contradicts(name, birth_date):
+            why = identities.contradiction(identity, name, birth_date)
+            patient = self._patient(connection, entry)
+            return self._new_study(connection, entry, patient, received, why), patient, why
+        values = identity.demographics(name, birth_date, sex)
+        patient = self._person(connection, identity, values, int(entry.marked))
+        study = self._new_study(connection, entry, patient, received)
+        identities.take(connection, identity, patient, study)  # as a change, for that is one to what the objects say
+        return study, patient, ""
+
+    def _new_study(
+        self, connection: sqlite3.Connection, entry: Entry, patient: int, received: int, conflict: str = ""
+    ) -> int:
         values = entry.study_values
         patient_id, issuer, _ = entry.patient
         cursor = connection.execute(
             _INSERT_STUDY,
             (patient, entry.study, patient_id, fold(patient_id), issuer, *name_keys(values[0]), fold(values[5]),
-             _search_text(values, patient_id), entry.calling, int(entry.marked), received, received, *values),
+             search_text(values[0], patient_id, values[5], values[7]), entry.calling, int(entry.marked),
+             received, received, conflict, *values),
         )  # fmt: skip
         self._studies_added += 1
         assert cursor.lastrowid is not None
@@ -378,10 +429,5 @@ def _joined(values: str, value: str) -> str:
     return "\\".join(sorted({value, *values.split("\\")} - {""}))
 
 
-def _search_text(values: Sequence[str], patient_id: str) -> str:
-    return "\n".join(fold(text) for text in (values[0].replace("=", " "), patient_id, values[5], values[7]))
-
-
 def _shown(patient: Sequence[str]) -> str:
-    patient_id, issuer = patient[:2]
-    return (f"{patient_id} ({issuer})" if issuer else patient_id) or "without ID"
+    return identities.shown(patient[0], patient[1])

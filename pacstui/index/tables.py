@@ -32,6 +32,8 @@ patients = sa.Table(
     _text("birth_date"),
     _text("sex"),
     _count("marked"),
+    # Row of persons whose name, birth date and sex it has; 0 where only objects tell.
+    _count("person"),
     sa.UniqueConstraint("patient_id", "issuer", "scope"),
 )
 

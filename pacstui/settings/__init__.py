@@ -27,6 +27,7 @@ from pacstui.settings.dicom import (
 from pacstui.settings.hl7 import Hl7Settings, SenderSettings
 from pacstui.settings.hl7_outgoing import Hl7ForwardSettings, Hl7NotificationSettings, Hl7ReceiverSettings
 from pacstui.settings.node import ArchiveSettings, ConsoleSettings, DatabaseSettings, NodeSettings
+from pacstui.settings.orders import OrdersSettings, ProcedureSettings
 from pacstui.settings.routing import (
     ChangeSettings,
     DestinationSettings,
@@ -64,10 +65,12 @@ __all__ = [
     "Name",
     "NodeSettings",
     "Option",
+    "OrdersSettings",
     "Pattern",
     "PeerSettings",
     "PemFile",
     "Port",
+    "ProcedureSettings",
     "QuerySettings",
     "ReportsSettings",
     "RetrieveSettings",
@@ -111,6 +114,8 @@ class Settings(Section):
     routes: tuple[RouteSettings, ...] = ()
     transforms: tuple[TransformSettings, ...] = ()
     destinations: tuple[DestinationSettings, ...] = ()
+    orders: OrdersSettings = OrdersSettings()
+    # The section below is checked already; what it asks for comes with a later version.
     hl7: Hl7Settings = Hl7Settings()
 
 
