@@ -31,7 +31,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "host": "ct1.example.org",
         "port": 104,
         "tls": False,
-        "allow": ["echo", "store", "find", "move", "get", "worklist", "commitment"],
+        "allow": ["echo", "store", "find", "move", "get", "worklist", "commitment", "mpps"],
         "notes": "room 2.14, service: extension 4711",
     },
     "directory.roles": {"group": "cn=pacs-admins,ou=groups,dc=example,dc=org", "role": "administrator"},

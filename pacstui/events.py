@@ -370,6 +370,26 @@ class MessageNotSent(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StepChanged(Event):
+    """Scheduled procedure steps were made or stand elsewhere now; ``steps`` are their numbers."""
+
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PerformedChanged(Event):
+    """A modality said something of a performed procedure step. ``state`` is its present one, ``steps`` the scheduled
+    steps that it is of, none if it was not scheduled; ``studies`` those that it names, ``images`` how many objects."""
+
+    performed: int
+    state: str
+    calling: str
+    steps: tuple[int, ...]
+    studies: tuple[str, ...]
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
 class PatientChanged(Event):
     """What is known of patients changed; ``persons`` are their rows."""
 

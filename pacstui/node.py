@@ -63,12 +63,14 @@ from pacstui.monitor.problems import Problems
 from pacstui.monitor.rates import Throughput
 from pacstui.monitor.rooms import Identity, NodeRoom, OverviewRoom
 from pacstui.orders.applying import Applying
+from pacstui.orders.desk import Desk
 from pacstui.places import claim
 from pacstui.reports import room as reports
 from pacstui.routing.onward import Onward
 from pacstui.services.commitment import CommitmentService
 from pacstui.services.commitment_scu import CommitmentAsker
 from pacstui.services.identity import IdentityCheck
+from pacstui.services.mpps import MppsService
 from pacstui.services.policy import Admission
 from pacstui.services.prefetch import prefetch_kind
 from pacstui.services.query import QueryService
@@ -77,6 +79,7 @@ from pacstui.services.remote import RemoteRoom
 from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
 from pacstui.services.table import ServiceTable
+from pacstui.services.worklist import WorklistService
 from pacstui.settings import DicomSettings, QuerySettings, Settings, TlsSettings
 from pacstui.space import room as space
 from pacstui.text import plural
@@ -176,6 +179,7 @@ class Node:
         self._commitment: CommitmentService | None = None
         self._asker: CommitmentAsker | None = None
         self._remote: RemoteRoom | None = None
+        self._desk: Desk | None = None
         self._archive_room: ArchiveRoom | None = None
         self._gate: Gate | None = None
         self._syslog: SyslogSender | None = None
@@ -259,7 +263,11 @@ class Node:
         self._commitment = commitment = CommitmentService(archive, lines, bus, clock)
         self._asker = commitment.asker = CommitmentAsker(archive, lines, bus, clock, settings.commitment.answer_h)
         self._remote = RemoteRoom(archive, lines, bus, clock)
-        services = ServiceTable(StorageService(archive, bus, clock), query, retrieve, commitment, self._asker)
+        self._desk = desk = Desk(archive.db, lambda: self._settings, lines, bus, clock, lambda: CURRENT.get().name)
+        services = ServiceTable(
+            StorageService(archive, bus, clock), query, retrieve, commitment, self._asker,
+            WorklistService(archive.db, lambda: self._settings.worklist, clock), MppsService(desk.performed),
+        )  # fmt: skip
         dicom = settings.dicom
         self._listener = listener = Listener(
             admission,
@@ -282,6 +290,7 @@ class Node:
         if self._space is not None:
             self._space.sent = queue.not_sent
         problems.watch(onward.problems)
+        problems.watch(desk.problems)
         self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
         applying = Applying(lambda: self._settings.orders, bus, clock, archive.lane.index.forget_known)
         await applying.begin(archive.db)
@@ -315,6 +324,7 @@ class Node:
             "maintenance": maintenance,
             "reports": self._reports,
             "hl7": exchange.room,
+            "worklist": desk.room,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
         self._accounts.changed = lambda: server.reach(self._accounts.wide())
@@ -331,6 +341,7 @@ class Node:
             asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
             asyncio.create_task(self._every(_SEEN_S, peers.seen.flush), name="peers"),
             asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
+            asyncio.create_task(self._every(1.0, desk.tick), name="worklist"),
             asyncio.create_task(self._every(1.0, jobs.tick), name="jobs"),
             asyncio.create_task(self._every(2.0, backups.tick), name="backups"),
             asyncio.create_task(self._every(5.0, self._tend_space), name="space"),
@@ -635,6 +646,8 @@ class Node:
             await self._asker.close()
         if self._remote is not None:
             await self._remote.close()
+        if self._desk is not None:
+            await self._desk.close()
         drain_s = self._settings.node.drain_s
         if self._exchange is not None:
             self._exchange_ending = asyncio.create_task(self._exchange.close(drain_s), name="hl7")

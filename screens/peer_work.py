@@ -37,7 +37,7 @@ _NOTES = {
     "ae_title": "as the peer says it itself; capitals matter",
     "host": "name or IP address, where it calls from and is called",
     "port": "where it listens; 104 and 11112 are the usual ones",
-    "allow": "all, nothing, or echo, store, find, move, get, worklist, commitment",
+    "allow": "all, nothing, or echo, store, find, move, get, worklist, commitment, mpps",
     "roles": "modality, workstation, archive, router, ai, ris, printer, other",
     "limit": "at once with us; 0: no limit of its own",
     "certificate": "PEM file on the node; empty: that of [tls]",

@@ -69,8 +69,8 @@ class NodeProcess:
         self.folder.mkdir(exist_ok=True)
         toml = self.folder / "pacstui.toml"
         toml.write_text(
-            f'[node]\ndata_dir = "{self.data_dir}"\ndrain_s = 2\n[dicom]\nae_title = "PACS"\nport = {self.port}\n'
-            + ("" if "[hl7]" in self.config else "[hl7]\nport = 0\n")
+            ("" if "[hl7]" in self.config else "[hl7]\nport = 0\n")
+            + f'[node]\ndata_dir = "{self.data_dir}"\ndrain_s = 2\n[dicom]\nae_title = "PACS"\nport = {self.port}\n'
             + self.config
         )
         arguments = ["--config", str(toml), "serve"]

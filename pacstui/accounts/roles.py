@@ -50,6 +50,7 @@ BUILT_IN: dict[str, Role] = {
             "operator", "Keeps the node going: echoes, aborts, jobs, backups; no patients",
             (*_WATCH, "peers.*", "associations.*", "commitments.*", "queue.*", "jobs.run", "backups.*", "storage.*",
              "hl7.*",
+             "worklist.*",
              *_GRAVE),
             True,
         ),

@@ -77,6 +77,7 @@ class ApiClient:
         self.routes = cast(contract.Routes, _Noun(self, "routes"))
         self.reports = cast(contract.Reports, _Noun(self, "reports"))
         self.hl7 = cast(contract.Hl7, _Noun(self, "hl7"))
+        self.worklist = cast(contract.Worklist, _Noun(self, "worklist"))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:

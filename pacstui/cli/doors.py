@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "remote": ("remote", "Studies at other archives: find, compare, fetch"),
     "backup": ("backup", "Copies of the archive elsewhere: taking, verifying, restoring"),
     "commitments": ("commitments", "Storage commitments that were asked for"),
+    "worklist": ("worklist", "What is scheduled, where it stands, and what was performed"),
     "report": ("reports", "Usage and operations of a period, in numbers"),
     "jobs": ("jobs", "What the node does by itself, when, and how it went"),
     "maintenance": ("maintenance", "Out of service in order: draining, planned windows, what was changed"),

@@ -224,7 +224,7 @@ app = group(
         "key": "Its key, a PEM file.",
         "ca": "Who signed the peer's certificate, a PEM file; empty: as [tls] says.",
         "roles": "modality, workstation, archive, router, ai, ris, printer, other; with commas between.",
-        "allow": "What it may ask for: all, nothing, or echo, store, find, move, get, worklist, commitment.",
+        "allow": "What it may ask for: all, nothing, or echo, store, find, move, get, worklist, commitment, mpps.",
         "probe": "yes or no: whether it is asked by C-ECHO now and then, and missed when silent.",
         "limit": "Associations at once that it may have with us; 0: no limit of its own.",
         "vendor": "Who made it.",

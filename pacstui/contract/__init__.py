@@ -28,6 +28,7 @@ from pacstui.contract.routes import Routes
 from pacstui.contract.space import Space
 from pacstui.contract.storage import Storage
 from pacstui.contract.studies import Studies
+from pacstui.contract.worklist import Worklist
 
 NOUNS: dict[str, type] = {
     "node": Node,
@@ -49,6 +50,7 @@ NOUNS: dict[str, type] = {
     "maintenance": Maintenance,
     "reports": Reports,
     "hl7": Hl7,
+    "worklist": Worklist,
 }
 
 
@@ -95,4 +97,5 @@ __all__ = [
     "Maintenance",
     "Reports",
     "Hl7",
+    "Worklist",
 ]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pacstui.errors import PacsError, Unavailable
 
-HEAD = "0019"
+HEAD = "0020"
 """Revision of the newest migration."""
 
 

@@ -602,7 +602,9 @@ CREATE TABLE performed (
     changed INTEGER DEFAULT '0' NOT NULL
 );
 CREATE UNIQUE INDEX performed_sop_instance ON performed (sop_instance);
+CREATE INDEX performed_started ON performed (started);
 CREATE INDEX performed_step ON performed (step);
+CREATE INDEX performed_unordered ON performed (accession) WHERE step = 0;
 CREATE INDEX performed_study ON performed (study);
 CREATE TABLE matches (
     study TEXT NOT NULL,
@@ -715,3 +717,35 @@ CREATE TABLE hl7_told (
     at INTEGER DEFAULT '0' NOT NULL,
     PRIMARY KEY (notification, subject)
 );
+CREATE TABLE performed_messages (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    performed INTEGER DEFAULT '0' NOT NULL,
+    kind TEXT DEFAULT '' NOT NULL,
+    calling TEXT DEFAULT '' NOT NULL,
+    transfer_syntax TEXT DEFAULT '' NOT NULL,
+    data BLOB NOT NULL,
+    at INTEGER DEFAULT '0' NOT NULL
+);
+CREATE INDEX performed_messages_performed ON performed_messages (performed);
+CREATE TABLE performed_steps (
+    performed INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    PRIMARY KEY (performed, step)
+);
+CREATE INDEX performed_steps_step ON performed_steps (step);
+CREATE TABLE mpps_outbox (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    message INTEGER DEFAULT '0' NOT NULL,
+    performed INTEGER DEFAULT '0' NOT NULL,
+    peer TEXT DEFAULT '' NOT NULL,
+    state TEXT DEFAULT '' NOT NULL,
+    attempts INTEGER DEFAULT '0' NOT NULL,
+    next_try INTEGER DEFAULT '0' NOT NULL,
+    problem TEXT DEFAULT '' NOT NULL,
+    hint TEXT DEFAULT '' NOT NULL,
+    created INTEGER DEFAULT '0' NOT NULL,
+    changed INTEGER DEFAULT '0' NOT NULL
+);
+CREATE INDEX mpps_outbox_failed ON mpps_outbox (peer) WHERE state = 'failed';
+CREATE INDEX mpps_outbox_performed ON mpps_outbox (performed);
+CREATE INDEX mpps_outbox_waiting ON mpps_outbox (peer, id) WHERE state = 'waiting';

@@ -38,10 +38,16 @@ class Status(IntEnum):
     CANCEL = 0xFE00
     PENDING = 0xFF00
     PENDING_WARNING = 0xFF01
+    INVALID_ATTRIBUTE = 0x0106
+    ATTRIBUTE_LIST_ERROR = 0x0107
     PROCESSING_FAILURE = 0x0110
     DUPLICATE_INSTANCE = 0x0111
     NO_SUCH_INSTANCE = 0x0112
+    INVALID_INSTANCE = 0x0117
     NO_SUCH_SOP_CLASS = 0x0118
+    CLASS_INSTANCE_CONFLICT = 0x0119
+    MISSING_ATTRIBUTE = 0x0120
+    MISSING_VALUE = 0x0121
     SOP_CLASS_NOT_SUPPORTED = 0x0122
     NOT_AUTHORISED = 0x0124
     UNRECOGNISED_OPERATION = 0x0211
@@ -203,7 +209,15 @@ class Command:
     @property
     def offending(self) -> tuple[int, ...]:
         """Tags of the offending elements (0000,0901)."""
-        value = self.elements.get(E_OFFENDING, b"")
+        return self._tags(E_OFFENDING)
+
+    @property
+    def attributes(self) -> tuple[int, ...]:
+        """Tags of the Attribute Identifier List (0000,1005)."""
+        return self._tags(E_ATTRIBUTES)
+
+    def _tags(self, element: int) -> tuple[int, ...]:
+        value = self.elements.get(element, b"")
         return tuple(g << 16 | e for g, e in struct.iter_unpack("<HH", value[: len(value) // 4 * 4]))
 
     def __repr__(self) -> str:
@@ -282,6 +296,7 @@ def encode_response(
     comment: str = "",
     has_data: bool = False,
     offending: Iterable[int] = (),
+    attributes: Iterable[int] = (),
     **elements: int | str | None,
 ) -> bytes:
     """Encode the response to ``command``; UIDs are mirrored as they came.
@@ -292,6 +307,8 @@ def encode_response(
         Error Comment (0000,0902); cut to 64 characters, what is not plain ASCII becomes ``?``.
     offending
         Tags for Offending Element (0000,0901).
+    attributes
+        Tags for Attribute Identifier List (0000,1005).
     elements
         Further elements by name: ``remaining``, ``completed``, ``failed``, ``warning``, ``affected_sop_instance``,
         ``event_type``, ``action_type``, ``error_id``, ...; none leaves one out.
@@ -317,6 +334,9 @@ def encode_response(
     tags = b"".join([struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in offending])
     if tags:
         parts[E_OFFENDING] = _text(E_OFFENDING, tags, b"")
+    tags = b"".join([struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in attributes])
+    if tags:
+        parts[E_ATTRIBUTES] = _text(E_ATTRIBUTES, tags, b"")
     if elements:
         _add(parts, elements)
     return _assemble(parts)

@@ -20,6 +20,7 @@ _KEPT: Final = 64
 _LONGEST: Final = 1024
 
 
+@lru_cache(maxsize=1024)
 def name_of(tag: int) -> str:
     """Return the name of a tag in the JSON."""
     return f"{tag:08X}"

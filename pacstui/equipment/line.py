@@ -18,7 +18,7 @@ from pacstui.errors import NotFound, PacsError
 from pacstui.settings import PeerSettings
 from pacstui.text import safe
 
-ECHOES, SENDS, QUERIES, FETCHES, COMMITS = "echoes", "sends", "queries", "fetches", "commits"
+ECHOES, SENDS, QUERIES, FETCHES, COMMITS, TELLS = "echoes", "sends", "queries", "fetches", "commits", "tells"
 """What an association is for, in a word."""
 
 Contexts = Sequence[tuple[str, Sequence[str]]]

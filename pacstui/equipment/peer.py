@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from pacstui.contract.peers import BESIDE, FIELDS, ROLES, TLS
 from pacstui.errors import BadRequest
-from pacstui.settings import SERVICES, PeerSettings, PemFile
+from pacstui.settings import SERVICES, PeerSettings, PemFile, with_mpps
 from pacstui.text import safe
 
 Role = Literal["modality", "workstation", "archive", "router", "ai", "ris", "printer", "other"]
@@ -170,7 +170,8 @@ def _list(name: str, text: str) -> tuple[str, ...]:
     unknown = [word for word in given if word not in known]
     if unknown:
         raise BadRequest(f"{name}: {safe(unknown[0], 32)} is not known", f"known are {', '.join(known)}")
-    return tuple(word for word in known if word in given)
+    found = tuple(word for word in known if word in given)
+    return with_mpps(found) if name == "allow" else found
 
 
 _HINTS: Final = {

@@ -18,7 +18,7 @@ from pacstui.equipment.book import PeerBook
 from pacstui.equipment.callers import Callers
 from pacstui.equipment.ends import Ends
 from pacstui.equipment.history import History
-from pacstui.equipment.line import COMMITS, ECHOES, FETCHES, QUERIES, SENDS, Call
+from pacstui.equipment.line import COMMITS, ECHOES, FETCHES, QUERIES, SENDS, TELLS, Call
 from pacstui.equipment.peer import Peer
 from pacstui.equipment.store import Store
 from pacstui.errors import PacsError
@@ -35,6 +35,7 @@ _WORDS: Final = {
     QUERIES: "C-FIND",
     FETCHES: "retrieval",
     COMMITS: "storage commitment",
+    TELLS: "performed procedure steps",
 }
 
 Problem = tuple[str, str, str, str, str]

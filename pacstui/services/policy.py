@@ -14,6 +14,8 @@ from pacstui.equipment.book import PeerBook
 from pacstui.equipment.peer import Peer
 from pacstui.services import models
 from pacstui.services.commitment import COMMITMENT
+from pacstui.services.mpps import MPPS, MPPS_RETRIEVE
+from pacstui.services.worklist import WORKLIST
 from pacstui.settings import DicomSettings, QuerySettings, is_loopback
 from pacstui.text import safe
 
@@ -274,16 +276,18 @@ def service_of(abstract_syntax: str) -> str:
         return "find"
     if abstract_syntax in models.MOVE:
         return "move"
-    if abstract_syntax == _WORKLIST:
+    if abstract_syntax == WORKLIST:
         return "worklist"
+    if abstract_syntax in (MPPS, MPPS_RETRIEVE):
+        return "mpps"
     return "get" if abstract_syntax in models.MODELS else "store"
 
 
 _DOES = {
     "echo": "echo", "store": "store", "find": "query", "move": "retrieve by C-MOVE", "get": "retrieve by C-GET",
     "worklist": "ask for the worklist", "commitment": "ask for storage commitment",
+    "mpps": "tell of performed procedure steps",
 }  # fmt: skip
-_WORKLIST = "1.2.840.10008.5.1.4.31"
-_OWN = frozenset((uids.VERIFICATION, COMMITMENT))
+_OWN = frozenset((uids.VERIFICATION, COMMITMENT, WORKLIST, MPPS, MPPS_RETRIEVE))
 _PLAIN = frozenset(syntaxes.PLAIN)
 _STORABLE = frozenset(syntaxes.TRANSFER_SYNTAXES) - syntaxes.NO_OBJECTS

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from struct import Struct
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pacstui.db import Database
 from pacstui.dicom import charset, dataset, syntaxes
 from pacstui.dicom.dataset import CHARSET, DataSet, DataSetError, Element
 from pacstui.dicom.dictionary import keyword_of
 from pacstui.dicom.dimse import Status
-from pacstui.dicom.matching import NOTHING, UNIVERSAL, Match, comparison, item_test, match_of, sequence_of
+from pacstui.dicom.matching import NOTHING, Match, comparison, item_test, match_of
 from pacstui.dicom.net.request import Request
 from pacstui.dicom.net.service import BufferSink
-from pacstui.dicom.sequences import Inner, items_of, name_of
+from pacstui.dicom.sequences import items_of
 from pacstui.errors import PacsError
 from pacstui.index.attributes import ATTRIBUTES, UNIQUE, Attribute
 from pacstui.index.find import Query, find
 from pacstui.index.fold import fold
 from pacstui.index.more import ITEMS
 from pacstui.services.aside import decoded
+from pacstui.services.identifiers import item_told, sequence_key, terms_for, while_wanted
 from pacstui.services.models import (
     COMBINED,
     FIND,
@@ -43,8 +43,6 @@ _RETRIEVE_AE, _AVAILABILITY = 0x00080054, 0x00080056
 _OURS: Final = frozenset((CHARSET, LEVEL, _RETRIEVE_AE, _AVAILABILITY))
 _ONLINE: Final = "ONLINE"
 _COMMENT: Final = 64
-_Rows = list[tuple[str, ...]]
-_ANY: Final = Match("", UNIVERSAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +94,8 @@ def _is(identifier: DataSet, tag: int, vr: str, value: str) -> bool:
 
 def _key(identifier: DataSet, attribute: Attribute, transfer_syntax: str, unsupported: list[int]) -> Match:
     if attribute.vr == "SQ":
-        return _sequence(identifier, attribute.tag, ITEMS[attribute.tag], unsupported)
+        return sequence_key(identifier, attribute.tag, ITEMS[attribute.tag], unsupported)
     return match_of(attribute.vr, _key_text(identifier, attribute, transfer_syntax))
-
-
-def _sequence(identifier: DataSet, tag: int, known: Inner, unsupported: list[int]) -> Match:
-    """Return what a key of VR SQ asks for (PS3.4 C.2.2.2.6); the elements of its item that are not known are added to
-    ``unsupported``."""
-    items = identifier.items(tag)
-    if len(items) > 1:
-        raise WrongIdentifier("a key that is a sequence has one item", tag)
-    keys = []
-    for inner in items[0] if items else ():
-        kind = known.get(inner)
-        if kind is None:
-            unsupported += [inner] if inner != CHARSET else []
-        elif isinstance(kind, str):
-            keys.append((inner, match_of(kind, items[0].text(inner))))
-        else:
-            keys.append((inner, _sequence(items[0], inner, kind, unsupported)))
-    return sequence_of(keys)
 
 
 def _key_text(identifier: DataSet, attribute: Attribute, transfer_syntax: str) -> str:
@@ -197,7 +177,7 @@ class Answers:
     def _items(self, tag: int, text: str, codec: str) -> list[DataSet]:
         """Return the items that match, with what was asked for; all of all of them where nothing was."""
         match, fits = self._sequences[tag]
-        return [_item(item, ITEMS[tag], match.items, codec) for item in items_of(text) if fits(item)]
+        return [item_told(item, ITEMS[tag], match.items, codec) for item in items_of(text) if fits(item)]
 
     def _number(self, column: Attribute, text: str, encoded: bytes) -> bytes:
         if column.vr != "US":
@@ -220,28 +200,9 @@ class Answers:
         return b"".join(out)
 
     def _terms(self, row: Sequence[str | None]) -> str:
-        """Return the character set for a row: the query's own if it can carry all of it, else UTF-8; none for ASCII."""
+        """Return the character set for a row."""
         texts = [v for c, v in zip(self._columns, row, strict=True) if v and (c.vr in dataset.TEXT_VRS or c.vr == "SQ")]
-        if all(text.isascii() for text in texts):
-            return ""
-        if all(charset.encode(text, self._asked.terms) is not None for text in texts):
-            return self._asked.terms
-        return "ISO_IR 192"
-
-
-def _item(item: Mapping[str, Any], known: Inner, asked: Sequence[tuple[int, Match]], codec: str) -> DataSet:
-    """Return one item of an answer: what was asked for, empty where the item lacks it; all of it where nothing was."""
-    told = DataSet()
-    whole = tuple((tag, _ANY) for tag in known if name_of(tag) in item)
-    for tag, match in asked or whole:
-        vr, value = known[tag], item.get(name_of(tag), "")
-        if isinstance(vr, str):
-            encoded = charset.encode(value, codec) if vr in dataset.TEXT_VRS else value.encode("ascii", "replace")
-            told[tag] = Element(vr, encoded or b"")
-            continue
-        fits = item_test(match)
-        told.put_items(tag, [_item(each, vr, match.items, codec) for each in value or () if fits(each)])
-    return told
+        return terms_for(texts, self._asked.terms)
 
 
 class _FindSink(BufferSink):
@@ -277,7 +238,7 @@ class _FindSink(BufferSink):
             told = ("not supported: " + ", ".join(keyword_of(tag) for tag in asked.unsupported))[:_COMMENT]
         sent = 0
         async with contextlib.aclosing(find(service.database, asked.query)) as pages:
-            async for rows in _while_wanted(request, pages):
+            async for rows in while_wanted(request, pages):
                 for row in rows:
                     if request.cancelled:
                         break
@@ -291,25 +252,6 @@ class _FindSink(BufferSink):
             await request.respond(Status.CANCEL, comment="cancelled")
         else:
             await request.respond(Status.SUCCESS)
-
-
-async def _while_wanted(request: Request, pages: AsyncGenerator[_Rows, None]) -> AsyncGenerator[_Rows, None]:
-    """Yield pages until there are none, or who asked cancels or is gone; a statement that still runs is interrupted."""
-    withdrawn = asyncio.ensure_future(request.until_withdrawn())
-    try:
-        while not withdrawn.done():
-            turn = asyncio.ensure_future(anext(pages, None))
-            await asyncio.wait((turn, withdrawn), return_when=asyncio.FIRST_COMPLETED)
-            if not turn.done():
-                turn.cancel()
-                await asyncio.wait([turn])
-                return
-            rows = turn.result()
-            if rows is None:
-                return
-            yield rows
-    finally:
-        withdrawn.cancel()
 
 
 class QueryService:

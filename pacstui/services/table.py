@@ -8,9 +8,11 @@ from pacstui.dicom.uids import VERIFICATION
 from pacstui.services import models
 from pacstui.services.commitment import COMMITMENT, CommitmentService
 from pacstui.services.commitment_scu import CommitmentAsker
+from pacstui.services.mpps import MPPS, MPPS_RETRIEVE, MppsService
 from pacstui.services.query import QueryService
 from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
+from pacstui.services.worklist import WORKLIST, WorklistService
 
 
 class ServiceTable:
@@ -23,7 +25,11 @@ class ServiceTable:
         retrieve: RetrieveService,
         commitment: CommitmentService,
         asker: CommitmentAsker,
+        worklist: WorklistService,
+        mpps: MppsService,
     ) -> None:
+        self._worklist = worklist
+        self._mpps = mpps
         self._asker = asker
         self._commitment = commitment
         self._retrieve = retrieve
@@ -37,6 +43,12 @@ class ServiceTable:
             if field == Field.N_EVENT_REPORT:
                 return self._asker
             return self._commitment if field == Field.N_ACTION else None
+        if abstract_syntax == WORKLIST:
+            return self._worklist if field == Field.C_FIND else None
+        if abstract_syntax == MPPS:
+            return self._mpps if field in (Field.N_CREATE, Field.N_SET) else None
+        if abstract_syntax == MPPS_RETRIEVE:
+            return self._mpps if field == Field.N_GET else None
         if abstract_syntax in models.FIND:
             return self._query if field == Field.C_FIND else None
         if abstract_syntax in models.MODELS:

@@ -22,7 +22,9 @@ from pacstui.settings.dicom import (
     QuerySettings,
     RetrieveSettings,
     Service,
+    Services,
     TlsSettings,
+    with_mpps,
 )
 from pacstui.settings.hl7 import Hl7Settings, SenderSettings
 from pacstui.settings.hl7_outgoing import Hl7ForwardSettings, Hl7NotificationSettings, Hl7ReceiverSettings
@@ -39,6 +41,7 @@ from pacstui.settings.routing import (
     TransformSettings,
 )
 from pacstui.settings.space import ReportsSettings, RuleSettings, SpaceSettings
+from pacstui.settings.worklist import MppsSettings, WorklistSettings
 
 __all__ = [
     "SERVICES",
@@ -62,6 +65,7 @@ __all__ = [
     "Host",
     "Keyword",
     "ListenPort",
+    "MppsSettings",
     "Name",
     "NodeSettings",
     "Option",
@@ -81,13 +85,16 @@ __all__ = [
     "Section",
     "SenderSettings",
     "Service",
+    "Services",
     "Settings",
     "SpaceSettings",
     "TargetSettings",
     "TlsSettings",
     "TransformSettings",
     "Words",
+    "WorklistSettings",
     "is_loopback",
+    "with_mpps",
 ]
 
 
@@ -101,6 +108,8 @@ class Settings(Section):
     query: QuerySettings = QuerySettings()
     retrieve: RetrieveSettings = RetrieveSettings()
     commitment: CommitmentSettings = CommitmentSettings()
+    worklist: WorklistSettings = WorklistSettings()
+    mpps: MppsSettings = MppsSettings()
     database: DatabaseSettings = DatabaseSettings()
     accounts: AccountsSettings = AccountsSettings()
     directory: DirectorySettings = DirectorySettings()

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from pacstui.settings.base import AeTitle, Host, ListenPort, Name, PemFile, Port, Section
 
-Service = Literal["echo", "store", "find", "move", "get", "worklist", "commitment"]
-SERVICES: tuple[Service, ...] = ("echo", "store", "find", "move", "get", "worklist", "commitment")
+Service = Literal["echo", "store", "find", "move", "get", "worklist", "commitment", "mpps"]
+SERVICES: tuple[Service, ...] = ("echo", "store", "find", "move", "get", "worklist", "commitment", "mpps")
 """What a caller may be allowed to ask for."""
+
+
+def with_mpps(services: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return services, with ``mpps`` where ``worklist`` is among them: who is told what to do may say what was done."""
+    return (*services, "mpps") if "worklist" in services and "mpps" not in services else services
+
+
+Services = Annotated[tuple[Service, ...], AfterValidator(with_mpps)]
 
 
 class DicomSettings(Section):
@@ -34,7 +42,7 @@ class DicomSettings(Section):
     unknown_callers: Literal["loopback", "all", "none"] = "loopback"
     """Who may associate without being a peer: programs on this machine, anybody, or nobody."""
 
-    unknown_allow: tuple[Service, ...] = SERVICES
+    unknown_allow: Services = SERVICES
     """What callers may ask for that are no peer and are let in all the same; see allow of [[peers]]."""
 
     identity: Literal["ignore", "check", "require"] = "ignore"
@@ -157,9 +165,10 @@ class PeerSettings(Section):
     tls: bool = False
     """Call it over TLS; see [tls]."""
 
-    allow: tuple[Service, ...] = SERVICES
-    """What it may ask this node for: echo, store (C-STORE), find (queries), move, get, worklist, commitment. What it is
-    sent, and what it answers, does not depend on this; an empty list is for one that only receives."""
+    allow: Services = SERVICES
+    """What it may ask this node for: echo, store (C-STORE), find (queries), move, get, worklist, commitment, mpps
+    (performed procedure steps; who may ask for the worklist may tell what was done). What it is sent, and what it
+    answers, does not depend on this; an empty list is for one that only receives."""
 
     notes: Annotated[str, StringConstraints(max_length=500)] = ""
     """Room, contact, serial number: whatever helps the one who looks it up at night."""

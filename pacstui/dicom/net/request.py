@@ -67,6 +67,7 @@ class Request:
         data: bytes | None = None,
         comment: str = "",
         offending: tuple[int, ...] = (),
+        attributes: tuple[int, ...] = (),
         **elements: int | str | None,
     ) -> None:
         """Send a response; any status but a pending one (FF00, FF01) is the final one.
@@ -75,6 +76,8 @@ class Request:
         ----------
         comment
             Error Comment; cut to 64 characters, plain ASCII.
+        attributes
+            Tags for Attribute Identifier List.
         elements
             Further elements of the command set, see :func:`pacstui.dicom.dimse.encode_response`.
 
@@ -90,7 +93,13 @@ class Request:
         if self.complete:
             raise RuntimeError(f"{self.command!r} was answered already")
         answer = dimse.encode_response(
-            self.command, status, comment=comment, has_data=data is not None, offending=offending, **elements
+            self.command,
+            status,
+            comment=comment,
+            has_data=data is not None,
+            offending=offending,
+            attributes=attributes,
+            **elements,
         )
         if status not in (Status.PENDING, Status.PENDING_WARNING):
             self.complete = True

@@ -1,0 +1,160 @@
+"""Modality Worklist SCP: C-FIND of scheduled procedure steps (PS3.4 K)."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from pacstui.clock import Clock
+from pacstui.db import Database
+from pacstui.dicom.dataset import CHARSET, DataSet, DataSetError
+from pacstui.dicom.dictionary import keyword_of
+from pacstui.dicom.dimse import Status
+from pacstui.dicom.matching import UNIVERSAL, Match, match_of, sequence_of
+from pacstui.dicom.net.request import Request
+from pacstui.dicom.net.service import BufferSink
+from pacstui.errors import PacsError
+from pacstui.orders import reading
+from pacstui.orders.keys import KEYS, STEP
+from pacstui.orders.steps import Wanted, Window, find
+from pacstui.orders.telling import Item
+from pacstui.services.aside import decoded
+from pacstui.services.identifiers import item_told, key_text, sequence_key, terms_for, texts_in, while_wanted
+from pacstui.services.models import LEVEL, WrongIdentifier
+from pacstui.settings import WorklistSettings
+
+log = logging.getLogger("pacstui.services")
+WORKLIST: Final = "1.2.840.10008.5.1.4.31"
+_UNABLE: Final = 0xC001
+_COMMENT: Final = 64
+_IGNORED: Final = frozenset((CHARSET, LEVEL))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A worklist identifier understood: its keys, those as what is told of a step that matches, the character set of
+    the query, and the keys that are not supported."""
+
+    match: Match
+    told: tuple[tuple[int, Match], ...]
+    terms: str
+    unsupported: tuple[int, ...]
+
+
+def understand(identifier: DataSet) -> Asked:
+    """Return what an identifier asks for.
+
+    Raises
+    ------
+    WrongIdentifier
+        For a sequence with several items (PS3.4 C.2.2.2.6).
+    """
+    keys: list[tuple[int, Match]] = []
+    unsupported: list[int] = []
+    for tag in identifier:
+        kind = KEYS.get(tag)
+        if kind is None:
+            unsupported += [] if tag in _IGNORED else [tag]
+        elif isinstance(kind, str):
+            keys.append((tag, match_of(kind, key_text(identifier, tag, kind))))
+        else:
+            keys.append((tag, sequence_key(identifier, tag, kind, unsupported)))
+    told = tuple((tag, _free(match) if tag == STEP else match) for tag, match in keys)
+    return Asked(sequence_of(keys), told, identifier.terms, tuple(unsupported))
+
+
+def _free(match: Match) -> Match:
+    """Return a key for the step itself, of which there is one that matches as a whole: date and time together may be
+    one period."""
+    return Match(
+        "SQ", UNIVERSAL, (), tuple((tag, m if m.vr == "SQ" else Match(m.vr, UNIVERSAL)) for tag, m in match.items)
+    )
+
+
+def answer(asked: Asked, item: Item, transfer_syntax: str) -> bytes:
+    """Return the identifier of one answer: what was asked for, empty where it is not known."""
+    codec = terms_for(texts_in(item), asked.terms)
+    told = item_told(item, KEYS, asked.told, codec) if asked.told else DataSet()
+    if codec:
+        told.put(CHARSET, codec, "CS")
+    return reading.encode(told, transfer_syntax)
+
+
+class _FindSink(BufferSink):
+    """One C-FIND."""
+
+    def __init__(self, service: WorklistService, request: Request) -> None:
+        super().__init__(request)
+        self._service = service
+
+    async def finish(self) -> None:
+        request = self.request
+        try:
+            if not request.command.has_data_set:
+                raise WrongIdentifier("C-FIND-RQ without an identifier")
+            if self.too_long:
+                raise WrongIdentifier("the identifier has more than 1 MiB")
+            asked = understand(await decoded(self))
+            await self._answer(asked)
+        except WrongIdentifier as wrong:
+            await request.respond(Status.DATA_SET_MISMATCH, comment=wrong.comment, offending=wrong.offending)
+        except DataSetError as error:
+            await request.respond(_UNABLE, comment=str(error))
+        except PacsError as error:
+            await request.respond(_UNABLE, comment=error.message)
+
+    async def _answer(self, asked: Asked) -> None:
+        request = self.request
+        settings = self._service.settings()
+        wanted = Wanted(asked.match, self._service.window(request.association.calling))
+        status = Status.PENDING_WARNING if asked.unsupported else Status.PENDING
+        told = ""
+        if asked.unsupported:
+            told = ("not supported: " + ", ".join(keyword_of(tag) for tag in asked.unsupported))[:_COMMENT]
+        sent = 0
+        async with contextlib.aclosing(find(self._service.database, wanted)) as pages:
+            async for items in while_wanted(request, pages):
+                for item in items:
+                    if request.cancelled:
+                        break
+                    if settings.max_answers and sent >= settings.max_answers:
+                        comment = f"more than {settings.max_answers} match: ask for less"
+                        await request.respond(Status.OUT_OF_RESOURCES, comment=comment)
+                        return
+                    data = answer(asked, item, request.context.transfer_syntax)
+                    await request.respond(status, data=data, comment=told if not sent else "")
+                    sent += 1
+        if request.cancelled:
+            await request.respond(Status.CANCEL, comment="cancelled")
+        else:
+            await request.respond(Status.SUCCESS)
+
+
+class WorklistService:
+    """C-FIND for the Modality Worklist Information Model.
+
+    Parameters
+    ----------
+    settings
+        Returns the present ones.
+    """
+
+    def __init__(self, database: Database, settings: Callable[[], WorklistSettings], clock: Clock) -> None:
+        self.database = database
+        self.settings = settings
+        self._clock = clock
+
+    def window(self, calling: str) -> Window:
+        """Return what a caller is told beside what it asks for."""
+        settings = self.settings()
+        today = self._clock.now().astimezone()
+        first = (today - timedelta(days=settings.days_before)).strftime("%Y%m%d")
+        last = (today + timedelta(days=settings.days_after)).strftime("%Y%m%d")
+        return Window(settings.hide, first, last, calling, settings.only_own_station)
+
+    def begin(self, request: Request) -> _FindSink:
+        return _FindSink(self, request)
