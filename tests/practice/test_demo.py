@@ -25,7 +25,7 @@ from pacstui.practice.proof import prove
 KEYS = {
     "sent", "acknowledged", "found", "refused_associations", "dropped", "studies", "bytes", "seconds",
     "instances_per_s", "differences", "routed", "arrived", "messages", "messages_found", "orders", "orders_found",
-    "worklist_queries", "worklist_answers", "performed", "performed_found",
+    "corrected", "worklist_queries", "worklist_answers", "performed", "performed_found",
 }  # fmt: skip
 
 
@@ -96,7 +96,7 @@ async def test_what_the_archive_only_says_it_sent_is_named(kept: tuple[Path, dic
     report = json.loads((place / "ledger.json").read_text())
     gone, other = list(report["received"]["VNA"])[:2]
     del report["received"]["VNA"][gone]
-    report["received"]["VNA"][other] = "00"
+    report["received"]["VNA"][other] = report["received_pixels"]["VNA"][other] = "00"
     proof = await prove(place / "data", report)
     assert proof.arrived == told["arrived"] - 2
     assert sorted(proof.differences) == sorted(
