@@ -424,6 +424,7 @@ class FakeClient:
             jobs={},
             backups=dict(self.saved),
             alerts=self._problems,
+            exceptions=self.exceptions.counts,
         )
 
     def rates(self) -> Rates:
