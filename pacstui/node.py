@@ -294,7 +294,7 @@ class Node:
             self._space.sent = queue.not_sent
         problems.watch(onward.problems)
         problems.watch(desk.problems)
-        corrections = self._open_corrections(archive, arriving, retrieve)
+        corrections = await self._open_corrections(archive, arriving, retrieve)
         self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
         applying = Applying(lambda: self._settings.orders, bus, clock, archive.lane.index.forget_known)
         await applying.begin(archive.db)
@@ -345,6 +345,7 @@ class Node:
             asyncio.create_task(self._every(1.0, ledger.tick), name="association counts"),
             asyncio.create_task(self._every(1.0, queue.refresh), name="queue counts"),
             asyncio.create_task(self._every(1.0, maintenance.tick), name="maintenance"),
+            asyncio.create_task(self._every(1.0, corrections.tick), name="rejection notes"),
             asyncio.create_task(self._every(5.0, exchange.tick), name="hl7"),
             asyncio.create_task(self._every(1.0, exchange.send), name="hl7 out"),
             asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
@@ -491,13 +492,17 @@ class Node:
             kinds = {*upkeep.KINDS, *(kind.name for room in rooms for kind in room.kinds())}
             await self._jobs.want(wanted, of=kinds)
 
-    def _open_corrections(self, archive: Archive, arriving: Arriving, retrieve: RetrieveService) -> CorrectionsRoom:
+    async def _open_corrections(
+        self, archive: Archive, arriving: Arriving, retrieve: RetrieveService
+    ) -> CorrectionsRoom:
         """Let objects leave as they were corrected, and open the room that corrects them."""
         handing = Handing(archive, lambda: self._settings.retrieve.corrected, lambda: self._settings.dicom.ae_title)
         retrieve.handing = self._onward.queue.handing = handing
         room = CorrectionsRoom(archive, self._bus, self._clock, lambda: self._settings.qc, lambda: CURRENT.get().name)
         room.arriving = lambda: (row.study for row in arriving.rows() if row.state == "receiving")
         room.changed, room.noted = handing.forget, self._note_correction
+        room.title, room.send = lambda: self._settings.dicom.ae_title, self._onward.queue.send_objects
+        await room.open()
         return room
 
     def _note_correction(self, action: str, study: str, patient: str, detail: str) -> None:

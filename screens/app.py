@@ -409,6 +409,13 @@ class ConsoleApp(App[int]):
         if self.allowed("exceptions.list_all") and not isinstance(self.screen, ExceptionsScreen):
             self.go(ExceptionsScreen())
 
+    def action_corrections(self) -> None:
+        """Show corrections."""
+        from screens.corrections import CorrectionsScreen
+
+        if self.allowed("corrections.list_all") and not isinstance(self.screen, CorrectionsScreen):
+            self.go(CorrectionsScreen())
+
     def action_maintenance(self) -> None:
         """Show maintenance."""
         from screens.maintenance import MaintenanceScreen

@@ -27,7 +27,7 @@ COLUMNS = (
     C("patient", 14, grow=2, most=36, role="strong"),
     C("ID", 9, grow=1, rank=4, most=18),
     C("accession", 9, grow=1, rank=5, most=18),
-    C("arrived", 9, grow=1, most=24),
+    C("arrived", 10, grow=1, most=24),
     C("from", 8, grow=1, rank=3, most=18),
     C("why", 20, grow=6, most=120),
     C("age", 10, rank=1, role="dim"),
@@ -65,8 +65,10 @@ class ChosenPanel(Panel):
         why = f"taken as it is by {row.settled}" if row.settled else row.why
         lines = [Line(who, "strong").cut(width), Line(what, "dim").cut(width)]
         lines += words(privacy.sentence(why), width, "warn-text")
-        if row.order:
-            lines.append(Line(f"an order is known that it may belong to, score {row.score}: Enter, then a", "accent"))
+        if row.order and row.score:
+            lines.append(
+                Line(f"the order that fits best has a score of {row.score}: Enter shows it, a assigns", "accent")
+            )
         return [Section(Line("Why", "title"), [Item(lines)])]
 
 
@@ -154,14 +156,16 @@ class ExceptionsScreen(AskingScreen):
         if self._settled:
             return Line("Taken as they are  ", "title").add(count(counts.get("settled", 0)), "strong")
         total = sum(counts.get(state, 0) for state in STATES)
-        line = Line("Exceptions  ", "title").add(count(total), "strong")
-        for state in STATES:
-            word, role = work.STATES[state]
-            number = counts.get(state, 0)
-            if number:
-                line.add("   ").add(word, role).add(f" {count(number)}", "strong" if state == self._state else "text")
         if self._state:
-            line.add("   only ").add(self._state, "accent")
+            word, role = work.STATES[self._state]
+            line = Line("only ", "title").add(word, role).add(f" {count(counts.get(self._state, 0))}", "strong")
+            line.add(f" of {count(total)}")
+        else:
+            line = Line("Exceptions  ", "title").add(count(total), "strong")
+            for state in STATES:
+                word, role = work.STATES[state]
+                if counts.get(state, 0):
+                    line.add("   ").add(word, role).add(f" {count(counts[state])}")
         if self._search:
             line.add(f"   found for {self.console_app.privacy.sentence(self._search)}")
         return line

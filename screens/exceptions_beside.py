@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from textual import on
+from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from pacstui.contract.corrections import CorrectionRow
@@ -26,6 +27,8 @@ MARKS = {
 """By how an attribute compares: its mark, the mark's role, the role of what is expected."""
 _LABEL = 17
 _PERSON = ("name", "patient ID", "born", "accession number")
+_FREE = ("study UID", "procedure")
+"""Attributes that may well differ: that costs no points."""
 _TAIL = 24
 KEYS = (
     work.key_of("corrections.assign", "a", "assign", "Assign the study to the order or patient on the right", "assign",
@@ -53,10 +56,19 @@ def row_unlinked(candidate: Candidate) -> bool:
     return all(d.mark != "same" for d in candidate.differences if d.attribute in ("accession number", "study UID"))
 
 
-class BesidePanel(Panel):
+class BesidePanel(Panel, inherit_bindings=False):
     """The study on the left, an order on the right."""
 
     MARKED = False
+    BINDINGS: ClassVar[list[BindingType]] = [  # without j and k: j rejects
+        Binding("up", "move(-1)", show=False),
+        Binding("down", "move(1)", show=False),
+        Binding("pageup", "move(-10)", show=False),
+        Binding("pagedown", "move(10)", show=False),
+        Binding("home", "move(-1000000)", show=False),
+        Binding("end", "move(1000000)", show=False),
+        Binding("enter", "choose", show=False),
+    ]
 
     def __init__(self, screen: BesideScreen) -> None:
         super().__init__(id="beside")
@@ -120,6 +132,8 @@ class BesidePanel(Panel):
 
     def _compared(self, difference: Difference, each: int, how: bool) -> Line:
         mark, role, theirs = MARKS.get(difference.mark, ("?", "text", "text"))
+        if difference.mark == "different" and difference.attribute in _FREE:
+            role = theirs = "dim"
         line = Line(f"{mark} ", role).add(fit(safe(difference.attribute, 40), _LABEL), "dim")
         line.add(fit(self._value(difference.attribute, difference.arrived), each), "strong").add("  ")
         line.add(fit(self._value(difference.attribute, difference.expected), each), theirs)

@@ -112,6 +112,12 @@ HL7 = Key(
 )  # fmt: skip
 """The way to HL7, which has no number either."""
 
+CORRECTIONS = Key(
+    "C", "corrections", "Corrections: what was put right, undoing it, telling who has the wrong copy",
+    "app.corrections", _actions().get("corrections.list_all"), 3,
+)  # fmt: skip
+"""The way to corrections, which have no number either."""
+
 COMMON: tuple[Key, ...] = (
     Key("slash", "find", "Filter what is shown; a leading ! shows the others", "find", shown="/", weight=1),
     Key("question_mark", "help", "Show this screen's keys and what it shows", "help", shown="?", weight=0),
@@ -126,6 +132,7 @@ COMMON: tuple[Key, ...] = (
     ROUTES,
     MAINTENANCE,
     HL7,
+    CORRECTIONS,
     Key("A", "account", "Who you are; sign in as somebody else, change your password, sign out", "account"),
     Key("L", "lock", "Lock this console now, until your password is said", "lock"),
     Key("colon,ctrl+p", "commands", "Find an action or a screen by its name", "palette", shown=":", palette=False),

@@ -9,10 +9,10 @@ from textual.widget import Widget
 
 from pacstui.contract.overview import View
 from pacstui.contract.storage import MissingRow
-from pacstui.contract.studies import StudyDetail
+from pacstui.contract.studies import SeriesRow, StudyDetail
 from pacstui.errors import PacsError
 from pacstui.text import count, plural, safe, size
-from screens import keymap, queue_work, space_work
+from screens import correction_work, keymap, queue_work, space_work
 from screens.base import ConsoleScreen
 from screens.studies import day
 from screens.widgets import columns as cols
@@ -40,6 +40,7 @@ class StudyPagePanel(Panel):
         self.detail: StudyDetail | None = None
         self.missing: tuple[MissingRow, ...] = ()
         self.fault: PacsError | None = None
+        self.picked: set[str] = set()
 
     def sections(self, width: int, height: int) -> Sequence[Section]:
         title = Line("Study", "title")
@@ -93,7 +94,7 @@ class StudyPagePanel(Panel):
         items = [Item([cols.heads(SERIES, widths)])]
         for series in self.detail.series:
             cells: Sequence[cols.Cell] = (
-                safe(series.number, 16),
+                ("*" if series.series in self.picked else "") + safe(series.number, 16),
                 safe(series.modality, 16),
                 safe(series.description, 128) or ("(no description)", "dim"),
                 safe(series.station, 32),
@@ -105,8 +106,18 @@ class StudyPagePanel(Panel):
         return [
             Section(title, [Item(lines)]),
             *self._missing(width),
-            Section(Line("Series  ", "title").add(count(len(self.detail.series)), "strong"), items),
+            Section(self._series_title(), items),
         ]
+
+    def _series_title(self) -> Line:
+        assert self.detail is not None
+        line = Line("Series  ", "title").add(count(len(self.detail.series)), "strong")
+        return line.add(f"  {len(self.chosen)} picked *", "accent") if self.chosen else line
+
+    @property
+    def chosen(self) -> list[SeriesRow]:
+        """The series that are picked and still there."""
+        return [each for each in self.detail.series if each.series in self.picked] if self.detail is not None else []
 
     def _missing(self, width: int) -> list[Section]:
         """Return which objects have no file, where there are such."""
@@ -131,13 +142,17 @@ class StudyScreen(ConsoleScreen):
     ABOUT = (
         "What the index knows of this study and its series. It is fetched again while images arrive, or with r. s "
         "sends the study, or the chosen series, somewhere; D moves it to the trash. p pins the study, so that no rule "
-        "purges it, or takes the pin off."
+        "purges it, or takes the pin off. a gives it to an order or patient, e edits it, m merges it, x rejects it; "
+        "space picks series for e, x, t (split) and v (move). c lists its corrections. Each shows first what it does."
     )
     KEYS = (
         keymap.Key("r", "refresh", "Fetch the study anew", "refresh"),
         queue_work.SEND,
         space_work.PIN,
         space_work.DELETE,
+        *correction_work.KEYS,
+        keymap.Key("space", "pick", "Pick the chosen series, or let it go", "pick", weight=2, shown="space"),
+        keymap.Key("c", "its corrections", "List the corrections of this study", "corrected", weight=4),
     )
 
     def __init__(self, study: str) -> None:
@@ -182,6 +197,64 @@ class StudyScreen(ConsoleScreen):
         page = self.query_one(StudyPagePanel)
         if page.detail is not None:
             space_work.pin(self.console_app, page.detail.row, self.action_refresh)
+
+    # corrections
+
+    def action_pick(self) -> None:
+        """Pick the chosen series, or let it go."""
+        page = self.query_one(StudyPagePanel)
+        if isinstance(page.cursor, str):
+            page.picked ^= {page.cursor}
+            page.action_move(1)
+            page.redraw()
+
+    def action_assign(self) -> None:
+        """Give the study to an order or patient."""
+        page = self.query_one(StudyPagePanel)
+        if page.detail is not None:
+            correction_work.assign(self.console_app, page.detail.row, self._corrected)
+
+    def action_edit(self) -> None:
+        """Change what the study, or what is picked of it, says."""
+        page = self.query_one(StudyPagePanel)
+        if page.detail is not None:
+            correction_work.edit(self.console_app, page.detail, page.chosen, self._corrected)
+
+    def action_split(self) -> None:
+        """Take what is picked out into a study of its own."""
+        page = self.query_one(StudyPagePanel)
+        if page.detail is not None:
+            correction_work.split(self.console_app, page.detail.row, page.chosen, self._corrected)
+
+    def action_merge(self) -> None:
+        """Put the study into another one."""
+        page = self.query_one(StudyPagePanel)
+        if page.detail is not None:
+            correction_work.merge(self.console_app, page.detail.row, self._corrected)
+
+    def action_move_series(self) -> None:
+        """Move what is picked into another study."""
+        page = self.query_one(StudyPagePanel)
+        if page.detail is not None:
+            correction_work.move(self.console_app, page.detail.row, page.chosen, self._corrected)
+
+    def action_reject(self) -> None:
+        """Reject the study, or what is picked of it."""
+        page = self.query_one(StudyPagePanel)
+        if page.detail is not None:
+            correction_work.reject(self.console_app, page.detail.row, page.chosen, self._corrected)
+
+    def action_corrected(self) -> None:
+        """List the corrections of this study."""
+        from screens.corrections import CorrectionsScreen
+
+        if self.console_app.allowed("corrections.list_all"):
+            self.console_app.go(CorrectionsScreen(self._study))
+
+    def _corrected(self) -> None:
+        page = self.query_one(StudyPagePanel)
+        page.picked.clear()
+        self._deleted()
 
     def _deleted(self) -> None:
         """Show what is left of it, which may be nothing."""

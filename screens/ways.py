@@ -68,6 +68,8 @@ async def follow(app: ConsoleApp, target: Hashable | None) -> None:
 
             if app.allowed("hl7.message"):
                 app.go(Hl7MessageScreen(ident))
+        case ("corrections", _):
+            app.action_corrections()
         case ("mode", str(mode)):
             await app.action_mode(mode)
         case _:
@@ -99,7 +101,7 @@ def place(screen: str) -> str:
         return "the message"
     modes = {mode: does.partition(":")[0] for _, mode, _, does in keymap.MODES}
     own = {"storage": "Storage", "routes": "Routes", "maintenance": "Maintenance", "exceptions": "Exceptions",
-           "worklist": "Worklist", "hl7": "HL7", "hl7-errors": "HL7 errors"}  # fmt: skip
+           "corrections": "Corrections", "worklist": "Worklist", "hl7": "HL7", "hl7-errors": "HL7 errors"}  # fmt: skip
     return (own | modes).get(screen, "")
 
 
@@ -107,7 +109,7 @@ async def problem(app: ConsoleApp, screen: str) -> None:
     """Go to the screen that shows more of a problem."""
     if screen == "storage":
         await follow(app, ("storage", 0))
-    elif screen in ("routes", "maintenance", "exceptions", "worklist", "hl7", "hl7-errors"):
+    elif screen in ("routes", "maintenance", "exceptions", "corrections", "worklist", "hl7", "hl7-errors"):
         await follow(app, (screen, 0))
     elif screen.startswith(("hl7-out:", "hl7-message:")):
         kind, _, name = screen.partition(":")

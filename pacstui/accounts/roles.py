@@ -55,7 +55,8 @@ BUILT_IN: dict[str, Role] = {
         ),
         Role(
             "technologist", "Works with studies and modalities",
-            (*_WATCH, PATIENTS, "peers.echo", "remote.*", "commitments.ask", "storage.import", "worklist.*"), True,
+            (*_WATCH, PATIENTS, "peers.echo", "remote.*", "commitments.ask", "storage.import", "worklist.*",
+             "qc.*"), True,
         ),
         Role("radiologist", "Looks for studies, here and at other archives", (*_WATCH, PATIENTS, "remote.*"), True),
         Role(ADMINISTRATOR, "Everything", ("*",), True),

@@ -74,6 +74,7 @@ class ApiClient:
         self.backups = cast(contract.Backups, _Noun(self, "backups"))
         self.space = cast(contract.Space, _Noun(self, "space"))
         self.maintenance = cast(contract.Maintenance, _Noun(self, "maintenance"))
+        self.corrections = cast(contract.Corrections, _Noun(self, "corrections"))
         self.routes = cast(contract.Routes, _Noun(self, "routes"))
         self.reports = cast(contract.Reports, _Noun(self, "reports"))
         self.corrections = cast(contract.Corrections, _Noun(self, "corrections"))

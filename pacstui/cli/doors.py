@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("importing", "Take files and folders into the archive"),
     "deidentify": ("deidentify", "Copies of files without what identifies the patient"),
     "studies": ("studies", "The archive's content"),
+    "corrections": ("corrections", "Studies put right: assigned, edited, split, merged, moved, rejected; undo"),
     "associations": ("associations", "Who is connected, and who was refused"),
     "queue": ("queue", "What is arriving and what waits to go out"),
     "routes": ("routes", "What is sent on, where to, when and how changed"),

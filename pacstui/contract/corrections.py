@@ -93,17 +93,17 @@ class Corrections(Protocol):
         self, study: str, changes: dict[str, PatientText], series: tuple[str, ...] = (), images: tuple[str, ...] = ()
     ) -> Preview: ...
 
-    @action("split", "Preview taking series out of a study into one of their own", permission="qc.correct", key="s")
+    @action("split", "Preview taking series out of a study into one of their own", permission="qc.correct", key="t")
     async def split(self, study: str, series: tuple[str, ...], order: int = 0) -> Preview: ...
 
-    @action("merge", "Preview putting a study into another one of the same patient", permission="qc.correct", key="g")
+    @action("merge", "Preview putting a study into another one of the same patient", permission="qc.correct", key="m")
     async def merge(self, study: str, into: str) -> Preview: ...
 
     @action("move", "Preview moving series into another study", permission="qc.correct", key="v")
     async def move(self, study: str, series: tuple[str, ...], into: str) -> Preview: ...
 
     @action("reject", "Preview rejecting a study, series or images, with a reason (IHE IOCM)", permission="qc.correct",
-            key="j")  # fmt: skip
+            key="x")  # fmt: skip
     async def reject(
         self, study: str, reason: str, series: tuple[str, ...] = (), images: tuple[str, ...] = ()
     ) -> Preview: ...

@@ -47,8 +47,9 @@ _SET_SERIES = ", ".join(f"{column}=?" for column in _SERIES_FILL)
 # The parts put together are constants of this module.
 _FIND_STUDY = (
     "SELECT s.id, s.patient, s.patient_id, s.issuer, s.conflict, s.marked, s.calling, s.search, p.person,"  # noqa: S608
-    f" s.corrected != '' OR s.identity != 0, {', '.join(f's.{column}' for column in _STUDY_FILL)}"
-    " FROM studies s JOIN patients p ON p.id = s.patient WHERE s.study=?"
+    " s.corrected != '',"
+    f" {', '.join(f's.{column}' for column in _STUDY_FILL)} FROM studies s JOIN patients p ON p.id = s.patient"
+    " WHERE s.study=?"
 )
 _UPDATE_STUDY = (
     "UPDATE studies SET conflict=?, marked=?, calling=?, name_key=?, other_name_key=?, accession_key=?, search=?,"  # noqa: S608
@@ -312,7 +313,7 @@ class IndexWriter:
             return ids
         known = entry.known
         found = followed(connection, entry.study, entry.series)
-        belongs = found if found.by else None
+        belongs = found if found.by >= 0 else None
         if belongs is not None:
             entry = entry._replace(study=belongs.study, series=belongs.series)
         study, patient, conflict = self._study(connection, entry, received)
@@ -375,7 +376,8 @@ class IndexWriter:
         elif not other and not person:
             self._patient(connection, entry)
         # A study keeps what it was first told; only blanks are filled, and not from another patient's object, nor
-        # patient data of which a person's row is the source, nor where somebody has said what is right.
+        # patient data of which a person's row is the source.
+        # What a person has said is right stays.
         if (other and not alias) or corrected:
             merged = values
         else:
@@ -406,26 +408,20 @@ class IndexWriter:
             return self._new_study(connection, entry, patient, received, why), patient, why
         values = identity.demographics(name, birth_date, sex)
         patient = self._person(connection, identity, values, int(entry.marked))
-        theirs = entry._replace(
-            patient=(identity.patient_id, identity.issuer, ""), study_values=(*values, *entry.study_values[3:])
-        )
-        moved = theirs.patient[:2] != (patient_id, issuer)
-        if moved:
-            identities.remember(connection, entry.study, patient_id, issuer)
-        others = (*identity.others, patient_id) if moved else identity.others
-        return self._new_study(connection, theirs, patient, received, "", others), patient, ""
+        study = self._new_study(connection, entry, patient, received)
+        identities.take(connection, identity, patient, study)  # as a change, for that is one to what the objects say
+        return study, patient, ""
 
     def _new_study(
-        self, connection: sqlite3.Connection, entry: Entry, patient: int, received: int, conflict: str = "",
-        others: Sequence[str] = (),
-    ) -> int:  # fmt: skip
+        self, connection: sqlite3.Connection, entry: Entry, patient: int, received: int, conflict: str = ""
+    ) -> int:
         values = entry.study_values
         patient_id, issuer, _ = entry.patient
         connection.execute("UPDATE patients SET hidden=0 WHERE id=? AND hidden!=0", (patient,))
         cursor = connection.execute(
             _INSERT_STUDY,
             (patient, entry.study, patient_id, fold(patient_id), issuer, *name_keys(values[0]), fold(values[5]),
-             search_text(values[0], patient_id, values[5], values[7], others), entry.calling, int(entry.marked),
+             search_text(values[0], patient_id, values[5], values[7]), entry.calling, int(entry.marked),
              received, received, conflict, *values),
         )  # fmt: skip
         self._studies_added += 1

@@ -26,7 +26,7 @@ class Belongs(NamedTuple):
     study: str
     series: str
     renames: tuple[int, ...] = ()
-    by: int = 0  # the last correction that put them there
+    by: int = -1  # the last correction that put them there, 0 for a rejection note of ours, -1 for none
 
 
 def new_uid() -> str:
@@ -36,7 +36,7 @@ def new_uid() -> str:
 
 def followed(connection: sqlite3.Connection, study: str, series: str) -> Belongs:
     """Return where an object belongs that says it is of a study and series; there itself if nothing was corrected."""
-    here, renames, last = Belongs(study, series), [], 0
+    here, renames, last = Belongs(study, series), [], -1
     for _ in range(_STEPS):
         row = connection.execute(_NEXT, (here.study, here.series, last)).fetchone()
         if row is None:

@@ -6,7 +6,7 @@ Values are as they came, unescaped: empty where nothing is said, `NULL` where th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pacstui.hl7v2.message import NULL, Message, Segment
@@ -15,6 +15,9 @@ from pacstui.orders import coding
 
 # What ends a group: the segments before the first of them are of the patient.
 _BEGIN: Final = ("ORC", "OBR")
+# Diagnostic sections of HL7 table 0074 that are one modality, and those that could be any.
+_SECTIONS: Final = {"NMR": "MR", "NMS": "NM", "RUS": "US", "CUS": "US", "OUS": "US", "VUS": "US",
+                    "RAD": "", "RX": "", "IMG": "", "OTH": ""}  # fmt: skip
 Code = tuple[str, str, str]
 """Code, scheme, meaning (CE)."""
 
@@ -56,6 +59,7 @@ class Request:
     reason: str = ""
     steps: tuple[StepAsked, ...] = ()
     notes: dict[str, str] = field(default_factory=dict)
+    parent: str = ""
     shared: int = 1
 
     @property
@@ -121,6 +125,8 @@ def requests(message: Message, told: list[Fault]) -> list[Request]:
                 found.append(request)
             else:
                 found[same] = _with(found[same], steps=found[same].steps + request.steps)
+    if any(request.control == "CH" for request in found):  # the children are done, and their parent by them
+        found = [request for request in found if request.control != "PA"]
     counts: dict[tuple[str, str], int] = {}
     for request in found:
         key = (request.placer, request.filler)
@@ -133,8 +139,6 @@ def _one(a: Request, b: Request) -> bool:
 
 
 def _with(request: Request, **values: object) -> Request:
-    from dataclasses import replace
-
     return replace(request, **values)  # type: ignore[arg-type]
 
 
@@ -151,6 +155,7 @@ def _of(group: _Group, visit: Segment | None, zds: Segment | None, told: list[Fa
         segment, control or "NW", status, placer, placer_issuer, filler, filler_issuer, start=_start(group, told),
         priority=_priority(group), requesting=_requesting(obr, orc, told),
         referring=coding.staff(visit, 8, told) if visit is not None else "", notes=notes,
+        parent=coding.plain(orc.value(8)) if orc is not None else "",
     )  # fmt: skip
     study = _uid(zds, 1, told) if zds is not None else ""
     if obr is None:
@@ -162,7 +167,7 @@ def _of(group: _Group, visit: Segment | None, zds: Segment | None, told: list[Fa
     )  # fmt: skip
     physician = coding.staff(obr, 34, told)
     alternate = (base.other,) if base.other[0] else ()
-    plain = StepAsked(obr.value(20), obr.value(24).upper(), codes=alternate, physician=physician)
+    plain = StepAsked(obr.value(20), _modality(obr.value(24)), codes=alternate, physician=physician)
     if not group.ipcs:
         yield _with(base, steps=(plain,))
         return
@@ -175,6 +180,11 @@ def _of(group: _Group, visit: Segment | None, zds: Segment | None, told: list[Fa
             base, accession=accession or base.accession, procedure_id=procedure or base.procedure_id,
             study=_uid(ipcs[0], 3, told) or base.study, steps=steps,
         )  # fmt: skip
+
+
+def _modality(text: str) -> str:
+    text = coding.plain(text).upper()
+    return _SECTIONS.get(text, text)
 
 
 def _number(obr: Segment | None, orc: Segment | None, field: int) -> tuple[str, str]:
@@ -192,7 +202,7 @@ def _code(segment: Segment, field: int, first: int, repetition: int = 1) -> Code
 def _step(ipc: Segment, plain: StepAsked) -> StepAsked:
     codes = tuple(_code(ipc, 6, 1, r) for r in range(1, ipc.repetitions(6) + 1))
     return StepAsked(
-        ipc.value(4) or plain.step_id, ipc.value(5).upper() or plain.modality, ipc.value(9),
+        ipc.value(4) or plain.step_id, _modality(ipc.value(5)) or plain.modality, ipc.value(9),
         ipc.value(7), ipc.value(8, 2) or ipc.value(8), codes or plain.codes, plain.physician,
     )  # fmt: skip
 

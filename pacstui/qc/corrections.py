@@ -17,9 +17,14 @@ from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.contract.corrections import CorrectionPage, CorrectionRow, Downstream, Preview
 from pacstui.errors import BadRequest, NotFound
+from pacstui.index.redirects import new_uid
 from pacstui.jobs.store import moment
 from pacstui.qc import moving, saying, undoing
+from pacstui.qc.downstream import Telling, right_copies
 from pacstui.qc.ledger import Ledger, Row, row_of, rows_of
+from pacstui.qc.moving import beside
+from pacstui.qc.notes import Made, make, references
+from pacstui.qc.noting import Notes
 from pacstui.qc.plans import Plan, Policy, Request
 from pacstui.settings import QcSettings
 from pacstui.text import plural, safe
@@ -55,6 +60,10 @@ class CorrectionsRoom:
         self._settings = settings
         self._caller = caller
         self._held: dict[str, _Held] = {}
+        self.notes = Notes(archive, bus, self._honoured)
+        self.title: Callable[[], str] = lambda: "PACSTUI"
+        self.send: Telling | None = None
+        """Queues objects of a study for a destination, and says how many."""
         self.arriving: Callable[[], Iterable[str]] = tuple
         """Study Instance UIDs of what is being received."""
         self.changed: Callable[[], None] = lambda: None
@@ -146,7 +155,15 @@ class CorrectionsRoom:
         ident = cursor.lastrowid
         assert ident is not None
         ledger = Ledger(connection, ident, at)
+        note = None if plan.request.note else self._note(connection, plan, why)
+        if note is not None and not plan.rejects:
+            beside(ledger, study, new_uid(), hidden=1)  # where the note will lie
         plan.steps(ledger)
+        if note is not None and ledger.aside:
+            connection.execute(
+                "INSERT INTO redirects (correction, study, series, to_study, to_series) VALUES (0,?,?,?,?)",
+                (study["study"], note.series, ledger.aside, note.series),
+            )
         ledger.studies |= set(plan.studies)
         connection.executemany(
             "INSERT OR IGNORE INTO corrected_studies (correction, study) VALUES (?,?)",
@@ -155,13 +172,41 @@ class CorrectionsRoom:
         sent = [[each.destination, each.instances, microseconds(each.last) if each.last else 0]
                 for each in plan.downstream]  # fmt: skip
         body = json.loads(ledger.body()) | {
-            "sent": sent, "new_uids": plan.new_uids, "told": {}, "order": plan.request.order,
+            "sent": sent, "new_uids": plan.new_uids, "told": {}, "of_series": plan.of_series,
+            "of_images": plan.of_images, "rejects": plan.rejects, "order": plan.request.order,
         }  # fmt: skip
+        uid = plan.request.note or (note.sop_instance if note is not None else "")
         connection.execute(
-            "UPDATE corrections SET body=? WHERE id=?",
-            (json.dumps(body, ensure_ascii=False, separators=(",", ":")), ident),
-        )
+            "UPDATE corrections SET body=?, note=?, note_uid=? WHERE id=?",
+            (json.dumps(body, ensure_ascii=False, separators=(",", ":")), note.data if note is not None else None, uid,
+             ident),
+        )  # fmt: skip
         return ident
+
+    def _note(self, connection: sqlite3.Connection, plan: Plan, why: str) -> Made | None:
+        """Return the rejection note that goes with a correction: what is rejected, or what somebody has a copy of that
+        has other instance UIDs from now on."""
+        if not plan.rejects and not (plan.new_uids and plan.downstream):
+            return None
+        named = references(connection, plan.of_series, plan.of_images)
+        at = self._clock.now().astimezone()
+        return make(plan.study, named, plan.rejects or "worklist", why, at, self.title())
+
+    async def _honoured(self, request: Request, calling: str) -> int:
+        """Do what a rejection note from outside asks for."""
+        if not self._settings().honour_notes:
+            return 0
+        ident = await self._do(request, "", f"note of {safe(calling, 16)}", "a rejection note came")
+        await self._after("apply", ident)
+        return ident
+
+    async def open(self) -> None:
+        """Finish what an end in the middle left: notes that are not stored yet, or not in the trash yet."""
+        await self.notes.settle()
+
+    async def tick(self) -> None:
+        """Look at rejection notes that came; called every second."""
+        await self.notes.tick()
 
     async def undo(self, id: int, why: str) -> CorrectionRow:
         if not why.strip():
@@ -178,6 +223,7 @@ class CorrectionsRoom:
         return await self._after("undo", id)
 
     async def _after(self, action: str, ident: int) -> CorrectionRow:
+        await self.notes.settle(ident)
         row = await self._one(ident)
         studies = await self._archive.db.read(lambda c: _studies(c, ident))
         self.changed()
@@ -197,7 +243,32 @@ class CorrectionsRoom:
         return await self._archive.db.read(lambda c: _shown(c, _found(c, ident)))
 
     async def tell(self, id: int, destinations: tuple[str, ...] = ()) -> CorrectionRow:
-        raise BadRequest("not yet", "")
+        row = await self._archive.db.read(lambda c: _found(c, id))
+        body = json.loads(row["body"])
+        known = [name for name, _, _ in body["sent"]]
+        strange = [name for name in destinations if name not in known]
+        if strange:
+            raise BadRequest(
+                f"{safe(strange[0], 64)} was sent nothing of it, as far as the queue remembers",
+                f"there are: {', '.join(known) or 'none'}; the queue's send takes the rest",
+            )
+        wanted = destinations or tuple(name for name in known if name not in body["told"])
+        if not wanted:
+            why = "all were told already" if known else "nobody was sent it, as far as the queue remembers"
+            raise BadRequest(why, "name destinations to tell them again" if known else "")
+        assert self.send is not None
+        note, right = await self._archive.db.read(lambda c: right_copies(c, row))
+        for name in wanted:
+            number = await self.send(row["study"], [*note, *right], name)
+            if not number:
+                raise BadRequest("there is nothing to send any more", "what it was about was rejected or deleted")
+            at = self._clock.now().astimezone()
+            parts = ["rejection note"] * bool(note) + [plural(len(right), "right copy", "right copies")] * bool(right)
+            told = " and ".join(parts)
+            body["told"][name] = f"{told} queued {at:%Y-%m-%d %H:%M}"
+            await self._archive.db.write(lambda c: _told(c, id, name, body["told"][name]))  # noqa: B023 - awaited here
+        self.noted("corrections.tell", row["study"], row["patient_id"], f"correction {id}: {', '.join(wanted)}")
+        return await self._one(id)
 
 
 def _found(connection: sqlite3.Connection, ident: int) -> Row:
@@ -239,3 +310,9 @@ def _shown(connection: sqlite3.Connection, row: Row) -> CorrectionRow:
         safe(row["undone_by"], 64), moment(row["undone"]) if row["undone"] else None,
         undoing.hindrance(connection, row), downstream,
     )  # fmt: skip
+
+
+def _told(connection: sqlite3.Connection, ident: int, destination: str, text: str) -> None:
+    body = json.loads(_found(connection, ident)["body"])
+    body["told"][destination] = text
+    connection.execute("UPDATE corrections SET body=? WHERE id=?", (json.dumps(body, ensure_ascii=False), ident))

@@ -82,9 +82,10 @@ class ExceptionsRoom:
             self.wake(event.study)
 
     def wake(self, *studies: str, again: bool = False) -> None:
-        """Look at studies soon; ``again`` where only orders or patients have changed."""
+        """Look at studies soon; ``again`` where only orders or patients have changed: then not at one that arrives."""
         for study in studies:
-            self._due[study] = again and self._due.get(study, True)
+            if not again or study not in self._arriving:
+                self._due[study] = again and self._due.get(study, True)
 
     def _orders_changed(self, orders: Iterable[int]) -> None:
         self._orders.update(dict.fromkeys(orders))
@@ -169,8 +170,9 @@ class ExceptionsRoom:
 
         def keep(connection: sqlite3.Connection) -> tuple[list[Kept], list[int]]:
             kept = [matching.keep(connection, each, micro(now)) for each in looks]
+            steps = [step for each in kept if each.left for step in matching.images_went(connection, each.left, now)]
             fresh = [each for each in kept if each.changed and each.state == verdict.MATCHED]
-            return kept, [each.step for each in fresh if matching.images_came(connection, each.step, now)]
+            return kept, steps + [each.step for each in fresh if matching.images_came(connection, each.step, now)]
 
         kept, steps = await self._db.write(keep)
         self._stale = True

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pacstui.index.fold import fold, name_keys
+from pacstui.index.identities import former_ids, search_text
 from pacstui.index.redirects import new_uid
 
 _COUNTERS: Final = frozenset(("series", "instances", "bytes", "changed"))
@@ -59,10 +60,12 @@ def change(connection: sqlite3.Connection, table: str, ident: int, columns: Mapp
 def keys_of(row: Mapping[str, Any]) -> Row:
     """Return the columns of a study that searches look at, for what it says."""
     name, other = name_keys(row["patient_name"])
-    told = (row["patient_name"].replace("=", " "), row["patient_id"], row["accession"], row["description"])
+    text = search_text(
+        row["patient_name"], row["patient_id"], row["accession"], row["description"], former_ids(row["search"])
+    )
     return {
         "name_key": name, "other_name_key": other, "patient_id_key": fold(row["patient_id"]),
-        "accession_key": fold(row["accession"]), "search": "\n".join(fold(text) for text in told),
+        "accession_key": fold(row["accession"]), "search": text,
     }  # fmt: skip
 
 
@@ -74,6 +77,8 @@ class Ledger:
         self.correction = correction
         self.at = at
         self.studies: set[str] = set()
+        self.aside = ""
+        """Study Instance UID of what is hidden by it, empty if nothing is."""
         self._rows: dict[str, dict[str, list[Any]]] = {}
         self._made: list[list[Any]] = []
         self._gone: list[list[Any]] = []

@@ -172,7 +172,7 @@ def _parts(family_a: str, given_a: str, family_b: str, given_b: str) -> Likeness
 
 
 def _spelled(wrong: int) -> str:
-    return f"{wrong} letter{'' if wrong == 1 else 's'} other"
+    return "1 letter differs" if wrong == 1 else f"{wrong} letters differ"
 
 
 def _double(a: _Name, b: _Name) -> bool:
@@ -201,7 +201,7 @@ def identifiers(one: str, other: str) -> Likeness:
         return Likeness(Kind.ALIKE, _written(a, b))
     if min(len(plain_a), len(plain_b)) >= 5 and distance(plain_a, plain_b, 1) == 1:
         swapped = sorted(plain_a) == sorted(plain_b)
-        return Likeness(Kind.SLIP, "two characters swapped" if swapped else "one character other")
+        return Likeness(Kind.SLIP, "two characters swapped" if swapped else "one character differs")
     return Likeness(Kind.DIFFERENT, "another one")
 
 
@@ -229,7 +229,7 @@ def dates(one: str, other: str) -> Likeness:
         return Likeness(Kind.SLIP, "day and month swapped")
     wrong = [at for at in range(8) if a[at] != b[at]]
     if len(wrong) == 1:
-        return Likeness(Kind.SLIP, "one digit other")
+        return Likeness(Kind.SLIP, "one digit differs")
     if len(wrong) == 2 and a[wrong[0]] == b[wrong[1]] and a[wrong[1]] == b[wrong[0]]:
         return Likeness(Kind.SLIP, "two digits swapped")
     return Likeness(Kind.DIFFERENT, "another day")

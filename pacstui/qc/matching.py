@@ -56,7 +56,8 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A row of ``matches`` before and after. ``changed`` is whether state or order are others now."""
+    """A row of ``matches`` before and after. ``changed`` is whether state or order are others now; ``left`` the order
+    that the study was matched to and is not any more, 0 for none."""
 
     study: str
     state: str
@@ -65,6 +66,7 @@ class Kept:
     score: int
     changed: bool
     calling: str = ""
+    left: int = 0
 
 
 class Rules:
@@ -216,7 +218,8 @@ def keep(connection: sqlite3.Connection, found: Look, at: int) -> Kept:
         ),
     )
     caller = found.seen.calling[0] if found.seen.calling else ""
-    return Kept(study, judged.state, judged.order, judged.step, judged.score, not same, caller)
+    left = row[1] if row is not None and row[0] == verdict.MATCHED and not same else 0
+    return Kept(study, judged.state, judged.order, judged.step, judged.score, not same, caller, left)
 
 
 def images_came(connection: sqlite3.Connection, step: int, now: datetime) -> bool:
@@ -224,10 +227,35 @@ def images_came(connection: sqlite3.Connection, step: int, now: datetime) -> boo
     row = connection.execute("SELECT \"order\" FROM steps WHERE id=? AND state='scheduled'", (step,)).fetchone()
     if row is None:
         return False
-    connection.execute("UPDATE steps SET state='arrived', changed=? WHERE id=?", (standing.microseconds(now), step))
+    at = standing.microseconds(now)
+    connection.execute(
+        "UPDATE steps SET state='arrived', changed=?, body=json_set(body, '$.by_images', 1) WHERE id=?", (at, step)
+    )
     standing.note(connection, row[0], now, "images arrived")
-    standing.settle(connection, row[0], standing.microseconds(now))
+    standing.settle(connection, row[0], at)
     return True
+
+
+def images_went(connection: sqlite3.Connection, order: int, now: datetime) -> list[int]:
+    """Let steps of an order whose images are another one's be scheduled again; return these.
+
+    Only those that stand at arrived because of images, and if no other study is matched to the order.
+    """
+    if connection.execute("SELECT 1 FROM matches WHERE \"order\"=? AND state='matched' LIMIT 1", (order,)).fetchone():
+        return []
+    rows = connection.execute(
+        "SELECT id FROM steps WHERE \"order\"=? AND state='arrived' AND json_extract(body, '$.by_images') = 1", (order,)
+    ).fetchall()
+    at = standing.microseconds(now)
+    for (step,) in rows:
+        connection.execute(
+            "UPDATE steps SET state='scheduled', changed=?, body=json_remove(body, '$.by_images') WHERE id=?",
+            (at, step),
+        )
+    if rows:
+        standing.note(connection, order, now, "the images that arrived are of another order")
+        standing.settle(connection, order, at)
+    return [row[0] for row in rows]
 
 
 def _body(arrived: Arrived) -> str:

@@ -90,7 +90,7 @@ def split(connection: sqlite3.Connection, request: Request, policy: Policy) -> P
     plan.salient = [plan.salient, uid, sorted(new.items())]
 
     def steps(ledger: Ledger) -> None:
-        made = _beside(ledger, study, uid or new_uid())
+        made = beside(ledger, study, uid or new_uid())
         _move_all(ledger, study, chosen, made, plan.new_uids)
         if new or paths:
             say_study(ledger, made["id"], new, paths)
@@ -159,10 +159,11 @@ def reject(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
     code, title = REASONS[reason]
     images = images_of(connection, study, request.images) if request.images else []
     chosen = series_of(connection, study, request.series)
+    note = images_of(connection, study, (request.note,)) if request.note else []
     if images:
         whole = {row["series"] for row in images}
         chosen = [row for row in chosen if row["id"] in whole]
-        if all(sum(i["series"] == row["id"] for i in images) == row["instances"] for row in chosen):
+        if all(_whole(row, images) for row in chosen):
             images = []  # all images of these series
     plan = _moved(connection, request, policy, study, chosen, None, images)
     stays = reason == QUALITY and policy.show_rejected
@@ -173,24 +174,30 @@ def reject(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
         what = f"the whole study, {what},"
     shown = "they stay in lists beside the note" if stays else "nobody finds or retrieves them any more until undone"
     plan.sentence = f"Rejects {what} of {who(study)}: {title.lower()} ({code}); {shown}"
-    plan.note = (code, title)
+    plan.rejects, plan.stays = reason, stays
     plan.salient = [plan.salient, reason, stays, [row["id"] for row in images]]
 
     def steps(ledger: Ledger) -> None:
         ledger.studies.add(study["study"])
         if stays:
             return
-        made = _beside(ledger, study, new_uid(), hidden=1)
-        if images:
-            for row in chosen:
-                of = [each["id"] for each in images if each["series"] == row["id"]]
-                aside = ledger.make("series", row | {"study": made["id"], "instances": 0, "bytes": 0})
-                ledger.move_images(of, aside)
-        else:
-            if len(chosen) == study["series"] and reason != QUALITY:
-                ledger.redirect(study["study"], "", made["study"], "", False)
-            for row in chosen:
-                ledger.move(row, study, made, False, hide=True)
+        made = beside(ledger, study, new_uid(), hidden=1)
+        moved = [row for row in chosen if not images or _whole(row, images)]
+        some = [each for each in images if each["series"] not in {row["id"] for row in moved}]
+        for each in note:
+            of = ledger.row("series", each["series"])
+            if of["instances"] == 1:
+                moved.append(of)
+            else:
+                some.append(each)
+        if len(moved) == study["series"] and reason != QUALITY:
+            ledger.redirect(study["study"], "", made["study"], "", False)
+        for row in moved:
+            ledger.move(row, study, made, False, hide=True)
+        for ident in dict.fromkeys(each["series"] for each in some):
+            row = ledger.row("series", ident)
+            aside = ledger.make("series", row | {"study": made["id"], "instances": 0, "bytes": 0})
+            ledger.move_images([each["id"] for each in some if each["series"] == ident], aside)
         patient = study["patient"]
         ledger.studies.add(made["study"])
         ledger.recount(made["id"])
@@ -200,6 +207,10 @@ def reject(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
 
     plan.steps = steps
     return plan
+
+
+def _whole(series: Row, images: Sequence[Row]) -> bool:
+    return bool(sum(each["series"] == series["id"] for each in images) == series["instances"])
 
 
 def _whose(study: Row) -> tuple[str, str]:
@@ -240,11 +251,13 @@ def _moved(
     doubts = doubts_of(connection, study) + (doubts_of(connection, into) if into is not None else [])
     return Plan(
         request, study, "", changes, studies, len(chosen), instances, renaming(policy, True, False, sent), sent,
-        list(dict.fromkeys(doubts)), salient=[[row["id"] for row in chosen], into["id"] if into is not None else 0],
+        list(dict.fromkeys(doubts)), of_series=tuple(row["id"] for row in chosen),
+        of_images=tuple(row["id"] for row in images),
+        salient=[[row["id"] for row in chosen], into["id"] if into is not None else 0],
     )  # fmt: skip
 
 
-def _beside(ledger: Ledger, study: Row, uid: str, hidden: int = 0) -> Row:
+def beside(ledger: Ledger, study: Row, uid: str, hidden: int = 0) -> Row:
     """Make a study beside another, of the same patient, with nothing in it yet."""
     row = study | {
         "study": uid, "series": 0, "instances": 0, "bytes": 0, "modalities": "", "hidden": hidden, "conflict": "",
@@ -252,7 +265,9 @@ def _beside(ledger: Ledger, study: Row, uid: str, hidden: int = 0) -> Row:
     if hidden:
         row |= {"corrected": "", "identity": 0}
     made = ledger.row("studies", ledger.make("studies", row))
-    if not hidden:
+    if hidden:
+        ledger.aside = uid
+    else:
         ledger.former(uid, study["patient_id"], study["issuer"])
         for patient_id, issuer in ledger.connection.execute(
             "SELECT patient_id, issuer FROM former_identities WHERE study=?", (study["study"],)
@@ -283,13 +298,18 @@ def _move_all(ledger: Ledger, study: Row, chosen: Sequence[Row], to: Row, rename
 _CARRIED: Final = (
     ("AccessionNumber", "accession"), ("StudyDescription", "description"), ("StudyID", "study_id"),
     ("StudyDate", "date"), ("StudyTime", "time"), ("ReferringPhysicianName", "referring"),
+    ("InstitutionName", "institution"),
 )  # fmt: skip
 
 
 def _told(study: Row, to: Row) -> dict[str, str]:
-    """Return what objects of one study have to say as those of another, where the two differ."""
+    """Return what objects of one study have to say as those of another, where the two differ, or where the one says
+    something else than its objects."""
     pairs = (*_CARRIED, *((keyword, column) for column, keyword in KEYWORDS.items()))
-    differ = {keyword: str(to[column]) for keyword, column in pairs if study[column] != to[column]}
+    said = json.loads(study["corrected"]) if study["corrected"] else {}
+    differ = {keyword: str(to[column]) for keyword, column in pairs if study[column] != to[column] or keyword in said}
+    if study["identity"]:
+        differ |= {keyword: str(to[column]) for column, keyword in KEYWORDS.items()}
     if set(differ) & set(KEYWORDS.values()):
         differ |= {keyword: str(to[column]) for column, keyword in KEYWORDS.items()}
     return differ

@@ -41,6 +41,7 @@ class Request:
     issuer: str = ""
     into: str = ""
     reason: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,11 @@ class Policy:
 
 @dataclass(slots=True)
 class Plan:
-    """What a correction would do. ``steps`` does it; ``salient`` is what the token depends on beside ``changes``."""
+    """What a correction would do. ``steps`` does it; ``salient`` is what the token depends on beside ``changes``.
+
+    ``of_series`` and ``of_images`` are the rows that it is about; ``rejects`` is the reason of a rejection, whose
+    objects stay visible where ``stays``.
+    """
 
     request: Request
     study: Row
@@ -67,7 +72,10 @@ class Plan:
     downstream: tuple[Downstream, ...] = ()
     doubts: list[str] = field(default_factory=list)
     steps: Callable[[Ledger], None] = lambda ledger: None
-    note: tuple[str, str] = ("", "")
+    of_series: tuple[int, ...] = ()
+    of_images: tuple[int, ...] = ()
+    rejects: str = ""
+    stays: bool = False
     salient: Any = None
 
     @property

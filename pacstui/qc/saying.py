@@ -231,7 +231,8 @@ def _plan(
     renames = bool(changes) and renaming(policy, False, other, sent)
     plan = Plan(
         request, study, "", changes, [study["study"]], len({row["series"] for row in images} or series), instances,
-        renames, sent, doubts_of(connection, study), salient=[[row["id"] for row in images], sorted(paths.items())],
+        renames, sent, doubts_of(connection, study), of_series=tuple(row["id"] for row in series),
+        of_images=tuple(row["id"] for row in images), salient=[[row["id"] for row in images], sorted(paths.items())],
     )  # fmt: skip
 
     def steps(ledger: Ledger) -> None:

@@ -187,10 +187,29 @@ class _Undoing:
                 if name not in COUNTERS and (here[name] == after or (table == "studies" and name in IDENTITY)):
                     back[name] = before
             if "patient" in back:
-                back["patient"] = self.patients.get(back["patient"], back["patient"])
+                back["patient"] = self._patient(back, here)
             change(self.connection, table, ident, back)
             if back and "identity" not in back and table == "studies":
                 change(self.connection, table, ident, {"identity": here["identity"]})
+
+    def _patient(self, back: Row, here: Row) -> int:
+        """Return the row of the former patient, made anew where it is gone."""
+        ident: int = self.patients.get(back["patient"], back["patient"])
+        if row_of(self.connection, "patients", ident) is not None:
+            return ident
+        was = here | back
+        key = (was["patient_id"], was["issuer"], "" if was["patient_id"] else was["study"])
+        found = self.connection.execute(
+            "SELECT id FROM patients WHERE patient_id=? AND issuer=? AND scope=?", key
+        ).fetchone()
+        if found is not None:
+            return int(found[0])
+        self.days["patients"] += 1
+        row = {
+            "patient_id": key[0], "issuer": key[1], "scope": key[2], "name": was["patient_name"],
+            "name_key": was["name_key"], "birth_date": was["birth_date"], "sex": was["sex"],
+        }  # fmt: skip
+        return put(self.connection, "patients", row)
 
     def _rest(self) -> None:
         connection = self.connection

@@ -131,7 +131,10 @@ def judge(arrived: Arrived, ranked: Sequence[Scored], doubts: Doubts, thresholds
     if best.linked and contradicts(best):
         tie = "accession number" if best.kind(scoring.ACCESSION) >= Kind.ALIKE else "study UID"
         told = f"its {tie} is that of an order for somebody else, {_person(best)}: {differences(best, _COUNTS)}"
-        return Verdict(CONFLICTING, best.expected.order, best.expected.step, best.score, told)
+        right = next((each for each in ranked if plausible(each) and not contradicts(each)), None)
+        if right is None or right.score < thresholds.probable:
+            right = best
+        return Verdict(CONFLICTING, right.expected.order, right.expected.step, right.score, told)
     if len(doubts.issuers) > 1 and not best.linked:
         told = f"its patient ID has no issuer and is known from several: {', '.join(doubts.issuers)}"
         return _verdict(CONFLICTING, best, thresholds, told)

@@ -181,3 +181,27 @@ def ask(
     Chosen((made,)).pick(connection, "1")
     _recount(connection, now)
     return made
+
+
+def ask_objects(
+    connection: sqlite3.Connection, study: str, objects: Sequence[str], to: str, by: str, priority: int, now: int
+) -> int:
+    """Queue some objects for a destination, in their order; return how many of them the archive has."""
+    made = connection.execute(
+        "INSERT INTO sendings (destination, study, level, asked_by, priority, queued, changed, due)"
+        " VALUES (?,?,'instance',?,?,?,?,?)",
+        (to, study, by, priority, now, now, now),
+    ).lastrowid
+    assert made is not None
+    number = connection.execute(
+        "INSERT INTO outbox (sending, sop_instance, size, state, changed)"
+        " SELECT ?, i.sop_instance, i.size, 'waiting', ? FROM json_each(?) w JOIN instances i"
+        " ON i.sop_instance = w.value ORDER BY w.key",
+        (made, now, json.dumps(list(objects))),
+    ).rowcount
+    if not number:
+        connection.execute("DELETE FROM sendings WHERE id = ?", (made,))
+        return 0
+    Chosen((made,)).pick(connection, "1")
+    _recount(connection, now)
+    return int(number)

@@ -369,6 +369,22 @@ class QueueRoom:
         await self._after(recall=False)
         return (await self.sending(ident)).row
 
+    async def send_objects(self, study: str, objects: Sequence[str], to: str) -> int:
+        """Queue some objects for a destination before everything else, in their order; return how many there are.
+
+        Raises
+        ------
+        NotFound
+            When there is no such destination.
+        """
+        self._known(to)
+        rank, by, now = _rank("high"), self._places.caller(), self._now()
+        number = await self._archive.db.write(
+            lambda c: actions.ask_objects(c, study, objects, to, by, rank, now)
+        )  # fmt: skip
+        await self._after(recall=False)
+        return number
+
     async def retry(self, ids: tuple[int, ...] = (), destination: str = "", error: str = "") -> Changed:
         chosen = self._chosen(ids, destination, error)
         now = self._now()

@@ -61,7 +61,8 @@ def test_each_action_has_its_command(action: Action) -> None:
             below = below.commands[word]
         assert action.label in below.help
         options = {option for parameter in below.params for option in parameter.opts}
-        assert ("--yes" in options) == (action.danger is not Danger.NONE)
+        # A preview changes nothing, but its command asks whether it is to be done.
+        assert ("--yes" in options) == (action.danger is not Danger.NONE or action.label.startswith("Preview "))
     else:
         options = {option for parameter in command.params for option in parameter.opts}
         assert set(verb) <= options

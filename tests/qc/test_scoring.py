@@ -43,10 +43,10 @@ SLIPS: list[tuple[str, dict[str, Any], str, str]] = [
     ("a middle name more", {"name": "TESTA^ANNA^MARIA"}, "matched", ""),
     ("the ID that was merged into this one", {"patient_id": "99001"}, "matched", ""),
     ("the name before the marriage", {"name": "MUSTER^ANNA"}, "matched", ""),
-    ("a letter too much in the name", {"name": "TESTTA^ANNA"}, "probable", "name: 1 letter other"),
+    ("a letter too much in the name", {"name": "TESTTA^ANNA"}, "probable", "name: 1 letter differs"),
     ("names swapped", {"name": "ANNA^TESTA"}, "probable", "parts swapped"),
     ("birth date with day and month swapped", {"born": "19800304"}, "probable", "day and month swapped"),
-    ("a digit wrong in the ID", {"patient_id": "4711008"}, "probable", "patient ID: one character other"),
+    ("a digit wrong in the ID", {"patient_id": "4711008"}, "probable", "patient ID: one character differs"),
     ("the other sex", {"sex": "M"}, "probable", "sex"),
     ("the patient next on the list: all of somebody else", {"patient_id": "5000123", "name": "BEISPIEL^PETER",
      "born": "19511224", "sex": "M"}, "conflicting", "somebody else"),
@@ -60,7 +60,8 @@ SLIPS: list[tuple[str, dict[str, Any], str, str]] = [
 @pytest.mark.parametrize(("what", "change", "state", "why"), SLIPS, ids=[each[0] for each in SLIPS])
 def test_slips_at_a_modality_with_a_worklist(what: str, change: dict[str, Any], state: str, why: str) -> None:
     found = state_of(replace(STUDY, **change))
-    assert (found.state, found.order) == (state, 7)
+    assert found.state == state
+    assert found.order == (8 if "next on the list" in what else 7)
     assert why in found.why
 
 
@@ -70,7 +71,7 @@ TYPED: list[tuple[str, dict[str, Any], str, int, str]] = [
     ("the name misspelled, birth date turned", {"name": "TESTTA^ANA", "born": "19800304"}, "probable", 7, "born"),
     ("no ID at all", {"patient_id": ""}, "probable", 7, "patient ID missing"),
     ("ID mistyped beyond a slip", {"patient_id": "1"}, "probable", 7, "patient ID"),
-    ("the accession number of somebody else", {"accession": "A20999"}, "conflicting", 8, "accession number"),
+    ("the accession number of somebody else", {"accession": "A20999"}, "conflicting", 7, "accession number"),
     ("ID of one patient, name and birth date of another", {"name": "BEISPIEL^PETER", "born": "19511224", "sex": "M"},
      "probable", 8, "patient ID"),
     ("somebody who has no order", {"patient_id": "777777", "name": "FREMD^OTTO", "born": "19330101", "sex": "M"},

@@ -57,7 +57,8 @@ class Ward:
         """Return everything that a correction may touch, and the totals."""
         found: dict[str, Any] = {}
         for table in TABLES:
-            found[table] = await self.rows(f"SELECT * FROM {table} ORDER BY 1, 2")
+            of = " WHERE correction != 0" if table == "redirects" else ""  # those of notes stay
+            found[table] = await self.rows(f"SELECT * FROM {table}{of} ORDER BY 1, 2")
         found["totals"] = await self.rows("SELECT sum(patients), sum(studies), sum(series) FROM daily")
         return found
 

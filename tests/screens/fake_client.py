@@ -54,6 +54,7 @@ from pacstui.contract.storage import DayUse, MissingRow, QuarantineRow, StorageV
 from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
 from pacstui.errors import BadRequest, CodeNeeded, Denied, NotFound, NotRunning, PacsError, Unconfirmed
 from tests.screens.fake_backups import FakeBackups, FakeRuns
+from tests.screens.fake_exceptions import FakeCorrections, FakeExceptions
 from tests.screens.fake_maintenance import FakeMaintenance
 from tests.screens.fake_peers import FakePeers
 from tests.screens.fake_queue import FakeQueue, FakeRoutes
@@ -198,6 +199,8 @@ class FakeClient:
         self.space = FakeSpace(self, self.storage._call)
         self.maintenance = FakeMaintenance(self, self.storage._call)
         self.worklist = FakeWorklist(self, self.storage._call)
+        self.exceptions = FakeExceptions(self, self.storage._call)
+        self.corrections = FakeCorrections(self, self.storage._call)
         self.peers = FakePeers(self, self.storage._call)
         self.studies = _Studies(self)
         self.feed = _Feed(self)
@@ -421,6 +424,7 @@ class FakeClient:
             jobs={},
             backups=dict(self.saved),
             alerts=self._problems,
+            exceptions=self.exceptions.counts,
         )
 
     def rates(self) -> Rates:
