@@ -44,7 +44,8 @@ def _command(name: str, port: int, folder: Path, destination: int) -> list[str]:
         config = folder / "pacstui.toml"
         config.write_text(
             f'[node]\ndata_dir = "{folder}/data"\nlog_level = "warning"\n[dicom]\nae_title = "BENCH"\nport = {port}\n'
-            f'[hl7]\nenabled = false\n[[peers]]\nname = "dest"\nae_title = "DEST"\nhost = "127.0.0.1"\nport = {destination}\n'
+            f'[hl7]\nenabled = false\n[[peers]]\nname = "dest"\n'
+            f'ae_title = "DEST"\nhost = "127.0.0.1"\nport = {destination}\n'
         )
         return [sys.executable, "-m", "pacstui", "--config", str(config), "serve"]
     if name == "orthanc":

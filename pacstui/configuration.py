@@ -381,6 +381,19 @@ class _Reading:
                 self.notes.append(_open_to_all(settings))
             elif not settings.peers:
                 self.notes.append("only programs on this machine may associate: there are no [[peers]]")
+        hl7 = settings.hl7
+        if hl7.enabled and not is_loopback(hl7.host):
+            if hl7.unknown_senders == "all":
+                self.notes.append(
+                    f'[hl7] unknown_senders = "all": whoever reaches {safe(hl7.host)} may change patients and orders;'
+                    ' name your [[hl7.senders]] and set it to "loopback"'
+                )
+            elif not hl7.senders:
+                self.notes.append("only programs on this machine may send HL7: there are no [[hl7.senders]]")
+            if not hl7.tls_port or hl7.plain:
+                self.notes.append("[hl7] MLLP without TLS: patients' data can be read and changed on the network")
+        if hl7.enabled and hl7.unknown_senders == "none" and not hl7.senders:
+            self.notes.append('nobody may send HL7: [hl7] unknown_senders is "none" and there are no [[hl7.senders]]')
         if dicom.unknown_callers == "none" and not settings.peers:
             self.notes.append('nobody may associate: unknown_callers is "none" and there are no [[peers]]')
 

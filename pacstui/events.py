@@ -378,7 +378,8 @@ class OrderChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class MessageTaken(Event):
-    """An HL7 message came in, was acted on and is kept. ``state`` is done or repeated; ``text`` says what it did."""
+    """An HL7 message came in, was acted on and is kept. ``state`` is done or repeated; ``text`` says what it did, and
+    may tell who the patient is."""
 
     id: int
     sender: str
@@ -392,7 +393,8 @@ class MessageTaken(Event):
 
 @dataclass(frozen=True, slots=True)
 class MessageFailed(Event):
-    """An HL7 message could not be acted on, or not even be kept (``id`` is 0 then). ``code`` is what its sender got."""
+    """An HL7 message could not be acted on, or not even be kept (``id`` is 0 then). ``code`` is what its sender got;
+    ``why`` says what is wrong and where, and tells of no patient; ``text`` says it in full."""
 
     id: int
     sender: str
@@ -401,8 +403,8 @@ class MessageFailed(Event):
     kind: str
     control: str
     code: str
+    why: str
     text: str
-    hint: str
 
 
 @dataclass(frozen=True, slots=True)

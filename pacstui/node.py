@@ -286,10 +286,12 @@ class Node:
         self._maintenance = maintenance = await self._open_maintenance(archive.db, problems)
         applying = Applying(lambda: self._settings.orders, bus, clock, archive.lane.index.forget_known)
         await applying.begin(archive.db)
-        self._exchange = exchange = Exchange(archive.db, settings.hl7, settings.tls, applying, bus, clock)
+        self._exchange = exchange = Exchange(
+            archive.db, settings.hl7, settings.tls, applying, bus, clock, lambda: CURRENT.get().name
+        )
         problems.watch(exchange.problems)
         node = NodeRoom(self._identity, associations, archive_room, queue, throughput, problems, clock, self.stop)
-        node.jobs, node.backups = jobs.part, backups.part
+        node.jobs, node.backups, node.hl7 = jobs.part, backups.part, exchange.part
         studies = StudiesRoom(archive)
         if self._space is not None:
             studies.pinned = self._space.pinned.told
@@ -312,6 +314,7 @@ class Node:
             "routes": onward.routes,
             "maintenance": maintenance,
             "reports": self._reports,
+            "hl7": exchange.room,
             "worklist": desk.room,
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, gate, self._audit, bus, clock)
@@ -323,6 +326,7 @@ class Node:
             asyncio.create_task(self._every(1.0, ledger.tick), name="association counts"),
             asyncio.create_task(self._every(1.0, queue.refresh), name="queue counts"),
             asyncio.create_task(self._every(1.0, maintenance.tick), name="maintenance"),
+            asyncio.create_task(self._every(5.0, exchange.tick), name="hl7"),
             asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
             asyncio.create_task(self._every(_LOOKUP_S, self._look_up_hosts), name="peer addresses"),
             asyncio.create_task(self._every(_SEEN_S, peers.seen.flush), name="peers"),
@@ -611,6 +615,8 @@ class Node:
             self._space.settings = new.space
         if self._reports is not None:
             self._reports.settings = new.reports
+        if self._exchange is not None:
+            await self._exchange.replace(new.hl7, new.tls)
         await self._want_jobs()
         await self._onward.renew()
         await self._maintenance.compare(new, _owner_of(loaded.source), "reloaded")

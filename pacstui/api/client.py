@@ -76,6 +76,7 @@ class ApiClient:
         self.maintenance = cast(contract.Maintenance, _Noun(self, "maintenance"))
         self.routes = cast(contract.Routes, _Noun(self, "routes"))
         self.reports = cast(contract.Reports, _Noun(self, "reports"))
+        self.hl7 = cast(contract.Hl7, _Noun(self, "hl7"))
         self.worklist = cast(contract.Worklist, _Noun(self, "worklist"))
 
     def _open(self) -> aiohttp.ClientSession:

@@ -165,10 +165,31 @@ def _sync(folder: Path) -> Finding:
 
 def port(patient: Patient) -> Iterator[Finding]:
     """Is the DICOM port free, or ours?"""
-    host, number = patient.settings.dicom.host, patient.settings.dicom.port
     if patient.status is not None:
         yield Finding("port", "ok", f"the running node listens on {patient.status['node']['dicom']}")
         return
+    yield from _free("port", patient.settings.dicom.host, patient.settings.dicom.port, "dicom")
+
+
+def hl7_port(patient: Patient) -> Iterator[Finding]:
+    """Is the port for HL7 free, or ours; and can TLS be spoken where it is wanted?"""
+    hl7 = patient.settings.hl7
+    if not hl7.enabled:
+        return
+    if hl7.tls_port and not patient.settings.tls.certificate:
+        yield Finding("HL7 port", "fail", "[hl7] tls_port needs a certificate", "set [tls] certificate and key")
+    if patient.status is not None:
+        part = patient.status.get("hl7") or {}
+        ports = [str(part[name]) for name in ("port", "tls_port") if part.get(name)]
+        if ports:
+            told = f"the running node takes HL7 on {hl7.host}, port {' and '.join(ports)}"
+            yield Finding("HL7 port", "ok", f"{told}; {plural(part['connections'], 'connection')}")
+        return  # that it does not is among the node's problems
+    for number in [hl7.port] * (hl7.plain or not hl7.tls_port) + [hl7.tls_port] * bool(hl7.tls_port):
+        yield from _free("HL7 port", hl7.host, number, "hl7")
+
+
+def _free(check: str, host: str, number: int, section: str) -> Iterator[Finding]:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -177,16 +198,16 @@ def port(patient: Patient) -> Iterator[Finding]:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except socket.gaierror:
-        yield Finding("port", "fail", f"the host {host} is not known", "correct [dicom] host")
+        yield Finding(check, "fail", f"the host {host} is not known", f"correct [{section}] host")
     except OSError as fault:
         advice = {
-            errno.EADDRINUSE: "see who has it with: ss -ltnp; stop that, or choose another [dicom] port",
-            errno.EACCES: "ports below 1024 need the capability CAP_NET_BIND_SERVICE; or choose another [dicom] port",
-            errno.EADDRNOTAVAIL: "the address is none of this machine's: correct [dicom] host",
-        }.get(fault.errno or 0, "correct [dicom] host and port")
-        yield Finding("port", "fail", f"{host}:{number} cannot be listened on: {fault.strerror}", advice)
+            errno.EADDRINUSE: f"see who has it with: ss -ltnp; stop that, or choose another [{section}] port",
+            errno.EACCES: f"ports below 1024 need CAP_NET_BIND_SERVICE; or choose another [{section}] port",
+            errno.EADDRNOTAVAIL: f"the address is none of this machine's: correct [{section}] host",
+        }.get(fault.errno or 0, f"correct [{section}] host and port")
+        yield Finding(check, "fail", f"{host}:{number} cannot be listened on: {fault.strerror}", advice)
     else:
-        yield Finding("port", "ok", f"{host}:{number} is free")
+        yield Finding(check, "ok", f"{host}:{number} is free")
 
 
 def association(patient: Patient) -> Iterator[Finding]:
@@ -416,8 +437,8 @@ def backups(patient: Patient) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check, ...] = (
-    node, data_directory, disk, port, association, control_socket, certificates, directory, audit_server, clock, limits,
-    database, peers, backups,
+    node, data_directory, disk, port, hl7_port, association, control_socket, certificates, directory,
+    audit_server, clock, limits, database, peers, backups,
 )  # fmt: skip
 
 

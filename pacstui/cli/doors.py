@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "storage": ("storage", "Space, growth and speed of the archive"),
     "space": ("space", "The trash, what rules purge, and repair of objects"),
     "peers": ("peers", "The equipment around us"),
+    "hl7": ("hl7", "HL7 messages: what came in and went out, and putting failed ones right"),
     "remote": ("remote", "Studies at other archives: find, compare, fetch"),
     "backup": ("backup", "Copies of the archive elsewhere: taking, verifying, restoring"),
     "commitments": ("commitments", "Storage commitments that were asked for"),

@@ -28,6 +28,7 @@ _PARTS = {  # as in the contract, whose import would take as long as the rest of
     "queue": ("pending", "sending", "failed", "sent_total"),
     "jobs": ("total", "running", "failed", "late", "paused"),
     "backups": ("targets", "late", "failed", "unsaved", "age_s", "running"),
+    "hl7": ("port", "tls_port", "connections", "today", "failed", "per_second"),
 }
 
 
@@ -58,6 +59,14 @@ def page(value: dict[str, Any]) -> Iterator[str]:
         f"queue         {count(queue['pending'])} waiting, {count(queue['sending'])} sending,"
         f" {count(queue['failed'])} failed, {count(queue['sent_total'])} sent"
     )
+    hl7 = value.get("hl7")
+    if hl7:
+        ports = [f"port {hl7['port']}"] if hl7["port"] else []
+        ports += [f"port {hl7['tls_port']} (TLS)"] if hl7["tls_port"] else []
+        yield (
+            f"HL7           {' and '.join(ports) or 'NOT TAKEN'}; {count(hl7['connections'])} connected,"
+            f" {count(hl7['today'])} messages today, {count(hl7['failed'])} to be looked at"
+        )
     jobs = value["jobs"]
     if jobs:
         told = [f"{count(jobs[name])} {name}" for name in ("running", "failed", "late") if jobs[name] or name != "late"]

@@ -15,6 +15,7 @@ from pacstui.contract.audit import Audit
 from pacstui.contract.backups import Backups
 from pacstui.contract.commitments import Commitments
 from pacstui.contract.feed import Feed
+from pacstui.contract.hl7 import Hl7
 from pacstui.contract.jobs import Jobs
 from pacstui.contract.maintenance import Maintenance
 from pacstui.contract.node import Node
@@ -48,6 +49,7 @@ NOUNS: dict[str, type] = {
     "routes": Routes,
     "maintenance": Maintenance,
     "reports": Reports,
+    "hl7": Hl7,
     "worklist": Worklist,
 }
 
@@ -94,5 +96,6 @@ __all__ = [
     "Routes",
     "Maintenance",
     "Reports",
+    "Hl7",
     "Worklist",
 ]

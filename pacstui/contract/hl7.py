@@ -112,7 +112,8 @@ class Hl7View:
 @dataclass(frozen=True, slots=True)
 class OutgoingRow:
     """A message that goes out, or went. ``state`` is waiting, sent, failed, held or cancelled; ``answer`` the code that
-    the other side gave, ``text`` its words or what went wrong; ``what`` says what it tells ("study received")."""
+    the other side gave, ``text`` its words or what went wrong; ``what`` says what it tells ("study received", or the
+    name of the rule that forwards it). ``source`` is the message that came in and is forwarded, 0 for one of ours."""
 
     id: int
     at: datetime
@@ -141,7 +142,12 @@ class OutgoingPage:
 
 @dataclass(frozen=True, slots=True)
 class ReceiverRow:
-    """Somebody that messages are sent to, and how that stands."""
+    """Somebody that messages are sent to, and how that stands.
+
+    ``status`` is idle, sending, waiting (the first one is tried again later), down (it cannot be reached), stuck (it
+    answers nothing), held by somebody, closed (outside of its hours), off or unknown (there is no such receiver any
+    more). ``why`` says what is the matter or what happens, ``hint`` what mends it.
+    """
 
     name: str
     address: str
@@ -153,6 +159,18 @@ class ReceiverRow:
     why: str
     hint: str
     last_sent: datetime | None
+    held: int = 0
+    next_try: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationText:
+    """What a notification would say to one receiver: its text with a line for each segment."""
+
+    notification: str
+    receiver: str
+    kind: str
+    text: PatientText
 
 
 class Hl7(Protocol):
@@ -183,17 +201,29 @@ class Hl7(Protocol):
     @action("receivers", "List whom HL7 messages are sent to, and how that stands", permission="hl7.view", key="o")
     async def receivers(self) -> tuple[ReceiverRow, ...]: ...
 
-    @action("outgoing", "List outgoing HL7 messages, newest first", permission="hl7.view")
+    @action("outgoing list", "List outgoing HL7 messages, newest first", permission="hl7.view")
     async def outgoing(
         self, destination: str = "", state: str = "", search: PatientText = "", before: int = 0, limit: int = 100
     ) -> OutgoingPage: ...
 
-    @action("view", "Show one outgoing HL7 message and its answer", permission="hl7.view")
+    @action("outgoing view", "Show one outgoing HL7 message and its answer", permission="hl7.view")
     async def outgoing_message(self, id: int) -> MessageView: ...
 
-    @action("retry", "Send outgoing HL7 messages again now", permission="hl7.send", audited=True, key="t")
+    @action("outgoing preview", "Show what a notification would say about a study or an order; nothing is sent",
+            permission="hl7.view")  # fmt: skip
+    async def preview(self, notification: str, study: str = "", order: int = 0) -> tuple[NotificationText, ...]: ...
+
+    @action("outgoing retry", "Send outgoing HL7 messages again now", permission="hl7.send", audited=True, key="t")
     async def send_again(self, ids: tuple[int, ...] = (), destination: str = "") -> int: ...
 
-    @action("cancel", "Do not send outgoing HL7 messages", permission="hl7.send", danger=Danger.CONFIRM, audited=True,
-            key="x")  # fmt: skip
+    @action("outgoing cancel", "Do not send outgoing HL7 messages", permission="hl7.send", danger=Danger.CONFIRM,
+            audited=True, key="x")  # fmt: skip
     async def drop(self, ids: tuple[int, ...]) -> int: ...
+
+    @action("outgoing hold", "Hold outgoing HL7 messages, or all for a receiver, until somebody releases them",
+            permission="hl7.send", audited=True, key="h")  # fmt: skip
+    async def hold(self, ids: tuple[int, ...] = (), destination: str = "") -> int: ...
+
+    @action("outgoing release", "Send HL7 messages that are held, or go on sending to a receiver",
+            permission="hl7.send", audited=True, key="u")  # fmt: skip
+    async def release(self, ids: tuple[int, ...] = (), destination: str = "") -> int: ...

@@ -82,6 +82,7 @@ class Status:
     queue: QueuePart
     jobs: dict[str, int]
     backups: dict[str, int]
+    hl7: dict[str, int]
     alerts: tuple[Problem, ...]
 
 

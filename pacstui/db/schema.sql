@@ -660,12 +660,10 @@ CREATE TABLE hl7_messages (
     resolved_by TEXT DEFAULT '' NOT NULL,
     charset TEXT DEFAULT '' NOT NULL
 );
-CREATE INDEX hl7_messages_accession ON hl7_messages (accession) WHERE accession != '';
 CREATE INDEX hl7_messages_at ON hl7_messages (at);
-CREATE INDEX hl7_messages_control ON hl7_messages (control);
+CREATE INDEX hl7_messages_control ON hl7_messages (control, sender, facility) WHERE original = 0;
 CREATE INDEX hl7_messages_open ON hl7_messages (id) WHERE state = 'failed';
 CREATE INDEX hl7_messages_original ON hl7_messages (original) WHERE original != 0;
-CREATE INDEX hl7_messages_patient ON hl7_messages (patient_id) WHERE patient_id != '';
 CREATE TABLE hl7_bodies (
     id INTEGER NOT NULL PRIMARY KEY,
     raw BLOB NOT NULL,
@@ -673,6 +671,12 @@ CREATE TABLE hl7_bodies (
     words TEXT DEFAULT '' NOT NULL,
     faults TEXT DEFAULT '' NOT NULL
 );
+CREATE TABLE hl7_keys (
+    "key" TEXT NOT NULL,
+    message INTEGER NOT NULL,
+    PRIMARY KEY ("key", message)
+) WITHOUT ROWID;
+CREATE INDEX hl7_keys_message ON hl7_keys (message);
 CREATE TABLE performed_messages (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     performed INTEGER DEFAULT '0' NOT NULL,

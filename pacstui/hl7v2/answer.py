@@ -122,6 +122,16 @@ def _ack(
     return charset.encode("".join(line + "\r" for line in lines), charset_name)
 
 
+def harmless(faults: Iterable[Fault]) -> str:
+    """Return what is wrong and where, without a value of the message: no patient is told by it."""
+    told = []
+    for fault in faults:
+        place = f"{fault.segment}-{fault.field}" if fault.field else fault.segment
+        condition = _CONDITIONS.get(fault.condition, f"condition {fault.condition}").lower()
+        told.append(f"{condition} ({place})" if place else condition)
+    return ", ".join(told[:3]) or "it was refused"
+
+
 def _err(fault: Fault, m: Delimiters, version: tuple[int, int]) -> str:
     """Return an ERR segment: since 2.5 with location, condition, severity, diagnosis and words for people; before that
     with the one field that it had."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
@@ -18,6 +18,7 @@ from pacstui.db import Writer
 from pacstui.db.faults import is_environment, translate
 from pacstui.hl7v2 import store
 from pacstui.hl7v2.answer import answers
+from pacstui.hl7v2.browsing import key_of, keys
 from pacstui.hl7v2.message import Message
 from pacstui.hl7v2.outcome import ACCEPTED, ERROR, INTERNAL, REJECTED, Applier, Fault, Outcome, Refused
 from pacstui.hl7v2.reading import Read, RulesFor, read
@@ -50,6 +51,10 @@ class Todo:
     replies: list[tuple[str, bytes]] = field(default_factory=list)
 
 
+Beside = Callable[[sqlite3.Connection, int, Message, bytes, Outcome, int], None]
+"""Looks at a message that is being kept, in the same transaction: row, message, bytes, outcome, time."""
+
+
 class Keeping:
     """What runs on the writer lane's thread.
 
@@ -66,6 +71,7 @@ class Keeping:
         self._clock = clock
         self._days = duplicate_days
         self._serial = 0
+        self.beside: Beside | None = None
 
     def prepare(self, batch: list[Todo]) -> None:
         """Read messages; on any thread."""
@@ -128,8 +134,10 @@ class Keeping:
             if before is not None:
                 self._beside(connection, todo, before)
         self._flag(todo, got)
+        if got.message is not None and not (todo.outcome.patient and todo.outcome.accession):
+            todo.outcome = _about(todo.outcome, got.message)
         if kept_reply is not None:
-            todo.replies = unpacked(kept_reply)
+            todo.replies = store.unpacked(kept_reply)
         else:
             self._answer(todo, kept=got.refused is None)
         again = todo.state == store.REPEATED
@@ -140,9 +148,37 @@ class Keeping:
             outcome.done[:1000], next((f.hint for f in outcome.faults if f.hint), ""), outcome.patient,
             outcome.accession, len(todo.raw), todo.batch,
             before.id if again and before else todo.original, todo.by, got.charset,
-            b"" if kept_reply is not None else todo.raw, b"" if kept_reply is not None else packed(todo.replies),
-            "" if kept_reply is not None else words_of(got.text), outcome.faults,
+            b"" if kept_reply is not None else todo.raw, b"" if kept_reply is not None else store.packed(todo.replies),
+            "" if kept_reply is not None else words_of(got.text), self._keys(got, outcome), outcome.faults,
         ))  # fmt: skip
+        if todo.original:
+            if todo.state == store.DONE:
+                store.mend(connection, todo.original, todo.by)
+            else:
+                store.replaced(connection, todo.original, todo.by, todo.id)
+        if got.message is not None and not again and self.beside is not None:
+            self._pass_on(connection, todo, got.message, at)
+
+    def _keys(self, got: Read, outcome: Outcome) -> set[str]:
+        found = keys(got.text, got.head.marks)
+        return found | {key_of(each) for each in (outcome.patient, outcome.accession) if each.strip()}
+
+    def _pass_on(self, connection: sqlite3.Connection, todo: Todo, message: Message, at: int) -> None:
+        """Let what forwards messages look at one that is kept; a fault of it takes nothing back."""
+        assert self.beside is not None
+        connection.execute("SAVEPOINT message")
+        try:
+            self.beside(connection, todo.id, message, todo.raw, todo.outcome, at)
+        except sqlite3.Error as error:
+            if is_environment(error) or not connection.in_transaction:
+                raise
+            self._undo(connection)
+            log.exception("message %d could not be queued for forwarding", todo.id)
+        except Exception:
+            self._undo(connection)
+            log.exception("message %d could not be queued for forwarding", todo.id)
+        else:
+            connection.execute("RELEASE message")
 
     def _act(self, connection: sqlite3.Connection, todo: Todo, message: Message, at: int) -> None:
         connection.execute("SAVEPOINT message")
@@ -210,9 +246,16 @@ def _internal(error: Exception) -> Outcome:
     return Outcome(ERROR, text, faults=(Fault("", 0, INTERNAL, text, "see the node's log"),))
 
 
+def _about(outcome: Outcome, message: Message) -> Outcome:
+    """Return an outcome that says whom it is about, if need be by what the message itself says."""
+    patient = outcome.patient or message.value("PID", 3)
+    accession = outcome.accession or message.value("OBR", 18) or message.value("IPC", 1)
+    return replace(outcome, patient=patient[:64], accession=accession[:64])
+
+
 def _noted(outcome: Outcome, note: str) -> Outcome:
     text = f"{outcome.done} ({note})" if outcome.done else note
-    return Outcome(outcome.code, text, outcome.patient, outcome.accession, outcome.faults)
+    return replace(outcome, done=text)
 
 
 def kind_of(got: Read) -> str:
@@ -233,18 +276,3 @@ def words_of(text: str) -> str:
 def _cut(line: str) -> str:
     mark = line[3:4] or "|"
     return mark.join(part[:_FIELD] for part in line.split(mark))
-
-
-def packed(replies: list[tuple[str, bytes]]) -> bytes:
-    """Return answers as they are kept: each with its code and its length before it."""
-    return b"".join(code.encode() + len(data).to_bytes(4, "big") + data for code, data in replies)
-
-
-def unpacked(kept: bytes) -> list[tuple[str, bytes]]:
-    """Return answers that were kept by `packed`."""
-    out, at = [], 0
-    while at + 6 <= len(kept):
-        end = at + 6 + int.from_bytes(kept[at + 2 : at + 6], "big")
-        out.append((kept[at : at + 2].decode("ascii", "replace"), kept[at + 6 : end]))
-        at = end
-    return out

@@ -59,6 +59,7 @@ class Kept:
     raw: bytes
     reply: bytes
     words: str
+    keys: Iterable[str]
     faults: tuple[Fault, ...]
 
 
@@ -83,6 +84,7 @@ def insert(connection: sqlite3.Connection, kept: Kept) -> int:
     assert ident is not None
     faults = json.dumps([asdict(fault) for fault in kept.faults]) if kept.faults else ""
     connection.execute(_BODY, (ident, kept.raw, kept.reply, kept.words, faults))
+    connection.executemany("INSERT OR IGNORE INTO hl7_keys VALUES (?, ?)", [(key, ident) for key in kept.keys])
     return ident
 
 
@@ -113,6 +115,38 @@ def resolve(connection: sqlite3.Connection, ident: int, by: str) -> None:
     )
 
 
+def replaced(connection: sqlite3.Connection, ident: int, by: str, at: int) -> None:
+    """Take a failed message off the list of errors: a later one, made from it, stands there now."""
+    connection.execute(
+        "UPDATE hl7_messages SET state = ?, resolved_by = ? WHERE id = ? AND state = ?",
+        (IGNORED, f"{by}: see message {at}", ident, FAILED),
+    )
+
+
+def mend(connection: sqlite3.Connection, ident: int, by: str) -> None:
+    """Take it that a message was put right, and all that it was made from."""
+    for _ in range(100):
+        row = connection.execute("SELECT original FROM hl7_messages WHERE id = ?", (ident,)).fetchone()
+        connection.execute(
+            "UPDATE hl7_messages SET state = ?, resolved_by = ? WHERE id = ? AND state IN (?, ?)",
+            (RESOLVED, by, ident, FAILED, IGNORED),
+        )
+        if row is None or not row[0]:
+            return
+        ident = row[0]
+
+
+def ignore(connection: sqlite3.Connection, idents: Iterable[int], by: str) -> int:
+    """Take failed messages off the list of errors; return how many were on it."""
+    return sum(
+        connection.execute(
+            "UPDATE hl7_messages SET state = ?, resolved_by = ? WHERE id = ? AND state = ?",
+            (IGNORED, by, ident, FAILED),
+        ).rowcount
+        for ident in idents
+    )
+
+
 def faults_of(text: str) -> tuple[Fault, ...]:
     """Return faults as they were written."""
     return tuple(Fault(**each) for each in json.loads(text)) if text else ()
@@ -129,6 +163,22 @@ def prune(connection: sqlite3.Connection, before: int, limit: int) -> int:
         "SELECT id FROM hl7_messages WHERE at < ? AND state != 'failed' ORDER BY at LIMIT ?", (before, limit)
     ).fetchall()
     rows = list(ids)
+    connection.executemany("DELETE FROM hl7_keys WHERE message = ?", rows)
     connection.executemany("DELETE FROM hl7_bodies WHERE id = ?", rows)
     connection.executemany("DELETE FROM hl7_messages WHERE id = ?", rows)
     return len(rows)
+
+
+def packed(replies: list[tuple[str, bytes]]) -> bytes:
+    """Return answers as they are kept: each with its code and its length before it."""
+    return b"".join(code.encode() + len(data).to_bytes(4, "big") + data for code, data in replies)
+
+
+def unpacked(kept: bytes) -> list[tuple[str, bytes]]:
+    """Return answers that were kept by `packed`."""
+    out, at = [], 0
+    while at + 6 <= len(kept):
+        end = at + 6 + int.from_bytes(kept[at + 2 : at + 6], "big")
+        out.append((kept[at : at + 2].decode("ascii", "replace"), kept[at + 6 : end]))
+        at = end
+    return out

@@ -12,14 +12,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pacstui.index.fold import fold, name_keys
 
 _PERSON: Final = (
     "SELECT p.issuer, (SELECT value FROM state WHERE name = 'local issuer'), s.id, s.patient_id, s.issuer, s.name,"
-    " s.birth_date, s.sex, s.body"
+    " s.birth_date, s.sex, s.body, p.name = ''"
     " FROM persons p JOIN persons s ON s.id = CASE p.merged_into WHEN 0 THEN p.id ELSE p.merged_into END"
     " WHERE p.patient_id = ?"
 )
@@ -27,17 +27,20 @@ _STUDIES: Final = (
     "SELECT id, study, patient_name, birth_date, sex, accession, description, conflict, patient_id, issuer, search"
     " FROM studies WHERE patient=?"
 )
+_STUDY: Final = f"{_STUDIES.rpartition(' WHERE')[0]} WHERE id=?"
 _MOVE: Final = (
     "UPDATE studies SET patient=?, patient_id=?, patient_id_key=?, issuer=?, patient_name=?, name_key=?,"
     " other_name_key=?, birth_date=?, sex=?, search=? WHERE id=?"
 )
+_SAY: Final = "objects say "
 _PATIENT: Final = "SELECT id FROM patients WHERE patient_id=? AND issuer=? AND scope=''"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """A person as the index needs it. ``names`` are all that it ever had; ``deleted`` the columns that a message
-    emptied; ``others`` further IDs by which it is found."""
+    emptied; ``others`` further IDs by which it is found. Of an ID that was merged before anybody told of its patient,
+    nothing can be contradicted: ``untold``."""
 
     person: int
     patient_id: str
@@ -47,16 +50,17 @@ class Identity:
     sex: str
     names: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
-    others: tuple[str, ...] = field(default=())
+    others: tuple[str, ...] = ()
+    untold: bool = False
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> Identity:
-        """Return that of a row (id, patient_id, issuer, name, birth_date, sex, body)."""
+        """Return that of a row (id, patient_id, issuer, name, birth_date, sex, body, untold)."""
         body = json.loads(row[6])
         return cls(
             row[0], row[1], row[2], row[3], row[4], row[5],
             tuple(body.get("names", ())), tuple(body.get("deleted", ())),
-            tuple(each[0] for each in body.get("other_ids", ())),
+            tuple(each[0] for each in body.get("other_ids", ())), bool(row[7]),
         )  # fmt: skip
 
     def demographics(self, name: str, birth_date: str, sex: str) -> tuple[str, str, str]:
@@ -76,7 +80,7 @@ class Identity:
     def contradicts(self, name: str, birth_date: str) -> bool:
         """Return whether objects with that name and birth date are somebody else's: no part of the name is the
         person's, and the birth date does not say the same."""
-        return not self.is_called(name) and not (birth_date and birth_date == self.birth_date)
+        return not self.untold and not self.is_called(name) and not (birth_date and birth_date == self.birth_date)
 
 
 def _parts(name: str) -> set[str]:
@@ -167,9 +171,11 @@ def _row(connection: sqlite3.Connection, patient_id: str, issuer: str) -> int | 
 
 
 def _follows(connection: sqlite3.Connection, identity: Identity, row: Sequence[Any], known: bool) -> bool:
-    """Return whether a study is the person's by more than its ID; mark one that is not."""
+    """Return whether a study is the person's by more than its ID; mark one that is not, and unmark one that is now."""
     key, _, name, birth_date, _, _, _, conflict, *_ = row
     if identity.is_called(name):
+        if conflict.startswith(_SAY):
+            connection.execute("UPDATE studies SET conflict='' WHERE id=?", (key,))
         return True
     if conflict:
         return False
@@ -183,12 +189,17 @@ def contradiction(identity: Identity, name: str, birth_date: str) -> str:
     """Return why a study is doubtful whose objects have that name and birth date."""
     said = " ".join(part for part in (name, birth_date) if part)
     known = " ".join(part for part in (identity.name, identity.birth_date) if part)
-    return f"objects say {said}, patient {shown(identity.patient_id, identity.issuer)} is {known}"
+    return f"{_SAY}{said}, patient {shown(identity.patient_id, identity.issuer)} is {known}"
 
 
 def shown(patient_id: str, issuer: str) -> str:
     """Return an ID as people write it."""
     return (f"{patient_id} ({issuer})" if issuer else patient_id) or "without ID"
+
+
+def take(connection: sqlite3.Connection, identity: Identity, patient: int, study: int) -> None:
+    """Give a study, by its row, to a person and the person's row of patients."""
+    _move(connection, identity, connection.execute(_STUDY, (study,)).fetchone(), patient, patient)
 
 
 def _move(connection: sqlite3.Connection, identity: Identity, row: Sequence[Any], target: int, source: int) -> bool:

@@ -379,25 +379,19 @@ class IndexWriter:
             return self._new_study(connection, entry, patient, received, why), patient, why
         values = identity.demographics(name, birth_date, sex)
         patient = self._person(connection, identity, values, int(entry.marked))
-        theirs = entry._replace(
-            patient=(identity.patient_id, identity.issuer, ""), study_values=(*values, *entry.study_values[3:])
-        )
-        moved = theirs.patient[:2] != (patient_id, issuer)
-        if moved:
-            identities.remember(connection, entry.study, patient_id, issuer)
-        others = (*identity.others, patient_id) if moved else identity.others
-        return self._new_study(connection, theirs, patient, received, "", others), patient, ""
+        study = self._new_study(connection, entry, patient, received)
+        identities.take(connection, identity, patient, study)  # as a change, for that is one to what the objects say
+        return study, patient, ""
 
     def _new_study(
-        self, connection: sqlite3.Connection, entry: Entry, patient: int, received: int, conflict: str = "",
-        others: Sequence[str] = (),
-    ) -> int:  # fmt: skip
+        self, connection: sqlite3.Connection, entry: Entry, patient: int, received: int, conflict: str = ""
+    ) -> int:
         values = entry.study_values
         patient_id, issuer, _ = entry.patient
         cursor = connection.execute(
             _INSERT_STUDY,
             (patient, entry.study, patient_id, fold(patient_id), issuer, *name_keys(values[0]), fold(values[5]),
-             search_text(values[0], patient_id, values[5], values[7], others), entry.calling, int(entry.marked),
+             search_text(values[0], patient_id, values[5], values[7]), entry.calling, int(entry.marked),
              received, received, conflict, *values),
         )  # fmt: skip
         self._studies_added += 1

@@ -162,6 +162,14 @@ def describe(event: events.Event) -> _Line | None:
             )
         case events.Retrieved():
             return _retrieved(event)
+        case events.MessageFailed():
+            who = event.sender or event.origin
+            hint = f"pacstui hl7 view {event.id} shows it; it can be edited and resubmitted" if event.id else ""
+            told = f"{event.kind or 'an HL7 message'} answered {event.code}: {event.why}"
+            return _Line("warn", who, told, hint, 0, f"hl7 {who} {event.kind} {event.why}")
+        case events.Hl7Refused():
+            told = f"HL7 connection closed: {event.text}"
+            return _Line("warn", event.origin, told, event.hint, 0, f"hl7 {event.origin} {event.text}")
         case events.StudyFetched():
             told = f"{event.verb} of a study: {plural(event.received, 'instance')} fetched"
             told += f", {event.failed:,} failed" if event.failed else ""

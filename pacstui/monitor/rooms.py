@@ -66,7 +66,7 @@ def _user_name() -> str:
 
 
 class NodeRoom:
-    """The node as a whole; ``stop`` is what ends it, ``jobs`` and ``backups`` what counts them for the status."""
+    """The node as a whole; ``stop`` is what ends it, ``jobs``, ``backups`` and ``hl7`` what the status says of them."""
 
     def __init__(
         self,
@@ -91,6 +91,7 @@ class NodeRoom:
         self._user = _user_name()
         self.jobs: Callable[[], dict[str, int]] = dict
         self.backups: Callable[[], dict[str, int]] = dict
+        self.hl7: Callable[[], dict[str, int]] = dict
 
     def now(self) -> Status:
         """Return the page of truth."""
@@ -112,6 +113,7 @@ class NodeRoom:
             self._queue.part(),
             self.jobs(),
             self.backups(),
+            self.hl7(),
             problems,
         )
 

@@ -17,10 +17,13 @@ from pacstui.orders import coding, merging, persons
 from pacstui.orders.persons import Identifier, Person
 from pacstui.settings import OrdersSettings
 
-ADMIT: Final = frozenset(("A01", "A02", "A03", "A04", "A05", "A06", "A07", "A09", "A10", "A12", "A13", "A14", "A15",
-                          "A16", "A28"))  # fmt: skip
+VISIT: Final = frozenset(
+    ("A01", "A02", "A03", "A04", "A05", "A06", "A07", "A09", "A10", "A11", "A12", "A13", "A14", "A15", "A16", "A21",
+     "A22", "A25", "A26", "A27", "A28", "A32", "A33", "A38", "A52", "A53", "A54", "A55", "A60")
+)  # fmt: skip
 UPDATE: Final = frozenset(("A08", "A31"))
-CANCEL: Final = frozenset(("A11",))
+ACCOUNT: Final = frozenset(("A35", "A41", "A42", "A45", "A50", "A51"))
+"""Accounts and visits are merged, moved or numbered anew: nothing here hangs on them."""
 MERGE: Final = frozenset(("A18", "A34", "A36", "A39", "A40"))
 CHANGE_ID: Final = frozenset(("A46", "A47", "A49"))
 _STATUS: Final = {"A01": "admitted", "A03": "discharged", "A04": "registered", "A05": "announced", "A06": "admitted",
@@ -65,7 +68,10 @@ class Admitting:
             self._pairs(self._merge)
         elif trigger in CHANGE_ID:
             self._pairs(self._change_id)
-        elif trigger in ADMIT or trigger in UPDATE or trigger in CANCEL:
+        elif trigger in ACCOUNT:
+            self.result.patient = coding.plain(self._message.value("PID", 3))
+            self.result.said.append("accounts and visits only: nothing hangs on them here")
+        elif trigger in VISIT or trigger in UPDATE:
             segment = self._message.first("PID")
             if segment is None:
                 raise Refused(Fault("PID", 0, REQUIRED, "there is no patient", "Send a PID"))
@@ -92,8 +98,7 @@ class Admitting:
         ids[0] = identifier
         self.result.patient = self.result.patient or identifier.id
         if person is not None and (person.patient_id, person.issuer) != (identifier.id, identifier.issuer):
-            self.result.said.append(f"{identifier.shown} was merged into {person.shown}: its data stayed")
-            return person
+            return self._of_merged(segment, identifier, person)
         new = person is None
         if person is None:
             if not create or (trigger in UPDATE and self._settings.update_unknown == "refuse"):
@@ -116,8 +121,32 @@ class Admitting:
         )
         return told
 
+    def _of_merged(self, segment: Segment, identifier: Identifier, survivor: Person) -> Person:
+        """Take the name that somebody goes on to tell of an ID that was merged: objects may have it."""
+        self.result.said.append(f"{identifier.shown} was merged into {survivor.shown}: its data stayed")
+        prior = persons.by_key(self._connection, identifier.id, identifier.issuer)
+        assert prior is not None
+        name = persons.told_of(prior, segment, (), []).name
+        names = survivor.body.get("names", ())
+        if name and name not in names:
+            survivor = replace(survivor, body={**survivor.body, "names": [*names, name]})
+            persons.save(self._connection, survivor, self._at)
+            self.result.indexed |= merging.follow(self._connection, survivor, self._settings.local_issuer)
+        return survivor
+
     def _known(self, segment: Segment, number: int, identifier: Identifier) -> tuple[Identifier, Person | None]:
-        return persons.resolved(self._connection, segment, number, identifier, self._settings)
+        """Return the person that an ID means, the survivor if it was merged."""
+        identifier, person = persons.resolved(self._connection, segment, number, identifier, self._settings)
+        if person is None:
+            return identifier, None
+        if person.issuer != identifier.issuer:  # it was known without one
+            person = replace(person, issuer=identifier.issuer)
+            persons.save(self._connection, person, self._at)
+            survivor = persons.survivor(self._connection, person)
+            self.result.persons.add(survivor.id)
+            self.result.indexed |= merging.follow(self._connection, survivor, self._settings.local_issuer)
+            return identifier, survivor
+        return identifier, persons.survivor(self._connection, person)
 
     def _visit(self, person: Person, trigger: str) -> Person:
         """Take class, location and doctor of the visit (PV1), allergies (AL1) and what OBX says of the patient."""
@@ -145,15 +174,25 @@ class Admitting:
             visit.pop("location", None)
         if trigger in ("A11", "A13"):
             visit.pop("discharged", None)
+        needs = self._message.value("PV1", 15) if segment is not None else ""
+        if needs:  # ambulatory status, table 0009: B6 is pregnant
+            codes = (
+                [coding.plain(segment.value(15, 1, 1, r)) for r in range(1, segment.repetitions(15) + 1)]
+                if segment
+                else []
+            )
+            if "B6" in codes:
+                body["pregnancy"] = 3
+            elif needs == NULL:
+                body.pop("pregnancy", None)
         visit = {key: value for key, value in visit.items() if value}
         if visit:
             body["visit"] = visit
         else:
             body.pop("visit", None)
-        allergies = [
-            coding.plain(each.value(3, 2) or each.value(3)) for each in self._message.all("AL1") if each.value(3)
-        ]
-        if allergies:
+        said = [each for each in self._message.all("AL1") if each.raw(3)]
+        if said:
+            allergies = [coding.plain(each.value(3, 2) or each.value(3)) for each in said]
             body["allergies"] = [each for each in allergies if each]
             if not body["allergies"]:
                 del body["allergies"]
@@ -177,12 +216,16 @@ class Admitting:
         return found
 
     def _merge(self, pid: Segment, mrg: Segment) -> None:
-        """Merge the patients of MRG-1 into that of PID-3."""
+        """Merge the patient of MRG-1 into that of PID-3. MRG-1 may have further IDs of the prior patient: those under
+        which somebody is known are merged too."""
         ids = persons.patient(self._message, pid, self._settings, self._told)
-        for prior in self._prior(mrg):
+        priors = self._prior(mrg)
+        first = next((each for each in priors if each.issuer == ids[0].issuer), priors[0])
+        for prior in [first, *(each for each in priors if each != first)]:
             if not prior.issuer and not self._settings.local_issuer:
                 prior = replace(prior, issuer=ids[0].issuer)
-            self._merge_one(pid, mrg, ids, prior)
+            if prior == first or persons.by_key(self._connection, prior.id, prior.issuer) is not None:
+                self._merge_one(pid, mrg, ids, prior)
 
     def _merge_one(self, pid: Segment, mrg: Segment, ids: list[Identifier], prior: Identifier) -> None:
         surviving, person = self._known(pid, 3, ids[0])
@@ -206,6 +249,10 @@ class Admitting:
         person = self.tell(pid)
         if old is None:
             old = persons.insert(self._connection, prior, self._source, self._at)
+            name = coding.joined(mrg, 7, coding.group(mrg, 7, 1, self._told), self._told)
+            if name:
+                old = replace(old, name=name, body={"names": [name]})
+                persons.save(self._connection, old, self._at)
         moved = merging.merge(
             self._connection, old, person, self._source, self._message.control, self._at, self._settings.local_issuer
         )
@@ -233,6 +280,8 @@ class Admitting:
             )
         if person is None:
             person = persons.insert(self._connection, prior, self._source, self._at)
+        elif (person.patient_id, person.issuer) != (prior.id, prior.issuer):
+            raise Refused(_circle(f"{prior.shown} was merged into {person.shown} before"), patient=new.id)
         moved = merging.renamed(
             self._connection, person, new, self._source, self._message.control, self._at, self._settings.local_issuer
         )

@@ -11,7 +11,7 @@ from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.db import Database
 from pacstui.hl7v2.message import Message
-from pacstui.hl7v2.outcome import REQUIRED, UNSUPPORTED_EVENT, UNSUPPORTED_TYPE, Fault, Outcome, Refused
+from pacstui.hl7v2.outcome import UNSUPPORTED_EVENT, UNSUPPORTED_TYPE, Fault, Outcome, Refused
 from pacstui.index import identities
 from pacstui.orders import coding
 from pacstui.orders.adt import Admitting
@@ -102,14 +102,13 @@ class Applying:
         result = admitting.result
         asked = requests(message, told)
         segment = message.first("PID")
-        if segment is None:
-            raise Refused(Fault("PID", 0, REQUIRED, "there is no patient", "Send a PID"))
-        person = admitting.tell(segment)
+        person = admitting.tell(segment) if segment is not None else None
         ordering = Ordering(connection, self._settings, self._procedures, message.sender, at, told)
         accession = ""
         for request in asked:
             for done in ordering.act(request, person):
-                result.orders.add(done.order.id)
+                if done.changed:
+                    result.orders.add(done.order.id)
                 result.said.append(done.said)
                 accession = accession or done.order.accession
         return accession

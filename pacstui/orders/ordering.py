@@ -34,13 +34,13 @@ from pacstui.settings import OrdersSettings
 
 # HL7 table 0119.
 NEW: Final = frozenset(("NW", "SN", "RO", "PA", "CH"))
-CHANGE: Final = frozenset(("XO", "XX", "XR", "RU"))
-CANCEL: Final = frozenset(("CA", "OC", "CR", "DC", "OD", "DR", "RP", "RQ"))
+CHANGE: Final = frozenset(("XO", "XX", "XR"))
+CANCEL: Final = frozenset(("CA", "OC", "CR", "DC", "OD", "DR", "RP", "RQ", "RU"))
 HOLD: Final = frozenset(("HD", "OH", "HR"))
 RELEASE: Final = frozenset(("RL", "OE", "OR"))
 STATUS: Final = frozenset(("SC", "SR", "NA", "OK", "RE"))
 NOTHING: Final = frozenset(
-    ("UA", "UC", "UD", "UF", "UH", "UM", "UN", "UR", "UX", "DE", "DF", "LI", "UN", "AF", "FU", "OF", "PY", "CN")
+    ("UA", "UC", "UD", "UF", "UH", "UM", "UN", "UR", "UX", "DE", "DF", "LI", "AF", "FU", "OF", "PY", "CN")
 )
 _STATES: Final = {"CA": CANCELLED, "RP": CANCELLED, "DC": DISCONTINUED, "CM": COMPLETED, "IP": IN_PROGRESS}
 _RANK: Final = {SCHEDULED: 0, "arrived": 1, IN_PROGRESS: 2, COMPLETED: 3, DISCONTINUED: 3, CANCELLED: 3}
@@ -48,10 +48,11 @@ _RANK: Final = {SCHEDULED: 0, "arrived": 1, IN_PROGRESS: 2, COMPLETED: 3, DISCON
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of one request: the order, and what to say of it."""
+    """What became of one request: the order, what to say of it, and whether anything changed."""
 
     order: Order
     said: str
+    changed: bool = True
 
 
 class Ordering:
@@ -90,7 +91,7 @@ class Ordering:
                           "Cancel it, and order anew for this patient", component=1)
                 )  # fmt: skip
         if control in NOTHING:
-            return [Done(order, f"order {order.shown} is as it was") for order in known]
+            return [Done(order, f"order {order.shown} is as it was", False) for order in known]
         if control in NEW or control in CHANGE:
             return [self._write(request, person, known)]
         if control not in CANCEL | HOLD | RELEASE | STATUS:
@@ -122,7 +123,9 @@ class Ordering:
                 found = [each for each in found if each.filler in ("", request.filler)]
         if not found and not request.filler and not request.placer and request.accession:
             key = coding.plain(request.accession).casefold()
-            found = orders(self._connection, "accession_key=? AND source=?", (key, self._source))
+            found = orders(
+                self._connection, "accession_key=? AND accession_key != '' AND source=?", (key, self._source)
+            )
         found = [each for each in found if each.id not in self._used]
         if not request.whole:
             return found
@@ -137,7 +140,8 @@ class Ordering:
         return found if len(found) <= 1 or request.control in CANCEL else found[:1]
 
     def _numbered(self, column: str, number: str, issuer: str) -> list[Order]:
-        found = orders(self._connection, f"{column}=? AND source=?", (number, self._source))
+        # The index is for numbers that are not empty, and SQLite takes it only if the query says so too.
+        found = orders(self._connection, f"{column}=? AND {column} != '' AND source=?", (number, self._source))
         return [each for each in found if not issuer or each.body.get(f"{column}_issuer", issuer) == issuer]
 
     def _write(self, request: Request, person: Person | None, known: list[Order]) -> Done:
@@ -154,15 +158,25 @@ class Ordering:
             if person is None:
                 raise Refused(Fault("PID", 0, REQUIRED, "there is no patient", "Send a PID"))
         before = old or Order(person=person.id if person else 0, source=self._source)
+        there = steps(self._connection, before.id) if old is not None else []
+        begun = next((step for step in there if step.state not in (*OPEN, CANCELLED)), None)
+        if begun is not None and request.study and request.study != before.study:
+            self._told.append(
+                coding.at(request.segment, 0, f"the study is {begun.state}: its UID stays {before.study}")
+            )
+            request = replace(request, study="")
         order, planned = self._order(request, before)
         if old is not None and new and old.state == CANCELLED:
             order = replace(order, state=SCHEDULED).said(f"{self._stamp} ordered again by {self._sender[0]}")
         elif old is None:
             order = order.said(f"{self._stamp} ordered by {self._sender[0] or 'an unnamed sender'}")
+        elif old.state == CANCELLED:
+            self._told.append(
+                coding.at(request.segment, 0, f"order {order.shown} stays cancelled: a change orders nothing")
+            )
         if old is None:
             order = self._numbers(request, save_order(self._connection, order, self._at))
         self._used.add(order.id)
-        there = steps(self._connection, order.id) if old is not None else []
         made = self._steps(request, order, planned, there, old is not None and old.state == CANCELLED and new)
         changed = order != old or made != there
         if changed:
@@ -173,7 +187,8 @@ class Ordering:
             for step in made:
                 if step not in there:
                     save_step(self._connection, step, self._at)
-        return Done(order, _sentence(order, made, "new" if old is None else "changed" if changed else "as it was"))
+        how = "new" if old is None else "changed" if changed else "as it was"
+        return Done(order, _sentence(order, made, how), changed)
 
     def _order(self, request: Request, old: Order) -> tuple[Order, tuple[Planned, ...]]:
         """Return the order with what a request says."""
@@ -184,6 +199,8 @@ class Ordering:
         for key, value in (("placer_issuer", request.placer_issuer), ("filler_issuer", request.filler_issuer)):
             if value:
                 body[key] = value
+        if request.parent:
+            body["parent"] = request.parent
         if request.other[0]:
             body["other_code"] = list(request.other)
         if request.priority:
@@ -258,7 +275,7 @@ class Ordering:
         left = list(there)
         for number in range(count):
             ask = asked[number] if number < len(asked) else StepAsked()
-            plan = planned[min(number, len(planned) - 1)] if len(planned) > 1 or number == 0 else planned[0]
+            plan = planned[min(number, len(planned) - 1)]
             old = next((each for each in left if ask.step_id and each.step_id == ask.step_id), None)
             if old is None and left:
                 old = left[0]
@@ -273,7 +290,7 @@ class Ordering:
         self, request: Request, order: Order, ask: StepAsked, plan: Planned, old: Step | None, number: int, again: bool,
         first: StepAsked,
     ) -> Step:  # fmt: skip
-        if old is not None and again and old.state == CANCELLED:
+        if old is not None and old.state == CANCELLED and (again or order.state != CANCELLED):
             old = replace(old, state=SCHEDULED)
         if old is not None and old.state not in OPEN:
             return old
@@ -332,6 +349,7 @@ class Ordering:
             if step.state in OPEN:
                 save_step(self._connection, replace(step, state=CANCELLED), self._at)
         state = state_of([CANCELLED, *(step.state for step in begun)])
+        changed = state != order.state or any(step.state in OPEN for step in there)
         if begun:
             self._told.append(
                 coding.at(request.segment, 1, f"order {order.shown} had begun: {begun[0].state}", severity="W")
@@ -340,16 +358,17 @@ class Ordering:
         if state != order.state:
             order = replace(order, state=state).said(f"{self._stamp} cancelled by {self._sender[0]}")
             save_order(self._connection, order, self._at)
-        return Done(order, said)
+        return Done(order, said, changed)
 
     def _hold(self, request: Request, order: Order, held: bool) -> Done:
         """Put an order on hold, or release it: a held one is not in the worklist."""
         word = "on hold" if held else "released"
-        if bool(order.body.get("held")) != held:
+        changed = bool(order.body.get("held")) != held
+        if changed:
             body = {**order.body, "held": True} if held else {k: v for k, v in order.body.items() if k != "held"}
             order = replace(order, body=body).said(f"{self._stamp} {word} by {self._sender[0]}")
             save_order(self._connection, order, self._at)
-        return Done(order, f"order {order.shown} {word}")
+        return Done(order, f"order {order.shown} {word}", changed)
 
     def _status(self, request: Request, order: Order) -> Done:
         """Take an order's status (ORC-5) and a number that it was given; a step never goes back."""
@@ -369,7 +388,7 @@ class Ordering:
             numbered = numbered.said(f"{self._stamp} {numbered.state}, says {self._sender[0]}")
         if numbered != order:
             save_order(self._connection, numbered, self._at)
-        return Done(numbered, f"order {numbered.shown} is {numbered.state}")
+        return Done(numbered, f"order {numbered.shown} is {numbered.state}", numbered != order)
 
 
 def _numberless() -> Fault:

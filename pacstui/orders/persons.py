@@ -87,7 +87,7 @@ def named(
     """Return the person that an ID means, and the ID with its issuer.
 
     An ID without an issuer has the local one, else the only one that is known for it. An issuer that comes later is
-    that of the person who was known without one.
+    that of the person who was known without one; the row that is returned has none yet then.
 
     Raises
     ------
@@ -99,11 +99,7 @@ def named(
     if person is not None:
         return replace(identifier, issuer=issuer), person
     if issuer:
-        bare = by_key(connection, identifier.id, "")
-        if bare is not None:
-            connection.execute("UPDATE persons SET issuer=? WHERE id=?", (issuer, bare.id))
-            return replace(identifier, issuer=issuer), replace(bare, issuer=issuer)
-        return replace(identifier, issuer=issuer), None
+        return replace(identifier, issuer=issuer), by_key(connection, identifier.id, "")
     rows = connection.execute(_BY_PATIENT_ID, (identifier.id,)).fetchall()
     if len(rows) > 1:
         raise Ambiguous(identifier.id, tuple(row[2] for row in rows))
@@ -178,7 +174,7 @@ def patient(message: Message, segment: Segment, settings: OrdersSettings, told: 
 def resolved(
     connection: sqlite3.Connection, segment: Segment, number: int, identifier: Identifier, settings: OrdersSettings
 ) -> tuple[Identifier, Person | None]:
-    """Return the person that an ID in a field means; the survivor if it was merged.
+    """Return the person that an ID in a field means; not yet the survivor if it was merged.
 
     Raises
     ------
@@ -192,7 +188,7 @@ def resolved(
             Fault(segment.name, number, UNKNOWN_KEY, str(fault), "Send the assigning authority", component=4),
             patient=identifier.id,
         ) from fault
-    return identifier, person and survivor(connection, person)
+    return identifier, person
 
 
 def insert(connection: sqlite3.Connection, identifier: Identifier, source: str, at: int) -> Person:

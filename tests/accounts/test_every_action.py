@@ -53,7 +53,7 @@ def argument(hint: Any) -> Any:
     kind = get_args(hint)[0] if privacy.secret(hint) else hint
     if kind in (str, int, bool, float):
         return kind("7") if kind is not bool else True
-    return ["node.view"]
+    return [7] if int in get_args(kind) else ["node.view"]
 
 
 def arguments(name: str) -> dict[str, Any]:

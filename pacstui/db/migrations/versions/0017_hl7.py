@@ -30,11 +30,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
     )  # fmt: skip
-    op.create_index("hl7_messages_control", "hl7_messages", ["control"])
+    op.create_index(
+        "hl7_messages_control", "hl7_messages", ["control", "sender", "facility"], sqlite_where=sa.text("original = 0")
+    )
     op.create_index("hl7_messages_at", "hl7_messages", ["at"])
     op.create_index("hl7_messages_open", "hl7_messages", ["id"], sqlite_where=sa.text("state = 'failed'"))
-    op.create_index("hl7_messages_patient", "hl7_messages", ["patient_id"], sqlite_where=sa.text("patient_id != ''"))
-    op.create_index("hl7_messages_accession", "hl7_messages", ["accession"], sqlite_where=sa.text("accession != ''"))
     op.create_index("hl7_messages_original", "hl7_messages", ["original"], sqlite_where=sa.text("original != 0"))
     op.create_table(
         "hl7_bodies",
@@ -44,8 +44,16 @@ def upgrade() -> None:
         _text("words"), _text("faults"),
         sa.PrimaryKeyConstraint("id"),
     )  # fmt: skip
+    op.create_table(
+        "hl7_keys",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("message", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("key", "message"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("hl7_keys_message", "hl7_keys", ["message"])
 
 
 def downgrade() -> None:
-    for name in ("hl7_bodies", "hl7_messages"):
+    for name in ("hl7_keys", "hl7_bodies", "hl7_messages"):
         op.drop_table(name)
