@@ -115,9 +115,9 @@ class NodeRoom:
             self._queue.part(),
             self.jobs(),
             self.backups(),
+            self.hl7(),
             problems,
             self.exceptions(),
-            self.hl7(),
         )
 
     async def status(self) -> Status:

@@ -16,7 +16,7 @@ from pacstui.index.identities import Identity
 from pacstui.orders import persons
 from pacstui.orders.persons import Identifier, Person
 
-_MERGED: Final = "SELECT id, patient_id, issuer FROM persons WHERE merged_into=?"
+_MERGED: Final = "SELECT id, patient_id, issuer FROM persons WHERE merged_into=? AND merged_into != 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,10 @@ def merge(
     orders = tuple(row[0] for row in connection.execute("SELECT id FROM orders WHERE person=?", (prior.id,)).fetchall())
     connection.execute("UPDATE orders SET person=?, changed=? WHERE person=?", (survivor.id, at, prior.id))
     chain = [row[0] for row in connection.execute(_MERGED, (prior.id,)).fetchall()]
-    connection.execute("UPDATE persons SET merged_into=?, changed=? WHERE merged_into=?", (survivor.id, at, prior.id))
+    connection.execute(
+        "UPDATE persons SET merged_into=?, changed=? WHERE merged_into=? AND merged_into != 0",
+        (survivor.id, at, prior.id),
+    )
     connection.execute("UPDATE persons SET merged_into=?, changed=? WHERE id=?", (survivor.id, at, prior.id))
     mine = survivor.body.get("names", ())
     more = [name for name in prior.body.get("names", ()) if name not in mine]

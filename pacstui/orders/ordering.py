@@ -123,7 +123,9 @@ class Ordering:
                 found = [each for each in found if each.filler in ("", request.filler)]
         if not found and not request.filler and not request.placer and request.accession:
             key = coding.plain(request.accession).casefold()
-            found = orders(self._connection, "accession_key=? AND source=?", (key, self._source))
+            found = orders(
+                self._connection, "accession_key=? AND accession_key != '' AND source=?", (key, self._source)
+            )
         found = [each for each in found if each.id not in self._used]
         if not request.whole:
             return found
@@ -138,7 +140,8 @@ class Ordering:
         return found if len(found) <= 1 or request.control in CANCEL else found[:1]
 
     def _numbered(self, column: str, number: str, issuer: str) -> list[Order]:
-        found = orders(self._connection, f"{column}=? AND source=?", (number, self._source))
+        # The index is for numbers that are not empty, and SQLite takes it only if the query says so too.
+        found = orders(self._connection, f"{column}=? AND {column} != '' AND source=?", (number, self._source))
         return [each for each in found if not issuer or each.body.get(f"{column}_issuer", issuer) == issuer]
 
     def _write(self, request: Request, person: Person | None, known: list[Order]) -> Done:

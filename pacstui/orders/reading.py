@@ -23,7 +23,7 @@ SCHEDULED, SERIES, STUDY, ACCESSION, STEP_ID = 0x00400270, 0x00400340, 0x0020000
 _PROCEDURE_ID, _PERFORMED_ID, STATION_AE, MODALITY = 0x00401001, 0x00400253, 0x00400241, 0x00080060
 _NAME, _PATIENT_ID, _ISSUER, _SERIES_UID = 0x00100010, 0x00100020, 0x00100021, 0x0020000E
 _IMAGES, _OTHERS, _REFERENCED = 0x00081140, 0x00400220, 0x00081155
-_DISCONTINUED_FOR, _COMMENTS, _MEANING, _CODE = 0x00400281, 0x00400280, 0x00080104, 0x00080100
+_DISCONTINUED_FOR, _MEANING, _CODE = 0x00400281, 0x00080104, 0x00080100
 
 NEEDED: Final = (SCHEDULED, _PERFORMED_ID, STATION_AE, STARTED, STARTED_AT, STATE, MODALITY)
 """Attributes of type 1 at N-CREATE."""
@@ -111,11 +111,11 @@ def _moment(data: DataSet, date: int, time: int) -> str:
 
 
 def _reason(data: DataSet) -> str:
-    """Return why a step was discontinued: the meaning of the code, and what was remarked."""
+    """Return why a step was discontinued: the meaning of the code. Remarks may say who the patient is."""
     if data.text(STATE) != DISCONTINUED:
         return ""
     codes = [item.text(_MEANING) or item.text(_CODE) for item in data.items(_DISCONTINUED_FOR)[:4]]
-    return ": ".join(part for part in (", ".join(code for code in codes if code), data.text(_COMMENTS)) if part)
+    return ", ".join(code for code in codes if code)
 
 
 def check_new(data: DataSet) -> None:

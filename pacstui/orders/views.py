@@ -138,7 +138,7 @@ def view(id: int, now: datetime, connection: sqlite3.Connection) -> StepView | N
         (id,),
     )
     more = _json(body)
-    comments = more.get("comments") or ""
+    comments = more.get("comments") or []
     return StepView(
         found,
         tuple(_performed(row, connection) for row in rows.fetchall()),

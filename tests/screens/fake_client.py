@@ -423,6 +423,7 @@ class FakeClient:
             ),
             jobs={},
             backups=dict(self.saved),
+            hl7={},
             alerts=self._problems,
             exceptions=self.exceptions.counts,
         )
