@@ -34,7 +34,9 @@ _EDITING: dict[str, Callable[[str, int], tuple[str, int]]] = {
 _KEYWORDS = {
     "PatientName": "name", "PatientID": "patient ID", "IssuerOfPatientID": "issuer of ID",
     "PatientBirthDate": "birth date", "PatientSex": "sex", "AccessionNumber": "accession",
-    "StudyDescription": "study", "SeriesDescription": "series", "ReferringPhysicianName": "referring",
+    "StudyDescription": "description", "SeriesDescription": "description", "SeriesNumber": "number",
+    "Laterality": "laterality", "ImageLaterality": "laterality", "ProtocolName": "protocol", "StudyDate": "date",
+    "ReferringPhysicianName": "referring",
     "RequestedProcedureID": "procedure ID", "StudyInstanceUID": "study UID", "BodyPartExamined": "body part",
 }  # fmt: skip
 
@@ -220,7 +222,6 @@ class PreviewPage(ModalScreen[CorrectionRow]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "leave", show=False)]
     AUTO_FOCUS = "PreviewPanel"
-    DEFAULT_CSS = "PreviewPage .box { width: 110; }"
 
     def __init__(self, preview: Preview, yes: str = "do it") -> None:
         super().__init__()

@@ -109,6 +109,14 @@ class StudyPagePanel(Panel):
             Section(self._series_title(), items),
         ]
 
+    def footnote(self) -> Line | None:
+        if self.detail is None:
+            return None
+        keys = "a assign  e edit  m merge  x reject"
+        if len(self.detail.series) > 1:
+            keys += "  space picks series: t split  v move"
+        return Line(f" {keys} ", "dim")
+
     def _series_title(self) -> Line:
         assert self.detail is not None
         line = Line("Series  ", "title").add(count(len(self.detail.series)), "strong")

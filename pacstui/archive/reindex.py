@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pacstui.db import Database
 from pacstui.dicom import header
+from pacstui.index.corrected import kept
 from pacstui.index.more import IMAGE_MORE, SERIES_MORE, STUDY_MORE, text_of
 
 log = logging.getLogger("pacstui.archive")
@@ -84,10 +85,23 @@ def _next(after: int, connection: sqlite3.Connection) -> list[tuple[int, int, in
 
 
 def _write(texts: Sequence[Texts], connection: sqlite3.Connection) -> None:
-    connection.executemany("UPDATE instances SET more=? WHERE id=? AND more!=?", [(t[3], t[0], t[3]) for t in texts])
-    for table, key, text in (("series", 1, 4), ("studies", 2, 5)):
-        latest = {each[key]: each[text] for each in texts if each[text]}
-        connection.executemany(
-            f"UPDATE {table} SET more=? WHERE id=? AND more!=?",  # noqa: S608 - two names of ours
-            [(value, row, value) for row, value in latest.items()],
-        )
+    for text in texts:
+        row = connection.execute(
+            "SELECT c.body FROM instances i JOIN corrected_instances c ON c.sop_instance = i.sop_instance"
+            " WHERE i.id=?", (text[0],),
+        ).fetchone()  # fmt: skip
+        image = kept(text[3], row[0], IMAGE_MORE) if row is not None else text[3]
+        connection.execute("UPDATE instances SET more=? WHERE id=? AND more!=?", (image, text[0], image))
+    for series, more in {each[1]: each[4] for each in texts if each[4]}.items():
+        said = connection.execute(
+            "SELECT e.corrected, s.corrected, e.more FROM series e JOIN studies s ON s.id = e.study WHERE e.id=?",
+            (series,),
+        ).fetchone()
+        if said is not None:
+            told = kept(kept(more, said[0], SERIES_MORE), said[1], SERIES_MORE, said[2])
+            connection.execute("UPDATE series SET more=? WHERE id=? AND more!=?", (told, series, told))
+    for study, more in {each[2]: each[5] for each in texts if each[5]}.items():
+        said = connection.execute("SELECT corrected FROM studies WHERE id=?", (study,)).fetchone()
+        if said is not None:
+            told = kept(more, said[0], STUDY_MORE)
+            connection.execute("UPDATE studies SET more=? WHERE id=? AND more!=?", (told, study, told))

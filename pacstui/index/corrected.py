@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
+
+from pacstui.dicom.dictionary import tag_of
+from pacstui.index.more import key_of
 
 PATIENT: Final = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
 """What the index knows of a patient, in the order of its columns below."""
@@ -99,6 +103,22 @@ def uids(connection: sqlite3.Connection, study: int) -> dict[str, str]:
         if not series and old != to_study:
             found[old] = to_study
     return found
+
+
+def kept(found: str, said: str, tags: Mapping[int, str], held: str = "") -> str:
+    """Return the JSON that was read from an object, with what was corrected put in; ``held`` is what a row had, of
+    which what was corrected in a sequence stays."""
+    if not said:
+        return found
+    more: dict[str, str] = json.loads(found) if found else {}
+    before: dict[str, str] = json.loads(held) if held else {}
+    for path, value in _read(said).items():
+        top = path.partition("[")[0]
+        tag = tag_of(top)
+        if tag in tags:
+            more[key_of(tag)] = value if top == path else before.get(key_of(tag), "")
+    some = {key: value for key, value in more.items() if value}
+    return json.dumps(some, ensure_ascii=False, separators=(",", ":")) if some else ""
 
 
 def _read(text: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from pacstui.db import Database
 from pacstui.errors import BadRequest, NotFound
 from pacstui.index import tables as t
 from pacstui.index.fold import fold
+from pacstui.index.redirects import current
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TOP = 1 << 62
@@ -196,8 +197,9 @@ class Index:
         return (await self.named([sop_instance]))[0]
 
     async def named(self, uids: Sequence[str]) -> list[Instance | None]:
-        """Return what is known of objects, in the order of their SOP Instance UIDs."""
-        rows = await self._db.read(lambda c: [_INSTANCE.first(c, sop_instance=uid) for uid in uids])
+        """Return what is known of objects, in the order of their SOP Instance UIDs; of one that was given another UID
+        by a correction also by that which it carries."""
+        rows = await self._db.read(lambda c: [_by_any_name(c, uid) for uid in uids])
         return [_instance(row) if row else None for row in rows]
 
     async def instances(self, study: str, series: str = "") -> list[Instance]:
@@ -335,6 +337,14 @@ _OF_SERIES = Statement(
     .order_by(t.instances.c.id)
 )
 _MISSING = Statement(_instance_select().where(_IS_MISSING).order_by(t.instances.c.id.desc()).limit(_most()))
+
+
+def _by_any_name(connection: sqlite3.Connection, uid: str) -> Any:
+    row = _INSTANCE.first(connection, sop_instance=uid)
+    if row is None:
+        now = current(connection, uid)
+        row = _INSTANCE.first(connection, sop_instance=now) if now != uid else None
+    return row
 
 
 def _counts(connection: sqlite3.Connection) -> Counts:

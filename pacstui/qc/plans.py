@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
@@ -21,9 +21,9 @@ from pacstui.text import person, plural, safe
 
 KINDS: Final = ("assign", "edit", "split", "merge", "move", "reject")
 _SENT_TO: Final = (
-    "SELECT s.destination, count(DISTINCT o.sop_instance), max(o.changed) FROM sendings s JOIN outbox o"
+    "SELECT s.destination, o.sop_instance, o.changed FROM sendings s JOIN outbox o"
     " ON o.sending = s.id AND o.state IN ('sent', 'warning') WHERE s.study IN (SELECT value FROM json_each(?))"
-    " AND o.sop_instance IN (SELECT value FROM json_each(?)) GROUP BY s.destination ORDER BY s.destination"
+    " AND o.sop_instance IN (SELECT value FROM json_each(?)) ORDER BY s.destination"
 )
 
 
@@ -135,19 +135,19 @@ def images_of(connection: sqlite3.Connection, study: Row, uids: Sequence[str]) -
     return found
 
 
-def uids_of(connection: sqlite3.Connection, series: Iterable[Row], images: Sequence[Row] = ()) -> list[str]:
-    """Return SOP Instance UIDs that objects have or had."""
+def uids_of(connection: sqlite3.Connection, series: Iterable[Row], images: Sequence[Row] = ()) -> dict[str, str]:
+    """Return the SOP Instance UIDs that objects have or had, each with the present one."""
     now = [row["sop_instance"] for row in images]
     for each in series if not images else ():
         rows = connection.execute("SELECT sop_instance FROM instances WHERE series=?", (each["id"],))
         now += [row[0] for row in rows]
-    told = list(now)
+    told = {uid: uid for uid in now}
     while now:
-        rows = connection.execute(
-            "SELECT old FROM renamed_instances WHERE new IN (SELECT value FROM json_each(?))", (json.dumps(now),)
-        )
-        now = [row[0] for row in rows if row[0] not in set(told)]
-        told += now
+        pairs = connection.execute(
+            "SELECT old, new FROM renamed_instances WHERE new IN (SELECT value FROM json_each(?))", (json.dumps(now),)
+        ).fetchall()
+        told |= {old: told[new] for old, new in pairs}
+        now = [old for old, _ in pairs]
     return told
 
 
@@ -162,10 +162,15 @@ def names_of(connection: sqlite3.Connection, study: str) -> list[str]:
     return told
 
 
-def sent_to(connection: sqlite3.Connection, study: str, uids: Sequence[str]) -> tuple[Downstream, ...]:
+def sent_to(connection: sqlite3.Connection, study: str, uids: Mapping[str, str]) -> tuple[Downstream, ...]:
     """Return which destinations were sent some objects of a study, as the queue remembers it."""
     rows = connection.execute(_SENT_TO, (json.dumps(names_of(connection, study)), json.dumps(list(uids))))
-    return tuple(Downstream(safe(row[0], 64), row[1], moment(row[2]), "") for row in rows)
+    found: dict[str, tuple[set[str], int]] = {}
+    for destination, uid, at in rows:
+        held, last = found.get(destination, (set(), 0))
+        held.add(uids[uid])
+        found[destination] = (held, max(last, at))
+    return tuple(Downstream(safe(name, 64), len(held), moment(last), "") for name, (held, last) in found.items())
 
 
 def doubts_of(connection: sqlite3.Connection, study: Row, moving: bool = False) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final
@@ -110,6 +111,12 @@ def assign(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
 KEYWORDS: Final[dict[str, str]] = {each.column: each.keyword for each in KNOWN.values() if each.level == PATIENT}
 
 
+def spelled(keyword: str) -> str:
+    """Return a keyword in words: patient name, study ID."""
+    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]+", keyword)
+    return " ".join(part if part.isupper() else part.lower() for part in parts)
+
+
 def _whose(study: Row) -> tuple[str, str]:
     return study["patient_id"], study["issuer"]
 
@@ -168,7 +175,7 @@ def edit(connection: sqlite3.Connection, request: Request, policy: Policy) -> Pl
     plan = _plan(connection, request, policy, study, series, images, new, {})
     if not plan.changes:
         raise BadRequest("all of it says that already", "nothing is to be done")
-    named = ", ".join(dict.fromkeys(each.attribute for each in plan.changes))
+    named = " and ".join(dict.fromkeys(spelled(each.attribute) for each in plan.changes))
     where = {
         IMAGE: f"{plural(len(images), 'image')} of {who(study)}",
         SERIES: f"{counted(plan.series, plan.instances)} of {who(study)}",

@@ -194,7 +194,8 @@ class _Undoing:
 
     def _patient(self, back: Row, here: Row) -> int:
         """Return the row of the former patient, made anew where it is gone."""
-        ident: int = self.patients.get(back["patient"], back["patient"])
+        before = int(back["patient"])
+        ident = self.patients.get(before, before)
         if row_of(self.connection, "patients", ident) is not None:
             return ident
         was = here | back

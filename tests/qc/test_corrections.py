@@ -116,8 +116,8 @@ async def test_rejected_images_are_nowhere_to_be_found_until_undone(tmp_path: Pa
         assert (await w.archive.index.studies()).rows == ()
         await w.store(objects[0].beside(number="7"))
         assert (await w.archive.index.studies()).rows == ()
+        hidden = (await w.rows("SELECT study FROM studies WHERE hidden=1"))[0][0]
         with pytest.raises(BadRequest, match="rejected already"):
-            hidden = (await w.rows("SELECT study FROM studies WHERE hidden=1"))[0][0]
             await w.room.edit(hidden, {"PatientName": "X"})
         await w.room.undo(whole.id, "no")
         assert len(await w.handed(objects[0].study)) == 5

@@ -88,15 +88,21 @@ class Ward:
             assert made.sop_instance == copy.sop_instance
             implicit, little = copy.transfer_syntax == "1.2.840.10008.1.2", True
             data = body.whole()[: made.size] if body.data is not None else b"".join(body.pieces())
-            found.append(pydicom.dcmread(BytesIO(_with_meta(data, copy.transfer_syntax)), force=True))
+            found.append(pydicom.dcmread(BytesIO(with_meta(data, copy.transfer_syntax)), force=True))
             discard(body)
             assert implicit or little
         return found
 
 
-def _with_meta(data: bytes, syntax: str) -> bytes:
-    value = syntax.encode() + b"\0" * (len(syntax) % 2)
-    meta = b"\x02\0\x10\0UI" + len(value).to_bytes(2, "little") + value
+def with_meta(data: bytes, syntax: str, thing: Object | None = None) -> bytes:
+    """Return a data set as a file (PS3.10 7.1)."""
+    named = [(0x0010, syntax)]
+    if thing is not None:
+        named = [(0x0002, thing.text(0x00080016)), (0x0003, thing.sop), *named]
+    meta = b""
+    for element, text in named:
+        value = text.encode() + b"\0" * (len(text) % 2)
+        meta += b"\x02\0" + element.to_bytes(2, "little") + b"UI" + len(value).to_bytes(2, "little") + value
     head = b"\x02\0\0\0UL\x04\0" + len(meta).to_bytes(4, "little")
     return bytes(128) + b"DICM" + head + meta + data
 
@@ -124,4 +130,4 @@ def study_of(
     return found
 
 
-__all__ = ["EXPLICIT", "Ward", "study_of", "ward"]
+__all__ = ["EXPLICIT", "Ward", "study_of", "ward", "with_meta"]
