@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from textual import on
+from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from pacstui.contract.corrections import CorrectionRow
@@ -55,10 +56,19 @@ def row_unlinked(candidate: Candidate) -> bool:
     return all(d.mark != "same" for d in candidate.differences if d.attribute in ("accession number", "study UID"))
 
 
-class BesidePanel(Panel):
+class BesidePanel(Panel, inherit_bindings=False):
     """The study on the left, an order on the right."""
 
     MARKED = False
+    BINDINGS: ClassVar[list[BindingType]] = [  # without j and k: j rejects
+        Binding("up", "move(-1)", show=False),
+        Binding("down", "move(1)", show=False),
+        Binding("pageup", "move(-10)", show=False),
+        Binding("pagedown", "move(10)", show=False),
+        Binding("home", "move(-1000000)", show=False),
+        Binding("end", "move(1000000)", show=False),
+        Binding("enter", "choose", show=False),
+    ]
 
     def __init__(self, screen: BesideScreen) -> None:
         super().__init__(id="beside")

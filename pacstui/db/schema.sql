@@ -808,3 +808,4 @@ CREATE TABLE corrected_instances (
     body TEXT DEFAULT '{}' NOT NULL,
     PRIMARY KEY (sop_instance)
 );
+CREATE TRIGGER studies_identity AFTER UPDATE OF patient_id, issuer, patient_name, birth_date, sex ON studies WHEN OLD.identity = 0 AND (OLD.patient_id != NEW.patient_id OR OLD.issuer != NEW.issuer OR (OLD.patient_name != '' AND OLD.patient_name != NEW.patient_name) OR (OLD.birth_date != '' AND OLD.birth_date != NEW.birth_date) OR (OLD.sex != '' AND OLD.sex != NEW.sex)) BEGIN UPDATE studies SET identity = 1 WHERE id = NEW.id; END;

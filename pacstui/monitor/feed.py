@@ -210,7 +210,8 @@ def describe(event: events.Event) -> _Line | None:
             return _Line(event.level, event.job, event.text, event.hint, 0, f"job {event.job} {event.text}")
         case events.StudyMatched() if event.state in _EXCEPTIONS:
             told = f"{_EXCEPTIONS[event.state]}: X shows it"
-            return _Line("warn", event.calling or "matching", told, "", 0, f"{event.state} {event.calling}")
+            gather = f"{event.state} {event.calling}"
+            return _Line("warn", event.calling or "matching", told, "", 0, gather, screen="exceptions")
         case events.MessageTaken() | events.MessageFailed() | events.Hl7Refused():
             return _hl7_in(event)
         case events.ReceiverDown() | events.ReceiverUp() | events.MessageNotSent():

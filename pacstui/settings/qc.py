@@ -19,7 +19,7 @@ class QcSettings(Section):
 
     matched_score: Score = 80
     """Points (0 to 100) from which a study is taken as belonging to an order, where nothing that counts differs. The
-    points of each attribute stand in docs/corrections.md."""
+    points of each attribute stand in docs/matching.md."""
 
     probable_score: Score = 40
     """Points from which a study probably belongs to an order, so that somebody should look; below it is unmatched."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pacstui.contract.overview import View
+from pacstui.text import plural
 from screens.panels.live import LivePanel
 from screens.widgets.feed_lines import feed_line
 from screens.widgets.line import Line
@@ -23,7 +24,17 @@ class EventsPanel(LivePanel):
         items = [Item([feed_line(row, width, app.privacy)], ("event", row.line)) for row in rows]
         if not items:
             items = [Item([Line("Nothing has happened yet. Studies, refusals and faults are told here.", "dim")])]
-        return [Section(Line("Events", "title"), items)]
+        return [Section(Line("Events", "title"), items, self._exceptions(view))]
+
+    def _exceptions(self, view: View) -> Line | None:
+        """Return how many studies do not fit their order or patient, and the way to them; none if all do."""
+        found = view.status.exceptions
+        total = sum(found.values())
+        if not total or self.console_app.door.lacks("qc.view"):
+            return None
+        grave = found.get("conflicting", 0)
+        line = Line(f"x {grave} of " if grave else "! ", "fail" if grave else "warn")
+        return line.add(plural(total, "exception"), "warn").add(": X", "key")
 
     def on_blur(self) -> None:
         """Show the newest again."""

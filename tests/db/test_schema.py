@@ -38,6 +38,12 @@ def shape(path: Path) -> dict[str, Any]:
                     (index[1], index[2], index[4], tuple(connection.execute(f"PRAGMA index_info('{index[1]}')")))
                     for index in connection.execute(f"PRAGMA index_list({name})")
                 ),
+                sorted(
+                    " ".join(row[0].split())
+                    for row in connection.execute(
+                        "SELECT sql FROM sqlite_master WHERE type='trigger' AND tbl_name=?", (name,)
+                    )
+                ),
                 "AUTOINCREMENT"
                 in str(connection.execute("SELECT sql FROM sqlite_master WHERE name=?", (name,)).fetchone()),
             )

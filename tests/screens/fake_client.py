@@ -427,6 +427,7 @@ class FakeClient:
             backups=dict(self.saved),
             hl7={},
             alerts=self._problems,
+            exceptions=self.exceptions.counts,
         )
 
     def rates(self) -> Rates:

@@ -47,6 +47,7 @@ class FakeExceptions:
             "1.2.5": (candidate(31, "TESTA^ANNA", 40),),
         }
         self.found = (candidate(0, "MUSTER^EVA", 0),)
+        self.counts: dict[str, int] = {}
 
     async def list_all(
         self, state: str = "", search: str = "", settled: bool = False, before: int = 0, limit: int = 100

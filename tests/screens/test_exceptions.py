@@ -169,3 +169,15 @@ async def test_nothing_to_do_teaches_what_would_stand_here() -> None:
     async with driven(client, (80, 24)) as console:
         await console.press("X")
         await console.shows("Every study fits its order and patient.")
+
+
+async def test_the_dashboard_says_how_many_there_are_and_which_key_leads_there() -> None:
+    client = SteppedClient()
+    async with driven(client, (80, 24)) as console:
+        assert ": X" not in console.text
+        client.exceptions.counts = {"conflicting": 1, "unmatched": 2, "probable": 0}
+        await console.step()
+        await console.shows("x 1 of 3 exceptions: X")
+        client.exceptions.counts = {"conflicting": 0, "unmatched": 1, "probable": 0}
+        await console.step()
+        await console.shows("! 1 exception: X")
