@@ -355,12 +355,9 @@ class Node:
             asyncio.create_task(self._every(1.0, maintenance.tick), name="maintenance"),
             asyncio.create_task(self._every(1.0, corrections.tick), name="rejection notes"),
             asyncio.create_task(self._every(5.0, exchange.tick), name="hl7"),
-            asyncio.create_task(self._every(2.0, onward.committing.tick), name="commitment of what was sent"),
             asyncio.create_task(self._every(_LOOKUP_S, self._book.look_up), name="peer addresses"),
-            asyncio.create_task(self._every(1.0, exchange.send), name="hl7 out"),
             asyncio.create_task(self._every(_SEEN_S, peers.seen.flush), name="peers"),
             asyncio.create_task(self._every(1.0, self._audit.tick), name="audit seal"),
-            asyncio.create_task(self._every(1.0, desk.tick), name="worklist"),
             asyncio.create_task(self._every(1.0, jobs.tick), name="jobs"),
             asyncio.create_task(self._every(2.0, backups.tick), name="backups"),
             asyncio.create_task(self._every(1.0, exceptions.tick), name="matching"),
@@ -370,11 +367,16 @@ class Node:
             asyncio.create_task(self._look_at_directory(), name="directory"),
         ]
         if not settings.node.rehearsal:
-            work = self._every(_COMMITMENTS_S, commitment.tick)
-            self._tasks.append(asyncio.create_task(work, name="storage commitments"))
+            self._tasks += [
+                asyncio.create_task(self._every(_COMMITMENTS_S, commitment.tick), name="storage commitments"),
+                asyncio.create_task(self._every(2.0, onward.committing.tick), name="commitment of what was sent"),
+                asyncio.create_task(self._every(1.0, exchange.send), name="hl7 out"),
+                asyncio.create_task(self._every(1.0, desk.tick), name="worklist"),
+            ]
         self._sends = True
         await onward.begin()
-        await exchange.begin()
+        if not settings.node.rehearsal:
+            await exchange.begin()
         for note in self._loaded.notes:
             log.warning("%s", note)
         title = settings.dicom.ae_title
