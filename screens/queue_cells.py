@@ -155,12 +155,16 @@ def outbox(row: OutboxRow, now: datetime) -> Sequence[cols.Cell]:
     )
 
 
+def _wait(number: int) -> str:
+    return "waits" if number == 1 else "wait"
+
+
 def counted(row: SendingRow) -> str:
     """Say how many objects of a sending are where: ``398 of 412 sent, 12 failed, 2 wait``."""
     parts = [f"{count(row.sent + row.warning)} of {plural(objects(row), 'object')} sent"]
     for number, word in (
-        (row.waiting, "wait"), (row.failed, "failed"), (row.warning, "with a warning"), (row.filtered, "kept back"),
-        (row.cancelled, "cancelled"),
+        (row.waiting, _wait(row.waiting)), (row.failed, "failed"), (row.warning, "with a warning"),
+        (row.filtered, "kept back"), (row.cancelled, "cancelled"),
     ):  # fmt: skip
         if number:
             parts.append(f"{count(number)} {word}")
@@ -195,7 +199,7 @@ def facts(row: DestinationRow | None, name: str, at: datetime, width: int) -> li
     if row is None:
         return [Line("Nothing waits for it, and nothing was sent to it since the node started.", "dim")]
     word, role = status_of(row)
-    line = Line(word, role).add(f"  {count(row.waiting)} wait", "strong")
+    line = Line(word, role).add(f"  {count(row.waiting)} {_wait(row.waiting)}", "strong")
     if row.waiting:
         line.add(f" ({size(row.bytes)})", "dim")
     line.add(f"  {count(row.failed)} failed", "fail-text" if row.failed else "dim")

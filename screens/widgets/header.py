@@ -44,6 +44,8 @@ class HeadLine(Lines):
             word, role = HEALTH.get(view.status.health, (safe(view.status.health), "warn"))
             alerts = len(view.status.alerts)
             pieces.append((0, _told(word, alerts, view.status.health), role))
+            if any(alert.name == "drained" for alert in view.status.alerts):
+                pieces.append((0, "! DRAINED", "warn"))
         else:
             pieces.append((0, "connecting", "dim"))
         if app.frozen:

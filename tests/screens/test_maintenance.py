@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pacstui.contract.node import Problem
 from tests.screens.conftest import driven
 from tests.screens.fake_client import SteppedClient
 
@@ -31,6 +32,17 @@ async def test_drain_asks_why_and_says_when_it_is_safe_to_stop() -> None:
         assert "7 associations and 3 objects on the way: do not stop the node yet" in text
         await console.press("r")
         await console.shows("= serves everybody")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 15)])
+async def test_every_screen_says_that_the_node_is_drained(size: tuple[int, int]) -> None:
+    client = SteppedClient()
+    told = Problem("drained", "new associations are rejected", "r serves everybody again", client.at, "maintenance")
+    client._problems = (*client._problems, told)
+    async with driven(client, size) as console:
+        await console.press("5")
+        await console.shows("! DRAINED")
+        assert "! DRAINED" in console.lines[0]
 
 
 async def test_a_window_is_planned_changed_and_ended() -> None:
