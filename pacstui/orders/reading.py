@@ -37,7 +37,8 @@ FIXED: Final = (
 )  # fmt: skip
 """Attributes that an N-SET may not change."""
 
-_MAX_NAMED: Final = 10000
+_MAX_SERIES: Final = 1000
+_MAX_SCHEDULED: Final = 100
 
 
 class WrongStep(Exception):
@@ -64,7 +65,7 @@ class Scheduled:
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a performed procedure step says. Times are YYYYMMDDHHMMSS, empty if not told; ``images`` is the number of
-    objects in ``series``, which are counts by Series Instance UID."""
+    objects; ``series`` are counts by Series Instance UID."""
 
     state: str
     station_ae: str
@@ -89,18 +90,20 @@ class Told:
 def read(data: DataSet) -> Told:
     """Return what a whole step says; never fails."""
     series: dict[str, int] = {}
+    images = 0
     for item in data.items(SERIES):
         uid = item.uid(_SERIES_UID)
         count = len(item.items(_IMAGES)) + len(item.items(_OTHERS))
-        if uid in series or len(series) < _MAX_NAMED:
+        images += count
+        if uid in series or len(series) < _MAX_SERIES:
             series[uid] = series.get(uid, 0) + count
     return Told(
         data.text(STATE), data.text(STATION_AE), data.text(MODALITY), data.text(_PATIENT_ID), data.text(_ISSUER),
         data.text(_NAME), data.text(_PERFORMED_ID), _moment(data, STARTED, STARTED_AT), _moment(data, ENDED, ENDED_AT),
-        _reason(data), sum(series.values()), series,
+        _reason(data), images, series,
         tuple(
             Scheduled(item.uid(STUDY), item.text(ACCESSION), item.text(_PROCEDURE_ID), item.text(STEP_ID))
-            for item in data.items(SCHEDULED)[:_MAX_NAMED]
+            for item in data.items(SCHEDULED)[:_MAX_SCHEDULED]
         ),
     )  # fmt: skip
 
