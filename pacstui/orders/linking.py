@@ -83,7 +83,7 @@ def link_late(connection: sqlite3.Connection, orders: Iterable[int], now: dateti
             row,
         ).fetchall()
         for id, data, calling in found:
-            told = reading.read(reading.decode(data, EXPLICIT))
+            told = reading.read(reading.decode(reading.unpack(data), EXPLICIT))
             linked = link(connection, id, told)
             moved |= dict.fromkeys(standing.follow(connection, linked, now, safe(told.station_ae or calling, 16)))
     return tuple(moved)

@@ -113,6 +113,7 @@ class Plan:
 
     def _hide(self, wanted: Wanted, step: dict[int, Match]) -> None:
         window = wanted.window
+        self._add(_NOT_HELD)
         status = step.get(keys.STEP_STATUS)
         if window.hidden and (status is None or status.kind == UNIVERSAL):
             self._add(f"s.state NOT IN ({','.join('?' * len(window.hidden))})", *window.hidden)
@@ -151,6 +152,9 @@ class Plan:
 
 
 _ANY: Final = Match("", UNIVERSAL)
+_NOT_HELD: Final = "instr(o.body, '\"held\":true') = 0"
+"""An order on hold is not to be done now."""
+
 _STATION: Final = name_of(keys.STATION_AE)
 
 

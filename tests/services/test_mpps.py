@@ -28,7 +28,7 @@ from pacstui.dicom.syntaxes import BIG_ENDIAN, EXPLICIT, IMPLICIT
 from pacstui.orders import reading
 from pacstui.orders.reading import WrongStep
 from tests.orders.rows import schedule
-from tests.running import NodeProcess, running_node
+from tests.running import NodeProcess, running_node, until
 
 MPPS, RETRIEVE = ModalityPerformedProcedureStep, ModalityPerformedProcedureStepRetrieve
 
@@ -95,13 +95,20 @@ class Modality:
         assert self.association.is_established
 
     def create(self, ds: Dataset | None, uid: str | None = None) -> Dataset:
+        self._ready()
         return self.association.send_n_create(ds, MPPS, uid)[0]
 
     def set(self, ds: Dataset | None, uid: str) -> Dataset:
+        self._ready()
         return self.association.send_n_set(ds, MPPS, uid)[0]
 
     def get(self, uid: str, tags: list[int]) -> tuple[Dataset, Dataset | None]:
+        self._ready()
         return self.association.send_n_get(tags, RETRIEVE, uid)
+
+    def _ready(self) -> None:
+        """Wait until pynetdicom's reactor goes on after the request before: it would take the answer for itself."""
+        until(lambda: not self.association._is_paused, step=0.001)
 
     def close(self) -> None:
         self.association.release()

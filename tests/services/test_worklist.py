@@ -192,6 +192,12 @@ def test_what_can_be_done_anywhere_is_told_as_for_the_station_that_asks(node: No
     assert (stations("", "MR9"), stations("MR1", "MR9"), stations("MR?", "MR8")) == (["MR9"], ["MR1"], ["MR8"])
 
 
+def test_an_order_on_hold_is_not_told(node: NodeProcess) -> None:
+    schedule(node.data_dir, {"date": TODAY, "o_body": '{"held":true}', "o_study": "2.25.78"}, first=300)
+    schedule(node.data_dir, {"date": TODAY, "o_body": {"comments": ['"held":true']}, "o_study": "2.25.79"}, first=301)
+    assert ids(ask(node, asking(StudyInstanceUID=["2.25.78", "2.25.79"]))) == ["S301"]
+
+
 def test_two_items_in_a_key_are_refused(node: NodeProcess) -> None:
     whole = asking()
     whole.ScheduledProcedureStepSequence = [Dataset(), Dataset()]
