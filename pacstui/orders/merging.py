@@ -9,7 +9,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from pacstui.errors import NotFound
 from pacstui.index import identities
@@ -74,7 +74,7 @@ def merge(
     mine = survivor.body.get("names", ())
     more = [name for name in prior.body.get("names", ()) if name not in mine]
     # What harms if it is forgotten, and the survivor says nothing of.
-    kept = {
+    kept: dict[str, Any] = {
         key: prior.body[key] for key in ("allergies", "pregnancy") if key in prior.body and key not in survivor.body
     }
     if more or kept:
