@@ -106,4 +106,5 @@ class Hl7Settings(Section):
     to act on each."""
 
     keep_days: Annotated[int, Field(ge=1, le=3650)] = 90
-    """Days that messages are kept; failed ones that nobody has put right yet are kept longer."""
+    """Days that messages are kept; failed ones that nobody has put right yet four times as
+    long."""
