@@ -104,11 +104,12 @@ def test_the_status_has_its_keys_and_counts(tmp_path: Path) -> None:
         ran = pacstui("--config", config, "status", "--json")
         told = json.loads(ran.stdout)
         assert ran.returncode == 0
-        pages = {"health", "node", "associations", "archive", "queue", "jobs", "backups", "exceptions", "alerts"}
+        pages = {"health", "node", "associations", "archive", "queue", "jobs", "backups", "hl7", "exceptions", "alerts"}
         assert set(told) == pages
         for name, keys in KEYS.items():
             assert keys <= set(told[name]), name
             assert all(isinstance(told[name][key], int | float | str) for key in keys)
+        assert told["hl7"]["port"]
         assert told["jobs"]["running"] == told["jobs"]["failed"] == told["jobs"]["paused"] == 0
         assert (told["backups"]["targets"], told["backups"]["age_s"]) == (0, -1)
         assert [(alert["name"], alert["level"]) for alert in told["alerts"]] == [("backup none", "note")]
