@@ -98,6 +98,7 @@ class Keeping:
             writer.rollback()
             self.applier.forget()
             raise
+        self.applier.kept()
 
     def fail(self, batch: list[Todo], error: BaseException) -> None:
         """Answer messages that could not be kept: the sender is to try again later."""
