@@ -84,7 +84,7 @@ from pacstui.services.retrieve import RetrieveService
 from pacstui.services.storage import StorageService
 from pacstui.services.table import ServiceTable
 from pacstui.services.worklist import WorklistService
-from pacstui.settings import DicomSettings, Hl7Settings, QuerySettings, Settings, TlsSettings
+from pacstui.settings import DicomSettings, Hl7Settings, OrdersSettings, QuerySettings, Settings, TlsSettings
 from pacstui.space import room as space
 from pacstui.text import plural
 from pacstui.upkeep import kinds as upkeep
@@ -98,6 +98,8 @@ _SEEN_S = 5.0
 _AT_ONCE = {
     ("node", "log_level"), ("query", "max_answers"), ("query", "fuzzy_names"), ("audit", "days"), ("audit", "seen_s"),
     ("audit", "server_ca"),
+} | {
+    ("orders", key) for key in OrdersSettings.model_fields
 } | {
     ("tls", key) for key in ("certificate", "key", "ca", "client_certificates", "check_host", "oldest")
 } | {

@@ -50,6 +50,9 @@ class Keeper:
             raise Refused(Fault("MSH", 9, UNSUPPORTED_EVENT, "MSH-9 names no trigger event"), code=REJECTED)
         return Outcome(patient=message.value("PID", 3), accession=message.value("OBR", 18))
 
+    def kept(self) -> None:
+        pass
+
     def committed(self) -> None:
         pass
 

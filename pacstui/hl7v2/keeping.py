@@ -117,6 +117,7 @@ class Keeping:
             writer.rollback()
             self.applier.forget()
             raise
+        self.applier.kept()
 
     def trial(self, todo: Todo, writer: Writer) -> None:
         """Act on a message, see what comes of it, and undo all of it.

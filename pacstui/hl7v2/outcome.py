@@ -78,8 +78,11 @@ class Applier(Protocol):
             When it cannot be acted on.
         """
 
+    def kept(self) -> None:
+        """The transaction is durable. Called on the writer lane's thread, before the next one begins."""
+
     def committed(self) -> None:
-        """The transaction is durable: tell the others. Called on the event loop."""
+        """Tell the others what is durable. Called on the event loop; the next transaction may be under way."""
 
     def forget(self) -> None:
         """The transaction was rolled back."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from pacstui import events
@@ -17,7 +19,7 @@ from pacstui.orders import coding
 from pacstui.orders.adt import Admitting
 from pacstui.orders.mapping import Procedures
 from pacstui.orders.ordering import Ordering
-from pacstui.orders.requests import requests
+from pacstui.orders.requests import Request, requests
 from pacstui.settings import OrdersSettings
 
 ORDERS: Final = {"ORM": ("O01",), "OMG": ("O19",), "OMI": ("O23",)}
@@ -43,6 +45,7 @@ class Applying:
         self._forget_index = forget_index
         self._persons: set[int] = set()
         self._orders: set[int] = set()
+        self._durable: deque[tuple[set[int], set[int]]] = deque()
 
     async def begin(self, db: Database) -> None:
         """Let the index know the local issuer before the first message comes."""
@@ -106,23 +109,46 @@ class Applying:
         ordering = Ordering(connection, self._settings, self._procedures, message.sender, at, told)
         accession = ""
         for request in asked:
-            for done in ordering.act(request, person):
+            before = len(told)
+            try:
+                dones = ordering.act(request, person)
+            except Refused as refused:
+                faults = [_placed(fault, request) for fault in refused.faults]
+                patient = refused.patient or result.patient
+                raise Refused(*faults, code=refused.code, patient=patient, accession=request.accession) from refused
+            told[before:] = [_placed(fault, request) for fault in told[before:]]
+            for done in dones:
                 if done.changed:
                     result.orders.add(done.order.id)
                 result.said.append(done.said)
                 accession = accession or done.order.accession
         return accession
 
+    def kept(self) -> None:
+        """What was done so far is durable. On the writer lane's thread."""
+        if self._persons or self._orders:
+            self._durable.append((self._persons, self._orders))
+            self._persons, self._orders = set(), set()
+
     def committed(self) -> None:
-        """Tell the others what changed, once it is durable. On the event loop, before the next transaction begins."""
-        persons, self._persons = self._persons, set()
-        orders, self._orders = self._orders, set()
+        """Tell the others what changed and is durable. On the event loop."""
+        persons: set[int] = set()
+        orders: set[int] = set()
+        while self._durable:
+            of_persons, of_orders = self._durable.popleft()
+            persons |= of_persons
+            orders |= of_orders
         if persons:
             self._bus.publish(events.PatientChanged(self._clock.now(), tuple(sorted(persons))))
         if orders:
             self._bus.publish(events.OrderChanged(self._clock.now(), tuple(sorted(orders))))
 
     def forget(self) -> None:
-        """Drop what a transaction that was rolled back would have told."""
+        """Drop what a transaction that was rolled back would have told. On the writer lane's thread."""
         self._persons.clear()
         self._orders.clear()
+
+
+def _placed(fault: Fault, request: Request) -> Fault:
+    """Return a fault that says which ORC or OBR of its message it is about."""
+    return replace(fault, occurrence=request.where.get(fault.segment, 1) or 1)
