@@ -145,15 +145,19 @@ class Intake:
         by: dict[int, tuple[Source, list[Todo]]] = {}
         for source, todo in zip(sources, batch, strict=True):
             by.setdefault(id(source), (source, []))[1].append(todo)
-        try:
-            if error is None:
-                self._keeping.applier.committed()
-            for source, todos in by.values():
-                source.settled(todos)
-            self._told(batch)
-        except Exception:  # what is kept is kept; the next ones are taken all the same
-            log.exception("not all was told of messages that are kept")
+        for source, todos in by.values():
+            self._careful(source.settled, todos)
+        if error is None:
+            self._careful(self._keeping.applier.committed)
+        self._careful(self._told, batch)
         self._next()
+
+    def _careful(self, tell: Callable[..., None], *what: object) -> None:
+        """Tell somebody of messages; what is kept is kept whoever fails at that, and the next ones are taken."""
+        try:
+            tell(*what)
+        except Exception:
+            log.exception("not all was told of messages that are kept")
 
     def _failed(self, batch: list[Todo], error: BaseException) -> None:
         self._keeping.prepare(batch)  # of which it may have come before the reading

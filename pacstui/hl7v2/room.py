@@ -255,7 +255,13 @@ class Hl7Room:
         """Yield what is wrong with messages, for the list of problems."""
         if self.failed_open:
             text = f"{plural(self.failed_open, 'HL7 message')} could not be acted on"
-            yield "hl7-failed", "warn", text, "look at each: edit and resubmit it, replay it, or ignore it", "hl7"
+            yield (
+                "hl7-failed",
+                "warn",
+                text,
+                "pacstui hl7 list --state failed shows them: edit, replay or ignore each",
+                "hl7",
+            )
 
 
 def encoded(text: str, name: str) -> bytes:
