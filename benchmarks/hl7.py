@@ -4,7 +4,7 @@ One connection sends ADT^A08 and ORM^O01 by turns, each with its own control ID 
 them are written, and the answers are read beside; ``one by one``: each waits for the answer before it. The clock
 stops when the last answer is there; each must be AA. pacstui answers when the message is durable and acted on;
 python-hl7's server reads and parses it, answers, and keeps nothing. The table shows messages a second (median of the
-rounds) and the ratio.
+rounds), the processor time that the server took for each pipelined one, which other programs disturb least, and ratios.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+import psutil
 
 from benchmarks.peers import free_port
 
@@ -62,8 +64,8 @@ def messages(count: int, first: int) -> list[bytes]:
 
 
 @contextlib.contextmanager
-def server(name: str, folder: Path, port: int) -> Iterator[None]:
-    """Run a server on a port."""
+def server(name: str, folder: Path, port: int) -> Iterator[int]:
+    """Run a server on a port; yield its process ID."""
     if name == "pacstui":
         config = folder / "pacstui.toml"
         config.write_text(
@@ -75,7 +77,7 @@ def server(name: str, folder: Path, port: int) -> Iterator[None]:
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
         connect_when_ready(port).close()
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(20)
@@ -135,27 +137,36 @@ def main() -> None:
     given = parser.parse_args()
     names = [given.only] if given.only else ["pacstui", "python-hl7"]
     speeds: dict[tuple[str, bool], list[float]] = {}
+    used: dict[str, list[float]] = {}
     with contextlib.ExitStack() as stack:
-        ports = {}
+        running = {}
         for name in names:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pacstui-hl7-")))
-            ports[name] = free_port()
-            stack.enter_context(server(name, folder, ports[name]))
+            port = free_port()
+            running[name] = port, psutil.Process(stack.enter_context(server(name, folder, port)))
         first = 1
         for _ in range(given.rounds):
             for name in names:
+                port, process = running[name]
                 for pipelined in (True, False):
                     count = given.count if pipelined else max(1, given.count // 5)
-                    speed = run(ports[name], messages(count, first), pipelined)
+                    before = process.cpu_times()
+                    speed = run(port, messages(count, first), pipelined)
+                    after = process.cpu_times()
                     first += count
                     speeds.setdefault((name, pipelined), []).append(speed)
-    print(f"{'':12}{'pipelined':>12}{'one by one':>12}")
+                    if pipelined:
+                        spent = after.user + after.system - before.user - before.system
+                        used.setdefault(name, []).append(spent / count * 1e6)
+    print(f"{'':12}{'pipelined':>12}{'one by one':>12}{'us of processor':>18}")
     medians = {key: statistics.median(found) for key, found in speeds.items()}
+    spent_of = {name: statistics.median(found) for name, found in used.items()}
     for name in names:
-        print(f"{name:12}{medians[name, True]:>12,.0f}{medians[name, False]:>12,.0f}")
+        print(f"{name:12}{medians[name, True]:>12,.0f}{medians[name, False]:>12,.0f}{spent_of[name]:>18,.0f}")
     if len(names) == 2:
         ratios = [medians["pacstui", p] / medians["python-hl7", p] for p in (True, False)]
-        print(f"{'ratio':12}{ratios[0]:>12.2f}{ratios[1]:>12.2f}")
+        share = spent_of["pacstui"] / spent_of["python-hl7"]
+        print(f"{'ratio':12}{ratios[0]:>12.2f}{ratios[1]:>12.2f}{share:>18.2f}")
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ async def test_control_characters_in_a_header_break_no_answer(tmp_path: Path) ->
         client = await it.connect()
         msh, msa = await client.ask(adt("a\x1cb\x0bc\x1b[2J", m3="R\x1cS" + "x" * 3000))
         assert msa == ["MSA", "AA", "abc\x1b[2J"]
-        assert len(msh[4]) == 1000
+        assert 900 < len(msh[4]) <= 1000
         row = (await it.room.messages()).rows[0]
         assert "\x1b" not in row.control
         assert row.control.isprintable()
