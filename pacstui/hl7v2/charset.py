@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 _CODECS: Final[dict[str, str]] = {
@@ -152,7 +153,7 @@ def _iso_2022(raw: bytes, names: list[str]) -> Decoded:
         g1 = "jisx0201"
     damaged = False
     at = 0
-    for found in [*_ISO_2022.finditer(raw), None]:
+    for found in chain(_ISO_2022.finditer(raw), (None,)):
         end = found.start() if found else len(raw)
         text, bad = _piece(raw[at:end], g0, g1)
         out.append(text)

@@ -22,6 +22,8 @@ NULL: Final = '""'
 _HEADERS: Final = ("MSH", "BHS", "FHS")
 _CHARSET: Final = re.compile(r"(?:C[0-9A-Fa-f]{4}|M[0-9A-Fa-f]{4,6})")
 _SHORT: Final = 256
+_MOST_PARTS: Final = 10_000
+"""A field with more parts is none that anybody means; it is left as one text."""
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 
 
@@ -89,7 +91,8 @@ def unescape(text: str, marks: Delimiters) -> str:
         elif code in ("H", "N"):
             pass
         elif code.startswith((".br", ".sp", ".ce")):
-            out.append("\n" * (min(int(code[3:]), 100) if code[1:3] == "sp" and code[3:7].isdecimal() else 1))
+            lines = code[3:6] if code[1:3] == "sp" else ""
+            out.append("\n" * (max(1, min(int(lines), 100)) if lines.isdecimal() else 1))
         elif _CHARSET.fullmatch(code):
             switch(b"\x1b" + bytes.fromhex(code[1:]))
         elif code[:1] == "X" and _HEX.fullmatch(code, 1):
@@ -143,7 +146,8 @@ Parts = tuple[tuple[tuple[str, ...], ...], ...]
 
 def _taken_apart(text: str, marks: Delimiters) -> Parts:
     """Return the parts of a field."""
-    if not any(mark in text for mark in (marks.component, marks.repetition, marks.subcomponent)):
+    number = sum(text.count(mark) for mark in (marks.component, marks.repetition, marks.subcomponent))
+    if not number or number > _MOST_PARTS:
         return (((text,),),)
     return tuple(
         (((repetition,),) if isinstance(repetition, str) else tuple(

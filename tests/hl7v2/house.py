@@ -45,6 +45,15 @@ def refusing(condition: int = 204, field: int = 3, code: str = "AE", hint: str =
     return how
 
 
+async def eventually(what: Callable[[], Any], seconds: float = 30.0) -> None:
+    """Wait until something is true."""
+    for _ in range(int(seconds / 0.02)):
+        if what():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"did not come true within {seconds} s")
+
+
 class House:
     """What a test looks at."""
 
