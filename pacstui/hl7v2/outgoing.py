@@ -226,7 +226,9 @@ class OutgoingHl7:
                 yield f"hl7 {row.name} unknown", "fail", told, row.hint, screen
             elif row.status in ("down", "stuck"):
                 word = "cannot be reached" if row.status == "down" else "answers nothing"
-                told = f"{row.name} {word}, {plural(row.waiting, 'HL7 message')} wait: {row.why}"
+                sender = self._senders.get(row.name)
+                why = sender.why if sender is not None else row.why
+                told = f"{row.name} {word}, {plural(row.waiting, 'HL7 message')} wait: {why}"
                 yield f"hl7 {row.name} down", "fail", told, row.hint, screen
             elif row.status == "held" and row.waiting:
                 told = f"{plural(row.waiting, 'HL7 message')} for {row.name} wait: {row.why}"

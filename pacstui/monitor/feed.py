@@ -220,7 +220,7 @@ _HL7_MEANS = {
 
 
 def _hl7_in(event: events.MessageTaken | events.MessageFailed | events.Hl7Refused) -> _Line | None:
-    """Tell of HL7 messages that came in: those of one sender are one line, which says what the last of them did."""
+    """Tell of HL7 messages that came in: those of one kind and sender are one line."""
     match event:
         case events.Hl7Refused():
             told = f"connection refused ({event.origin}): {event.text}"
@@ -236,7 +236,7 @@ def _hl7_in(event: events.MessageTaken | events.MessageFailed | events.Hl7Refuse
     who, kind = event.sender or event.origin, event.kind or "message"
     means = _HL7_MEANS.get(kind.partition("^")[2], "")
     told = f"{kind}, {means}" if means else kind
-    return _Line("info", who or "HL7", told, "", 0, f"hl7 {who}", "", f"hl7-message:{event.id}")
+    return _Line("info", who or "HL7", told, "", 0, f"hl7 {who} {kind}", "", f"hl7-message:{event.id}")
 
 
 def _hl7_out(event: events.ReceiverDown | events.ReceiverUp | events.MessageNotSent) -> _Line:
