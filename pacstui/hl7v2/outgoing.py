@@ -209,6 +209,11 @@ class OutgoingHl7:
     def _changed(self) -> None:
         self._stale = True
 
+    def part(self) -> dict[str, int]:
+        """Return what waits to go out, and what could not be sent."""
+        rows = self._sums.values()
+        return {"out_waiting": sum(row.waiting for row in rows), "out_failed": sum(row.failed for row in rows)}
+
     def problems(self) -> Iterable[tuple[str, str, str, str, str]]:
         """Yield what is wrong, for the list of problems."""
         for name, fault in self._mistaken:
