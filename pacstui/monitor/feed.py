@@ -216,7 +216,8 @@ def _hl7_in(event: events.MessageTaken | events.MessageFailed | events.Hl7Refuse
     match event:
         case events.Hl7Refused():
             told = f"HL7 connection closed: {event.text}"
-            return _Line("warn", event.origin, told, event.hint, 0, f"hl7 refused {event.origin} {event.text}", "", "hl7")
+            gather = f"hl7 refused {event.origin} {event.text}"
+            return _Line("warn", event.origin, told, event.hint, 0, gather, "", "hl7")
         case events.MessageFailed():
             who, kind = event.sender or event.origin, event.kind or "a message"
             told = f"{kind} answered {event.code}: {event.why}"
