@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -46,13 +47,20 @@ def _show(value: Mapping[str, Any]) -> Iterator[str]:
     )  # fmt: skip
 
 
+def _when(text: str) -> str:
+    """Return a time of today as 14:30:05, of another day as 11-27 14:30."""
+    told = moment(text)
+    return told[11:19] if told[:10] == f"{datetime.now(UTC).astimezone():%Y-%m-%d}" else told[5:16]
+
+
 def _rows(rows: list[dict[str, Any]]) -> list[str]:
+    several = len({row["sender"] for row in rows}) > 1
     return table(
-        ["id", "when", "state", "answer", "kind", "sender", "control", "patient", "accession", "what happened"],
+        ["id", "when", "state", "kind", *["sender"] * several, "control", "patient", "accession", "what happened"],
         (
-            [r["id"], moment(r["at"]), STATES.get(r["state"], r["state"]), r["answer"] or "-", r["kind"] or "?",
-             r["sender"] or "-", r["control"] or "-", r["patient_id"] or "-", r["accession"] or "-",
-             r["text"] + (f" - {r['by']}" if r["by"] else "")]
+            [r["id"], _when(r["at"]), f"{STATES.get(r['state'], r['state'])} {r['answer']}".rstrip(), r["kind"] or "?",
+             *[r["sender"] or "-"] * several, r["control"] or "-", r["patient_id"] or "-", r["accession"] or "-",
+             (r["text"] + (f" - {r['by']}" if r["by"] else "")) or "-"]
             for r in rows
         ),
         empty="no messages",

@@ -125,7 +125,10 @@ class MllpListener:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = loop.create_task(self._open(sock, address, tls))
             self._shaking[task] = address
-            task.add_done_callback(lambda done: self._shaking.pop(done, None))
+            task.add_done_callback(self._shaken)
+
+    def _shaken(self, task: asyncio.Task[None]) -> None:
+        self._shaking.pop(task, None)
 
     def _accept_again(self) -> None:
         self._retry = None
@@ -139,7 +142,7 @@ class MllpListener:
             return why, "add it to [[hl7.senders]], or see [hl7] unknown_senders"
         hosts = Counter([*(each.address for each in self._live), *self._shaking.values()])
         if self.most_per_host and hosts[address] >= self.most_per_host and not self._evict(address):
-            return (f"{safe(address, 64)} has {hosts[address]} connections, as many as one address may have",
+            return (f"{safe(address, 64)} has {self.most_per_host} connections, as many as one address may have",
                     "[hl7] max_connections_per_host")  # fmt: skip
         if len(self._live) + len(self._shaking) >= self.most and not self._evict(""):
             return f"all {self.most} HL7 connections are taken", "raise [hl7] max_connections if this is usual"
@@ -175,6 +178,9 @@ class MllpListener:
         elif self._closing:
             connection.kill()
         else:
+            task = asyncio.current_task()
+            if task is not None:
+                self._shaking.pop(task, None)
             self._live.add(connection)
             self._empty.clear()
 
