@@ -157,6 +157,8 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "template": "",
         "template_file": "",
         "modality": ["CT", "MR"],
+        "calling": [],
+        "imported": False,
         "ordered_only": True,
         "status": ["IP", "CM", "DC"],
         "settled_s": 60.0,

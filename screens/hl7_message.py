@@ -115,12 +115,26 @@ class Hl7MessageScreen(AskingScreen):
 
     async def took(self, found: MessageView | None) -> None:
         if found is not None:
+            begins = self.found is None
             self.found = found
+            if begins:
+                self.query_one(ContentPanel).top = self._first_wrong()
             self.console_app.privacy.learn((found.row.patient_id, found.row.accession))
             lines = self.facts(max(20, self.size.width - 4), self.query_one(FactsPanel))
             most = max(4, self.size.height // 2 - 2)
             self.query_one(FactsPanel).styles.height = min(len(lines), most) + 2
         self.redraw_all()
+
+    def _first_wrong(self) -> int:
+        """Return the line at which what is shown begins, so that the first field that is wrong is in sight."""
+        assert self.found is not None
+        width, top = max(20, self.size.width - 4), 0
+        for part in self.found.segments:
+            lines = cells.segment(part, width, self.console_app.privacy)
+            if part.wrong:
+                return max(0, top + next((n for n, line in enumerate(lines) if line.text.startswith("x")), 0) - 3)
+            top += len(lines) + 1
+        return 0
 
     def facts(self, width: int, panel: Panel) -> list[Line]:
         """Return what is told of it."""

@@ -33,6 +33,8 @@ from pacstui.text import safe
 
 STUDY, ORDER = "study received", "order status"
 _MARK: Final = "hl7 told"
+_IMPORT: Final = "IMPORT"
+"""What the archive notes as the sender of what is imported, if nothing else was said."""
 _BATCH: Final = 50
 _PENDING: Final = 100_000
 _MARK_S: Final = 30.0
@@ -73,6 +75,7 @@ class Notice:
     settings: Hl7NotificationSettings
     template: Template
     modality: Callable[[str], bool]
+    calling: Callable[[str], bool]
 
     def wants(self, told: Mapping[str, Value]) -> bool:
         """Return whether a study or an order is one that it tells."""
@@ -80,6 +83,8 @@ class Notice:
             return False
         if self.settings.on == ORDER:
             return told.get("status", "") in self.settings.status
+        if not self.calling(str(told.get("calling", ""))):
+            return False
         return not self.settings.ordered_only or bool(told.get("order"))
 
 
@@ -89,7 +94,9 @@ def notices(all_settings: Sequence[Hl7NotificationSettings]) -> tuple[list[Notic
     for settings in all_settings:
         if settings.enabled:
             try:
-                found.append(Notice(settings, template_of(settings), patterns(settings.modality)))
+                found.append(
+                    Notice(settings, template_of(settings), patterns(settings.modality), patterns(settings.calling))
+                )
             except Mistaken as fault:
                 mistaken.append((settings.name, fault))
     return found, mistaken
@@ -99,6 +106,7 @@ def notices(all_settings: Sequence[Hl7NotificationSettings]) -> tuple[list[Notic
 class _Study:
     first: int
     last: float
+    imported: bool = False
     told: set[str] = field(default_factory=set)
 
 
@@ -155,11 +163,11 @@ class Notifier:
             return
         self._mark = since = int(row[0])
         studies = await self._db.read(
-            lambda c: c.execute("SELECT study, received FROM studies WHERE received>=?", (since,)).fetchall()
+            lambda c: c.execute("SELECT study, received, calling FROM studies WHERE received>=?", (since,)).fetchall()
         )
         orders = await self._db.read(lambda c: c.execute("SELECT id FROM orders WHERE changed>=?", (since,)).fetchall())
-        for study, received in studies[:_PENDING]:
-            self._studies[study] = _Study(received, self._clock.monotonic())
+        for study, received, calling in studies[:_PENDING]:
+            self._studies[study] = _Study(received, self._clock.monotonic(), calling == _IMPORT)
         self.orders(row[0] for row in orders)
 
     def _stored(self, event: events.InstanceStored) -> None:
@@ -168,9 +176,10 @@ class Notifier:
         known = self._studies.get(event.study)
         if known is not None:
             known.last = self._clock.monotonic()
+            known.imported = known.imported and not event.association
             known.told.clear()
         elif len(self._studies) < _PENDING:
-            self._studies[event.study] = _Study(self._now(), self._clock.monotonic())
+            self._studies[event.study] = _Study(self._now(), self._clock.monotonic(), not event.association)
 
     def orders(self, idents: Iterable[int]) -> None:
         """Look at orders: something about them has changed."""
@@ -192,6 +201,8 @@ class Notifier:
             waits = False
             for notice in self._notices:
                 if notice.settings.on != STUDY or notice.settings.name in study.told:
+                    continue
+                if study.imported and not notice.settings.imported:
                     continue
                 if now - study.last >= notice.settings.settled_s:
                     due.append((notice, uid))
@@ -299,7 +310,7 @@ class Notifier:
             names = ", ".join(each.name for each in self._settings().notifications) or "none"
             raise NotFound(f"there is no notification {safe(name, 64)}", f"there are: {names}")
         try:
-            notice = Notice(wanted[0], template_of(wanted[0]), patterns(()))
+            notice = Notice(wanted[0], template_of(wanted[0]), patterns(()), patterns(()))
         except Mistaken as fault:
             raise BadRequest(f"{safe(name, 64)}: {fault.text}", fault.hint) from None
         on = wanted[0].on

@@ -275,7 +275,7 @@ class Hl7Room:
                 "hl7-failed",
                 "warn",
                 text,
-                "edit and resubmit each, replay it, or ignore it (pacstui hl7 list --state failed)",
+                "edit, replay or ignore each (pacstui hl7 list --state failed)",
                 "hl7-errors",
             )
 

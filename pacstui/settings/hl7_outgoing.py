@@ -153,6 +153,12 @@ class Hl7NotificationSettings(Section):
     modality: tuple[_Pattern, ...] = ()
     """Only studies, or orders, of one of these modalities."""
 
+    calling: tuple[_Pattern, ...] = ()
+    """Only studies that one of these AE titles sent."""
+
+    imported: bool = False
+    """Tell of studies too that came by pacstui import, and not from a modality: an old archive has many."""
+
     ordered_only: bool = False
     """Only studies that belong to an order."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -70,11 +71,12 @@ class Receiver:
         self.raw: list[bytes] = []
         self.lines = 0
         self.port = 0
+        self.context: ssl.SSLContext | None = None
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self.context)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -202,9 +204,10 @@ async def office(folder: Path, **hl7: Any) -> AsyncIterator[Office]:
 
 
 @asynccontextmanager
-async def receiver() -> AsyncIterator[Receiver]:
+async def receiver(context: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
     """Run a receiver."""
     made = Receiver()
+    made.context = context
     await made.start()
     try:
         yield made

@@ -122,6 +122,20 @@ async def test_only_what_is_wanted_is_told_with_the_numbers_of_its_order(tmp_pat
             assert [message.value("OBR", 4, each) for each in (1, 2, 3)] == ["CTCH", "CT chest", "L"]
 
 
+async def test_what_is_imported_is_told_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    both = [STUDY | {"calling": ["CT*"]}, STUDY | {"name": "all", "imported": True}]
+    async with receiver() as ris:
+        async with office(tmp_path, receivers=[to(ris.port)], notifications=both) as here:
+            await study(here, "1.2.1", tell=False, calling="IMPORT", accession="A1")
+            await study(here, "1.2.2", calling="MR1", accession="A2")
+            await study(here, "1.2.3", calling="CT7", accession="A3")
+            uid = "1.2.1"
+            here.bus.publish(InstanceStored(here.clock.now(), 0, "IMPORT", "1", uid, uid, "", "CT", "", 1, True))
+            await tick(here, 20)
+            rows = await here.rows()
+            assert sorted(row.accession for row in rows.values()) == ["A1", "A2", "A3", "A3"]
+
+
 async def test_an_order_is_told_when_its_state_changes(tmp_path: Path) -> None:
     async with receiver() as ris:
         async with office(tmp_path, receivers=[to(ris.port)], notifications=[ORDER]) as here:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pacstui.dicom.net.tls import server_context
 from pacstui.events import MessageNotSent, ReceiverDown, ReceiverUp
 from tests.hl7v2.receivers import (
     EVERYTHING,
@@ -23,6 +24,7 @@ from tests.hl7v2.receivers import (
     silent,
     to,
 )
+from tests.services.certificates import Authority, needed
 
 
 async def test_many_go_over_one_connection_in_their_order(tmp_path: Path) -> None:
@@ -311,6 +313,28 @@ async def test_nothing_is_sent_outside_of_its_hours(tmp_path: Path) -> None:
         assert "sends from" in standing.why
         await here.advance(3601)
         await here.until_states(M1="sent")
+
+
+@needed
+async def test_tls_with_whom_its_certificate_is_of(tmp_path: Path) -> None:
+    authority, stranger = Authority(tmp_path / "ca"), Authority(tmp_path / "other", "other")
+    own = authority.sign("ris")
+    context = server_context(str(own.certificate), str(own.key), "", mutual=False)
+    async with receiver(context) as ris:
+        secure = {"tls": True, "ca": str(stranger.pair.certificate)}
+        async with office(tmp_path, receivers=[to(ris.port, **secure)], forward=[EVERYTHING]) as here:
+            await here.take(message("M1"))
+            standing = await here.until(lambda: _status(here, "down"))
+            assert "is not trusted" in standing.why
+            assert "ca of its [[hl7.receivers]]" in standing.hint
+            assert ris.got == []
+            await here.change(receivers=[to(ris.port, tls=True, ca=str(authority.pair.certificate))])
+            await here.until_states(M1="sent")
+            assert "(TLS)" in (await here.receiver()).address
+            await here.change(receivers=[to(ris.port)])
+            await here.take(message("M2"))
+            row = await here.until(lambda: _tried(here, "M2", 1))
+            assert row.state == "waiting"
 
 
 async def test_it_keeps_to_its_pace(tmp_path: Path) -> None:
