@@ -1,4 +1,4 @@
-"""A day of messages over a real connection: ``python -m tests.orders.wire --messages 20000 --seed 1``.
+"""A day of messages over a real connection: ``python -m tests.orders.wire --events 23500 --seed 1``.
 
 The messages go pipelined over one MLLP connection into a listener with archive and database, in packets that are cut
 anywhere; the objects of a day are stored between them. What it ends in is compared with the model.
@@ -156,11 +156,11 @@ async def live(events: list[Event], folder: Path, seed: int = 0) -> list[str]:
 def main() -> None:
     """Run a day, say how it went."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--messages", type=int, default=20_000)
+    parser.add_argument("--events", type=int, default=23_500, help="of which some are objects, and some come again")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-studies", action="store_true", help="messages only")
     options = parser.parse_args()
-    events = settled(Hospital(options.seed, options.messages, not options.no_studies).disordered())
+    events = settled(Hospital(options.seed, options.events, not options.no_studies).disordered())
     sent = sum(event.kind != "study" for event in events)
     with tempfile.TemporaryDirectory() as folder:
         start: Any = time.perf_counter()
