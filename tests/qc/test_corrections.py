@@ -249,3 +249,27 @@ async def test_reading_attributes_anew_keeps_what_was_corrected(tmp_path: Path) 
         async for _ in Reindex(w.archive.data_dir, w.archive.db).steps():
             pass
         assert await w.state() == before
+
+
+async def test_undone_after_adt_renamed_the_former_patient_it_is_that_patients_of_today(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of(series=1)
+        await w.store(*objects)
+        await w.person("P2", "ROE^RICHARD")
+        row = await w.say("assign", objects[0].study, patient_id="P2")
+        await w.put("INSERT INTO persons (patient_id, name, changed) VALUES ('P1', 'DOE-SMITH^JANE', 9000000000000000)")
+        await w.room.undo(row.id, "no")
+        assert await w.rows("SELECT patient_id, patient_name FROM studies") == [("P1", "DOE-SMITH^JANE")]
+        assert await w.rows("SELECT patient_id, name FROM patients") == [("P1", "DOE-SMITH^JANE")]
+        assert {str(each.PatientName) for each in await w.handed(objects[0].study)} == {"DOE-SMITH^JANE"}
+
+
+async def test_a_late_object_does_not_bring_back_the_name_that_was_corrected(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of(series=1)
+        await w.store(*objects)
+        await w.say("edit", objects[0].study, {"PatientName": "DOE^JOAN", "StudyDescription": ""})
+        await w.store(objects[0].beside(number="7"), objects[0].copy(series="2.25.61", sop="2.25.62"))
+        assert await w.rows("SELECT patient_name, description FROM studies") == [("DOE^JOAN", "")]
+        assert await w.rows("SELECT name FROM patients") == [("DOE^JOAN",)]
+        assert {str(each.PatientName) for each in await w.handed(objects[0].study)} == {"DOE^JOAN"}
