@@ -136,6 +136,7 @@ def merge(connection: sqlite3.Connection, request: Request, policy: Policy) -> P
         f"Puts the study of {who(study)} with {counted(plan.series, plan.instances)} into the one{described} with "
         f"{counted(into['series'], into['instances'])}"
     )
+    plan.changes += _differences(study, into)
 
     def steps(ledger: Ledger) -> None:
         to = ledger.row("studies", into["id"])
@@ -160,11 +161,7 @@ def move(connection: sqlite3.Connection, request: Request, policy: Policy) -> Pl
         f"Moves {counted(plan.series, plan.instances)} of {who(study)} into the study of {who(into)} with "
         f"{counted(into['series'], into['instances'])}"
     )
-    for keyword, column in (*((v, k) for k, v in KEYWORDS.items()), ("AccessionNumber", "accession"),
-                            ("StudyDescription", "description")):  # fmt: skip
-        if study[column] != into[column]:
-            level = "patient" if column in KEYWORDS else "study"
-            plan.changes.append(ChangeText(level, keyword, safe(study[column], 200), safe(into[column], 200)))
+    plan.changes += _differences(study, into)
     plan.doubts += strange({name: into[name] for name in COLUMNS}, study) if _whose(study) != _whose(into) else []
 
     def steps(ledger: Ledger) -> None:
@@ -325,6 +322,15 @@ _CARRIED: Final = (
     ("StudyDate", "date"), ("StudyTime", "time"), ("ReferringPhysicianName", "referring"),
     ("InstitutionName", "institution"),
 )  # fmt: skip
+
+
+def _differences(study: Row, to: Row) -> list[ChangeText]:
+    """Return what objects of one study will say otherwise as those of another."""
+    pairs = (*((keyword, column) for column, keyword in KEYWORDS.items()), *_CARRIED)
+    return [
+        ChangeText("patient" if column in KEYWORDS else "study", keyword, safe(study[column], 200), safe(to[column], 200))
+        for keyword, column in pairs if study[column] != to[column]
+    ]  # fmt: skip
 
 
 def _told(study: Row, to: Row) -> dict[str, str]:

@@ -273,3 +273,53 @@ async def test_a_late_object_does_not_bring_back_the_name_that_was_corrected(tmp
         assert await w.rows("SELECT patient_name, description FROM studies") == [("DOE^JOAN", "")]
         assert await w.rows("SELECT name FROM patients") == [("DOE^JOAN",)]
         assert {str(each.PatientName) for each in await w.handed(objects[0].study)} == {"DOE^JOAN"}
+
+
+async def test_a_note_that_was_not_stored_before_a_sudden_end_is_stored_by_the_next_start(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of()
+        await w.store(*objects)
+        settle, w.room.notes.settle = w.room.notes.settle, _nothing  # type: ignore[method-assign]
+        row = await w.say("reject", objects[0].study, "worklist", series=(objects[0].series,))
+        count = "SELECT count(*) FROM instances WHERE sop_class='1.2.840.10008.5.1.4.1.1.88.59'"
+        assert await w.rows(count) == [(0,)]
+        w.room.notes.settle = settle  # type: ignore[method-assign]
+        await w.room.open()
+        assert await w.rows(count) == [(1,)]
+        assert len(await w.handed(objects[0].study)) == 2
+        w.room.notes.settle = _nothing  # type: ignore[method-assign]
+        await w.room.undo(row.id, "no")
+        w.room.notes.settle = settle  # type: ignore[method-assign]
+        await w.room.open()
+        assert await w.rows(count) == [(0,)]
+        assert len(await w.handed(objects[0].study)) == 4
+        assert await w.rows("SELECT hidden FROM studies") == [(0,)]
+
+
+async def _nothing(only: int = 0) -> None:
+    pass
+
+
+async def test_what_waits_to_be_sent_goes_out_under_its_new_name(tmp_path: Path) -> None:
+    async with ward(tmp_path, new_uids="always") as w:
+        objects = study_of()
+        await w.store(*objects)
+        await w.put("INSERT INTO sendings (destination, study, waiting) VALUES ('WS1', ?, 1)", objects[0].study)
+        await w.put("INSERT INTO outbox (sending, sop_instance, state) VALUES (1, ?, 'waiting')", objects[0].sop)
+        row = await w.say("edit", objects[0].study, {"StudyDescription": "KNEE"})
+        (name,) = await w.rows("SELECT o.sop_instance FROM outbox o JOIN instances i ON i.sop_instance=o.sop_instance")
+        assert name[0] != objects[0].sop
+        (item,) = await w.house.queue._outbox.take("WS1", 1 << 60, 5, ())
+        assert item.copy is not None and item.copy.corrected
+        await w.room.undo(row.id, "no")
+        assert await w.rows("SELECT sop_instance FROM outbox") == [(objects[0].sop,)]
+
+
+async def test_storage_commitment_knows_objects_by_the_name_that_they_were_sent_with(tmp_path: Path) -> None:
+    async with ward(tmp_path, new_uids="always") as w:
+        objects = study_of(series=1)
+        await w.store(*objects)
+        await w.say("edit", objects[0].study, {"StudyDescription": "KNEE"})
+        found = await w.archive.index.named([objects[0].sop, "2.25.404"])
+        assert found[0] is not None and found[0].sop_instance != objects[0].sop
+        assert found[1] is None
