@@ -217,14 +217,8 @@ def reject(app: ConsoleApp, row: StudyRow, picked: Sequence[SeriesRow], done: Do
         call = app.client.corrections.reject(study=row.study, reason=reason, series=series)
         preview(app, call, lambda _: done(), "reject it")
 
-    app.push_screen(
-        Choose(
-            f"Reject {what}: why?",
-            ["A rejection note is made; n on the list of corrections sends it to those who got it."],
-            REASONS,
-            chosen,
-        )
-    )
+    intro = ["A rejection note is made; n on the list of corrections sends it to those who got it."]
+    app.push_screen(Choose(f"Reject {what}: why?", intro, REASONS, chosen))
 
 
 def undo(app: ConsoleApp, row: CorrectionRow, done: Done) -> None:

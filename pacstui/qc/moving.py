@@ -328,7 +328,9 @@ def _differences(study: Row, to: Row) -> list[ChangeText]:
     """Return what objects of one study will say otherwise as those of another."""
     pairs = (*((keyword, column) for column, keyword in KEYWORDS.items()), *_CARRIED)
     return [
-        ChangeText("patient" if column in KEYWORDS else "study", keyword, safe(study[column], 200), safe(to[column], 200))
+        ChangeText(
+            "patient" if column in KEYWORDS else "study", keyword, safe(study[column], 200), safe(to[column], 200)
+        )
         for keyword, column in pairs if study[column] != to[column]
     ]  # fmt: skip
 
