@@ -82,8 +82,8 @@ class Status:
     queue: QueuePart
     jobs: dict[str, int]
     backups: dict[str, int]
+    hl7: dict[str, int]
     alerts: tuple[Problem, ...]
-    hl7: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

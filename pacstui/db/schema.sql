@@ -666,7 +666,7 @@ CREATE TABLE hl7_messages (
     charset TEXT DEFAULT '' NOT NULL
 );
 CREATE INDEX hl7_messages_at ON hl7_messages (at);
-CREATE INDEX hl7_messages_control ON hl7_messages (control);
+CREATE INDEX hl7_messages_control ON hl7_messages (control, sender, facility) WHERE original = 0;
 CREATE INDEX hl7_messages_open ON hl7_messages (id) WHERE state = 'failed';
 CREATE INDEX hl7_messages_original ON hl7_messages (original) WHERE original != 0;
 CREATE TABLE hl7_bodies (

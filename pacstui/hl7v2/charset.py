@@ -176,6 +176,20 @@ def _iso_2022(raw: bytes, names: list[str]) -> Decoded:
     return Decoded("".join(out), names[0], damaged)
 
 
+def switched(text: str, sequence: bytes) -> str:
+    """Return text whose characters stand for bytes of the set that an ISO 2022 escape sequence names; as it is where
+    they do not."""
+    place, name = _DESIGNATED.get(sequence, ("", ""))
+    if not place or name == "ascii":
+        return text
+    try:
+        data = text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text
+    told, damaged = _piece(data, name if place == "G0" else "ascii", name if place == "G1" else "ascii")
+    return text if damaged else told
+
+
 def _piece(data: bytes, g0: str, g1: str) -> tuple[str, bool]:
     if g0 in ("jisx0208", "jisx0212"):
         lead = b"\x1b$B" if g0 == "jisx0208" else b"\x1b$(D"

@@ -84,7 +84,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(high=1 << 20)
+        self.transport.set_write_buffer_limits(high=1 << 18)
 
     def data_received(self, data: bytes) -> None:
         if self._closing:

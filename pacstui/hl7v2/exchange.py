@@ -20,7 +20,7 @@ from pacstui.hl7v2 import store
 from pacstui.hl7v2.answer import harmless
 from pacstui.hl7v2.connection import Connection, Limits
 from pacstui.hl7v2.intake import Intake
-from pacstui.hl7v2.keeping import Keeping, Todo, kind_of
+from pacstui.hl7v2.keeping import Beside, Keeping, Todo, kind_of
 from pacstui.hl7v2.listener import MllpListener
 from pacstui.hl7v2.message import Message
 from pacstui.hl7v2.outcome import REJECTED, UNSUPPORTED_EVENT, UNSUPPORTED_TYPE, Applier, Fault, Outcome, Refused
@@ -87,6 +87,10 @@ class Exchange:
         self.ports = (0, 0)
         self.why = ""
         self.hint = ""
+
+    def forward(self, beside: Beside) -> None:
+        """Let ``beside`` look at each message that was acted on, in the transaction that keeps it."""
+        self._keeping.beside = beside
 
     async def begin(self) -> None:
         """Listen. That a port is taken is a problem that is shown; it stops no node."""
@@ -164,6 +168,7 @@ class Exchange:
             head, outcome = got.head, todo.outcome
             mark = head.marks.component
             who = (head.application.split(mark)[0], head.facility.split(mark)[0], todo.origin)
+            self.room.failed_open += bool(todo.id) and todo.state == store.FAILED  # until it is counted anew
             if todo.id and not todo.by:
                 self.traffic.message(who, now, todo.state)
             if todo.state in (store.DONE, store.REPEATED):

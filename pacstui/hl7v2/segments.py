@@ -15,8 +15,8 @@ _BLANKS = b"\r\n \t\0"
 class Batch:
     """What the headers and trailers around messages say; ``wrong`` tells what does not fit, once all was read."""
 
-    told: int = -1
     count: int = 0
+    batches: int = 0
     open: bool = False
     wrong: list[str] = field(default_factory=list)
 
@@ -56,11 +56,13 @@ def messages(block: bytes, batch: Batch) -> Iterator[bytes]:
 
 
 def _header(kind: bytes, segment: bytes, mark: bytes, batch: Batch) -> None:
-    if kind in (b"BHS", b"FHS"):
-        if kind == b"BHS":
-            if batch.open:
-                batch.wrong.append("a batch began before the one before it had ended")
-            batch.open, batch.count = True, 0
+    if kind == b"FHS":
+        return
+    if kind == b"BHS":
+        if batch.open:
+            batch.wrong.append("a batch began before the one before it had ended")
+        batch.open, batch.count = True, 0
+        batch.batches += 1
         return
     fields = segment.split(mark)
     told = fields[1].strip() if len(fields) > 1 else b""
@@ -70,6 +72,8 @@ def _header(kind: bytes, segment: bytes, mark: bytes, batch: Batch) -> None:
         elif told.isdigit() and len(told) < 10 and int(told) != batch.count:
             batch.wrong.append(f"BTS-1 says {int(told)} messages, {batch.count} came")
         batch.open = False
+    elif batch.batches and told.isdigit() and len(told) < 10 and int(told) != batch.batches:
+        batch.wrong.append(f"FTS-1 says {int(told)} batches, {batch.batches} came")
 
 
 def normalised(text: str, escape: str = "\\") -> str:

@@ -113,8 +113,8 @@ class NodeRoom:
             self._queue.part(),
             self.jobs(),
             self.backups(),
-            problems,
             self.hl7(),
+            problems,
         )
 
     async def status(self) -> Status:

@@ -418,6 +418,7 @@ class FakeClient:
             ),
             jobs={},
             backups=dict(self.saved),
+            hl7={},
             alerts=self._problems,
         )
 
