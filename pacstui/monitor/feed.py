@@ -199,7 +199,7 @@ def describe(event: events.Event) -> _Line | None:
 
 
 def _acted(event: events.OperatorActed) -> _Line | None:
-    if event.action == "peers.echo":
+    if event.action in ("peers.echo", "corrections.apply", "corrections.undo"):
         return None  # its outcome is told
     action = all_actions().get(event.action)
     label = action.label.partition(":")[0] if action is not None else event.action

@@ -114,7 +114,7 @@ class CorrectionsRoom:
         self._held[token] = _Held(request, plan.digest, now + self._settings().preview_s, self._caller())
         return Preview(
             token, plan.sentence, tuple(plan.changes), tuple(plan.studies), plan.series, plan.instances, plan.new_uids,
-            plan.downstream, tuple(doubts),
+            plan.downstream, tuple(doubts), safe(plan.study["patient_id"], 64),
         )  # fmt: skip
 
     # doing and undoing
