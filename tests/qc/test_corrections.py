@@ -11,7 +11,7 @@ from pacstui.archive.reindex import Reindex
 from pacstui.errors import BadRequest
 from pacstui.services.corrected import Uncorrected
 from tests.archive.conftest import files
-from tests.archive.objects import element
+from tests.archive.objects import Object, element
 from tests.qc.ward import study_of, ward
 
 
@@ -323,3 +323,15 @@ async def test_storage_commitment_knows_objects_by_the_name_that_they_were_sent_
         found = await w.archive.index.named([objects[0].sop, "2.25.404"])
         assert found[0] is not None and found[0].sop_instance != objects[0].sop
         assert found[1] is None
+
+
+async def test_a_large_object_leaves_corrected_piece_by_piece_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        large = Object(patient="P1", name="DOE^JANE")
+        large.tags[0x7FE00010] = ("OW", bytes(range(256)) * (36 << 10))
+        await w.store(large)
+        await w.say("edit", large.study, {"PatientName": "ROE^RICHARD"})
+        (out,) = await w.handed(large.study)
+        assert str(out.PatientName) == "ROE^RICHARD"
+        assert out.PixelData == large.tags[0x7FE00010][1]
+        assert list((w.archive.data_dir / "incoming").iterdir()) == []
