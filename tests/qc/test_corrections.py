@@ -335,3 +335,45 @@ async def test_a_large_object_leaves_corrected_piece_by_piece_and_leaves_nothing
         assert str(out.PatientName) == "ROE^RICHARD"
         assert out.PixelData == large.tags[0x7FE00010][1]
         assert list((w.archive.data_dir / "incoming").iterdir()) == []
+
+
+async def test_what_is_rejected_for_quality_stays_beside_its_note_where_that_is_set(tmp_path: Path) -> None:
+    async with ward(tmp_path, show_rejected=True) as w:
+        objects = study_of()
+        await w.store(*objects)
+        before = await w.state()
+        row = await w.say("reject", objects[0].study, "quality", series=(objects[0].series,))
+        out = await w.handed(objects[0].study)
+        assert sorted(each.Modality for each in out) == ["KO", "OT", "OT", "OT", "OT"]
+        (note,) = [each for each in out if each.Modality == "KO"]
+        assert note.ConceptNameCodeSequence[0].CodeValue == "113001"
+        await w.room.undo(row.id, "no")
+        assert (await w.state())["instances"] == before["instances"]
+        await w.say("reject", objects[0].study, "safety", series=(objects[0].series,))
+        assert len(await w.handed(objects[0].study)) == 2
+
+
+async def test_the_repeat_of_a_study_that_was_rejected_for_quality_is_a_study_again(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of(series=1)
+        await w.store(*objects)
+        row = await w.say("reject", objects[0].study, "quality")
+        assert (await w.archive.index.studies()).rows == ()
+        repeat = objects[0].copy(series="2.25.71", sop="2.25.72")
+        await w.store(repeat, objects[0].beside(number="8"))
+        (out,) = await w.handed(objects[0].study)
+        assert out.SOPInstanceUID == repeat.sop
+        await w.room.undo(row.id, "no")
+        assert len(await w.handed(objects[0].study)) == 4
+        assert await w.rows("SELECT instances, series, hidden FROM studies") == [(4, 2, 0)]
+
+
+async def test_only_destinations_that_were_sent_something_are_told(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of()
+        await w.store(*objects)
+        row = await w.say("edit", objects[0].study, {"PatientName": "ROE^RICHARD"})
+        with pytest.raises(BadRequest, match="nobody was sent it"):
+            await w.room.tell(row.id)
+        with pytest.raises(BadRequest, match="was sent nothing of it"):
+            await w.room.tell(row.id, ("WS9",))
