@@ -14,6 +14,7 @@ from screens.correction_preview import PreviewPage, learn, preview, word_for
 from screens.modals.ask import Ask, Choice
 from screens.modals.choose import Choose, Way
 from screens.modals.form import Form, Values
+from screens.studies import day
 from screens.widgets.form import Field
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _into(app: ConsoleApp, row: StudyRow, title: str, yes: str, call: Callable[[
             if each.patient_id == row.patient_id and each.issuer == row.issuer and each.study != row.study
         ]  # fmt: skip
         ways = [
-            Way(each.study, f"{each.date or '(no date)'}  {safe(each.description, 40) or '(no description)'}",
+            Way(each.study, f"{day(each.date) or '(no date)'}  {safe(each.description, 40) or '(no description)'}",
                 f"{plural(each.series, 'series', 'series')}, {plural(each.instances, 'image')}, "
                 f"{'/'.join(safe(m, 16) for m in each.modalities)}")
             for each in same[:12]
@@ -216,9 +217,8 @@ def reject(app: ConsoleApp, row: StudyRow, picked: Sequence[SeriesRow], done: Do
         call = app.client.corrections.reject(study=row.study, reason=reason, series=series)
         preview(app, call, lambda _: done(), "reject it")
 
-    app.push_screen(
-        Choose(f"Reject {what}: why?", ["A rejection note says so to everybody who got it."], REASONS, chosen)
-    )
+    intro = ["A rejection note is made; n on the list of corrections sends it to those who got it."]
+    app.push_screen(Choose(f"Reject {what}: why?", intro, REASONS, chosen))
 
 
 def undo(app: ConsoleApp, row: CorrectionRow, done: Done) -> None:

@@ -35,7 +35,7 @@ class Downstream:
 class Preview:
     """What a correction would do. ``token`` is given to `apply`; it holds while nothing that counts has changed.
 
-    ``sentence`` says it in words, with numbers; ``doubts`` what speaks against it.
+    ``sentence`` says it in words, with numbers; ``doubts`` what speaks against it. ``patient_id`` is whose study it is.
     """
 
     token: str
@@ -47,6 +47,7 @@ class Preview:
     new_uids: bool
     downstream: tuple[Downstream, ...]
     doubts: tuple[PatientText, ...]
+    patient_id: PatientId = ""
 
 
 @dataclass(frozen=True, slots=True)

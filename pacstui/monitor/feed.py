@@ -154,6 +154,8 @@ def describe(event: events.Event) -> _Line | None:
             return _Line("warn", event.destination, f"takes nothing: {event.why}; what is for it waits", event.hint)
         case events.DestinationUp():
             return _Line("info", event.destination, "takes objects again")
+        case events.StudyCorrected():
+            return _Line("info", event.who or "node", f"correction {event.correction}: {event.text}")
         case events.MaintenanceTold():
             return _Line("info", event.who or "node", event.text)
         case events.SendingEnded():
@@ -257,7 +259,7 @@ def _hl7_out(event: events.ReceiverDown | events.ReceiverUp | events.MessageNotS
 
 
 def _acted(event: events.OperatorActed) -> _Line | None:
-    if event.action == "peers.echo":
+    if event.action in ("peers.echo", "corrections.apply", "corrections.undo"):
         return None  # its outcome is told
     action = all_actions().get(event.action)
     label = action.label.partition(":")[0] if action is not None else event.action

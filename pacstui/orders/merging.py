@@ -147,7 +147,8 @@ def undo(connection: sqlite3.Connection, merge: int, at: int) -> Moved:
     before = {each[0]: tuple(each[3:6]) for each in body["studies"] if each[1] in ids}
     under = connection.execute(
         "SELECT f.study, f.patient_id FROM former_identities f JOIN studies s ON s.study = f.study"
-        " WHERE s.patient_id=? AND s.issuer=?", (survivor.patient_id, survivor.issuer),
+        " WHERE s.patient_id=? AND s.issuer=? AND instr(s.corrected, '\"PatientID\"') = 0",  # a person's choice stays
+        (survivor.patient_id, survivor.issuer),
     ).fetchall()  # fmt: skip
     ours = {study for study, id in under if id in ids} - {study for study, id in under if id == survivor.patient_id}
     identity = _identity(prior)

@@ -31,7 +31,7 @@ from pacstui.text import plural, safe
 
 log = logging.getLogger("pacstui.qc")
 _PLANS: Final[dict[str, Callable[[sqlite3.Connection, Request, Policy], Plan]]] = {
-    "assign": saying.assign, "edit": saying.edit, "split": moving.split, "merge": moving.merge, "move": moving.move,
+    "assign": moving.assign, "edit": saying.edit, "split": moving.split, "merge": moving.merge, "move": moving.move,
     "reject": moving.reject,
 }  # fmt: skip
 _HELD: Final = 200
@@ -114,7 +114,7 @@ class CorrectionsRoom:
         self._held[token] = _Held(request, plan.digest, now + self._settings().preview_s, self._caller())
         return Preview(
             token, plan.sentence, tuple(plan.changes), tuple(plan.studies), plan.series, plan.instances, plan.new_uids,
-            plan.downstream, tuple(doubts),
+            plan.downstream, tuple(doubts), safe(plan.study["patient_id"], 64),
         )  # fmt: skip
 
     # doing and undoing

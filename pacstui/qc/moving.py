@@ -10,6 +10,7 @@ from typing import Final
 from pacstui.contract.corrections import ChangeText
 from pacstui.errors import BadRequest
 from pacstui.index.redirects import new_uid
+from pacstui.qc import saying
 from pacstui.qc.ledger import Ledger, Row
 from pacstui.qc.plans import (
     Plan,
@@ -47,6 +48,30 @@ def reason_of(word: str) -> str:
         f"{safe(word, 32) or 'nothing'} is no reason to reject",
         "there are: " + ", ".join(f"{known} ({code} {name})" for known, (code, name) in REASONS.items()),
     )
+
+
+def assign(connection: sqlite3.Connection, request: Request, policy: Policy) -> Plan:
+    """Plan giving a study to an order, or to a patient; it gets the order's Study Instance UID where that is set."""
+    plan = saying.assign(connection, request, policy)
+    study = plan.study
+    uid = saying.uid_of_order(connection, request, policy, study)
+    if not uid:
+        return plan
+    plan.changes.append(ChangeText("study", "StudyInstanceUID", study["study"], uid))
+    plan.new_uids = renaming(policy, True, False, plan.downstream)
+    chosen = series_of(connection, study)
+    new, paths = plan.says
+
+    def steps(ledger: Ledger) -> None:
+        made = beside(ledger, study, uid)
+        ledger.redirect(study["study"], "", uid, "", plan.new_uids)
+        _move_all(ledger, study, chosen, made, plan.new_uids)
+        say_study(ledger, made["id"], new, paths)
+        ledger.recount(study["id"])
+        ledger.recount(made["id"])
+
+    plan.steps = steps
+    return plan
 
 
 def split(connection: sqlite3.Connection, request: Request, policy: Policy) -> Plan:
@@ -111,6 +136,7 @@ def merge(connection: sqlite3.Connection, request: Request, policy: Policy) -> P
         f"Puts the study of {who(study)} with {counted(plan.series, plan.instances)} into the one{described} with "
         f"{counted(into['series'], into['instances'])}"
     )
+    plan.changes += _differences(study, into)
 
     def steps(ledger: Ledger) -> None:
         to = ledger.row("studies", into["id"])
@@ -135,11 +161,7 @@ def move(connection: sqlite3.Connection, request: Request, policy: Policy) -> Pl
         f"Moves {counted(plan.series, plan.instances)} of {who(study)} into the study of {who(into)} with "
         f"{counted(into['series'], into['instances'])}"
     )
-    for keyword, column in (*((v, k) for k, v in KEYWORDS.items()), ("AccessionNumber", "accession"),
-                            ("StudyDescription", "description")):  # fmt: skip
-        if study[column] != into[column]:
-            level = "patient" if column in KEYWORDS else "study"
-            plan.changes.append(ChangeText(level, keyword, safe(study[column], 200), safe(into[column], 200)))
+    plan.changes += _differences(study, into)
     plan.doubts += strange({name: into[name] for name in COLUMNS}, study) if _whose(study) != _whose(into) else []
 
     def steps(ledger: Ledger) -> None:
@@ -300,6 +322,17 @@ _CARRIED: Final = (
     ("StudyDate", "date"), ("StudyTime", "time"), ("ReferringPhysicianName", "referring"),
     ("InstitutionName", "institution"),
 )  # fmt: skip
+
+
+def _differences(study: Row, to: Row) -> list[ChangeText]:
+    """Return what objects of one study will say otherwise as those of another."""
+    pairs = (*((keyword, column) for column, keyword in KEYWORDS.items()), *_CARRIED)
+    return [
+        ChangeText(
+            "patient" if column in KEYWORDS else "study", keyword, safe(study[column], 200), safe(to[column], 200)
+        )
+        for keyword, column in pairs if study[column] != to[column]
+    ]  # fmt: skip
 
 
 def _told(study: Row, to: Row) -> dict[str, str]:
