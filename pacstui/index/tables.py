@@ -212,6 +212,9 @@ asked_commitments = sa.Table(
 )
 sa.Index("asked_commitments_transaction", asked_commitments.c.transaction_uid, unique=True)
 
+# How a study fits its order (:mod:`pacstui.qc`). It is not this package's: of other columns the index knows nothing.
+matches = sa.table("matches", sa.column("study"), sa.column("state"), sa.column("why"), sa.column("settled"))
+
 state = sa.Table(
     "state",
     metadata,
