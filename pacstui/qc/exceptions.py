@@ -266,6 +266,17 @@ class ExceptionsRoom:
         await self._recount()
         return row
 
+    async def reopen(self, study: str) -> ExceptionRow:
+        def body(connection: sqlite3.Connection) -> ExceptionRow:
+            if not listing.one(connection, study).settled:
+                raise BadRequest("nobody has taken this study as it is", "it is where it belongs")
+            connection.execute("UPDATE matches SET settled='' WHERE study=?", (study,))
+            return listing.one(connection, study)
+
+        row = await self._db.write(body)
+        await self._recount()
+        return row
+
     async def match(self, study: str) -> ExceptionRow:
         await self._look_at({study: False})
         await self._recount()

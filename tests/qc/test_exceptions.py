@@ -238,6 +238,12 @@ async def test_taken_as_it_is_a_study_leaves_the_list_until_it_stands_otherwise(
     assert list(desk.room.problems()) == []
     await desk.room.match(study)
     assert (await desk.room.list_all()).rows == ()
+    assert [each.study for each in (await desk.room.list_all()).rows] == []
+    assert (await desk.room.reopen(study)).settled == ""
+    with pytest.raises(BadRequest, match="nobody"):
+        await desk.room.reopen(study)
+    assert [each.study for each in (await desk.room.list_all()).rows] == [study]
+    await desk.room.settle(study, "really")
     await desk.order(1, p_name="TEST^NUMBRE 1")
     await desk.settled()
     assert [each.state for each in (await desk.room.list_all()).rows] == ["probable"]
