@@ -29,6 +29,7 @@ _PARTS = {  # as in the contract, whose import would take as long as the rest of
     "jobs": ("total", "running", "failed", "late", "paused"),
     "backups": ("targets", "late", "failed", "unsaved", "age_s", "running"),
     "hl7": ("port", "tls_port", "connections", "today", "failed", "per_second"),
+    "exceptions": ("conflicting", "unmatched", "probable"),
 }
 
 
@@ -67,6 +68,10 @@ def page(value: dict[str, Any]) -> Iterator[str]:
             f"HL7           {' and '.join(ports) or 'NOT TAKEN'}; {count(hl7['connections'])} connected,"
             f" {count(hl7['today'])} messages today, {count(hl7['failed'])} to be looked at"
         )
+    misfits = value.get("exceptions") or {}
+    if any(misfits.values()):
+        told = ", ".join(f"{count(number)} {state}" for state, number in misfits.items() if number)
+        yield f"exceptions    {told}: pacstui exceptions list"
     jobs = value["jobs"]
     if jobs:
         told = [f"{count(jobs[name])} {name}" for name in ("running", "failed", "late") if jobs[name] or name != "late"]
