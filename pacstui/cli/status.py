@@ -29,6 +29,8 @@ _PARTS = {  # as in the contract, whose import would take as long as the rest of
     "jobs": ("total", "running", "failed", "late", "paused"),
     "backups": ("targets", "late", "failed", "unsaved", "age_s", "running"),
     "hl7": ("port", "tls_port", "connections", "today", "failed", "per_second"),
+    "exceptions": ("conflicting", "unmatched", "probable"),
+    "worklist": ("today", "to_come", "in_progress", "late"),
 }
 
 
@@ -66,6 +68,12 @@ def page(value: dict[str, Any]) -> Iterator[str]:
         yield (
             f"HL7           {' and '.join(ports) or 'NOT TAKEN'}; {count(hl7['connections'])} connected,"
             f" {count(hl7['today'])} messages today, {count(hl7['failed'])} to be looked at"
+        )
+    listed = value.get("worklist")
+    if listed and listed["today"]:
+        yield (
+            f"worklist      {plural(listed['today'], 'step')} today, {count(listed['to_come'])} to come,"
+            f" {count(listed['in_progress'])} in progress, {count(listed['late'])} late"
         )
     jobs = value["jobs"]
     if jobs:

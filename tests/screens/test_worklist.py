@@ -49,6 +49,18 @@ async def test_the_day_says_where_everything_stands(size: tuple[int, int]) -> No
         assert ("enter: all of it" in text.lower()) is (size[1] > 33)
 
 
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+async def test_the_dashboard_says_how_late_the_day_is(size: tuple[int, int]) -> None:
+    client = SteppedClient()
+    async with driven(client, size) as console:
+        client.worklist.counts = {"today": 9, "to_come": 4, "in_progress": 1, "late": 0}
+        await console.step()
+        await console.shows("4 steps to come: W")
+        client.worklist.counts = {"today": 9, "to_come": 4, "in_progress": 1, "late": 3}
+        await console.step()
+        await console.shows("! 3 of 4 steps late: W")
+
+
 async def test_it_opens_at_the_first_step_that_is_not_over() -> None:
     async with driven(SteppedClient()) as console:
         await opened(console)
