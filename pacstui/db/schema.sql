@@ -561,6 +561,7 @@ CREATE INDEX orders_accession ON orders (accession_key) WHERE accession_key != '
 CREATE INDEX orders_filler ON orders (filler) WHERE filler != '';
 CREATE INDEX orders_person ON orders (person);
 CREATE INDEX orders_placer ON orders (placer) WHERE placer != '';
+CREATE INDEX orders_procedure_id ON orders (procedure_id) WHERE procedure_id != '';
 CREATE INDEX orders_study ON orders (study);
 CREATE TABLE steps (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,

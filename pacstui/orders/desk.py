@@ -12,7 +12,7 @@ from pacstui.clock import Clock
 from pacstui.db import Database
 from pacstui.equipment.line import Lines
 from pacstui.orders import views
-from pacstui.orders.linking import link_late
+from pacstui.orders.linking import late, link_late
 from pacstui.orders.passing import Passing
 from pacstui.orders.performed import Performed
 from pacstui.orders.room import WorklistRoom
@@ -67,7 +67,10 @@ class Desk:
         return self._part
 
     async def _join(self) -> None:
-        orders, self._orders = self._orders, set()
+        changed, self._orders = tuple(self._orders), set()
+        orders = await self._db.read(lambda connection: late(connection, changed))
+        if not orders:
+            return
         now = self._clock.now()
 
         def body(connection: sqlite3.Connection) -> tuple[int, ...]:

@@ -258,7 +258,10 @@ def _next(peer: str, connection: sqlite3.Connection) -> _Waiting | None:
         " WHERE o.peer = ? AND o.state = 'waiting' ORDER BY o.id LIMIT 1",
         (peer,),
     ).fetchone()
-    return _Waiting(row[0], row[1] == "create", *row[2:]) if row else None
+    if row is None:
+        return None
+    id, kind, instance, data, syntax, attempts = row
+    return _Waiting(id, kind == "create", instance, reading.unpack(data), syntax, attempts)
 
 
 def _counts(connection: sqlite3.Connection) -> dict[str, _Counts]:

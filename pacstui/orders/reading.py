@@ -3,6 +3,7 @@ becomes of it when more is said."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -37,7 +38,8 @@ FIXED: Final = (
 )  # fmt: skip
 """Attributes that an N-SET may not change."""
 
-_MAX_NAMED: Final = 10000
+_MAX_SERIES: Final = 1000
+_MAX_SCHEDULED: Final = 100
 
 
 class WrongStep(Exception):
@@ -64,7 +66,7 @@ class Scheduled:
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a performed procedure step says. Times are YYYYMMDDHHMMSS, empty if not told; ``images`` is the number of
-    objects in ``series``, which are counts by Series Instance UID."""
+    objects; ``series`` are counts by Series Instance UID."""
 
     state: str
     station_ae: str
@@ -89,18 +91,20 @@ class Told:
 def read(data: DataSet) -> Told:
     """Return what a whole step says; never fails."""
     series: dict[str, int] = {}
+    images = 0
     for item in data.items(SERIES):
         uid = item.uid(_SERIES_UID)
         count = len(item.items(_IMAGES)) + len(item.items(_OTHERS))
-        if uid in series or len(series) < _MAX_NAMED:
+        images += count
+        if uid in series or len(series) < _MAX_SERIES:
             series[uid] = series.get(uid, 0) + count
     return Told(
         data.text(STATE), data.text(STATION_AE), data.text(MODALITY), data.text(_PATIENT_ID), data.text(_ISSUER),
         data.text(_NAME), data.text(_PERFORMED_ID), _moment(data, STARTED, STARTED_AT), _moment(data, ENDED, ENDED_AT),
-        _reason(data), sum(series.values()), series,
+        _reason(data), images, series,
         tuple(
             Scheduled(item.uid(STUDY), item.text(ACCESSION), item.text(_PROCEDURE_ID), item.text(STEP_ID))
-            for item in data.items(SCHEDULED)[:_MAX_NAMED]
+            for item in data.items(SCHEDULED)[:_MAX_SCHEDULED]
         ),
     )  # fmt: skip
 
@@ -211,6 +215,16 @@ _WIDTHS: Final = {
     "AT": 2, "US": 2, "SS": 2, "OW": 2, "UL": 4, "SL": 4, "FL": 4, "OF": 4, "OL": 4, "FD": 8, "OD": 8, "SV": 8,
     "UV": 8, "OV": 8,
 }  # fmt: skip
+
+
+def pack(data: bytes) -> bytes:
+    """Return bytes as they are kept: a list of UIDs takes a tenth of its room."""
+    return zlib.compress(data, 6)
+
+
+def unpack(data: bytes) -> bytes:
+    """Return bytes as they were."""
+    return zlib.decompress(data)
 
 
 def decode(data: bytes, transfer_syntax: str) -> DataSet:
