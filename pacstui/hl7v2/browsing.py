@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pacstui.contract.hl7 import FieldText, MessagePage, MessageRow, MessageView, SegmentText
 from pacstui.errors import BadRequest, NotFound
-from pacstui.hl7v2 import names, store
+from pacstui.hl7v2 import charset, names, store
 from pacstui.hl7v2.message import Delimiters, Malformed, unescape
 from pacstui.hl7v2.outcome import Fault
 from pacstui.hl7v2.reading import read
@@ -170,8 +170,7 @@ def view(connection: sqlite3.Connection, ident: int) -> MessageView:
     )  # fmt: skip
     got = read(raw)
     reply = "\n".join(
-        safe_lines(data.decode("utf-8" if charset_name == "UNICODE UTF-8" else "latin-1", "replace"))
-        for _, data in store.unpacked(kept)
+        safe_lines(data.decode(charset.codec(charset_name), "replace")) for _, data in store.unpacked(kept)
     )
     return MessageView(
         row, safe_lines(shortened(got.text)), charset_name, tuple(segments(got.text, store.faults_of(faults))), reply,

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from pacstui import events
-from pacstui.errors import BadRequest, NotFound
+from pacstui.errors import BadRequest, NotFound, Unavailable
+from pacstui.hl7v2.message import Message
 from pacstui.hl7v2.outcome import Outcome
-from tests.hl7v2.house import adt, house, refusing
+from tests.hl7v2.house import Counting, adt, house, refusing
 
 
 async def test_a_locked_database_and_a_full_disk_are_answered_ar_and_pass_by_themselves(tmp_path: Path) -> None:
@@ -204,3 +205,38 @@ async def test_counts_of_senders_outlive_the_node(tmp_path: Path) -> None:
         view = await it.room.show()
         assert (view.today, view.senders[0].sender, view.senders[0].messages) == (3, "RIS", 3)
         assert view.senders[0].connected == 0
+
+
+async def test_what_a_transaction_did_is_told_before_the_next_one_begins(tmp_path: Path) -> None:
+    class Telling(Counting):
+        def __init__(self) -> None:
+            super().__init__()
+            self.open: set[str] = set()
+            self.told: list[set[str]] = []
+
+        def apply(self, connection: sqlite3.Connection, message: Message, at: int) -> Outcome:
+            self.open.add(message.control)
+            return super().apply(connection, message, at)
+
+        def committed(self) -> None:
+            self.told.append(set(self.open))
+            self.open.clear()
+
+    applier = Telling()
+    async with house(tmp_path, applier) as it:
+        clients = [await it.connect() for _ in range(4)]
+        for n, client in enumerate(clients):
+            client.send(b"".join(b"\x0b" + adt(f"{n}-{k}").encode() + b"\x1c\r" for k in range(200)))
+        for client in clients:
+            for _ in range(200):
+                await client.answer()
+        assert sum(len(each) for each in applier.told) == 800
+        assert len(set().union(*applier.told)) == 800
+
+
+async def test_a_node_that_stops_tells_who_replays(tmp_path: Path) -> None:
+    async with house(tmp_path) as it:
+        await (await it.connect()).ask(adt("1"))
+        await it.exchange.intake.close()
+        with pytest.raises(Unavailable, match="being stopped"):
+            await it.room.replay((1,))
