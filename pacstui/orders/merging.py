@@ -75,7 +75,9 @@ def merge(
     more = [name for name in prior.body.get("names", ()) if name not in mine]
     # What harms if it is forgotten, and the survivor says nothing of.
     kept: dict[str, Any] = {
-        key: prior.body[key] for key in ("allergies", "pregnancy") if key in prior.body and key not in survivor.body
+        key: prior.body[key]
+        for key in ("allergies", "alerts", "pregnancy")
+        if key in prior.body and key not in survivor.body
     }
     if more or kept:
         survivor = replace(survivor, body={**survivor.body, **kept, "names": [*mine, *more]})

@@ -38,7 +38,7 @@ class StepAsked:
 @dataclass(frozen=True, slots=True)
 class Request:
     """A requested procedure as a message has it. ``segment`` is its OBR, or its ORC where there is none; ``shared`` how
-    many requests of the message have the same numbers."""
+    many requests of the message have the same numbers; ``where`` says which ORC and OBR of the message are its."""
 
     segment: Segment
     control: str
@@ -61,6 +61,7 @@ class Request:
     notes: dict[str, str] = field(default_factory=dict)
     parent: str = ""
     shared: int = 1
+    where: dict[str, int] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
@@ -74,6 +75,7 @@ class _Group:
     obr: Segment | None = None
     ipcs: list[Segment] = field(default_factory=list)
     rest: list[Segment] = field(default_factory=list)
+    where: dict[str, int] = field(default_factory=dict)
 
     def first(self, name: str) -> Segment | None:
         return next((each for each in self.rest if each.name == name), None)
@@ -82,11 +84,14 @@ class _Group:
 def _groups(message: Message) -> Iterator[_Group]:
     """Take the message apart: an ORC with its OBR; an OBR without one goes with the ORC before."""
     group: _Group | None = None
+    seen = {"ORC": 0, "OBR": 0}
     for segment in message.segments:
+        if segment.name in seen:
+            seen[segment.name] += 1
         if segment.name == "ORC":
             if group is not None:
                 yield group
-            group = _Group(segment)
+            group = _Group(segment, where=dict(seen))
         elif segment.name == "OBR":
             if group is None or group.obr is not None:
                 orc = group.orc if group is not None else None
@@ -94,6 +99,7 @@ def _groups(message: Message) -> Iterator[_Group]:
                     yield group
                 group = _Group(orc)
             group.obr = segment
+            group.where = dict(seen)
         elif group is not None:
             (group.ipcs if segment.name == "IPC" else group.rest).append(segment)
     if group is not None:
@@ -152,7 +158,7 @@ def _of(group: _Group, visit: Segment | None, zds: Segment | None, told: list[Fa
         "placer": placer, "placer_issuer": placer_issuer, "filler": filler, "filler_issuer": filler_issuer,
         "start": _start(group, told), "priority": _priority(group), "requesting": _requesting(obr, orc, told),
         "referring": coding.staff(visit, 8, told) if visit is not None else "", "notes": _notes(group),
-        "parent": coding.plain(orc.value(8)) if orc is not None else "",
+        "parent": coding.plain(orc.value(8)) if orc is not None else "", "where": group.where,
     }  # fmt: skip
     study = _uid(zds, 1, told) if zds is not None else ""
     if obr is None:

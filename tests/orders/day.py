@@ -54,7 +54,8 @@ class Event:
         """The name as the receiver reads it."""
         declared, codec = self.charset
         if declared == "8859/1" and codec == "utf-8":
-            return self.name.encode("utf-8").decode("latin-1")
+            read = self.name.encode("utf-8").decode("latin-1")
+            return "".join(" " if "\x80" <= each <= "\x9f" else each for each in read)
         return self.name
 
     def message(self) -> bytes:
