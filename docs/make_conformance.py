@@ -19,8 +19,11 @@ from pacstui.dicom.uids import name_of  # noqa: E402
 from pacstui.imaging.convert import LOSSLESS  # noqa: E402
 from pacstui.index.attributes import ATTRIBUTES, LEVELS, UNIQUE  # noqa: E402
 from pacstui.index.more import ITEMS  # noqa: E402
+from pacstui.orders import keys, reading  # noqa: E402
 from pacstui.services import models, policy, remote  # noqa: E402
 from pacstui.services.commitment import COMMITMENT  # noqa: E402
+from pacstui.services.mpps import MPPS, MPPS_RETRIEVE  # noqa: E402
+from pacstui.services.worklist import WORKLIST  # noqa: E402
 
 _ASKED = (remote.FIND, remote.MOVE, remote.GET)
 DOCUMENT = ROOT / "docs" / "conformance.md"
@@ -42,6 +45,9 @@ def services() -> str:
             for uid, model in found.items()
         ]
     rows.append(("Storage Commitment Push Model", COMMITMENT, "yes", "yes"))
+    rows.append(("Modality Worklist, FIND", WORKLIST, "yes", "no"))
+    rows.append(("Modality Performed Procedure Step", MPPS, "yes", "yes, to pass on what modalities told"))
+    rows.append(("Modality Performed Procedure Step Retrieve", MPPS_RETRIEVE, "yes", "no"))
     return _table(("service", "UID", "SCP", "SCU"), rows)
 
 
@@ -85,6 +91,39 @@ def sequences() -> str:
     return _table(("sequence", "keys in its item"), [(keyword_of(tag), _keys(ITEMS[tag])) for tag in sorted(ITEMS)])
 
 
+def _key_rows(inner: Inner, before: str = "") -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for tag, kind in sorted(inner.items()):
+        vr = kind if isinstance(kind, str) else "SQ"
+        required = "R" if tag in keys.REQUIRED else "O"
+        rows.append((f"{before}{keyword_of(tag)}", f"({tag >> 16:04X},{tag & 0xFFFF:04X})", vr, required))
+        if not isinstance(kind, str):
+            rows += _key_rows(kind, f"{before}&gt; ")
+    return rows
+
+
+def worklist() -> str:
+    """Return the keys of the worklist."""
+    return _table(("key", "tag", "VR", "matching"), _key_rows(keys.KEYS))
+
+
+def states() -> str:
+    """Return the values of Scheduled Procedure Step Status."""
+    return _table(("a step that is", "Scheduled Procedure Step Status"), list(keys.TERMS.items()))
+
+
+def performed() -> str:
+    """Return what has to be in a performed procedure step."""
+    rows = [(keyword_of(tag), "N-CREATE") for tag in reading.NEEDED]
+    rows += [(keyword_of(tag), "the N-SET that makes it COMPLETED, or one before") for tag in reading.NEEDED_LAST]
+    return _table(("attribute that needs a value", "in"), rows)
+
+
+def fixed() -> str:
+    """Return what an N-SET does not change."""
+    return ", ".join(keyword_of(tag) for tag in reading.FIXED)
+
+
 def conversions() -> str:
     """Return what becomes what."""
     rows = [(", ".join(name_of(uid) for uid in PLAIN), "each of these")]
@@ -94,7 +133,8 @@ def conversions() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "services": services, "transfer syntaxes": transfer_syntaxes, "levels": levels, "attributes": attributes,
-    "sequences": sequences,    "conversions": conversions,
+    "sequences": sequences, "conversions": conversions, "worklist": worklist, "worklist states": states,
+    "performed": performed, "performed fixed": fixed,
 }  # fmt: skip
 _BLOCK = re.compile(r"(<!-- from the code: (.*?) -->\n\n).*?(\n\n<!-- end -->)", re.DOTALL)
 

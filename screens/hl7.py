@@ -92,7 +92,7 @@ class Hl7Screen(PagedScreen[MessageRow]):
                    keymap.acts("hl7.receivers", "outgoing").action, 0),
         keymap.Key("f", "state", "Show those of the next state: failed, done, repeated, ...", "state(1)"),
         keymap.Key("F", "state before", "Show those of the state before", "state(-1)", weight=4),
-        keymap.Key("k", "kind", "Show those of one kind: ADT, ORM, ADT^A08", "kind", weight=2),
+        keymap.Key("c", "kind", "Show those of one kind: ADT, ORM, ADT^A08", "kind", weight=2),
         keymap.acts("hl7.replay", "replay", weight=2),
         keymap.Key("m", "mark", "Mark the chosen message, or take the mark away", "mark", weight=3),
     )  # fmt: skip
@@ -158,7 +158,7 @@ class Hl7Screen(PagedScreen[MessageRow]):
 
     def nothing(self) -> list[str]:
         if self.search or self.kind:
-            return ["Nothing is found.", "esc clears the search, k the kind, f shows other states."]
+            return ["Nothing is found.", "esc clears the search and the kind, f shows other states."]
         if self.state:
             return [f"There is none: {dict(self.STATES)[self.state]}.", "f shows the next state."]
         return [

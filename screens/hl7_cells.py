@@ -36,7 +36,7 @@ OUTGOING_STATES = (
 """What the lists can be limited to, as the node calls it and as people do."""
 
 SENDERS = (
-    C("sender", 10, grow=2, most=32, role="strong"),
+    C("sender", 16, grow=2, most=32, role="strong"),
     C("from", 12, grow=1, rank=3, most=40, role="dim"),
     C("lines", 5, align=">", rank=4),
     C("messages", 8, align=">"),
@@ -51,7 +51,7 @@ MESSAGES = (
     C("sender", 9, grow=1, rank=2, most=24, role="strong"),
     C("kind", 7),
     C("code", 4, rank=6),
-    C("what it did, or what was wrong", 20, grow=9, most=120),
+    C("what it did, or what was wrong", 32, grow=9, most=120),
     C("patient", 8, grow=1, rank=3, most=20),
     C("accession", 9, grow=1, rank=4, most=20),
     C("control ID", 10, grow=1, rank=5, most=24, role="dim"),
@@ -76,7 +76,7 @@ OUTGOING = (
     C("kind", 7),
     C("what", 12, grow=2, rank=1, most=40),
     C("answer", 6),
-    C("its words, or what went wrong", 16, grow=9, most=120),
+    C("its words, or what went wrong", 26, grow=9, most=120),
     C("tries", 5, align=">", rank=4),
     C("next try", 11, rank=5),
     C("patient", 8, grow=1, rank=6, most=20),
@@ -103,6 +103,12 @@ def clock(at: datetime, now: datetime) -> str:
     """Return a time of day, or the day where that is another one."""
     here = at.astimezone(now.tzinfo)
     return f"{here:%H:%M:%S}" if here.date() == now.date() else f"{here.day} {here:%b}"
+
+
+def moment(at: datetime, now: datetime) -> str:
+    """Return a time to the second, with its day where that is another one."""
+    here = at.astimezone(now.tzinfo)
+    return f"{here:%H:%M:%S}" if here.date() == now.date() else f"{here:%Y-%m-%d %H:%M:%S}"
 
 
 def sender_name(row: MessageRow | SenderRow) -> str:

@@ -50,6 +50,24 @@ def editable(text: str) -> tuple[str, int]:
     return "\n".join(told if told != line else line for line, told in zip(lines, shown, strict=True)), lost
 
 
+def spot(text: str, found: MessageView) -> tuple[int, int]:
+    """Return line and column of the first field that was complained about; the beginning if there is none."""
+    lines = text.split("\n")
+    for number, part in enumerate(found.segments):
+        if part.wrong and number < len(lines) and lines[number][:3] == part.name:
+            place = part.wrong[0].partition("-")[2].partition(".")[0]
+            field = int(place) if place.isdecimal() else 0
+            line, mark = lines[number], lines[0][3:4] or "|"
+            column = 0
+            for _ in range(field - 1 if part.name == "MSH" else field):
+                at = line.find(mark, column)
+                if at < 0:
+                    return number, len(line)
+                column = at + 1
+            return number, column
+    return 0, 0
+
+
 class Editor(TextArea):
     """Where the message is edited. What is pasted is made fit first."""
 
@@ -84,7 +102,10 @@ class OutcomePanel(Panel):
             lines = wrong(screen.row, width, self) if screen.row.state == "failed" else [
                 Line("The message was acted on already; an edited one is acted on beside it.", "dim").cut(width)
             ]  # fmt: skip
-            return [Section(Line("What was wrong", "title"), [Item(lines[:height])])]
+            title = Line("What was wrong", "title")
+            if screen.wrong:
+                title.add(f"  at {', '.join(screen.wrong[:4])}", "fail-text")
+            return [Section(title, [Item(lines[:height])])]
         if tried.state == "failed":
             title = Line(f"With this text it would be answered {safe(tried.answer, 4)}", "fail")
             return [Section(title, [Item(wrong(tried, width, self)[:height])])]
@@ -115,11 +136,17 @@ class Hl7EditScreen(ConsoleScreen):
     def __init__(self, found: MessageView, text: str, done: Callable[[], None]) -> None:
         super().__init__()
         self.row: MessageRow = found.row
+        self.wrong = [safe(place, 16) for part in found.segments for place in part.wrong]
+        self._start = spot(text, found)
         self.text = text
         self.tried: MessageRow | None = None
         self.busy = ""
         self.fault = ""
         self._done = done
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.editor.move_cursor(self._start)
 
     def body(self) -> Iterable[Widget]:
         editor = Editor(self.text, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", id="editor")

@@ -134,7 +134,7 @@ class Hl7MessageScreen(AskingScreen):
 
         origin = f", from {safe(row.origin, 64)}" if row.origin else ""
         batch = ", in a batch" if row.batch else ""
-        fact("from", f"{cells.sender_name(row)}{origin}, {when(row.at, now)} {row.at.astimezone():%H:%M:%S}{batch}")
+        fact("from", f"{cells.sender_name(row)}{origin}, {cells.moment(row.at, now)}{batch}")
         about = [f"control ID {safe(row.control, 64) or '(none)'}", size(row.size), safe(self.found.charset, 40)]
         if row.patient_id:
             about.append(f"patient {privacy.ident(row.patient_id)}")
@@ -273,7 +273,7 @@ class Hl7SentScreen(Hl7MessageScreen):
         def fact(name: str, text: str, role: str = "text") -> None:
             lines.extend(words(text, width, role, 11, cells.label(name)))
 
-        fact("to", f"{safe(out.destination, 64)}, queued {when(out.at, now)} {out.at.astimezone():%H:%M:%S}", "strong")
+        fact("to", f"{safe(out.destination, 64)}, queued {cells.moment(out.at, now)}", "strong")
         why = f"forwarded by the rule {safe(out.what, 64)}" if out.source else safe(out.what, 64)
         about = [why, f"control ID {safe(out.control, 64)}", size(self.found.row.size)]
         if out.patient_id:

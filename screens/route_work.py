@@ -34,6 +34,7 @@ _PREVIEW_S = 0.4
 _SENDS = (
     ("instance", "each object as it comes"), ("series", "each series when nothing of it came for some time"),
     ("study", "when nothing of the study came for some time"),
+    ("performed", "when the modality says that it is done, and all is here"),
 )  # fmt: skip
 _PRIORITIES = (("high", "before everything else"), ("medium", ""), ("low", "when nothing else waits"))
 _WHERE = (

@@ -49,7 +49,7 @@ BUILT_IN: dict[str, Role] = {
         Role(
             "operator", "Keeps the node going: echoes, aborts, jobs, backups; no patients",
             (*_WATCH, "peers.*", "associations.*", "commitments.*", "queue.*", "jobs.run", "backups.*", "storage.*",
-             "hl7.*",
+             "hl7.*", "worklist.*",
              *_GRAVE),
             True,
         ),

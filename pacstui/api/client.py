@@ -77,7 +77,6 @@ class ApiClient:
         self.corrections = cast(contract.Corrections, _Noun(self, "corrections"))
         self.routes = cast(contract.Routes, _Noun(self, "routes"))
         self.reports = cast(contract.Reports, _Noun(self, "reports"))
-        self.corrections = cast(contract.Corrections, _Noun(self, "corrections"))
         self.exceptions = cast(contract.Exceptions, _Noun(self, "exceptions"))
         self.hl7 = cast(contract.Hl7, _Noun(self, "hl7"))
         self.worklist = cast(contract.Worklist, _Noun(self, "worklist"))

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from pacstui.api import plain
+from pacstui.cli import hl7_outgoing
 from pacstui.cli.actions import call_confirmed, group
 from pacstui.cli.doors import door
 from pacstui.cli.out import moment, say, say_json, table
@@ -95,7 +96,7 @@ app = group(
     "hl7",
     "HL7 messages: what came in, what became of each, and putting failed ones right.",
     {
-        "show": _show, "messages": _page, "message": _message, "replay": _rows,
+        "show": _show, "messages": _page, "message": _message, "replay": _rows, **hl7_outgoing.VIEWS,
         "ignore": lambda value: [f"{plural(value, 'message')} taken off the list of errors"],
     },
     words={
@@ -103,8 +104,11 @@ app = group(
         "state": "done, failed, repeated, resolved or ignored.", "kind": "ADT, or ADT^A08.",
         "before": "Go on after the page that ended here.", "limit": "At most so many, up to 1000.",
         "id": "The number of the message.", "ids": "Numbers of messages.", "why": "The reason, for whoever looks next.",
+        **hl7_outgoing.WORDS,
     },
-    leave_out=("resubmit",),
+    leave_out=("resubmit", "trial"),
+    positional=hl7_outgoing.POSITIONAL,
+    groups=hl7_outgoing.GROUPS,
 )  # fmt: skip
 
 
@@ -118,8 +122,7 @@ def edit(
     """Take the text as it was sent, let it be edited, and act on it."""
     data_dir = door(context).data_dir()
     if file is not None:
-        text = sys.stdin.read() if str(file) == "-" else _bytes(file).decode("utf-8", "replace")
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        text = _text(file)
     else:
         before = plain.call(data_dir, "hl7", "message", id=id)["raw"]
         text = _edited(before)
@@ -134,6 +137,31 @@ def edit(
             say(line)
     if row["state"] != "done":
         raise typer.Exit(1)
+
+
+@app.command("try", help="Say what an HL7 message would do with another text; nothing is kept.")
+def try_(
+    context: typer.Context,
+    id: Annotated[int, typer.Argument(help="The number of the message.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="The text; - for standard input.", show_default=False)],
+    json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+) -> None:
+    """Ask the node; exit 1 where it would fail."""
+    row = plain.call(door(context).data_dir(), "hl7", "trial", id=id, text=_text(file))
+    if json:
+        say_json(row)
+    else:
+        would = "would do" if row["state"] == "done" else f"would be answered {row['answer']}"
+        say(f"{would}: {row['text'] or 'nothing changes'}")
+        if row["hint"]:
+            say(f"  {row['hint']}")
+    if row["state"] != "done":
+        raise typer.Exit(1)
+
+
+def _text(file: Path) -> str:
+    text = _bytes(file).decode("utf-8", "replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _edited(text: str) -> str:

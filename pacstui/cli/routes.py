@@ -81,7 +81,7 @@ app = group(
         "where": "A further condition, as 'BodyPartExamined = CHEST | ABDOMEN'; may be given again: all have to hold.",
         "hours": "create, edit, try-new: only what comes then, as 20:00-06:00. try: so many hours back.",
         "past_hours": "So many hours back.",
-        "send": "instance: each object as it comes; series or study: when it is complete.",
+        "send": "instance: each object as it comes; series or study: when complete; performed: when MPPS says so.",
         "stable_s": "Seconds without a further object after which a series or study is complete.",
         "priority": "high, medium or low.",
         "transform": "Name of the transformation that the copy goes through.",

@@ -30,6 +30,7 @@ _PARTS = {  # as in the contract, whose import would take as long as the rest of
     "backups": ("targets", "late", "failed", "unsaved", "age_s", "running"),
     "hl7": ("port", "tls_port", "connections", "today", "failed", "per_second"),
     "exceptions": ("conflicting", "unmatched", "probable"),
+    "worklist": ("today", "to_come", "in_progress", "late"),
 }
 
 
@@ -72,6 +73,12 @@ def page(value: dict[str, Any]) -> Iterator[str]:
     if any(misfits.values()):
         told = ", ".join(f"{count(number)} {state}" for state, number in misfits.items() if number)
         yield f"exceptions    {told}: pacstui exceptions list"
+    listed = value.get("worklist")
+    if listed and listed["today"]:
+        yield (
+            f"worklist      {plural(listed['today'], 'step')} today, {count(listed['to_come'])} to come,"
+            f" {count(listed['in_progress'])} in progress, {count(listed['late'])} late"
+        )
     jobs = value["jobs"]
     if jobs:
         told = [f"{count(jobs[name])} {name}" for name in ("running", "failed", "late") if jobs[name] or name != "late"]

@@ -83,9 +83,10 @@ class Status:
     queue: QueuePart
     jobs: dict[str, int]
     backups: dict[str, int]
+    hl7: dict[str, int]
+    exceptions: dict[str, int]
+    worklist: dict[str, int]
     alerts: tuple[Problem, ...]
-    exceptions: dict[str, int] = field(default_factory=dict)
-    hl7: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 PERMISSION = "patients.view"
 MASK = "\u2022" * 6
@@ -24,6 +25,9 @@ class _Patient:
 PATIENT = _Patient()
 PatientText = Annotated[str, PATIENT]
 """Text that points at a patient."""
+
+PatientTexts = Annotated[tuple[str, ...], PATIENT]
+"""Several such texts."""
 
 
 class _Id:
@@ -55,7 +59,9 @@ def secret(hint: Any) -> bool:
 
 
 def marked(hint: Any) -> bool:
-    """Return whether a type is declared as one that points at a patient."""
+    """Return whether a type is declared as one that points at a patient; one that may be none, too."""
+    if get_origin(hint) in (Union, UnionType):
+        return any(marked(each) for each in get_args(hint))
     return get_origin(hint) is Annotated and PATIENT in hint.__metadata__
 
 
@@ -114,6 +120,15 @@ def _carries(hint: Any, above: frozenset[Any]) -> bool:
     return any(_carries(each, above) for each in get_args(hint))
 
 
+def told(text: str | tuple[str, ...]) -> bool:
+    """Return whether a text, or one of several, is not blank."""
+    return any(each.strip() for each in text) if isinstance(text, tuple) else bool(text.strip())
+
+
+def _hidden(text: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    return tuple(MASK for _ in text) if isinstance(text, tuple) else MASK
+
+
 def masked(value: Any) -> Any:
     """Return a model, or a tuple or dictionary of them, with all that points at a patient hidden; blank stays blank."""
     if isinstance(value, (tuple, list)):
@@ -125,7 +140,7 @@ def masked(value: Any) -> Any:
     own, nested = _plan(type(value))
     if not own and not nested:
         return value
-    changes: dict[str, Any] = {name: MASK for name in own if getattr(value, name).strip()}
+    changes: dict[str, Any] = {name: _hidden(getattr(value, name)) for name in own if told(getattr(value, name))}
     changes |= {name: masked(getattr(value, name)) for name in nested}
     return replace(value, **changes)
 
@@ -139,4 +154,4 @@ def present(value: Any) -> bool:
     if not is_dataclass(value) or isinstance(value, type):
         return False
     own, nested = _plan(type(value))
-    return any(getattr(value, name).strip() for name in own) or any(present(getattr(value, name)) for name in nested)
+    return any(told(getattr(value, name)) for name in own) or any(present(getattr(value, name)) for name in nested)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pacstui.contract.action import Danger, action
-from pacstui.contract.privacy import PatientId, PatientText
+from pacstui.contract.privacy import PatientId, PatientText, PatientTexts
 
 STATES = ("scheduled", "arrived", "in progress", "completed", "no images yet", "discontinued", "cancelled")
 """Where a step stands. ``no images yet`` is a completed one of which nothing has arrived."""
@@ -91,7 +91,7 @@ class WorklistView:
 @dataclass(frozen=True, slots=True)
 class PerformedRow:
     """A performed procedure step (PS3.4 F.7): IN PROGRESS, COMPLETED or DISCONTINUED; ``step`` is 0 if it was done
-    without an order."""
+    without an order. ``forwarded`` says in words who was told of it, who not yet, and who refused it."""
 
     id: int
     sop_instance: str
@@ -118,12 +118,12 @@ class StepView:
     row: StepRow
     performed: tuple[PerformedRow, ...]
     codes: tuple[str, ...]
-    reason: str
-    comments: str
+    reason: PatientText
+    comments: PatientText
     referring: str
-    placer: str
-    filler: str
-    history: tuple[str, ...]
+    placer: PatientText
+    filler: PatientText
+    history: PatientTexts
 
 
 class Worklist(Protocol):

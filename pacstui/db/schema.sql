@@ -561,6 +561,7 @@ CREATE INDEX orders_accession ON orders (accession_key) WHERE accession_key != '
 CREATE INDEX orders_filler ON orders (filler) WHERE filler != '';
 CREATE INDEX orders_person ON orders (person);
 CREATE INDEX orders_placer ON orders (placer) WHERE placer != '';
+CREATE INDEX orders_procedure_id ON orders (procedure_id) WHERE procedure_id != '';
 CREATE INDEX orders_study ON orders (study);
 CREATE TABLE steps (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -656,7 +657,7 @@ CREATE TABLE hl7_messages (
     charset TEXT DEFAULT '' NOT NULL
 );
 CREATE INDEX hl7_messages_at ON hl7_messages (at);
-CREATE INDEX hl7_messages_control ON hl7_messages (control);
+CREATE INDEX hl7_messages_control ON hl7_messages (control, sender, facility) WHERE original = 0;
 CREATE INDEX hl7_messages_open ON hl7_messages (id) WHERE state = 'failed';
 CREATE INDEX hl7_messages_original ON hl7_messages (original) WHERE original != 0;
 CREATE TABLE hl7_bodies (

@@ -18,6 +18,8 @@ _CONDITIONS: Final = {
     202: "Unsupported processing id", 203: "Unsupported version id", 204: "Unknown key identifier",
     205: "Duplicate key identifier", 206: "Application record locked", 207: "Application internal error",
 }  # fmt: skip
+_FRAMING: Final = {0x0B: None, 0x1C: None, 0x0D: None, 0x0A: None}
+_LONGEST: Final = 1000
 _VERSION = re.compile(r"2(?:\.(\d+))?(?:\.(\d+))?$")
 _USUAL: Final = Delimiters()
 _COMMIT: Final = {"AA": "CA", "AE": "CE", "AR": "CR"}
@@ -55,7 +57,7 @@ class Head:
 
 def head_of(segment: str, marks: Delimiters) -> Head:
     """Return what an MSH segment says."""
-    fields = segment.split(marks.field)
+    fields = [field.translate(_FRAMING)[:_LONGEST] for field in segment.split(marks.field, 20)]
     fields += [""] * (19 - len(fields))
     kind = fields[8].split(marks.repetition)[0].split(marks.component)
 
@@ -119,7 +121,7 @@ def _ack(
         msa.append(escape(text[:80], m))
     lines.append(m.field.join(msa))
     lines += [_err(fault, m, new) for fault in faults]
-    return charset.encode("".join(line + "\r" for line in lines), charset_name)
+    return charset.encode("".join(line.translate(_FRAMING) + "\r" for line in lines), charset_name)
 
 
 def harmless(faults: Iterable[Fault]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pacstui.contract.hl7 import FieldText, MessagePage, MessageRow, MessageView, SegmentText
 from pacstui.errors import BadRequest, NotFound
-from pacstui.hl7v2 import names, store
+from pacstui.hl7v2 import charset, names, store
 from pacstui.hl7v2.message import Delimiters, Malformed, unescape
 from pacstui.hl7v2.outcome import Fault
 from pacstui.hl7v2.reading import read
@@ -27,6 +27,7 @@ WHOLE: Final = 400_000
 """Characters up to which a message is shown whole; of longer ones long fields are cut."""
 CUT: Final = "\N{HORIZONTAL ELLIPSIS}[characters left out: "
 _SHOWN: Final = 2000
+_MOST_FIELDS: Final = 20_000
 
 
 def _cell(text: str, limit: int = 300) -> str:
@@ -169,8 +170,7 @@ def view(connection: sqlite3.Connection, ident: int) -> MessageView:
     )  # fmt: skip
     got = read(raw)
     reply = "\n".join(
-        safe_lines(data.decode("utf-8" if charset_name == "UNICODE UTF-8" else "latin-1", "replace"))
-        for _, data in store.unpacked(kept)
+        safe_lines(data.decode(charset.codec(charset_name), "replace")) for _, data in store.unpacked(kept)
     )
     return MessageView(
         row, safe_lines(shortened(got.text)), charset_name, tuple(segments(got.text, store.faults_of(faults))), reply,
@@ -194,7 +194,7 @@ def shortened(text: str) -> str:
         lines.append(mark.join(
             part if len(part) <= _SHOWN else f"{part[:80]}{CUT}{len(part) - 80:,}]" for part in parts
         ))  # fmt: skip
-    return "\r".join(lines)
+    return "\r".join(lines)[: 2 * WHOLE]
 
 
 def segments(text: str, faults: Iterable[Fault]) -> Iterator[SegmentText]:
@@ -204,11 +204,12 @@ def segments(text: str, faults: Iterable[Fault]) -> Iterator[SegmentText]:
     except Malformed:
         marks = Delimiters()
     counts: dict[str, int] = {}
+    left = _MOST_FIELDS
     for line in [line for line in text.split("\r") if line.strip()][:5000]:
         name = line[:3]
         counts[name] = counts.get(name, 0) + 1
         told = names.fields(name)
-        values = line.split(marks.field)[1:]
+        values = line.split(marks.field, 500)[1:]
         if name in ("MSH", "FHS", "BHS"):
             values.insert(0, marks.field)
         shown = tuple(
@@ -218,7 +219,8 @@ def segments(text: str, faults: Iterable[Fault]) -> Iterator[SegmentText]:
             )
             for number, value in enumerate(values, 1)
             if value
-        )  # fmt: skip
+        )[:left]  # fmt: skip
+        left -= len(shown)
         wrong = tuple(dict.fromkeys(
             f"{safe(name)}-{fault.field}" if fault.field else safe(name)
             for fault in faults

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 _CODECS: Final[dict[str, str]] = {
@@ -152,7 +153,7 @@ def _iso_2022(raw: bytes, names: list[str]) -> Decoded:
         g1 = "jisx0201"
     damaged = False
     at = 0
-    for found in [*_ISO_2022.finditer(raw), None]:
+    for found in chain(_ISO_2022.finditer(raw), (None,)):
         end = found.start() if found else len(raw)
         text, bad = _piece(raw[at:end], g0, g1)
         out.append(text)
@@ -174,6 +175,20 @@ def _iso_2022(raw: bytes, names: list[str]) -> Decoded:
             out.append("\N{REPLACEMENT CHARACTER}")
             at = found.start() + 1
     return Decoded("".join(out), names[0], damaged)
+
+
+def switched(text: str, sequence: bytes) -> str:
+    """Return text whose characters stand for bytes of the set that an ISO 2022 escape sequence names; as it is where
+    they do not."""
+    place, name = _DESIGNATED.get(sequence, ("", ""))
+    if not place or name == "ascii":
+        return text
+    try:
+        data = text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text
+    told, damaged = _piece(data, name if place == "G0" else "ascii", name if place == "G1" else "ascii")
+    return text if damaged else told
 
 
 def _piece(data: bytes, g0: str, g1: str) -> tuple[str, bool]:

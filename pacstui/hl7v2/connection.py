@@ -20,7 +20,7 @@ log = logging.getLogger("pacstui.hl7")
 _BLOCKS: Final = 512
 _BYTES: Final = 4 << 20
 _END_S: Final = 0.2
-_NEW: Final = "new"
+_ALL: Final = 4
 
 
 @dataclass(slots=True)
@@ -43,6 +43,13 @@ class Limits:
     idle_s: float
 
 
+@dataclass(slots=True)
+class Held:
+    """Bytes that all connections together hold of messages that are not taken yet."""
+
+    used: int = 0
+
+
 class Connection(asyncio.Protocol):
     """A connection that was accepted.
 
@@ -57,6 +64,7 @@ class Connection(asyncio.Protocol):
     def __init__(
         self, intake: Intake, limits: Callable[[], Limits], address: str, rules_for: RulesFor,
         batch_id: Callable[[], int], refused: Callable[[str, str, str], None], lost: Callable[[Connection], None],
+        held: Held,
     ) -> None:  # fmt: skip
         self.address = address
         self.messages = 0
@@ -79,12 +87,14 @@ class Connection(asyncio.Protocol):
         self._closing = False
         self._told_junk = False
         self._flush: asyncio.TimerHandle | None = None
+        self._held = held
+        self._counted = 0
 
     # asyncio's side.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(high=1 << 20)
+        self.transport.set_write_buffer_limits(high=1 << 18)
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
@@ -96,6 +106,7 @@ class Connection(asyncio.Protocol):
             self._flush.cancel()
             self._flush = None
         self._take_events(self._framer.feed(data))
+        self._count()
         if self._framer.may_end:
             self._flush = self._loop.call_later(_END_S, self._end_of_block)
 
@@ -116,6 +127,7 @@ class Connection(asyncio.Protocol):
             self._flush.cancel()
         self.transport = None
         self._stuck_since = 0.0
+        self._recount()
         self._lost(self)
         if self._blocks:
             self._intake.wake(self)  # what was read is kept, whoever is there to hear of it
@@ -214,6 +226,17 @@ class Connection(asyncio.Protocol):
 
     # Between them.
 
+    def _recount(self) -> None:
+        held = self._framer.held + self._bytes if self.transport is not None else 0
+        self._held.used += held - self._counted
+        self._counted = held
+
+    def _count(self) -> None:
+        """Keep what all connections together hold of messages that are not taken yet within bounds."""
+        self._recount()
+        if self._held.used > _ALL * self._framer.limit and self._counted > _BYTES and not self._closing:
+            self.refuse("sends while too much of unfinished messages waits", "it may send again later")
+
     def _end_of_block(self) -> None:
         self._flush = None
         self._take_events(self._framer.flush())
@@ -244,6 +267,8 @@ class Connection(asyncio.Protocol):
                 self._intake.wake(self)
 
     def _add(self, data: bytes) -> None:
+        if not data.strip(b"\r\n \t\0"):
+            return  # a sign of life, as some send it
         batch = Batch()
         parts = messages(data, batch)
         first = next(parts, None)
@@ -255,6 +280,7 @@ class Connection(asyncio.Protocol):
 
     def _turn(self) -> None:
         """Read on, or read nothing for now."""
+        self._recount()
         if self.transport is None or self.transport.is_closing():
             return
         full = len(self._blocks) >= _BLOCKS or self._bytes >= _BYTES or bool(self._stuck_since) or self._ended

@@ -18,9 +18,9 @@ from pacstui.errors import PacsError, SettingsError
 from pacstui.events import Hl7Refused, MessageFailed, MessageTaken
 from pacstui.hl7v2 import store
 from pacstui.hl7v2.answer import harmless
-from pacstui.hl7v2.connection import Connection, Limits
+from pacstui.hl7v2.connection import Connection, Held, Limits
 from pacstui.hl7v2.intake import Intake
-from pacstui.hl7v2.keeping import Keeping, Todo, kind_of
+from pacstui.hl7v2.keeping import Beside, Keeping, Todo, kind_of
 from pacstui.hl7v2.listener import MllpListener
 from pacstui.hl7v2.message import Message
 from pacstui.hl7v2.outcome import REJECTED, UNSUPPORTED_EVENT, UNSUPPORTED_TYPE, Applier, Fault, Outcome, Refused
@@ -34,6 +34,7 @@ from pacstui.text import duration, safe
 
 log = logging.getLogger("pacstui.hl7")
 _PRUNED: Final = 500
+_LONGER: Final = 4
 _PLACES: Final = ("enabled", "host", "port", "tls_port", "plain", "client_certificates")
 _KINDS: Final = frozenset({"ADT", "ORM", "OMG", "OMI", "ORU"})
 
@@ -89,12 +90,17 @@ class Exchange:
             self.room.outgoing_half = outgoing
         self._context: ssl.SSLContext | None = None
         self._batch = 0
+        self._held = Held()
         self._prune_at = self._began
         self.listener: MllpListener | None = None
         self.listening: tuple[str, ...] = ()
         self.ports = (0, 0)
         self.why = ""
         self.hint = ""
+
+    def forward(self, beside: Beside) -> None:
+        """Let ``beside`` look at each message that was acted on, in the transaction that keeps it."""
+        self._keeping.beside = beside
 
     async def begin(self) -> None:
         """Begin to send, and listen. That a port is taken is a problem that is shown; it stops no node."""
@@ -137,9 +143,10 @@ class Exchange:
             tls.certificate, tls.key, tls.ca, mutual=self._settings.client_certificates, oldest=tls.oldest
         )
 
-    def _make(self, address: str, lost: object) -> Connection:
+    def _make(self, address: str, lost: Callable[[Connection], None]) -> Connection:
         return Connection(
-            self.intake, self._limits, address, self.rules_for(address), self._new_batch, self._refused, lost,  # type: ignore[arg-type]
+            self.intake, self._limits, address, self.rules_for(address), self._new_batch, self._refused, lost,
+            self._held,
         )  # fmt: skip
 
     def rules_for(self, address: str) -> RulesFor:
@@ -175,7 +182,8 @@ class Exchange:
             assert got is not None
             head, outcome = got.head, todo.outcome
             mark = head.marks.component
-            who = (head.application.split(mark)[0], head.facility.split(mark)[0], todo.origin)
+            who = (head.application.split(mark)[0][:227], head.facility.split(mark)[0][:227], todo.origin)
+            self.room.failed_open += bool(todo.id) and todo.state == store.FAILED  # until it is counted anew
             if todo.id and not todo.by:
                 self.traffic.message(who, now, todo.state)
             if todo.state in (store.DONE, store.REPEATED):
@@ -235,9 +243,10 @@ class Exchange:
     async def tick(self) -> None:
         """Remove what was kept long enough, a piece at a time; try again to listen; count what is open."""
         now = self._clock.now()
-        before = store.micro(now - timedelta(days=self._settings.keep_days))
+        days = timedelta(days=self._settings.keep_days)
+        before, failed_before = store.micro(now - days), store.micro(now - _LONGER * days)
         if now >= self._prune_at:
-            gone = await self._db.write(lambda c: store.prune(c, before, _PRUNED))
+            gone = await self._db.write(lambda c: store.prune(c, before, failed_before, _PRUNED))
             self._prune_at = now + (timedelta(seconds=10) if gone == _PRUNED else timedelta(hours=1))
         await self.room.recount()
         if self._settings.enabled and self.why:

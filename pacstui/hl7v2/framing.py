@@ -185,7 +185,8 @@ class Framer:
         return -1
 
     def _end(self, at: int, events: list[Event]) -> bool:
-        data = bytes(self._buffer[:at])
+        with memoryview(self._buffer) as view:
+            data = bytes(view[:at])
         after = at + 1
         while after < len(self._buffer) and self._buffer[after] in (EB, CR):
             after += 1

@@ -16,14 +16,13 @@ from typing import Final, Protocol
 
 from pacstui.db import Database
 from pacstui.db.faults import translate
-from pacstui.errors import PacsError
+from pacstui.errors import PacsError, Unavailable
 from pacstui.hl7v2.keeping import Keeping, Todo
 
 log = logging.getLogger("pacstui.hl7")
 _BATCH: Final = 128
 _BATCH_BYTES: Final = 32 << 20
 _SMALL: Final = 64 << 10
-_AHEAD: Final = 2
 
 
 class Source(Protocol):
@@ -45,8 +44,9 @@ class Intake:
         self._told = told
         self._ready: deque[Source] = deque()
         self._listed: set[int] = set()
-        self._running = 0
+        self._running = False
         self._stopped = False
+        self._stopping = asyncio.Event()
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="hl7")
         self._idle = asyncio.Event()
         self._idle.set()
@@ -62,10 +62,25 @@ class Intake:
         self._next()
 
     async def settle(self, todos: list[Todo]) -> None:
-        """Keep and act on messages of our own; return when that is done."""
+        """Keep and act on messages of our own; return when that is done.
+
+        Raises
+        ------
+        Unavailable
+            When the node is being stopped.
+        """
         source = _Ours(todos)
         self.wake(source)
-        await source.done.wait()
+        if self._stopped:
+            raise Unavailable("this node is being stopped", "do it again when it runs")
+        waiting = [asyncio.ensure_future(each.wait()) for each in (source.done, self._stopping)]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
+        if not source.done.is_set():
+            raise Unavailable("this node was stopped meanwhile", "see which were done when it runs")
 
     async def trial(self, todo: Todo) -> None:
         """Say what a message would do: all of it is undone again."""
@@ -87,16 +102,17 @@ class Intake:
         self._stopped = True
         self._next()
         await self._idle.wait()
+        self._stopping.set()
         self._reading.shutdown(wait=False, cancel_futures=True)
 
     def _next(self) -> None:
         if self._stopped:
             self._ready.clear()
-        while self._ready and self._running < _AHEAD:
+        while self._ready and not self._running:  # what a transaction did is told before the next one begins
             batch, sources, size = self._gather()
             if not batch:
                 break
-            self._running += 1
+            self._running = True
             self.in_flight += len(batch)
             if size <= _SMALL:
                 self._store(batch, sources)
@@ -115,7 +131,11 @@ class Intake:
         size = 0
         while self._ready and len(batch) < _BATCH and size < _BATCH_BYTES:
             source = self._ready.popleft()
-            todo = source.take()
+            try:
+                todo = source.take()
+            except Exception:  # a fault of ours at one connection holds up no other
+                log.exception("a message could not be taken")
+                todo = None
             if todo is None:
                 self._listed.discard(id(source))
                 continue
@@ -132,7 +152,7 @@ class Intake:
         )
 
     def _ended(self, batch: list[Todo], sources: list[Source], error: BaseException | None) -> None:
-        self._running -= 1
+        self._running = False
         self.in_flight -= len(batch)
         if error is not None:
             self._failed(batch, error)
@@ -142,11 +162,14 @@ class Intake:
         by: dict[int, tuple[Source, list[Todo]]] = {}
         for source, todo in zip(sources, batch, strict=True):
             by.setdefault(id(source), (source, []))[1].append(todo)
-        for source, todos in by.values():
-            source.settled(todos)
-        if error is None:
-            self._keeping.applier.committed()
-        self._told(batch)
+        try:
+            if error is None:
+                self._keeping.applier.committed()
+            for source, todos in by.values():
+                source.settled(todos)
+            self._told(batch)
+        except Exception:  # what is kept is kept; the next ones are taken all the same
+            log.exception("not all was told of messages that are kept")
         self._next()
 
     def _failed(self, batch: list[Todo], error: BaseException) -> None:

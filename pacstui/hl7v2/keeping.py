@@ -6,6 +6,7 @@ or nothing, and a sender that repeats a message gets the answer of the first tim
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sqlite3
 from collections.abc import Callable
@@ -77,7 +78,7 @@ class Keeping:
         """Read messages; on any thread."""
         for todo in batch:
             if todo.got is None:
-                todo.got = read(todo.raw, todo.rules_for)
+                todo.got = _read(todo)
                 if todo.oversize:
                     todo.got.message = None
                     limit = f"the message is longer than {todo.oversize:,} bytes, the most that is taken"
@@ -85,8 +86,26 @@ class Keeping:
                     todo.got.refused = Outcome(ERROR, limit, faults=(fault,))
 
     def keep(self, batch: list[Todo], writer: Writer) -> None:
-        """Keep, act on and answer messages in one transaction; raises when nothing of it could be written."""
+        """Keep, act on and answer messages in one transaction; raises when nothing of it could be written.
+
+        Where one of them is the reason they are kept one by one, so that it fails alone.
+        """
         self.prepare(batch)
+        try:
+            self._together(batch, writer)
+        except Exception as error:
+            if len(batch) == 1 or (isinstance(error, sqlite3.Error) and is_environment(error)):
+                raise
+            log.exception("messages could not be kept together")
+            for todo in batch:
+                try:
+                    self._together([todo], writer)
+                except Exception as own:
+                    if isinstance(own, sqlite3.Error) and is_environment(own):
+                        raise
+                    self.fail([todo], own)
+
+    def _together(self, batch: list[Todo], writer: Writer) -> None:
         now = self._clock.now()
         at = micro(now)
         try:
@@ -133,12 +152,13 @@ class Keeping:
         assert got is not None
         head = got.head
         sender, facility = got.message.sender if got.message is not None else _named(got)
+        sender, facility, control = sender[:227], facility[:227], head.control[:199]
         kept_reply: bytes | None = None
         before = None
         days = self._days()
-        if head.control and days and not todo.original and not todo.oversize:
+        if days and not todo.original and not todo.oversize:
             since = at - int(timedelta(days=days) / timedelta(microseconds=1))
-            before = store.earlier(connection, sender, facility, head.control, got.digest, since)
+            before = store.earlier(connection, sender, facility, control, got.digest, since)
         if before is not None and before.same and before.state != store.FAILED:
             todo.state = store.REPEATED
             todo.outcome = Outcome(before.answer, f"the same as message {before.id}; answered as before")
@@ -146,11 +166,13 @@ class Keeping:
         elif got.refused is not None or got.message is None:
             assert got.refused is not None
             todo.outcome, todo.state = got.refused, store.FAILED
+            if before is not None and before.same:
+                todo.state = store.REPEATED
         elif head.kind in _NO_ANSWER:
             todo.outcome, todo.state = Outcome(ACCEPTED, "an acknowledgement; nothing is done by it"), store.DONE
         else:
             self._act(connection, todo, got.message, at)
-            if before is not None:
+            if before is not None and (control or before.same):
                 self._beside(connection, todo, before)
         self._flag(todo, got)
         if got.message is not None and not (todo.outcome.patient and todo.outcome.accession):
@@ -162,7 +184,7 @@ class Keeping:
         again = todo.state == store.REPEATED
         outcome = todo.outcome
         todo.id = store.insert(connection, store.Kept(
-            at, todo.origin, sender[:227], facility[:227], kind_of(got), head.control[:199], got.digest, todo.state,
+            at, todo.origin, sender, facility, kind_of(got), control, got.digest, todo.state,
             outcome.code if not again else before.answer if before else outcome.code,
             outcome.done[:1000], next((f.hint for f in outcome.faults if f.hint), ""), outcome.patient,
             outcome.accession, len(todo.raw), todo.batch,
@@ -253,6 +275,14 @@ class Keeping:
         todo.replies = answers(
             got.head, outcome.code, outcome.done, outcome.faults, now, f"{self._serial:X}", got.charset, kept=kept
         )
+
+
+def _read(todo: Todo) -> Read:
+    try:
+        return read(todo.raw, todo.rules_for)
+    except Exception as error:  # a fault of ours at one message holds up no other
+        log.exception("a message could not be read")
+        return Read(todo.raw, hashlib.sha256(todo.raw).digest(), refused=_internal(error))
 
 
 def _named(got: Read) -> tuple[str, str]:

@@ -14,10 +14,16 @@ from typing import Any, Final
 
 from hl7 import parser
 
+from pacstui.hl7v2 import charset
+
 NULL: Final = '""'
 """Two quotes in a field: the value is to be deleted. An empty field leaves the value as it is."""
 
 _HEADERS: Final = ("MSH", "BHS", "FHS")
+_CHARSET: Final = re.compile(r"(?:C[0-9A-Fa-f]{4}|M[0-9A-Fa-f]{4,6})")
+_SHORT: Final = 256
+_MOST_PARTS: Final = 10_000
+"""A field with more parts is none that anybody means; it is left as one text."""
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 
 
@@ -58,13 +64,22 @@ class Delimiters:
 
 def unescape(text: str, marks: Delimiters) -> str:
     r"""Undo escape sequences in one pass (2.7): \F\ \S\ \T\ \R\ \E\, \Xdd\ as Latin-1, \.br\ and \.sp\ as a line's end;
-    highlighting goes, what is unknown stays as it is."""
+    \Cxxyy\ and \Mxxyyzz\ switch the character set of what follows (2.7.5); highlighting goes, what is unknown stays as
+    it is."""
     escape = marks.escape
     if escape not in text:
         return text
     plain = {"F": marks.field, "S": marks.component, "T": marks.subcomponent, "R": marks.repetition, "E": escape}
     out: list[str] = []
-    at = 0
+    at = since = 0
+    sequence = b""
+
+    def switch(to: bytes) -> None:
+        nonlocal since, sequence
+        if sequence:
+            out[since:] = [charset.switched("".join(out[since:]), sequence)]
+        since, sequence = len(out), to
+
     while (start := text.find(escape, at)) >= 0:
         end = text.find(escape, start + 1)
         if end < 0:
@@ -76,7 +91,10 @@ def unescape(text: str, marks: Delimiters) -> str:
         elif code in ("H", "N"):
             pass
         elif code.startswith((".br", ".sp", ".ce")):
-            out.append("\n")
+            lines = code[3:6] if code[1:3] == "sp" else ""
+            out.append("\n" * (max(1, min(int(lines), 100)) if lines.isdecimal() else 1))
+        elif _CHARSET.fullmatch(code):
+            switch(b"\x1b" + bytes.fromhex(code[1:]))
         elif code[:1] == "X" and _HEX.fullmatch(code, 1):
             out.append(bytes.fromhex(code[1:]).decode("latin-1"))
         else:  # not one: the next escape character may begin a real one
@@ -85,16 +103,22 @@ def unescape(text: str, marks: Delimiters) -> str:
             continue
         at = end + 1
     out.append(text[at:])
+    switch(b"")
     return "".join(out)
 
 
 def escape(text: str, marks: Delimiters) -> str:
     """Return text with its delimiters escaped, so that it is one subcomponent; line ends become blanks."""
-    table = {
+    return text.replace("\r\n", " ").translate(_table(marks))
+
+
+@lru_cache(64)
+def _table(marks: Delimiters) -> dict[int, str]:
+    named = {
         marks.escape: "E", marks.field: "F", marks.component: "S", marks.subcomponent: "T", marks.repetition: "R"
     }  # fmt: skip
-    made = "".join(f"{marks.escape}{table[c]}{marks.escape}" if c in table else c for c in text)
-    return made.replace("\r\n", " ").replace("\r", " ").replace("\n", " ")
+    escaped = {ord(mark): f"{marks.escape}{name}{marks.escape}" for mark, name in named.items()}
+    return escaped | {ord("\r"): " ", ord("\n"): " "}
 
 
 class _Plan(parser._ParsePlan):  # type: ignore[misc]
@@ -116,6 +140,27 @@ def _plan(marks: Delimiters) -> Any:
     return _Plan(field.separator, field.separators, field.containers, field.esc, field.factory)
 
 
+Parts = tuple[tuple[tuple[str, ...], ...], ...]
+"""Repetitions of components of subcomponents."""
+
+
+def _taken_apart(text: str, marks: Delimiters) -> Parts:
+    """Return the parts of a field."""
+    number = sum(text.count(mark) for mark in (marks.component, marks.repetition, marks.subcomponent))
+    if not number or number > _MOST_PARTS:
+        return (((text,),),)
+    return tuple(
+        (((repetition,),) if isinstance(repetition, str) else tuple(
+            (component,) if isinstance(component, str) else tuple(map(str, component)) for component in repetition
+        ))
+        for repetition in parser._split(text, _plan(marks))
+    )  # fmt: skip
+
+
+_known = lru_cache(8192)(_taken_apart)
+"""For short fields: senders, codes, places and patients come again and again."""
+
+
 class Segment:
     """One segment. Fields, repetitions, components and subcomponents count from 1, as in the standard.
 
@@ -126,7 +171,7 @@ class Segment:
 
     def __init__(self, fields: list[str], marks: Delimiters) -> None:
         self._fields = fields
-        self._taken: dict[int, Any] = {}
+        self._taken: dict[int, Parts] = {}
         self.marks = marks
         self.name = fields[0]
 
@@ -140,54 +185,45 @@ class Segment:
 
     def value(self, field: int, component: int = 1, subcomponent: int = 1, repetition: int = 1) -> str:
         """Return a value, unescaped; empty if there is none, `NULL` if it is to be deleted."""
-        return unescape(self._bare(field, component, subcomponent, repetition), self.marks)
+        if not 0 <= field < len(self._fields) or not self._fields[field]:  # most are empty
+            return ""
+        if component < 1 or subcomponent < 1 or repetition < 1:
+            return ""
+        try:
+            bare = self._parts(field)[repetition - 1][component - 1][subcomponent - 1]
+        except IndexError:
+            return ""
+        return unescape(bare, self.marks) if self.marks.escape in bare else bare
 
     def whole(self, field: int, repetition: int = 1) -> str:
         """Return a whole repetition of a field as text, unescaped: for what has no components."""
-        parts = self._parts(field)
-        return unescape(str(parts[repetition - 1]), self.marks) if 0 < repetition <= len(parts) else ""
+        parts = self.raw(field).split(self.marks.repetition)
+        return unescape(parts[repetition - 1], self.marks) if 0 < repetition <= len(parts) else ""
 
     def repetitions(self, field: int) -> int:
         """Return how often a field is given; 0 if it is empty."""
-        parts = self._parts(field)
-        return 0 if not parts or (len(parts) == 1 and not str(parts[0])) else len(parts)
+        return len(self._parts(field))
 
     def components(self, field: int, repetition: int = 1) -> tuple[str, ...]:
         """Return the components of a field, unescaped, each with its first subcomponent."""
         parts = self._parts(field)
         if not 0 < repetition <= len(parts):
             return ()
-        part = parts[repetition - 1]
-        count = 1 if isinstance(part, str) else len(part)
-        return tuple(self.value(field, c, 1, repetition) for c in range(1, count + 1))
+        return tuple(unescape(component[0], self.marks) for component in parts[repetition - 1])
 
-    def _parts(self, field: int) -> Any:
-        """Return the repetitions of a field."""
+    def _parts(self, field: int) -> Parts:
+        """Return the repetitions of a field; none of one that is empty."""
         taken = self._taken.get(field)
         if taken is None:
-            text, marks = self.raw(field), self.marks
+            text = self.raw(field)
             if not text:
                 taken = ()
             elif self.name in _HEADERS and field <= 2:
-                taken = (text,)
-            elif marks.component in text or marks.repetition in text or marks.subcomponent in text:
-                taken = parser._split(text, _plan(marks))
+                taken = (((text,),),)
             else:
-                taken = (text,)
+                taken = (_known if len(text) <= _SHORT else _taken_apart)(text, self.marks)
             self._taken[field] = taken
         return taken
-
-    def _bare(self, field: int, component: int, subcomponent: int, repetition: int) -> str:
-        part: Any = self._parts(field)
-        for number in (repetition, component, subcomponent):
-            if isinstance(part, str):
-                if number != 1:
-                    return ""
-                continue
-            if not 0 < number <= len(part):
-                return ""
-            part = part[number - 1]
-        return str(part)
 
 
 class Message:

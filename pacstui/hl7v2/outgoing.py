@@ -292,7 +292,7 @@ class OutgoingHl7:
         got = read(found.raw)
         return MessageView(
             row, browsing.safe_lines(browsing.shortened(got.text)), got.charset,
-            tuple(browsing.segments(got.text, ())), browsing.safe_lines(text_of(found.reply).replace("\r", "\n")),
+            tuple(browsing.segments(got.text, ())), browsing.safe_lines(text_of(found.reply)), out.source,
         )  # fmt: skip
 
     async def preview(self, notification: str, study: str = "", order: int = 0) -> tuple[NotificationText, ...]:

@@ -31,6 +31,11 @@ _CONDITIONS: Final = {
 _SHOWN: Final = 300
 
 
+def bare(code: str) -> str:
+    """Say what a code means, without the other side's own words: these may tell who a patient is."""
+    return f"answered {code}: {_MEANS[code]}" if code in _MEANS else f"answered {code}"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer, read. ``code`` is that of MSA-1, empty where it cannot be understood, and ``text`` says why then;

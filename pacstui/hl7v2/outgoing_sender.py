@@ -392,11 +392,14 @@ class Sender:
         if result.state == WAITING:
             self._items.clear()
             self.why, self.hint = result.error, result.hint
+            if result.answer:
+                self.why = f"{item.kind} was {answers.bare(result.answer)}"
+                self.hint = "the oldest message that waits says it in its words"
         elif not self._stuck:
             self.why = self.hint = ""
             self.next_at = 0.0
         if state == FAILED:
-            self._ways.failed(item, result.error, result.hint)
+            self._ways.failed(item, answers.bare(result.answer) if result.answer else result.error, result.hint)
 
     async def _hang_up(self) -> None:
         line, self._line = self._line, None

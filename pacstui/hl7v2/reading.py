@@ -13,6 +13,7 @@ from pacstui.hl7v2.answer import Head, head_of
 from pacstui.hl7v2.message import Delimiters, Malformed, Message
 from pacstui.hl7v2.outcome import (
     ERROR,
+    INTERNAL,
     REJECTED,
     REQUIRED,
     SEQUENCE,
@@ -24,6 +25,9 @@ from pacstui.hl7v2.outcome import (
 )  # fmt: skip
 from pacstui.hl7v2.segments import normalised
 
+_SEGMENTS: Final = 100_000
+_FIELDS: Final = 1_000_000
+_HEAD: Final = 20_000
 _BLANKS: Final = b"\r\n \t\0"
 _END = re.compile(rb"[\r\n]")
 
@@ -63,6 +67,9 @@ def read(raw: bytes, rules_for: RulesFor = lambda application, facility: Rules()
     end = _END.search(bare)
     first = (bare[: end.start()] if end else bare).decode("latin-1")
     rules = rules_for(*_sender(first))
+    if (too_many := _too_many(raw, first)) is not None:
+        got.head, got.refused = _head(first[:_HEAD]), _refusal(too_many)
+        return got
     declared = _declared(first)
     decoded = charset.decode(raw, declared, rules.charset if rules else "")
     got.charset, got.damaged = decoded.charset, decoded.damaged
@@ -79,6 +86,23 @@ def read(raw: bytes, rules_for: RulesFor = lambda application, facility: Rules()
     if got.refused is None:
         got.message = message
     return got
+
+
+def _too_many(raw: bytes, first: str) -> Fault | None:
+    """Return what is wrong with a message that has more of something than anybody means."""
+    mark = first[3:4].encode("latin-1", "replace") or b"|"
+    segments, fields = raw.count(b"\r") + raw.count(b"\n"), raw.count(mark)
+    if segments <= _SEGMENTS and fields <= _FIELDS and len(first) <= _HEAD:
+        return None
+    text = f"{segments:,} segments, {fields:,} fields, {len(first):,} characters of MSH: more than are taken"
+    return Fault("", 0, INTERNAL, text, f"at most {_SEGMENTS:,}, {_FIELDS:,} and {_HEAD:,} are")
+
+
+def _head(first: str) -> Head:
+    try:
+        return head_of(first, Delimiters.of(first))
+    except Malformed:
+        return Head()
 
 
 def _declared(first: str) -> str:

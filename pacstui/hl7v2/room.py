@@ -28,6 +28,7 @@ from pacstui.hl7v2.traffic import Traffic
 from pacstui.text import plural, safe
 
 _AT_ONCE: Final = 1000
+_TOGETHER: Final = 32 << 20
 _LONGEST: Final = 4_000_000
 
 
@@ -163,13 +164,17 @@ class Hl7Room:
 
     async def replay(self, ids: tuple[int, ...]) -> tuple[MessageRow, ...]:
         wanted = self._checked(ids)
-        todos = []
+        todos: list[Todo] = []
+        rows: list[MessageRow] = []
         for ident in sorted(wanted):  # in the order in which they came
             row, raw, _, _, _, _ = await self._db.read(lambda c, i=ident: browsing.one(c, i))  # type: ignore[misc]
             if not raw:
                 raise BadRequest(f"message {ident} is not kept any more")
             todos.append(Todo(raw, row.origin, self._rules_for(row.origin), original=ident, by=self._caller()))
-        return await self._act(todos)
+            if sum(len(todo.raw) for todo in todos) > _TOGETHER:
+                rows += await self._act(todos)
+                todos = []
+        return (*rows, *await self._act(todos))
 
     async def resubmit(self, id: int, text: str) -> MessageRow:
         return (await self._act([await self._edited(id, text)]))[0]

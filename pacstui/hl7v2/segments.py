@@ -15,8 +15,8 @@ _BLANKS = b"\r\n \t\0"
 class Batch:
     """What the headers and trailers around messages say; ``wrong`` tells what does not fit, once all was read."""
 
-    told: int = -1
     count: int = 0
+    batches: int = 0
     open: bool = False
     wrong: list[str] = field(default_factory=list)
 
@@ -34,33 +34,55 @@ def messages(block: bytes, batch: Batch) -> Iterator[bytes]:
     if kind not in (b"MSH", b"BHS", b"FHS") or not mark:
         yield block
         return
-    heads = re.compile(rb"[\r\n][ \t]*(MSH|BHS|BTS|FHS|FTS)(?=" + re.escape(mark) + rb"|[\r\n]|$)")
+    heads = _Heads(block, mark)
     at, kind_at = start, kind
     while True:
-        found = heads.search(block, at + 3)
-        end = found.start() + 1 if found else len(block)
+        end, next_kind = heads.after(at + 3)
         if kind_at == b"MSH":
-            if end == len(block) and start == at:
-                batch.count += 1
-                yield block
-            else:
-                batch.count += 1
-                yield block[at:end]
+            batch.count += 1
+            yield block if end == len(block) and start == at else block[at:end]
         else:
             _header(kind_at, block[at:end].rstrip(_BLANKS), mark, batch)
-        if found is None:
+        if not next_kind:
             break
-        at, kind_at = found.start(1), found[1]
+        at, kind_at = end, next_kind
     if batch.open:
         batch.wrong.append("the batch has no BTS at its end")
 
 
+class _Heads:
+    """Where in a block messages and batches begin and end. Each place is looked for once: a block may be long."""
+
+    def __init__(self, block: bytes, mark: bytes) -> None:
+        self._block = block
+        self._follows = (mark, b"\r", b"\n", b"")
+        self._found = dict.fromkeys((b"MSH", b"BHS", b"BTS", b"FHS", b"FTS"), -1)
+
+    def after(self, at: int) -> tuple[int, bytes]:
+        """Return the next place and what begins there; the block's end and nothing if nothing does."""
+        for kind, place in self._found.items():
+            if place < at:
+                self._found[kind] = self._find(kind, at)
+        place, kind = min((place, kind) for kind, place in self._found.items())
+        return (place, kind) if place < len(self._block) else (len(self._block), b"")
+
+    def _find(self, kind: bytes, at: int) -> int:
+        block = self._block
+        while (at := block.find(kind, at)) >= 0:
+            if block[at - 1 : at] in (b"\r", b"\n") and block[at + 3 : at + 4] in self._follows:
+                return at
+            at += 3
+        return len(block)
+
+
 def _header(kind: bytes, segment: bytes, mark: bytes, batch: Batch) -> None:
-    if kind in (b"BHS", b"FHS"):
-        if kind == b"BHS":
-            if batch.open:
-                batch.wrong.append("a batch began before the one before it had ended")
-            batch.open, batch.count = True, 0
+    if kind == b"FHS":
+        return
+    if kind == b"BHS":
+        if batch.open:
+            batch.wrong.append("a batch began before the one before it had ended")
+        batch.open, batch.count = True, 0
+        batch.batches += 1
         return
     fields = segment.split(mark)
     told = fields[1].strip() if len(fields) > 1 else b""
@@ -70,6 +92,8 @@ def _header(kind: bytes, segment: bytes, mark: bytes, batch: Batch) -> None:
         elif told.isdigit() and len(told) < 10 and int(told) != batch.count:
             batch.wrong.append(f"BTS-1 says {int(told)} messages, {batch.count} came")
         batch.open = False
+    elif batch.batches and told.isdigit() and len(told) < 10 and int(told) != batch.batches:
+        batch.wrong.append(f"FTS-1 says {int(told)} batches, {batch.batches} came")
 
 
 def normalised(text: str, escape: str = "\\") -> str:

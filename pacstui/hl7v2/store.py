@@ -157,12 +157,12 @@ def count_open(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT count(*) FROM hl7_messages WHERE state = 'failed'").fetchone()[0])
 
 
-def prune(connection: sqlite3.Connection, before: int, limit: int) -> int:
-    """Remove messages that are older, but for failed ones that are open; return how many."""
-    ids: Iterable[tuple[int]] = connection.execute(
-        "SELECT id FROM hl7_messages WHERE at < ? AND state != 'failed' ORDER BY at LIMIT ?", (before, limit)
+def prune(connection: sqlite3.Connection, before: int, failed_before: int, limit: int) -> int:
+    """Remove messages that are older, failed ones that are open only from before the second time; return how many."""
+    rows: list[tuple[int]] = connection.execute(
+        "SELECT id FROM hl7_messages WHERE at < ? AND (state != 'failed' OR at < ?) ORDER BY at LIMIT ?",
+        (before, failed_before, limit),
     ).fetchall()
-    rows = list(ids)
     connection.executemany("DELETE FROM hl7_keys WHERE message = ?", rows)
     connection.executemany("DELETE FROM hl7_bodies WHERE id = ?", rows)
     connection.executemany("DELETE FROM hl7_messages WHERE id = ?", rows)

@@ -80,7 +80,7 @@ class Traffic:
             told[1] += failed
             counts.last = store.moment(last)
         self.today, self.repeated_today = connection.execute(
-            "SELECT count(*), coalesce(sum(state = 'repeated'), 0) FROM hl7_messages WHERE at >= ?",
+            "SELECT count(*), coalesce(sum(state = 'repeated'), 0) FROM hl7_messages WHERE at >= ? AND made_by = ''",
             (store.micro(midnight),),
         ).fetchone()
 

@@ -28,6 +28,7 @@ _STUDIES: Final = (
     " FROM studies WHERE patient=?"
 )
 _STUDY: Final = f"{_STUDIES.rpartition(' WHERE')[0]} WHERE id=?"
+_BY_UID: Final = "SELECT id, patient, patient_id, patient_name, birth_date, sex FROM studies WHERE study=?"
 _MOVE: Final = (
     "UPDATE studies SET patient=?, patient_id=?, patient_id_key=?, issuer=?, patient_name=?, name_key=?,"
     " other_name_key=?, birth_date=?, sex=?, search=? WHERE id=?"
@@ -113,9 +114,10 @@ def set_local_issuer(connection: sqlite3.Connection, issuer: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What changed: the Study Instance UIDs of studies that moved or changed."""
+    """What changed: of studies that moved or changed, Study Instance UID, Patient ID, issuer, name, birth date and sex
+    as they were before."""
 
-    studies: tuple[str, ...] = ()
+    studies: tuple[tuple[str, str, str, str, str, str], ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.studies)
@@ -135,7 +137,7 @@ def follow(
     known
         Whether it was known before: studies were compared with it when they came.
     """
-    changed: list[str] = []
+    changed: list[tuple[str, str, str, str, str, str]] = []
     target = _row(connection, identity.patient_id, identity.issuer)
     for patient_id, issuer in sources:
         source = _row(connection, patient_id, issuer)
@@ -157,7 +159,8 @@ def follow(
         for row in ours:
             assert target is not None
             if _move(connection, identity, row, target, source):
-                changed.append(row[1])
+                _, study, name, birth_date, sex, *_, was, of, _ = row
+                changed.append((study, was, of, name, birth_date, sex))
         if source != target and len(ours) == len(rows):
             connection.execute("DELETE FROM patients WHERE id=?", (source,))
     if target is not None:
@@ -200,6 +203,39 @@ def shown(patient_id: str, issuer: str) -> str:
 def take(connection: sqlite3.Connection, identity: Identity, patient: int, study: int) -> None:
     """Give a study, by its row, to a person and the person's row of patients."""
     _move(connection, identity, connection.execute(_STUDY, (study,)).fetchone(), patient, patient)
+
+
+def give_back(
+    connection: sqlite3.Connection, identity: Identity, study: str, before: tuple[str, str, str] | None
+) -> bool:
+    """Give a study, by its UID, to a person again from whom a merge took it; return whether it is there.
+
+    ``before`` is name, birth date and sex that it had, none for a study that came since then.
+    """
+    row = connection.execute(_BY_UID, (study,)).fetchone()
+    if row is None:
+        return False
+    key, source, _, *now = row
+    target = _row(connection, identity.patient_id, identity.issuer)
+    if target is None:
+        target = connection.execute(
+            "INSERT INTO patients (patient_id, issuer) VALUES (?,?)", (identity.patient_id, identity.issuer)
+        ).lastrowid
+    assert target is not None
+    name, birth_date, sex = before or now
+    connection.execute(
+        "UPDATE studies SET patient_name=?, birth_date=?, sex=? WHERE id=?", (name, birth_date, sex, key)
+    )
+    take(connection, identity, target, key)
+    # Its objects may go on to carry the ID that it has now, and not that of the other one.
+    connection.execute(
+        "DELETE FROM former_identities WHERE study=? AND patient_id IN (?, ?) AND issuer != ''",
+        (study, identity.patient_id, row[2]),
+    )
+    describe(connection, identity, target)
+    if connection.execute("SELECT 1 FROM studies WHERE patient=? LIMIT 1", (source,)).fetchone() is None:
+        connection.execute("DELETE FROM patients WHERE id=?", (source,))
+    return True
 
 
 def _move(connection: sqlite3.Connection, identity: Identity, row: Sequence[Any], target: int, source: int) -> bool:

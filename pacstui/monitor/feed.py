@@ -91,6 +91,13 @@ def _retrieved(event: events.Retrieved) -> _Line:
     return _Line(level, event.calling, told, event.hint, event.association)
 
 
+def _performed(event: events.PerformedChanged) -> _Line:
+    state = event.state.lower()
+    told = f"procedure {state}" + (f", {plural(event.images, 'object')}" if event.images else "")
+    told += "" if event.steps else ", without an order"
+    return _Line("info", event.calling, told, "", 0, f"performed {event.calling} {state} {bool(event.steps)}")
+
+
 def _sent(event: events.SendingEnded) -> _Line:
     sent = event.sent + event.warning
     parts = [f"a study sent on, {plural(sent, 'instance')}"] if sent or not event.failed else []
@@ -193,6 +200,8 @@ def describe(event: events.Event) -> _Line | None:
         case events.PeerEchoed() if not event.quiet:
             told = f"echo answered in {event.milliseconds:.0f} ms" if event.ok else f"echo failed: {event.detail}"
             return _Line("info" if event.ok else "warn", event.peer, told)
+        case events.PerformedChanged():
+            return _performed(event)
         case events.OperatorActed():
             return _acted(event)
         case events.JobEnded():

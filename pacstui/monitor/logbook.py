@@ -13,13 +13,15 @@ log = logging.getLogger("pacstui.events")
 _LEVELS = {"info": logging.INFO, "warn": logging.WARNING, "fail": logging.ERROR}
 _PAUSE_S = 60.0
 _KINDS = 100
+_OFTEN = (events.ServiceRefused, events.Hl7Refused, events.MessageFailed)
 
 
 class Logbook:
     """Logs each event that makes a line in the feed; text of the network is made harmless by the log itself.
 
-    Of good news that the feed gathers, the objects of an import, and of services that a caller may not use, one a
-    minute is logged with how many there were: a log daemon that is given one a millisecond drops the bad news as well.
+    Of good news that the feed gathers, the objects of an import, and of what a caller may not or cannot do again and
+    again, one a minute is logged with how many there were: a log daemon that is given one a millisecond drops the bad
+    news as well.
     """
 
     def __init__(self, bus: Bus) -> None:
@@ -30,7 +32,9 @@ class Logbook:
         line = describe(event)
         if line is None:
             return
-        often = line.level == "info" or isinstance(event, events.ServiceRefused)
+        often = line.level == "info" or isinstance(
+            event, events.ServiceRefused | events.Hl7Refused | events.MessageFailed
+        )
         more = self._earlier(line.gather, event.at) if line.gather and often else 0
         if more is None:
             return

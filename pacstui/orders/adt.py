@@ -14,6 +14,7 @@ from typing import Final
 from pacstui.hl7v2.message import NULL, Message, Segment
 from pacstui.hl7v2.outcome import DUPLICATE_KEY, REQUIRED, UNKNOWN_KEY, UNSUPPORTED_EVENT, Fault, Refused
 from pacstui.orders import coding, merging, persons
+from pacstui.orders.observed import observe
 from pacstui.orders.persons import Identifier, Person
 from pacstui.settings import OrdersSettings
 
@@ -149,7 +150,7 @@ class Admitting:
         return identifier, persons.survivor(self._connection, person)
 
     def _visit(self, person: Person, trigger: str) -> Person:
-        """Take class, location and doctor of the visit (PV1), allergies (AL1) and what OBX says of the patient."""
+        """Take class, location and doctor of the visit (PV1), and what else is said of the patient."""
         body = dict(person.body)
         visit = dict(body.get("visit", {}))
         segment = self._message.first("PV1")
@@ -174,28 +175,12 @@ class Admitting:
             visit.pop("location", None)
         if trigger in ("A11", "A13"):
             visit.pop("discharged", None)
-        needs = self._message.value("PV1", 15) if segment is not None else ""
-        if needs:  # ambulatory status, table 0009: B6 is pregnant
-            codes = (
-                [coding.plain(segment.value(15, 1, 1, r)) for r in range(1, segment.repetitions(15) + 1)]
-                if segment
-                else []
-            )
-            if "B6" in codes:
-                body["pregnancy"] = 3
-            elif needs == NULL:
-                body.pop("pregnancy", None)
         visit = {key: value for key, value in visit.items() if value}
         if visit:
             body["visit"] = visit
         else:
             body.pop("visit", None)
-        said = [each for each in self._message.all("AL1") if each.raw(3)]
-        if said:
-            allergies = [coding.plain(each.value(3, 2) or each.value(3)) for each in said]
-            body["allergies"] = [each for each in allergies if each]
-            if not body["allergies"]:
-                del body["allergies"]
+        observe(self._message, body)
         return replace(person, body=body)
 
     def _pairs(self, act: object) -> None:

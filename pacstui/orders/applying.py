@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from pacstui import events
@@ -17,7 +18,7 @@ from pacstui.orders import coding
 from pacstui.orders.adt import Admitting
 from pacstui.orders.mapping import Procedures
 from pacstui.orders.ordering import Ordering
-from pacstui.orders.requests import requests
+from pacstui.orders.requests import Request, requests
 from pacstui.settings import OrdersSettings
 
 ORDERS: Final = {"ORM": ("O01",), "OMG": ("O19",), "OMI": ("O23",)}
@@ -106,7 +107,15 @@ class Applying:
         ordering = Ordering(connection, self._settings, self._procedures, message.sender, at, told)
         accession = ""
         for request in asked:
-            for done in ordering.act(request, person):
+            before = len(told)
+            try:
+                dones = ordering.act(request, person)
+            except Refused as refused:
+                faults = [_placed(fault, request) for fault in refused.faults]
+                patient = refused.patient or result.patient
+                raise Refused(*faults, code=refused.code, patient=patient, accession=request.accession) from refused
+            told[before:] = [_placed(fault, request) for fault in told[before:]]
+            for done in dones:
                 if done.changed:
                     result.orders.add(done.order.id)
                 result.said.append(done.said)
@@ -126,3 +135,8 @@ class Applying:
         """Drop what a transaction that was rolled back would have told."""
         self._persons.clear()
         self._orders.clear()
+
+
+def _placed(fault: Fault, request: Request) -> Fault:
+    """Return a fault that says which ORC or OBR of its message it is about."""
+    return replace(fault, occurrence=request.where.get(fault.segment, 1) or 1)

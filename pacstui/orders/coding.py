@@ -21,8 +21,8 @@ _TS: Final = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\.\d{1
 _SEX: Final = {"M": "M", "F": "F", "O": "O", "A": "O", "N": "O", "U": "", "": ""}
 _PRIORITY: Final = {"S": "STAT", "A": "HIGH", "T": "HIGH", "P": "MEDIUM", "R": "ROUTINE", "C": "LOW"}
 _WORDS: Final = frozenset(("STAT", "HIGH", "ROUTINE", "MEDIUM", "LOW"))
-_BAD: Final = re.compile(r"[\\\x00-\x1f\x7f]")
-_NAME_BAD: Final = re.compile(r"[\\^=\x00-\x1f\x7f]")
+_BAD: Final = re.compile(r"[\\\x00-\x1f\x7f-\x9f]")
+_NAME_BAD: Final = re.compile(r"[\\^=\x00-\x1f\x7f-\x9f]")
 # Component n of a PN is component _ORDER[n] of an XPN: family, given, middle, prefix, suffix.
 _ORDER: Final = (1, 2, 3, 5, 4)
 

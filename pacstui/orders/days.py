@@ -36,6 +36,15 @@ def days_of(text: str, now: datetime) -> tuple[str, str]:
     return day_of(first, now), day_of(last if dots else first, now)
 
 
+def shown(name: str, value: str) -> str:
+    """Return a value for people: dates with hyphens, times with a colon, nothing as ``none``."""
+    if name == "date" and len(value) == 8:
+        return f"{value[:4]}-{value[4:6]}-{value[6:]}"
+    if name == "time" and len(value) >= 4:
+        return f"{value[:2]}:{value[2:4]}"
+    return value or "none"
+
+
 def real(day: str) -> bool:
     """Return whether a date is one of the calendar."""
     try:

@@ -12,6 +12,7 @@ STEP: Final = 0x00400100
 MODALITY, STATION_AE, START_DATE, START_TIME = 0x00080060, 0x00400001, 0x00400002, 0x00400003
 STEP_ID, STEP_STATUS = 0x00400009, 0x00400020
 ACCESSION, STUDY, PROCEDURE_ID = 0x00080050, 0x0020000D, 0x00401001
+PLACER, FILLER = 0x00402016, 0x00402017
 NAME, PATIENT_ID, ISSUER = 0x00100010, 0x00100020, 0x00100021
 
 _ISSUER: Final[Inner] = {0x00400031: "UT", 0x00400032: "UT", 0x00400033: "CS"}
@@ -95,8 +96,8 @@ KEYS: Final[Inner] = {
     0x00401400: "LT",  # Requested Procedure Comments
     0x00402004: "DA",  # Issue Date of Imaging Service Request
     0x00402005: "TM",  # Issue Time of Imaging Service Request
-    0x00402016: "LO",  # Placer Order Number / Imaging Service Request
-    0x00402017: "LO",  # Filler Order Number / Imaging Service Request
+    PLACER: "LO",  # Placer Order Number / Imaging Service Request
+    FILLER: "LO",  # Filler Order Number / Imaging Service Request
     0x00402400: "LT",  # Imaging Service Request Comments
     0x00403001: "LO",  # Confidentiality Constraint on Patient Data Description
 }

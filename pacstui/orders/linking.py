@@ -70,20 +70,31 @@ def _fitting(connection: sqlite3.Connection, each: Scheduled, told: Told, where:
     return [row[0] for row in rows]
 
 
+def late(connection: sqlite3.Connection, orders: Iterable[int]) -> tuple[int, ...]:
+    """Return those of some orders of which something was performed that has no order yet."""
+    if connection.execute("SELECT 1 FROM performed WHERE step = 0 LIMIT 1").fetchone() is None:
+        return ()
+    return tuple(order for order in orders if _unordered(connection, order))
+
+
+def _unordered(connection: sqlite3.Connection, order: int) -> list[tuple[int, bytes, str]]:
+    """Return what was performed without an order and names the study or accession number of this one."""
+    row = connection.execute("SELECT study, accession FROM orders WHERE id = ?", (order,)).fetchone()
+    if row is None:
+        return []
+    return connection.execute(
+        "SELECT id, data, calling FROM performed WHERE step = 0 AND study = ? AND study != ''"
+        " UNION SELECT id, data, calling FROM performed WHERE step = 0 AND accession = ? AND accession != ''",
+        row,
+    ).fetchall()
+
+
 def link_late(connection: sqlite3.Connection, orders: Iterable[int], now: datetime) -> tuple[int, ...]:
     """Join what was performed without an order to orders that came after it; return the steps that moved by that."""
     moved: dict[int, None] = {}
     for order in orders:
-        row = connection.execute("SELECT study, accession FROM orders WHERE id = ?", (order,)).fetchone()
-        if row is None:
-            continue
-        found = connection.execute(
-            "SELECT id, data, calling FROM performed WHERE step = 0 AND study = ? AND study != ''"
-            " UNION SELECT id, data, calling FROM performed WHERE step = 0 AND accession = ? AND accession != ''",
-            row,
-        ).fetchall()
-        for id, data, calling in found:
-            told = reading.read(reading.decode(data, EXPLICIT))
+        for id, data, calling in _unordered(connection, order):
+            told = reading.read(reading.decode(reading.unpack(data), EXPLICIT))
             linked = link(connection, id, told)
             moved |= dict.fromkeys(standing.follow(connection, linked, now, safe(told.station_ae or calling, 16)))
     return tuple(moved)

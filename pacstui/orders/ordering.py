@@ -6,7 +6,7 @@ import sqlite3
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from pacstui.hl7v2.message import NULL
@@ -30,6 +30,7 @@ from pacstui.orders.rows import (
     state_of,
     steps,
 )
+from pacstui.orders.words import difference, later, sentence
 from pacstui.settings import OrdersSettings
 
 # HL7 table 0119.
@@ -123,7 +124,9 @@ class Ordering:
                 found = [each for each in found if each.filler in ("", request.filler)]
         if not found and not request.filler and not request.placer and request.accession:
             key = coding.plain(request.accession).casefold()
-            found = orders(self._connection, "accession_key=? AND source=?", (key, self._source))
+            found = orders(
+                self._connection, "accession_key=? AND accession_key != '' AND source=?", (key, self._source)
+            )
         found = [each for each in found if each.id not in self._used]
         if not request.whole:
             return found
@@ -138,7 +141,8 @@ class Ordering:
         return found if len(found) <= 1 or request.control in CANCEL else found[:1]
 
     def _numbered(self, column: str, number: str, issuer: str) -> list[Order]:
-        found = orders(self._connection, f"{column}=? AND source=?", (number, self._source))
+        # The index is for numbers that are not empty, and SQLite takes it only if the query says so too.
+        found = orders(self._connection, f"{column}=? AND {column} != '' AND source=?", (number, self._source))
         return [each for each in found if not issuer or each.body.get(f"{column}_issuer", issuer) == issuer]
 
     def _write(self, request: Request, person: Person | None, known: list[Order]) -> Done:
@@ -179,13 +183,13 @@ class Ordering:
         if changed:
             order = replace(order, state=state_of(step.state for step in made))
             if old is not None and old.state != CANCELLED:
-                order = order.said(f"{self._stamp} {_difference(old, order, there, made)}")
+                order = order.said(f"{self._stamp} {difference(old, order, there, made)}")
             save_order(self._connection, order, self._at)
             for step in made:
                 if step not in there:
                     save_step(self._connection, step, self._at)
         how = "new" if old is None else "changed" if changed else "as it was"
-        return Done(order, _sentence(order, made, how), changed)
+        return Done(order, sentence(order, made, how), changed)
 
     def _order(self, request: Request, old: Order) -> tuple[Order, tuple[Planned, ...]]:
         """Return the order with what a request says."""
@@ -299,12 +303,12 @@ class Ordering:
         if date:
             made.discard("date")
             time = time or before.time or "000000"
-            date, time = _later(date, time, plan.after_min)
+            date, time = later(date, time, plan.after_min)
         elif before.date:
             date, time = before.date, before.time
         else:
             made.add("date")
-            date, time = _later(self._today, self._now, plan.after_min)
+            date, time = later(self._today, self._now, plan.after_min)
         step_id = ask.step_id or before.step_id
         if not step_id:
             made.add("step_id")
@@ -395,37 +399,3 @@ def _numberless() -> Fault:
 def _now(value: str, before: str) -> str:
     """Return what a value becomes: what is empty stays, what is `NULL` goes."""
     return before if not value else coding.plain(value)
-
-
-def _later(date: str, time: str, minutes: int) -> tuple[str, str]:
-    if not minutes:
-        return date, time
-    moment = datetime.strptime(date + time, "%Y%m%d%H%M%S") + timedelta(minutes=minutes)  # noqa: DTZ007 - as it stands
-    return moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
-
-
-def _sentence(order: Order, made: Sequence[Step], how: str) -> str:
-    first = next((step for step in made if step.state != CANCELLED), made[0]) if made else None
-    where = f" for {first.station_ae or first.modality} at {_clock(first)}" if first is not None else ""
-    return f"{how} order {order.shown}{where}" if how != "as it was" else f"order {order.shown} as it was"
-
-
-def _clock(step: Step) -> str:
-    return f"{step.date[:4]}-{step.date[4:6]}-{step.date[6:]} {step.time[:2]}:{step.time[2:4]}"
-
-
-def _difference(old: Order, new: Order, before: Sequence[Step], after: Sequence[Step]) -> str:
-    """Return what changed, in words."""
-    parts = [
-        f"{label} {getattr(old, name) or 'none'} to {getattr(new, name) or 'none'}"
-        for name, label in (("accession", "Accession Number"), ("description", "procedure"), ("priority", "priority"),
-                            ("study", "study"), ("placer", "placer's number"), ("filler", "filler's number"))
-        if getattr(old, name) != getattr(new, name)
-    ]  # fmt: skip
-    if before and after and _clock(before[0]) != _clock(after[0]):
-        parts.append(f"time {_clock(before[0])} to {_clock(after[0])}")
-    if before and after and before[0].modality != after[0].modality:
-        parts.append(f"modality {before[0].modality} to {after[0].modality}")
-    if len(before) != len(after):
-        parts.append(f"{len(before)} to {len(after)} steps")
-    return "changed: " + ("; ".join(parts) or "details")

@@ -104,7 +104,8 @@ class Passing:
             self._news = False
             self._state.counts = await self._db.read(_counts)
         now = microseconds(self._clock.now())
-        for name, counts in self._state.counts.items():
+        for name in self._settings().forward_to:  # what waits for others stays, in case they come back
+            counts = self._state.counts.get(name, _Counts())
             peer = self._state.peers.setdefault(name, _Peer())
             busy = peer.task is not None and not peer.task.done()
             if counts.waiting and not busy and peer.next_try <= now and not self._closed:
@@ -218,7 +219,8 @@ class Passing:
         """Yield what people have to know, for the list of problems."""
         settings = self._settings()
         limit = microseconds(self._clock.now()) - settings.stuck_min * 60_000_000
-        for name, counts in self._state.counts.items():
+        for name in settings.forward_to:
+            counts = self._state.counts.get(name, _Counts())
             peer = self._state.peers.get(name, _Peer())
             shown = safe(name, 64)
             if counts.waiting and counts.since < limit:
@@ -256,7 +258,10 @@ def _next(peer: str, connection: sqlite3.Connection) -> _Waiting | None:
         " WHERE o.peer = ? AND o.state = 'waiting' ORDER BY o.id LIMIT 1",
         (peer,),
     ).fetchone()
-    return _Waiting(row[0], row[1] == "create", *row[2:]) if row else None
+    if row is None:
+        return None
+    id, kind, instance, data, syntax, attempts = row
+    return _Waiting(id, kind == "create", instance, reading.unpack(data), syntax, attempts)
 
 
 def _counts(connection: sqlite3.Connection) -> dict[str, _Counts]:

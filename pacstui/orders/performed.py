@@ -22,7 +22,7 @@ from pacstui.orders.linking import link, steps_of
 from pacstui.orders.reading import NO_LONGER_UPDATED, Told, WrongStep
 from pacstui.text import safe
 
-_SMALL: Final = 65536
+_SMALL: Final = 16384
 _TRIES: Final = 8
 
 
@@ -76,8 +76,8 @@ class Performed:
         DataSetError
             When it cannot be read.
         """
-        told, whole = await _aside(len(message.data), partial(_new, message))
-        await self._keep(message, "create", None, told, whole)
+        told, whole, packed = await _aside(len(message.data), partial(_new, message))
+        await self._keep(message, "create", None, told, whole, packed)
 
     async def change(self, message: Message) -> tuple[int, ...]:
         """Take in what an N-SET says; return the attributes that it would have changed but may not.
@@ -102,11 +102,14 @@ class Performed:
                 )  # fmt: skip
             size = len(before.data) + len(message.data)
             told, whole, refused = await _aside(size, partial(_changed, before, change))
-            if await self._keep(message, "set", before, told, whole):
+            packed = await _aside(len(message.data), partial(reading.pack, message.data))
+            if await self._keep(message, "set", before, told, whole, packed):
                 return tuple(refused)
         raise WrongStep(Status.PROCESSING_FAILURE, "others change the same step all the time")
 
-    async def _keep(self, message: Message, kind: str, before: _Before | None, told: Told, whole: bytes) -> bool:
+    async def _keep(
+        self, message: Message, kind: str, before: _Before | None, told: Told, whole: bytes, packed: bytes
+    ) -> bool:
         """Write it, and tell; return whether the step was still as it was ``before``."""
         at, peers = self._clock.now(), tuple(self.forward_to())
         now = standing.microseconds(at)
@@ -118,7 +121,7 @@ class Performed:
             kept = connection.execute(
                 "INSERT INTO performed_messages (performed, kind, calling, transfer_syntax, data, at)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                (id, kind, message.calling, message.transfer_syntax, message.data, now),
+                (id, kind, message.calling, message.transfer_syntax, packed, now),
             ).lastrowid
             connection.executemany(
                 "INSERT INTO mpps_outbox (message, performed, peer, state, next_try, created, changed)"
@@ -146,20 +149,20 @@ class Performed:
         before = await self._db.read(partial(_before, sop_instance))
         if before is None:
             return None
-        found: DataSet = await _aside(len(before.data), lambda: reading.decode(before.data, EXPLICIT))
+        found: DataSet = await _aside(len(before.data), lambda: reading.decode(reading.unpack(before.data), EXPLICIT))
         return found
 
 
-def _new(message: Message) -> tuple[Told, bytes]:
+def _new(message: Message) -> tuple[Told, bytes, bytes]:
     data = reading.decode(message.data, message.transfer_syntax)
     reading.check_new(data)
-    return reading.read(data), reading.encode(data, EXPLICIT)
+    return reading.read(data), reading.pack(reading.encode(data, EXPLICIT)), reading.pack(message.data)
 
 
 def _changed(before: _Before, change: DataSet) -> tuple[Told, bytes, tuple[int, ...]]:
-    whole, refused = reading.merged(reading.decode(before.data, EXPLICIT), change)
+    whole, refused = reading.merged(reading.decode(reading.unpack(before.data), EXPLICIT), change)
     reading.check_final(whole)
-    return reading.read(whole), reading.encode(whole, EXPLICIT), refused
+    return reading.read(whole), reading.pack(reading.encode(whole, EXPLICIT)), refused
 
 
 def _before(sop_instance: str, connection: sqlite3.Connection) -> _Before | None:

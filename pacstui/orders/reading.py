@@ -3,6 +3,7 @@ becomes of it when more is said."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -23,7 +24,7 @@ SCHEDULED, SERIES, STUDY, ACCESSION, STEP_ID = 0x00400270, 0x00400340, 0x0020000
 _PROCEDURE_ID, _PERFORMED_ID, STATION_AE, MODALITY = 0x00401001, 0x00400253, 0x00400241, 0x00080060
 _NAME, _PATIENT_ID, _ISSUER, _SERIES_UID = 0x00100010, 0x00100020, 0x00100021, 0x0020000E
 _IMAGES, _OTHERS, _REFERENCED = 0x00081140, 0x00400220, 0x00081155
-_DISCONTINUED_FOR, _COMMENTS, _MEANING, _CODE = 0x00400281, 0x00400280, 0x00080104, 0x00080100
+_DISCONTINUED_FOR, _MEANING, _CODE = 0x00400281, 0x00080104, 0x00080100
 
 NEEDED: Final = (SCHEDULED, _PERFORMED_ID, STATION_AE, STARTED, STARTED_AT, STATE, MODALITY)
 """Attributes of type 1 at N-CREATE."""
@@ -37,7 +38,8 @@ FIXED: Final = (
 )  # fmt: skip
 """Attributes that an N-SET may not change."""
 
-_MAX_NAMED: Final = 10000
+_MAX_SERIES: Final = 1000
+_MAX_SCHEDULED: Final = 100
 
 
 class WrongStep(Exception):
@@ -64,7 +66,7 @@ class Scheduled:
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a performed procedure step says. Times are YYYYMMDDHHMMSS, empty if not told; ``images`` is the number of
-    objects in ``series``, which are counts by Series Instance UID."""
+    objects; ``series`` are counts by Series Instance UID."""
 
     state: str
     station_ae: str
@@ -89,18 +91,20 @@ class Told:
 def read(data: DataSet) -> Told:
     """Return what a whole step says; never fails."""
     series: dict[str, int] = {}
+    images = 0
     for item in data.items(SERIES):
         uid = item.uid(_SERIES_UID)
         count = len(item.items(_IMAGES)) + len(item.items(_OTHERS))
-        if uid in series or len(series) < _MAX_NAMED:
+        images += count
+        if uid in series or len(series) < _MAX_SERIES:
             series[uid] = series.get(uid, 0) + count
     return Told(
         data.text(STATE), data.text(STATION_AE), data.text(MODALITY), data.text(_PATIENT_ID), data.text(_ISSUER),
         data.text(_NAME), data.text(_PERFORMED_ID), _moment(data, STARTED, STARTED_AT), _moment(data, ENDED, ENDED_AT),
-        _reason(data), sum(series.values()), series,
+        _reason(data), images, series,
         tuple(
             Scheduled(item.uid(STUDY), item.text(ACCESSION), item.text(_PROCEDURE_ID), item.text(STEP_ID))
-            for item in data.items(SCHEDULED)[:_MAX_NAMED]
+            for item in data.items(SCHEDULED)[:_MAX_SCHEDULED]
         ),
     )  # fmt: skip
 
@@ -111,11 +115,11 @@ def _moment(data: DataSet, date: int, time: int) -> str:
 
 
 def _reason(data: DataSet) -> str:
-    """Return why a step was discontinued: the meaning of the code, and what was remarked."""
+    """Return why a step was discontinued: the meaning of the code. Remarks may say who the patient is."""
     if data.text(STATE) != DISCONTINUED:
         return ""
     codes = [item.text(_MEANING) or item.text(_CODE) for item in data.items(_DISCONTINUED_FOR)[:4]]
-    return ": ".join(part for part in (", ".join(code for code in codes if code), data.text(_COMMENTS)) if part)
+    return ", ".join(code for code in codes if code)
 
 
 def check_new(data: DataSet) -> None:
@@ -211,6 +215,16 @@ _WIDTHS: Final = {
     "AT": 2, "US": 2, "SS": 2, "OW": 2, "UL": 4, "SL": 4, "FL": 4, "OF": 4, "OL": 4, "FD": 8, "OD": 8, "SV": 8,
     "UV": 8, "OV": 8,
 }  # fmt: skip
+
+
+def pack(data: bytes) -> bytes:
+    """Return bytes as they are kept: a list of UIDs takes a tenth of its room."""
+    return zlib.compress(data, 6)
+
+
+def unpack(data: bytes) -> bytes:
+    """Return bytes as they were."""
+    return zlib.decompress(data)
 
 
 def decode(data: bytes, transfer_syntax: str) -> DataSet:

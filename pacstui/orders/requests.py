@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from pacstui.hl7v2.message import NULL, Message, Segment
 from pacstui.hl7v2.outcome import DATA_TYPE, REQUIRED, Fault, Refused
@@ -38,7 +38,7 @@ class StepAsked:
 @dataclass(frozen=True, slots=True)
 class Request:
     """A requested procedure as a message has it. ``segment`` is its OBR, or its ORC where there is none; ``shared`` how
-    many requests of the message have the same numbers."""
+    many requests of the message have the same numbers; ``where`` says which ORC and OBR of the message are its."""
 
     segment: Segment
     control: str
@@ -61,6 +61,7 @@ class Request:
     notes: dict[str, str] = field(default_factory=dict)
     parent: str = ""
     shared: int = 1
+    where: dict[str, int] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
@@ -74,6 +75,7 @@ class _Group:
     obr: Segment | None = None
     ipcs: list[Segment] = field(default_factory=list)
     rest: list[Segment] = field(default_factory=list)
+    where: dict[str, int] = field(default_factory=dict)
 
     def first(self, name: str) -> Segment | None:
         return next((each for each in self.rest if each.name == name), None)
@@ -82,11 +84,14 @@ class _Group:
 def _groups(message: Message) -> Iterator[_Group]:
     """Take the message apart: an ORC with its OBR; an OBR without one goes with the ORC before."""
     group: _Group | None = None
+    seen = {"ORC": 0, "OBR": 0}
     for segment in message.segments:
+        if segment.name in seen:
+            seen[segment.name] += 1
         if segment.name == "ORC":
             if group is not None:
                 yield group
-            group = _Group(segment)
+            group = _Group(segment, where=dict(seen))
         elif segment.name == "OBR":
             if group is None or group.obr is not None:
                 orc = group.orc if group is not None else None
@@ -94,6 +99,7 @@ def _groups(message: Message) -> Iterator[_Group]:
                     yield group
                 group = _Group(orc)
             group.obr = segment
+            group.where = dict(seen)
         elif group is not None:
             (group.ipcs if segment.name == "IPC" else group.rest).append(segment)
     if group is not None:
@@ -124,22 +130,20 @@ def requests(message: Message, told: list[Fault]) -> list[Request]:
             if same is None:
                 found.append(request)
             else:
-                found[same] = _with(found[same], steps=found[same].steps + request.steps)
+                found[same] = replace(found[same], steps=found[same].steps + request.steps)
     if any(request.control == "CH" for request in found):  # the children are done, and their parent by them
         found = [request for request in found if request.control != "PA"]
     counts: dict[tuple[str, str], int] = {}
     for request in found:
         key = (request.placer, request.filler)
         counts[key] = counts.get(key, 0) + 1
-    return [_with(request, shared=counts[request.placer, request.filler]) for request in found]
+    if len(counts) == len(found):
+        return found
+    return [replace(request, shared=counts[request.placer, request.filler]) for request in found]
 
 
 def _one(a: Request, b: Request) -> bool:
     return bool(a.procedure_id) and (a.procedure_id, a.accession, a.control) == (b.procedure_id, b.accession, b.control)
-
-
-def _with(request: Request, **values: object) -> Request:
-    return replace(request, **values)  # type: ignore[arg-type]
 
 
 def _of(group: _Group, visit: Segment | None, zds: Segment | None, told: list[Fault]) -> Iterator[Request]:
@@ -150,35 +154,36 @@ def _of(group: _Group, visit: Segment | None, zds: Segment | None, told: list[Fa
     filler, filler_issuer = _number(obr, orc, 3)
     control = orc.value(1).strip().upper() if orc is not None else ""
     status = orc.value(5).strip().upper() if orc is not None else ""
-    notes = _notes(group)
-    base = Request(
-        segment, control or "NW", status, placer, placer_issuer, filler, filler_issuer, start=_start(group, told),
-        priority=_priority(group), requesting=_requesting(obr, orc, told),
-        referring=coding.staff(visit, 8, told) if visit is not None else "", notes=notes,
-        parent=coding.plain(orc.value(8)) if orc is not None else "",
-    )  # fmt: skip
+    values: dict[str, Any] = {
+        "placer": placer, "placer_issuer": placer_issuer, "filler": filler, "filler_issuer": filler_issuer,
+        "start": _start(group, told), "priority": _priority(group), "requesting": _requesting(obr, orc, told),
+        "referring": coding.staff(visit, 8, told) if visit is not None else "", "notes": _notes(group),
+        "parent": coding.plain(orc.value(8)) if orc is not None else "", "where": group.where,
+    }  # fmt: skip
     study = _uid(zds, 1, told) if zds is not None else ""
     if obr is None:
-        yield _with(base, study=study)
+        yield Request(segment, control or "NW", status, study=study, **values)
         return
-    base = _with(
-        base, code=_code(obr, 4, 1), other=_code(obr, 4, 4), reason=_reason(obr), accession=obr.value(18),
-        procedure_id=obr.value(19), study=study,
-    )  # fmt: skip
+    other = _code(obr, 4, 4)
+    values |= {"code": _code(obr, 4, 1), "other": other, "reason": _reason(obr)}
     physician = coding.staff(obr, 34, told)
-    alternate = (base.other,) if base.other[0] else ()
+    alternate = (other,) if other[0] else ()
     plain = StepAsked(obr.value(20), _modality(obr.value(24)), codes=alternate, physician=physician)
+    accession, procedure = obr.value(18), obr.value(19)
     if not group.ipcs:
-        yield _with(base, steps=(plain,))
+        yield Request(
+            segment, control or "NW", status, accession=accession, procedure_id=procedure, study=study, steps=(plain,),
+            **values,
+        )  # fmt: skip
         return
     by_procedure: dict[tuple[str, str], list[Segment]] = {}
     for ipc in group.ipcs:
         by_procedure.setdefault((ipc.value(2), ipc.value(1)), []).append(ipc)
-    for (procedure, accession), ipcs in by_procedure.items():
-        steps = tuple(_step(ipc, plain) for ipc in ipcs)
-        yield _with(
-            base, accession=accession or base.accession, procedure_id=procedure or base.procedure_id,
-            study=_uid(ipcs[0], 3, told) or base.study, steps=steps,
+    for (of_procedure, of_accession), ipcs in by_procedure.items():
+        yield Request(
+            segment, control or "NW", status, accession=of_accession or accession,
+            procedure_id=of_procedure or procedure, study=_uid(ipcs[0], 3, told) or study,
+            steps=tuple(_step(ipc, plain) for ipc in ipcs), **values,
         )  # fmt: skip
 
 

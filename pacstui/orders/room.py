@@ -27,7 +27,7 @@ from pacstui.dicom.matching import normal_time
 from pacstui.errors import BadRequest, NotFound
 from pacstui.index.fold import fold
 from pacstui.orders import persons, reading, rows, views
-from pacstui.orders.days import day_of, days_of
+from pacstui.orders.days import day_of, days_of, shown
 from pacstui.orders.persons import Ambiguous, Identifier, Person
 from pacstui.orders.rows import ARRIVED, CANCELLED, COMPLETED, DISCONTINUED, IN_PROGRESS, OPEN, SCHEDULED, Order, Step
 from pacstui.orders.standing import microseconds
@@ -39,6 +39,7 @@ _BY_HAND: Final = (SCHEDULED, ARRIVED, COMPLETED, DISCONTINUED)
 _CODE: Final = re.compile(r"[A-Z0-9_ ]{1,16}")
 _MOST: Final = 1000
 _ORDER: Final = 'id=(SELECT "order" FROM steps WHERE id=?)'
+_LABELS: Final = {"station_ae": "station", "accession": "Accession Number"}
 _PRIORITIES: Final = ("ROUTINE", "HIGH", "STAT", "MEDIUM", "LOW")
 
 
@@ -176,7 +177,7 @@ class WorklistRoom:
                 accession=order.accession if accession is None else _text("accession", accession, 16),
             )
             told = [
-                f"{name.replace('_', ' ')} {getattr(new, name) or 'none'} instead of {getattr(old, name) or 'none'}"
+                f"{_LABELS.get(name, name)} {shown(name, getattr(new, name))}, was {shown(name, getattr(old, name))}"
                 for old, new, names in (
                     (step, changed, ("modality", "date", "time", "description", "station_ae", "room")),
                     (order, ordered, ("priority", "accession")),
@@ -187,7 +188,7 @@ class WorklistRoom:
                 raise BadRequest("nothing is changed by that")
             at = microseconds(now)
             rows.save_step(connection, changed, at)
-            rows.save_order(connection, ordered.said(sentence(f"changed: {', '.join(told)}")), at)
+            rows.save_order(connection, ordered.said(sentence(f"changed: {'; '.join(told)}")), at)
             return id
 
         return await self._done(await self._db.write(body))

@@ -22,12 +22,13 @@ def microseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1_000_000)
 
 
-def note(connection: sqlite3.Connection, order: int, at: datetime, text: str) -> None:
+def note(connection: sqlite3.Connection, order: int, at: datetime, sentence: str) -> None:
     """Write down what happened to an order: a sentence of its history."""
     row = connection.execute("SELECT body FROM orders WHERE id = ?", (order,)).fetchone()
     body = json.loads(row[0])
-    body["history"] = [*body.get("history", ()), f"{at.astimezone():%Y-%m-%d %H:%M} {text}"][-HISTORY:]
-    connection.execute("UPDATE orders SET body = ? WHERE id = ?", (json.dumps(body, ensure_ascii=False), order))
+    body["history"] = [*body.get("history", ()), f"{at.astimezone():%Y-%m-%d %H:%M} {sentence}"][-HISTORY:]
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    connection.execute("UPDATE orders SET body = ? WHERE id = ?", (text, order))
 
 
 def follow(connection: sqlite3.Connection, steps: Iterable[int], now: datetime, who: str) -> tuple[int, ...]:

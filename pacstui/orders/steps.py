@@ -11,6 +11,7 @@ from typing import Final
 from pacstui.db import Database
 from pacstui.dicom.matching import LIST, RANGE, SINGLE, UNIVERSAL, Match, between, item_test
 from pacstui.dicom.sequences import name_of
+from pacstui.index.fold import fold
 from pacstui.orders import keys
 from pacstui.orders.keys import STEP
 from pacstui.orders.telling import COLUMNS, FROM, Item, item_of
@@ -21,11 +22,13 @@ _PAGE: Final = 256
 @dataclass(frozen=True, slots=True)
 class Window:
     """What is told beside what is asked for: states that are ``hidden``, the days ``first`` to ``last`` (YYYYMMDD,
-    empty: all) where no date is asked, and, if ``own``, steps of ``caller`` only and of no station."""
+    empty: all) where no date is asked, those of ``wide`` where a name or part of an ID is, and, if ``own``, steps of
+    ``caller`` only and of no station."""
 
     hidden: tuple[str, ...] = ()
     first: str = ""
     last: str = ""
+    wide: tuple[str, str] = ("", "")
     caller: str = ""
     own: bool = False
 
@@ -59,7 +62,10 @@ _IDENTIFYING: Final = (
     0x00402017,
 )
 _SINGLY: Final = (
-    (False, keys.PATIENT_ID, "p.patient_id"), (False, keys.ACCESSION, "o.accession"), (False, keys.STUDY, "o.study"),
+    (False, keys.PATIENT_ID, "p.patient_id"), (False, keys.STUDY, "o.study"),
+    (False, keys.ACCESSION, "o.accession_key != '' AND o.accession_key"),
+    (False, keys.PROCEDURE_ID, "o.procedure_id != '' AND o.procedure_id"),
+    (False, keys.PLACER, "o.placer != '' AND o.placer"), (False, keys.FILLER, "o.filler != '' AND o.filler"),
     (True, keys.STEP_ID, "s.step_id"), (True, keys.MODALITY, "s.modality"),
 )  # fmt: skip
 
@@ -74,6 +80,7 @@ class Plan:
     def __init__(self, wanted: Wanted) -> None:
         self.where: list[str] = []
         self.values: list[str] = []
+        self._few = False
         step = dict(wanted.step)
         dates, times = step.get(keys.START_DATE), step.get(keys.START_TIME)
         self._period: tuple[Match, Match] | None = None
@@ -81,17 +88,24 @@ class Plan:
             self._period = dates, times
             del step[keys.START_DATE], step[keys.START_TIME]
         self._hide(wanted, step)
-        self._dates(wanted, dates)
         outside = wanted.keys
         for inside, tag, column in _SINGLY:
             match = (step if inside else outside).get(tag)
             if match is not None and match.kind in (SINGLE, LIST):
-                self._add(f"{column} IN ({','.join('?' * len(match.values))})", *match.values)
+                values = [fold(value) for value in match.values] if tag == keys.ACCESSION else match.values
+                self._add(f"{column} IN ({','.join('?' * len(values))})", *values)
+                self._few |= tag != keys.MODALITY
+        self._dates(wanted, dates)
         station = step.get(keys.STATION_AE)
         self._station = station.values[0] if station is not None and station.kind == SINGLE else wanted.window.caller
         rest = {tag: match for tag, match in outside.items() if tag != STEP}
         self._test = _test_of(rest, step)
         self._anywhere = _test_of(rest, {tag: match for tag, match in step.items() if tag != keys.STATION_AE})
+
+    @property
+    def date(self) -> str:
+        """The column of the date in a form that uses its index, unless the keys narrow it down to few rows anyway."""
+        return "+s.date" if self._few else "s.date"
 
     def _add(self, condition: str, *values: str) -> None:
         self.where.append(condition)
@@ -99,6 +113,7 @@ class Plan:
 
     def _hide(self, wanted: Wanted, step: dict[int, Match]) -> None:
         window = wanted.window
+        self._add(_NOT_HELD)
         status = step.get(keys.STEP_STATUS)
         if window.hidden and (status is None or status.kind == UNIVERSAL):
             self._add(f"s.state NOT IN ({','.join('?' * len(window.hidden))})", *window.hidden)
@@ -108,16 +123,16 @@ class Plan:
     def _dates(self, wanted: Wanted, dates: Match | None) -> None:
         if dates is not None and dates.kind in (SINGLE, RANGE):
             first, last = dates.values[0], dates.values[-1]
-        elif any(wanted.keys.get(tag, _ANY).kind != UNIVERSAL for tag in _IDENTIFYING) or (
-            wanted.step.get(keys.STEP_ID, _ANY).kind != UNIVERSAL
-        ):
-            return
         else:
-            first, last = wanted.window.first, wanted.window.last
+            asked = [wanted.keys.get(tag, _ANY) for tag in _IDENTIFYING] + [wanted.step.get(keys.STEP_ID, _ANY)]
+            if any(match.kind in (SINGLE, LIST) and match.vr != "PN" for match in asked):
+                return
+            narrow = all(match.kind == UNIVERSAL for match in asked)
+            first, last = (wanted.window.first, wanted.window.last) if narrow else wanted.window.wide
         if first:
-            self._add("s.date >= ?", first)
+            self._add(f"{self.date} >= ?", first)
         if last:
-            self._add("s.date <= ?", last)
+            self._add(f"{self.date} <= ?", last)
 
     def fits(self, item: Item) -> bool:
         """Return whether an item is asked for, as far as SQL has not told already.
@@ -137,6 +152,9 @@ class Plan:
 
 
 _ANY: Final = Match("", UNIVERSAL)
+_NOT_HELD: Final = "instr(o.body, '\"held\":true') = 0"
+"""An order on hold is not to be done now."""
+
 _STATION: Final = name_of(keys.STATION_AE)
 
 
@@ -169,9 +187,9 @@ class Page:
 
 def page(plan: Plan, after: tuple[str, str, int], connection: sqlite3.Connection) -> Page:
     """Read one page of steps by date and time."""
-    where = [*plan.where, "(s.date, s.time, s.id) > (?, ?, ?)"]
+    where = [*plan.where, f"({plan.date}, s.time, s.id) > (?, ?, ?)"]
     rows = connection.execute(
-        f"SELECT {COLUMNS}{FROM} WHERE {' AND '.join(where)} ORDER BY s.date, s.time, s.id LIMIT {_PAGE}",
+        f"SELECT {COLUMNS}{FROM} WHERE {' AND '.join(where)} ORDER BY {plan.date}, s.time, s.id LIMIT {_PAGE}",
         (*plan.values, *after),
     ).fetchall()
     items = tuple(item for item in map(item_of, rows) if plan.fits(item))

@@ -43,7 +43,8 @@ _LOOP_VARIABLE = "PACSTUI_LOOP"
 class Outcome:
     """What a demo came to. ``sent``, ``acknowledged`` and ``found`` count instances and are equal if all is well.
 
-    ``routed`` are instances that routes queued for the good destination, ``arrived`` those that it has, unchanged.
+    ``routed`` are instances that routes queued for the good destination, ``arrived`` those that it has, unchanged or
+    ``corrected`` to what the RIS told of the patient since.
     ``messages`` are HL7 messages of the RIS that were answered, ``orders`` those that it placed, ``worklist_answers``
     what modalities were told when they asked for work, ``performed`` the steps that they reported; ``..._found`` those
     that the node has as they were answered.
@@ -60,6 +61,7 @@ class Outcome:
     set_aside: int
     routed: int
     arrived: int
+    corrected: int
     messages: int
     messages_found: int
     orders: int
@@ -308,6 +310,7 @@ class _Demo:
             set_aside=proof.set_aside,
             routed=proof.routed,
             arrived=proof.arrived,
+            corrected=proof.corrected,
             messages=len(report["ris"]["messages"]),
             messages_found=proof.messages,
             orders=len(report["ris"]["orders"]),
@@ -343,7 +346,12 @@ def _report(outcome: Outcome, *, json_output: bool) -> None:
     )
     _say(
         f"{plural(outcome.routed, 'instance')} queued for {DESTINATIONS[0].title}, "
-        f"{count(outcome.arrived)} of them arrived there unchanged"
+        f"{count(outcome.arrived)} of them arrived there"
+        + (
+            f", {count(outcome.corrected)} as the RIS has corrected their patient"
+            if outcome.corrected
+            else " unchanged"
+        )
     )
     _say(
         f"{plural(outcome.messages, 'HL7 message')} answered, {count(outcome.messages_found)} found; "

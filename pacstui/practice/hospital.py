@@ -120,10 +120,11 @@ class Hospital:
         return (self._ended or time.monotonic()) - self._began
 
     def report(self) -> dict[str, Any]:
-        """Return the ledger with what each receiver took, by SOP Instance UID and digest."""
+        """Return the ledger with what each receiver took, by SOP Instance UID and digest, and what the RIS did."""
         taken = {title: dict(receiver.taken.objects) for title, receiver in self.receivers.items()}
+        pixels = {title: dict(receiver.taken.pixels) for title, receiver in self.receivers.items()}
         ris = {"ris": self.ris.account.report()} if self.ris is not None else {}
-        return self.ledger.report(self.seconds) | {"received": taken} | ris
+        return self.ledger.report(self.seconds) | {"received": taken, "received_pixels": pixels} | ris
 
     async def _open_doors(self) -> None:
         """Let devices answer C-ECHO, so that the archive's administrator can try them."""

@@ -18,6 +18,7 @@ class _Entry:
     study: str
     digest: str
     size: int
+    pixels: str = ""
 
 
 def acknowledges(status: int) -> bool:
@@ -139,7 +140,13 @@ class Ledger:
                 for entry, status in self._others
             ],
             "instances": [
-                {"sop_instance": uid, "study": entry.study, "sha256": entry.digest, "size": entry.size}
+                {
+                    "sop_instance": uid,
+                    "study": entry.study,
+                    "sha256": entry.digest,
+                    "size": entry.size,
+                    "pixels": entry.pixels,
+                }
                 for uid, entry in self._kept.items()
             ],
         }
@@ -153,4 +160,4 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
 
 
 def _entry(instance: Instance) -> _Entry:
-    return _Entry(instance.sop_instance, instance.study, instance.digest, len(instance.data))
+    return _Entry(instance.sop_instance, instance.study, instance.digest, len(instance.data), instance.pixels)

@@ -19,7 +19,8 @@ from pacstui.practice.told import told
 class Proof:
     """How many acknowledged instances were found unchanged, and, one line each, what differs.
 
-    ``routed`` are those that were queued for the good destination, ``arrived`` those of them that it has, unchanged.
+    ``routed`` are those that were queued for the good destination, ``arrived`` those of them that it has: unchanged, or
+    ``corrected``, where the RIS has told another patient, name or ID of the study than its objects say.
     ``messages``, ``orders`` and ``performed`` are those of the RIS and of the modalities that the node has as they were
     answered.
     """
@@ -29,6 +30,7 @@ class Proof:
     differences: tuple[str, ...]
     routed: int = 0
     arrived: int = 0
+    corrected: int = 0
     messages: int = 0
     orders: int = 0
     performed: int = 0
@@ -49,6 +51,7 @@ async def prove(data_dir: Path, report: dict[str, Any]) -> Proof:
         index = Index(database)
         queued = await database.read(_queued)
         deleted = await database.read(_deleted)
+        told_otherwise = await database.read(_told_otherwise)
         around = await database.read(lambda connection: told(connection, report))
         for sent in report["instances"]:
             uid = sent["sop_instance"]
@@ -73,17 +76,30 @@ async def prove(data_dir: Path, report: dict[str, Any]) -> Proof:
         differences.append(f"{uid}: sent, but never answered")
     has = report.get("received", {}).get(GOOD, {})
     kept = {sent["sop_instance"]: sent["sha256"] for sent in report["instances"]}
-    arrived = 0
+    pixels = {sent["sop_instance"]: sent.get("pixels", "") for sent in report["instances"]}
+    has_pixels = report.get("received_pixels", {}).get(GOOD, {})
+    arrived = corrected = 0
     for uid, state in queued.items():
         if uid in has and has[uid] == kept.get(uid, has[uid]):
             arrived += 1
+        elif uid in has and uid in told_otherwise and has_pixels.get(uid, "") == pixels.get(uid):
+            arrived += 1
+            corrected += 1
         elif uid in has:
             differences.append(f"{uid}: arrived at {GOOD} with other bytes than were acknowledged")
         elif state == "sent":
             differences.append(f"{uid}: said to be sent to {GOOD}, which does not have it")
     differences += around.differences
     return Proof(
-        found, set_aside, tuple(differences), len(queued), arrived, around.messages, around.orders, around.performed
+        found,
+        set_aside,
+        tuple(differences),
+        len(queued),
+        arrived,
+        corrected,
+        around.messages,
+        around.orders,
+        around.performed,
     )
 
 
@@ -94,6 +110,15 @@ def _queued(connection: sqlite3.Connection) -> dict[str, str]:
         (GOOD,),
     )
     return {str(uid): str(state) for uid, state in rows}
+
+
+def _told_otherwise(connection: sqlite3.Connection) -> frozenset[str]:
+    """Return the SOP Instance UIDs of objects of which the index says something else than they do themselves."""
+    rows = connection.execute(
+        "SELECT i.sop_instance FROM instances i JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study"
+        " WHERE s.corrected != '' OR s.identity != 0 OR e.corrected != ''"
+    )
+    return frozenset(str(uid) for (uid,) in rows)
 
 
 class _Deleted(NamedTuple):

@@ -20,6 +20,7 @@ from pacstui.dicom.net.service import EchoService, OpenPolicy, Service, Sink
 from pacstui.dicom.syntaxes import EXPLICIT, IMPLICIT
 from pacstui.dicom.ul.pdu import AssociateRequest
 from pacstui.errors import PacsError
+from pacstui.practice.studies import PIXELS
 
 log = logging.getLogger("pacstui.practice")
 
@@ -69,9 +70,10 @@ GOOD = "VNA"
 
 @dataclass(slots=True)
 class Taken:
-    """What a receiver took: SHA-256 of data sets by SOP Instance UID, and when the last one came."""
+    """What a receiver took: SHA-256 of data sets and of their Pixel Data by UID, and when the last one came."""
 
     objects: dict[str, str] = field(default_factory=dict)
+    pixels: dict[str, str] = field(default_factory=dict)
     last: float = field(default_factory=time.monotonic)
 
 
@@ -143,7 +145,7 @@ class Receiver(OpenPolicy):
         """Take an object."""
         return _Taking(self, request)
 
-    async def took(self, request: Request, digest: str) -> None:
+    async def took(self, request: Request, digest: str, pixels: str = "") -> None:
         """Answer for an object that is there as a whole."""
         number = request.association.id
         count = self._counts[number] = self._counts.get(number, 0) + 1
@@ -151,6 +153,7 @@ class Receiver(OpenPolicy):
             await request.respond(OUT_OF_RESOURCES, comment="disk full")
             return
         self.taken.objects[request.command.affected_sop_instance] = digest
+        self.taken.pixels[request.command.affected_sop_instance] = pixels
         self.taken.last = time.monotonic()
         await request.respond(0)
         if self._ways.drops_after and count >= self._ways.drops_after:
@@ -164,13 +167,23 @@ class _Taking:
     def __init__(self, receiver: Receiver, request: Request) -> None:
         self._receiver, self._request = receiver, request
         self._digest = hashlib.sha256()
+        self._pixels = hashlib.sha256()
+        self._before: bytes | None = b""
 
     def write(self, chunk: memoryview) -> Awaitable[None] | None:
         self._digest.update(chunk)
+        if self._before is None:
+            self._pixels.update(chunk)
+            return None
+        seen = self._before + bytes(chunk)
+        at = seen.find(PIXELS)
+        if at >= 0:
+            self._pixels.update(seen[at:])
+        self._before = None if at >= 0 else seen[-len(PIXELS) + 1 :]
         return None
 
     async def finish(self) -> None:
-        await self._receiver.took(self._request, self._digest.hexdigest())
+        await self._receiver.took(self._request, self._digest.hexdigest(), self._pixels.hexdigest())
 
     def abandon(self, why: str) -> None:
         return None

@@ -19,11 +19,14 @@ from pacstui.practice.modalities import EXAMINATIONS, Examination, Recipe
 from pacstui.practice.patients import Patient, uid
 
 UNCOMPRESSED = (EXPLICIT, IMPLICIT)
+PIXELS = b"\xe0\x7f\x10\x00"
+"""The tag of Pixel Data, with which the last element of a data set begins here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An instance ready to send; ``data`` is the data set in ``transfer_syntax``, ``digest`` its SHA-256."""
+    """An instance ready to send; ``data`` is the data set in ``transfer_syntax``, ``digest`` its SHA-256, ``pixels``
+    that of its Pixel Data."""
 
     sop_class: str
     sop_instance: str
@@ -32,6 +35,7 @@ class Instance:
     transfer_syntax: str
     data: bytes
     digest: str
+    pixels: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +72,11 @@ class Study:
         if comment:
             d.ImageComments = comment
         data = encode(d, transfer_syntax)
-        digest = hashlib.sha256(data).hexdigest()
+        digest, pixels = (hashlib.sha256(part).hexdigest() for part in (data, data[max(0, data.find(PIXELS)) :]))
         return Instance(
-            recipe.sop_class, recipe.sop_instance, recipe.series, self.order.study, transfer_syntax, data, digest
-        )
+            recipe.sop_class, recipe.sop_instance, recipe.series, self.order.study, transfer_syntax, data, digest,
+            pixels,
+        )  # fmt: skip
 
 
 def encode(d: Dataset, transfer_syntax: str) -> bytes:

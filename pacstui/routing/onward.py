@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterable
 
 from pacstui.archive import Archive
@@ -9,11 +11,15 @@ from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.equipment.book import PeerBook
 from pacstui.equipment.line import Lines
+from pacstui.errors import PacsError
+from pacstui.events import PerformedChanged
 from pacstui.routing.changing import Changing
 from pacstui.routing.queueing import Queueing
 from pacstui.routing.room import Arriving, Places, QueueRoom
 from pacstui.routing.routes_room import RouteSources, RoutesRoom
 from pacstui.settings import Settings, TransformSettings
+
+log = logging.getLogger("pacstui.routing")
 
 
 class _Named:
@@ -50,6 +56,7 @@ class Onward:
         self._caller = caller
         self.sources = RouteSources(lambda: settings().routes, self.titles, self.transforms, caller)
         self.queueing = Queueing(self.sources.load)
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def titles(self) -> dict[str, str]:
         """Return the AE titles of all destinations by name; empty for one that has none."""
@@ -78,6 +85,23 @@ class Onward:
         changing = Changing(archive.data_dir, named, self.titles, lambda: self._settings().dicom.ae_title, clock.now)
         self.queue = QueueRoom(archive, arriving, self.queueing, lines, places, changing, bus, clock)
         self.routes = RoutesRoom(archive.db, self.sources, self.queueing, clock)
+        self._db, self._clock = archive.db, clock
+        bus.subscribe(PerformedChanged, self._performed)
+
+    def _performed(self, event: PerformedChanged) -> None:
+        """A modality said something: what a route waits for may be here."""
+        if event.state != "IN PROGRESS":
+            task = asyncio.ensure_future(self._let_go(event.studies))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _let_go(self, studies: tuple[str, ...]) -> None:
+        now = int(self._clock.now().timestamp() * 1_000_000)
+        try:
+            if await self._db.write(lambda connection: self.queueing.performed(connection, studies, now)):
+                self.queue.wake()
+        except PacsError as fault:
+            log.warning("what was performed is sent on later: %s", fault)
 
     async def begin(self) -> None:
         """Begin to send, and see whether the routes can be used."""

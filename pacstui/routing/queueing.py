@@ -7,13 +7,14 @@ its destinations, or no route was for it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from pacstui.dicom import header
 from pacstui.index.ingest import Entry
+from pacstui.orders.ending import all_here
 from pacstui.routing.route import Routes, Subject, Way
 from pacstui.routing.tables import SENT, WAITING, WARNING
 
@@ -48,6 +49,7 @@ class _Added:
     at: int = 0
     study: str = ""
     expected: int = 0
+    performed: bool = False
 
 
 class Queueing:
@@ -112,7 +114,9 @@ class Queueing:
         else:
             self._again(connection, sending, entry.sop_instance, size, received)
         added.due, added.at = max(added.due, due), max(added.at, received)
-        if way.level == _STUDY:
+        if way.performed:
+            added.study, added.performed = entry.study, True
+        elif way.level == _STUDY:
             added.study, added.expected = entry.study, _count(entry.attributes.get(_EXPECTED, "")) or added.expected
 
     def _again(self, connection: sqlite3.Connection, sending: int, sop_instance: str, size: int, received: int) -> None:
@@ -140,7 +144,9 @@ class Queueing:
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write the counters of the sendings that objects were added to."""
         for sending, added in self._added.items():
-            if added.expected and self._complete(connection, added):
+            if (added.expected and self._complete(connection, added)) or (
+                added.performed and all_here(connection, added.study)
+            ):
                 connection.execute("UPDATE sendings SET due=0 WHERE id=?", (sending,))
                 added.due = added.at
             connection.execute(
@@ -156,6 +162,26 @@ class Queueing:
         """Return whether a study has as many objects as it said it would have."""
         row = connection.execute("SELECT instances FROM studies WHERE study=?", (added.study,)).fetchone()
         return row is not None and row[0] >= added.expected
+
+    def performed(self, connection: sqlite3.Connection, studies: Iterable[str], now: int) -> bool:
+        """Let studies go whose performed procedure step is over, as far as they are here and a route waits for that;
+        return whether there is something to send."""
+        routes = self._routes
+        if routes is None:
+            routes = self._routes = self._load(connection)
+        waiting = [route.settings.name for route in routes.routes if route.settings.send == "performed"]
+        touched = set()
+        for study in studies if waiting else ():
+            if all_here(connection, study):
+                marks = ",".join("?" * len(waiting))
+                found = connection.execute(
+                    "UPDATE sendings SET due=? WHERE study=? AND waiting>0 AND due>?"  # noqa: S608 - marks only
+                    f" AND asked_by='' AND route IN ({marks}) RETURNING destination",
+                    (now, study, now, *waiting),
+                )
+                touched |= {row[0] for row in found.fetchall()}
+        self.touched |= touched
+        return bool(touched)
 
     def forget(self) -> None:
         """Drop what a transaction that was rolled back left behind."""

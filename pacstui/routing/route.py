@@ -29,7 +29,8 @@ class Subject(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Way:
     """One destination that an object is for, by which route. ``level`` is instance, series or study: what has to be
-    complete before anything is sent; ``wait_s`` is how long nothing may have come then."""
+    complete before anything is sent; ``wait_s`` is how long nothing may have come then. A study that is ``performed``
+    is complete when its performed procedure step says so."""
 
     route: str
     destination: str
@@ -37,6 +38,7 @@ class Way:
     wait_s: float
     priority: int
     transform: str
+    performed: bool = False
 
 
 class Route:
@@ -57,9 +59,11 @@ class Route:
         self._description = Patterns(settings.description)
         self._window = window_of(settings.hours)
         self._zone = zone_of("")
-        wait = {"instance": 0.0, "series": settings.stable_s, "study": settings.stable_s}[settings.send]
+        wait = 0.0 if settings.send == "instance" else settings.stable_s
+        performed = settings.send == "performed"
+        level = "study" if performed else settings.send
         self.ways = tuple(
-            Way(settings.name, to, settings.send, wait, PRIORITIES[settings.priority], settings.transform)
+            Way(settings.name, to, level, wait, PRIORITIES[settings.priority], settings.transform, performed)
             for to in dict.fromkeys(settings.to)
         )
 

@@ -238,6 +238,7 @@ def _words(settings: RouteSettings) -> str:
     how = {
         "instance": "", "series": f", each series when complete ({settings.stable_s:g} s)",
         "study": f", when the study is complete ({settings.stable_s:g} s)",
+        "performed": f", when the procedure is performed and all is here (else {settings.stable_s:g} s)",
     }[settings.send]  # fmt: skip
     through = f", through {settings.transform}" if settings.transform else ""
     return safe(f"{what}{how}{through}", 300)

@@ -31,6 +31,7 @@ log = logging.getLogger("pacstui.services")
 WORKLIST: Final = "1.2.840.10008.5.1.4.31"
 _UNABLE: Final = 0xC001
 _COMMENT: Final = 64
+_WIDE: Final = 30
 _IGNORED: Final = frozenset((CHARSET, LEVEL))
 
 
@@ -152,9 +153,13 @@ class WorklistService:
         """Return what a caller is told beside what it asks for."""
         settings = self.settings()
         today = self._clock.now().astimezone()
-        first = (today - timedelta(days=settings.days_before)).strftime("%Y%m%d")
-        last = (today + timedelta(days=settings.days_after)).strftime("%Y%m%d")
-        return Window(settings.hide, first, last, calling, settings.only_own_station)
+
+        def days(before: int, after: int) -> tuple[str, str]:
+            return f"{today - timedelta(days=before):%Y%m%d}", f"{today + timedelta(days=after):%Y%m%d}"
+
+        wide = days(max(settings.days_before, _WIDE), max(settings.days_after, _WIDE))
+        own = settings.only_own_station
+        return Window(settings.hide, *days(settings.days_before, settings.days_after), wide, calling, own)
 
     def begin(self, request: Request) -> _FindSink:
         return _FindSink(self, request)

@@ -107,7 +107,8 @@ class Hl7Settings(Section):
     to act on each."""
 
     keep_days: Annotated[int, Field(ge=1, le=3650)] = 90
-    """Days that messages are kept; failed ones that nobody has put right yet are kept longer."""
+    """Days that messages are kept; failed ones that nobody has put right yet four times as
+    long."""
 
     application: Annotated[str, StringConstraints(strip_whitespace=True, max_length=180)] = "PACSTUI"
     """Our own name in what we send: MSH-3 of notifications."""

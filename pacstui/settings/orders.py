@@ -15,8 +15,8 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64)]
 
 
 class ProcedureSettings(Section):
-    """What an ordered procedure becomes: all of its conditions have to hold. All entries that name the same code are
-    steps of it: the first that fits counts, and with it those that follow at once and say also."""
+    """What an ordered procedure becomes. All conditions have to hold; the first entry that fits counts, and with it
+    those after it that say also."""
 
     code: tuple[Pattern, ...] = ()
     """Only procedures with one of these codes (OBR-4.1, or OBR-4.4); empty: all. Here and below * stands for anything,

@@ -45,12 +45,14 @@ class RouteSettings(Section):
     hours: Schedule = ""
     """Only what comes in these hours: 20:00-06:00, or weekdays 07:00-18:00; empty: always."""
 
-    send: Literal["instance", "series", "study"] = "instance"
+    send: Literal["instance", "series", "study", "performed"] = "instance"
     """Send each object as it comes, or when its series or its study is complete: when nothing of it came for
-    stable_s seconds, or as many objects are here as Number of Study Related Instances says."""
+    stable_s seconds, or as many objects are here as Number of Study Related Instances says. Or when its performed
+    procedure step is over and as many objects are here as that names; without that after stable_s seconds, for which
+    an hour or two is a good choice then."""
 
     stable_s: Annotated[float, Field(ge=1, le=86400)] = 60.0
-    """Seconds without a further object after which a series or study counts as complete."""
+    """Seconds without a further object after which a series or study counts as complete, whatever else it waits for."""
 
     priority: Literal["high", "medium", "low"] = "medium"
     """What goes first, and the priority that the peer is told (PS3.7 9.1.1.1.6)."""

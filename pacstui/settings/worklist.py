@@ -21,8 +21,9 @@ class WorklistSettings(Section):
     """Steps in these states are not told, unless the caller asks for a status (0040,0020)."""
 
     days_before: Annotated[int, Field(ge=0, le=3650)] = 1
-    """Where a caller names neither a date nor whom or what it looks for (Patient ID, name, accession number, a UID or
-    another ID): how many days before today are told."""
+    """Where a caller names neither a date nor whom or what it looks for: how many days before today are told. Where it
+    names a Patient ID, accession number, UID or other ID all days are, and with a name or a part of an ID thirty days
+    before and after."""
 
     days_after: Annotated[int, Field(ge=0, le=3650)] = 1
     """The same for days after today."""

@@ -17,6 +17,7 @@ from pacstui.contract.privacy import MASK
 from pacstui.errors import PacsError
 from tests.archive.objects import Object
 from tests.running import NodeProcess, free_port, running_node, until
+from tests.services.test_mpps import Modality, begun
 from tests.services.test_query import keep
 
 SEEDED = ("Zebrafish", "Quokka", "ID-471147", "ACC-99")
@@ -25,7 +26,8 @@ COMMANDS = (
     "studies list", "queue list", "events", "status --json", "storage missing", "space show", "space trash",
     "space plan", "jobs list", "backup targets", "backup list --target disk", "backup studies --target disk",
     "backup plan --target disk", "associations list", "associations refusals", "commitments list", "audit list",
-    "audit export", "accounts list", "peers list",
+    "audit export", "accounts list", "peers list", "worklist day", "worklist list", "worklist show 1",
+    "worklist performed", "worklist unordered 2025-01-11",
 )  # fmt: skip
 
 
@@ -36,6 +38,12 @@ class Seeded:
         self.node = node
         first, second = (Object(name="Zebrafish^Quokka", patient="ID-471147", accession="ACC-99") for _ in range(2))
         keep(node, first, second)
+        person = {"patient_id": "ID-471147", "patient_name": "Zebrafish^Quokka"}
+        item = node.call("worklist", "add", accession="ACC-99", modality="CT", **person)
+        node.call("worklist", "change", id=item["id"], accession="ACC-991")
+        modality = Modality(node)
+        modality.create(begun(item["study"], PatientName="Zebrafish^Quokka", AccessionNumber="ACC-99"), "2.25.471147")
+        modality.close()
         self.studies = (first.study, second.study)
         self.target = "disk"
         self._run("backups", "run", target="disk")
@@ -118,6 +126,9 @@ def test_no_action_that_looks_tells_who_a_patient_is(
             "queue.sendings",
             "queue.sending",
             "routes.trial",
+            "worklist.steps",
+            "worklist.step",
+            "worklist.performed",
         }, answered
     if role == "auditor":
         assert "audit.list" in masked

@@ -35,6 +35,9 @@ def status(health: str = "ok", *problems: Problem) -> Status:
         QueuePart(0, 0, 0, 0),
         {},
         {},
+        {},
+        {},
+        {},
         problems,
     )
 

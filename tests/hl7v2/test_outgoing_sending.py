@@ -78,7 +78,7 @@ async def test_a_rejection_is_tried_again_before_the_next_one_goes(tmp_path: Pat
         assert row.next_try is not None
         standing = await here.receiver()
         assert standing.status == "waiting"
-        assert "come back later" in standing.why
+        assert "ADT^A08 was answered AR: it could not take the message" in standing.why
         assert ris.got == ["M1"]
         ris.for_control.clear()
         await here.advance(60)

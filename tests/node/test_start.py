@@ -51,13 +51,17 @@ def serve(log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
         assert node.wait(10) == 0, log.read_text()
 
 
-def usual_port_is_free() -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", 11112)) != 0
+        return sock.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_with_no_configuration_at_all_everything_works(nobodys_home: Path, tmp_path: Path) -> None:
-    environment = {} if usual_port_is_free() else {"PACSTUI_DICOM__PORT": str(free_port())}
+    environment = {
+        name: str(free_port())
+        for name, port in (("PACSTUI_DICOM__PORT", 11112), ("PACSTUI_HL7__PORT", 2575))
+        if not is_free(port)
+    }
     assert pacstui("status", **environment).returncode == 2
     assert list(nobodys_home.iterdir()) == [], "a look must not make an archive"
     with serve(tmp_path / "log", **environment) as node:
@@ -69,7 +73,8 @@ def test_with_no_configuration_at_all_everything_works(nobodys_home: Path, tmp_p
         assert told["node"]["ae_title"] == "PACSTUI"
         port = int(environment.get("PACSTUI_DICOM__PORT", "11112"))
         listens = {each.laddr for each in psutil.Process(node.pid).net_connections() if each.status == "LISTEN"}
-        assert listens == {("127.0.0.1", port)}, "on loopback only"
+        hl7 = int(environment.get("PACSTUI_HL7__PORT", "2575"))
+        assert listens == {("127.0.0.1", port), ("127.0.0.1", hl7)}, "on loopback only"
         assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
         assert {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in data_dir.rglob("*")} == {0}
         sender = Sender(port, 1, 3, called="PACSTUI")
@@ -102,10 +107,14 @@ def test_the_status_has_its_keys_and_counts(tmp_path: Path) -> None:
         ran = pacstui("--config", config, "status", "--json")
         told = json.loads(ran.stdout)
         assert ran.returncode == 0
-        assert set(told) == {"health", "node", "associations", "archive", "queue", "jobs", "backups", "alerts"}
+        assert set(told) == {
+            "health", "node", "associations", "archive", "queue", "jobs", "backups", "alerts", "hl7", "exceptions",
+            "worklist",
+        }  # fmt: skip
         for name, keys in KEYS.items():
             assert keys <= set(told[name]), name
             assert all(isinstance(told[name][key], int | float | str) for key in keys)
+        assert told["hl7"]["port"]
         assert told["jobs"]["running"] == told["jobs"]["failed"] == told["jobs"]["paused"] == 0
         assert (told["backups"]["targets"], told["backups"]["age_s"]) == (0, -1)
         assert [(alert["name"], alert["level"]) for alert in told["alerts"]] == [("backup none", "note")]

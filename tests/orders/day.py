@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pacstui.index.fold import fold
-from tests.orders.ward import Ward
+from tests.orders.ward import Rows
 
 SURNAMES = ("Müller", "Núñez", "Ødegård", "Smith", "Nowak", "Rossi", "Weiß", "Bélanger", "Çelik", "Jansen")
 GIVEN = ("Ana", "Bo", "Cem", "Dora", "Emil", "Fay", "Gus", "Hela")
@@ -47,16 +47,18 @@ class Event:
     stranger: bool = False
     issuer: bool = True
     charset: tuple[str, str] = CHARSETS[0]
+    control_id: str = ""
 
     @property
     def read_name(self) -> str:
         """The name as the receiver reads it."""
         declared, codec = self.charset
         if declared == "8859/1" and codec == "utf-8":
-            return self.name.encode("utf-8").decode("latin-1")
+            read = self.name.encode("utf-8").decode("latin-1")
+            return "".join(" " if "\x80" <= each <= "\x9f" else each for each in read)
         return self.name
 
-    def message(self, control: str) -> bytes:
+    def message(self) -> bytes:
         """Return it as HL7 v2."""
         birth = self.birth or ""
         id = f"{self.id}^^^HOSP^MR" if self.issuer else self.id
@@ -76,7 +78,7 @@ class Event:
             body = [f"EVN|{trigger}", pid]
             if self.kind != "tell":
                 body.append(f"MRG|{self.prior}^^^HOSP^MR")
-        head = f"MSH|^~\\&|RIS|HOSP|PACS|NODE|20260101||{kind}|{control}|P|2.5||||||{self.charset[0]}"
+        head = f"MSH|^~\\&|RIS|HOSP|PACS|NODE|20260101||{kind}|{self.control_id}|P|2.5||||||{self.charset[0]}"
         return ("\r".join((head, *body)) + "\r").encode(self.charset[1])
 
 
@@ -208,13 +210,15 @@ class Hospital:
         chance = self._random
         events: list[tuple[float, Event]] = []
         for at, event in enumerate(self.in_order()):
+            event = replace(event, control_id=f"M{self._next()}")
             delay = chance.expovariate(1 / 50) if chance.random() < 0.2 else 0.0
             if event.kind in ("merge", "rename") and chance.random() < 0.3:
                 delay += chance.uniform(0, self._count / 3)
             events.append((at + delay, event))
             while chance.random() < 0.08:  # told again, at once or late
                 delay += chance.choice((0.0, chance.uniform(0, 200)))
-                events.append((at + delay, event))
+                again = event if chance.random() < 0.5 else replace(event, control_id=f"M{self._next()}")
+                events.append((at + delay, again))
         return [event for _, event in sorted(events, key=lambda each: each[0])]
 
 
@@ -395,7 +399,7 @@ def settled(events: list[Event]) -> list[Event]:
     return out
 
 
-def differences(model: Model, ward: Ward) -> list[str]:
+def differences(model: Model, ward: Rows) -> list[str]:
     """Return where a database is not as the model says."""
     found: list[str] = []
     rows = {

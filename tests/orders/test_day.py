@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacstui.hl7v2.charset import decode
+from tests.orders import wire
 from tests.orders.day import Event, Hospital, Model, differences, settled
 from tests.orders.ward import Ward
 
@@ -19,7 +22,7 @@ def live(events: list[Event]) -> list[str]:
         if event.kind == "study":
             ward.store(event.id, event.name, event.birth, event.sex, study=event.study, series=event.series)
             continue
-        text = decode(event.message(str(number)), event.charset[0]).text
+        text = decode(event.message(), event.charset[0]).text
         outcome = ward.hear(text)
         if (outcome.code == "AA") is not accepted:
             return [f"{number}: {event} was answered {outcome}"]
@@ -36,3 +39,8 @@ def test_a_short_day(seed: int, count: int) -> None:
 @pytest.mark.slow
 def test_a_long_day() -> None:
     assert live(settled(Hospital(20260101, 3000).disordered())) == []
+
+
+async def test_a_day_over_the_wire(tmp_path: Path) -> None:
+    events = settled(Hospital(7, 300).disordered())
+    assert await wire.live(events, tmp_path / "data") == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pacstui.errors import NotFound
+from pacstui.orders import merging
 from tests.orders.ward import Ward, adt, merge, order, pid
 
 NEW = "SMITH^JANE"
@@ -215,3 +217,47 @@ def test_an_issuer_that_comes_later_comes_to_the_studies_too() -> None:
     ward.hear(adt("A01", bare), adt("A08", pid("7")))
     assert ward.study(study)[:2] == ("7", "HOSP")
     ward.sound()
+
+
+class TestUndo:
+    def test_a_merge_is_undone_with_what_went_along_and_what_came_since(self) -> None:
+        ward = Ward()
+        prior = pid("A", "ROE^RICHARD", "19500505", "M")
+        ward.hear(adt("A01", prior), adt("A01", pid("B", "DOE^JANE")), order(prior, "1"))
+        early = ward.store("A", name="ROE^RICHARD", birth="19500505")
+        own = ward.store("B")
+        ward.hear(merge("A", "B"))
+        late = ward.store("A", name="ROE^R", birth="19500505")
+        assert {ward.study(study)[0] for study in (early, own, late)} == {"B"}
+        merging.undo(ward.connection, 1, ward.at)
+        ward.index.forget_known()
+        assert {ward.study(study)[:3] for study in (early, late)} == {("A", "HOSP", "ROE^RICHARD")}
+        assert ward.study(own)[:3] == ("B", "HOSP", "DOE^JANE")
+        assert ward.rows("SELECT p.patient_id FROM orders o JOIN persons p ON p.id = o.person") == [("A",)]
+        ward.store("A", study=early, series="2.25.8.1", name="ROE^RICHARD")
+        assert ward.why == ""
+        ward.store("B", study=early, series="2.25.8.2")
+        assert ward.why
+        stranger = ward.store("B", name="ROE^RICHARD", birth="19500505")
+        assert ward.study(stranger)[5]
+        ward.sound()
+        with pytest.raises(NotFound):
+            merging.undo(ward.connection, 1, ward.at)
+
+    def test_studies_of_an_unknown_prior_patient_have_their_own_data_again(self) -> None:
+        ward = Ward()
+        study = ward.store("A", name="UNKNOWN^TRAUMA", birth="19000101")
+        ward.hear(merge("A", "B"))
+        assert ward.study(study)[:3] == ("B", "HOSP", "DOE^JANE")
+        merging.undo(ward.connection, 1, ward.at)
+        assert ward.study(study)[:4] == ("A", "HOSP", "UNKNOWN^TRAUMA", "19000101")
+        ward.sound()
+
+    def test_the_first_merge_of_a_chain(self) -> None:
+        ward = Ward()
+        study = ward.store("A")
+        ward.hear(merge("A", "B"), merge("B", "C"))
+        merging.undo(ward.connection, 1, ward.at)
+        assert ward.study(study)[0] == "A"
+        assert ward.rows("SELECT patient_id FROM persons WHERE merged_into != 0") == [("B",)]
+        ward.sound()

@@ -290,3 +290,11 @@ def test_an_order_for_a_merged_patient_is_the_survivors_and_stays_changeable_und
     assert ward.hear(order("B", "7", "XO", f24="CR")).code == "AA"
     assert ward.hear(orm("B", orc("CA", "7"))).code == "AA"
     assert len(ward.rows("SELECT 1 FROM orders")) == 1
+
+
+def test_faults_say_which_of_several_orders_they_are_about() -> None:
+    ward = Ward()
+    fault = ward.refused(orm("1", orc("NW", "7"), obr("7"), orc("NW", "8"), obr("8", f24="")))
+    assert (fault.segment, fault.occurrence, fault.field) == ("OBR", 2, 24)
+    fault = ward.refused(orm("1", orc("NW", "7"), obr("7"), orc("ZZ", "8"), obr("8")))
+    assert (fault.segment, fault.occurrence) == ("ORC", 2)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pacstui import events
 from pacstui.bus import Bus
 from pacstui.clock import FakeClock
 from pacstui.db import Database
@@ -23,6 +24,7 @@ from pacstui.orders.desk import Desk
 from pacstui.orders.performed import Message
 from pacstui.settings import MppsSettings, PeerSettings, Settings
 from tests.dicom.serving import QUICK, serving
+from tests.orders.rows import scheduled
 from tests.running import free_port
 
 Heard = list[tuple[str, str, bytes]]
@@ -83,7 +85,8 @@ class Place:
         peer = PeerSettings(name="ris", ae_title="RIS", host="127.0.0.1", port=port)
         settings = Settings(peers=(peer,), mpps=MppsSettings(forward_to=("ris",)))
         lines = Lines(PeerBook(settings.peers), "PACS", QUICK)
-        self.desk = Desk(database, lambda: settings, lines, Bus(), self.clock, lambda: "admin")
+        self.bus = Bus()
+        self.desk = Desk(database, lambda: settings, lines, self.bus, self.clock, lambda: "admin")
 
     async def told(self, instance: str, *sets: bytes) -> None:
         await self.desk.performed.create(Message(instance, data(), EXPLICIT, "CT1"))
@@ -196,3 +199,18 @@ async def test_what_is_refused_is_told_and_can_be_passed_on_again(database: Data
         assert await place.forwarded() == ["told ris"]
         assert not place.problems()
         await place.desk.close()
+
+
+async def test_what_was_performed_before_its_order_came_is_joined_to_it(database: Database) -> None:
+    place = Place(database, free_port())
+    await place.told("2.25.11", done())
+    assert [row.step for row in await place.desk.room.performed()] == [0]
+    step = await database.write(lambda connection: scheduled(connection, 1, o_study="2.25.1"))
+    order = (await place.desk.room.step(step)).row.order
+    place.bus.publish(events.OrderChanged(place.clock.now(), (order, 99)))
+    await place.turn()
+    assert [row.step for row in await place.desk.room.performed()] == [step]
+    view = await place.desk.room.step(step)
+    assert (view.row.state, len(view.performed)) == ("discontinued", 1)
+    assert "discontinued, says CT1" in view.history[-1]
+    await place.desk.close()

@@ -271,3 +271,20 @@ def test_orders_tell_of_patients_too() -> None:
     ward = Ward()
     ward.hear(orm(pid("1", "FIRST^JANE"), orc("NW", "1"), obr("1")))
     assert ward.person("1")[0] == "FIRST^JANE"
+
+
+def test_what_modalities_want_to_know_of_a_patient() -> None:
+    ward = Ward()
+    ward.hear(
+        adt(
+            "A08", pid("1"), "AL1|1|DA|^Penicillin", "AL1|2|MC|^Pacemaker", "OBX|1|NM|3141-9^Weight^LN||7250|g",
+            "OBX|2|NM|3141-9^Weight^LN||72.5|kg", "OBX|3|NM|8302-2^Height^LN||168|cm",
+            "OBX|4|NM|8302-2^Height^LN||tall|cm",
+            "OBX|5|CE|82810-3^Pregnancy^LN||LA26683-5^No^LN",
+        )
+    )  # fmt: skip
+    body = ward.body("1")
+    assert (body["allergies"], body["alerts"]) == (["Penicillin"], ["Pacemaker"])
+    assert (body["weight_kg"], body["size_m"], body["pregnancy"]) == ("72.5", "1.68", 1)
+    ward.hear(adt("A08", pid("1"), 'AL1|1||""', 'OBX|1|NM|3141-9^Weight^LN||""|kg', 'OBX|5|CE|82810-3||""'))
+    assert not ward.body("1").keys() & {"allergies", "alerts", "weight_kg", "pregnancy"}

@@ -72,7 +72,59 @@ def order(patient: str, number: str, control: str = "NW", **more: str) -> str:
     return orm(patient, orc(control, number), obr(number, **more))
 
 
-class Ward:
+def entry_of(
+    sop: str, study: str, series: str, patient_id: str, issuer: str, told: tuple[str, str, str],
+    description: str = "CT", accession: str = "",
+) -> Entry:  # fmt: skip
+    """Return an object as the index takes it; ``told`` is name, birth date, sex."""
+    values = (*told, "20260101", "120000", accession, "", description, "", "", "")
+    series_values = ("1", "CT", "", "", "", "", "", "", "")
+    patient = (patient_id, issuer, "" if patient_id else study)
+    known = (study, series, patient, values, series_values, "CT1", False)
+    instance = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1", "1", "", "", "", "", "", "", "")
+    return Entry(sop, known, patient, study, values, series, series_values, "CT1", False, instance)
+
+
+class Rows:
+    """What a database holds."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return rows."""
+        return self.connection.execute(query, values).fetchall()
+
+    def one(self, query: str, *values: Any) -> Any:
+        """Return the one value of the one row."""
+        (row,) = self.rows(query, *values)
+        (value,) = row
+        return value
+
+    def study(self, study: str) -> tuple[Any, ...]:
+        """Return what the index says of a study: ID, issuer, name, birth date, sex, conflict."""
+        (row,) = self.rows(
+            "SELECT patient_id, issuer, patient_name, birth_date, sex, conflict FROM studies WHERE study=?", study
+        )
+        return row
+
+    def sound(self) -> None:
+        """Hold that rows fit together."""
+        assert not self.rows("SELECT 1 FROM studies s LEFT JOIN patients p ON p.id = s.patient WHERE p.id IS NULL")
+        assert not self.rows("SELECT 1 FROM patients p WHERE NOT EXISTS (SELECT 1 FROM studies WHERE patient = p.id)")
+        assert not self.rows(
+            "SELECT 1 FROM studies s JOIN patients p ON p.id = s.patient"
+            " WHERE (s.patient_id, s.issuer) != (p.patient_id, p.issuer)"
+        )
+        assert not self.rows(
+            "SELECT 1 FROM persons p JOIN persons s ON s.id = p.merged_into WHERE s.merged_into != 0 OR s.id = p.id"
+        )
+        assert not self.rows("SELECT 1 FROM orders o JOIN persons p ON p.id = o.person WHERE p.merged_into != 0")
+        assert not self.rows("SELECT 1 FROM orders o LEFT JOIN persons p ON p.id = o.person WHERE p.id IS NULL")
+        assert not self.rows('SELECT 1 FROM steps s LEFT JOIN orders o ON o.id = s."order" WHERE o.id IS NULL')
+
+
+class Ward(Rows):
     """A database, what acts on messages, and what writes objects into the index."""
 
     def __init__(self, **settings: Any) -> None:
@@ -116,12 +168,7 @@ class Ward:
         study = study or f"{UID}.{self.count}"
         series = series or f"{study}.{self.count}"
         sop = f"{series}.{self.count}"
-        values = (name, birth, sex, "20260101", "120000", accession, "", description, "", "", "")
-        series_values = ("1", "CT", "", "", "", "", "", "", "")
-        patient = (patient_id, issuer, "" if patient_id else study)
-        known = (study, series, patient, values, series_values, "CT1", False)
-        instance = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1", "1", "", "", "", "", "", "", "")
-        entry = Entry(sop, known, patient, study, values, series, series_values, "CT1", False, instance)
+        entry = entry_of(sop, study, series, patient_id, issuer, (name, birth, sex), description, accession)
         digest = hashlib.sha256(sop.encode()).digest()
         self.at += 1
         self.connection.execute("BEGIN")
@@ -130,27 +177,10 @@ class Ward:
         self.connection.execute("COMMIT")
         return study
 
-    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Return rows."""
-        return self.connection.execute(query, values).fetchall()
-
-    def one(self, query: str, *values: Any) -> Any:
-        """Return the one value of the one row."""
-        (row,) = self.rows(query, *values)
-        (value,) = row
-        return value
-
     def everything(self) -> list[Any]:
         """Return all rows that messages can change."""
         tables = ("persons", "orders", "steps", "merges", "patients", "studies", "former_identities", "daily")
         return [self.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]
-
-    def study(self, study: str) -> tuple[Any, ...]:
-        """Return what the index says of a study: ID, issuer, name, birth date, sex, conflict."""
-        (row,) = self.rows(
-            "SELECT patient_id, issuer, patient_name, birth_date, sex, conflict FROM studies WHERE study=?", study
-        )
-        return row
 
     def person(self, id: str, issuer: str = "HOSP") -> tuple[Any, ...]:
         """Return name, birth date, sex of a person."""
@@ -164,18 +194,3 @@ class Ward:
         text = self.one("SELECT body FROM persons WHERE patient_id=? AND issuer=?", id, issuer)
         read: dict[str, Any] = json.loads(text)
         return read
-
-    def sound(self) -> None:
-        """Hold that rows fit together."""
-        assert not self.rows("SELECT 1 FROM studies s LEFT JOIN patients p ON p.id = s.patient WHERE p.id IS NULL")
-        assert not self.rows("SELECT 1 FROM patients p WHERE NOT EXISTS (SELECT 1 FROM studies WHERE patient = p.id)")
-        assert not self.rows(
-            "SELECT 1 FROM studies s JOIN patients p ON p.id = s.patient"
-            " WHERE (s.patient_id, s.issuer) != (p.patient_id, p.issuer)"
-        )
-        assert not self.rows(
-            "SELECT 1 FROM persons p JOIN persons s ON s.id = p.merged_into WHERE s.merged_into != 0 OR s.id = p.id"
-        )
-        assert not self.rows("SELECT 1 FROM orders o JOIN persons p ON p.id = o.person WHERE p.merged_into != 0")
-        assert not self.rows("SELECT 1 FROM orders o LEFT JOIN persons p ON p.id = o.person WHERE p.id IS NULL")
-        assert not self.rows('SELECT 1 FROM steps s LEFT JOIN orders o ON o.id = s."order" WHERE o.id IS NULL')

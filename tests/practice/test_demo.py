@@ -24,7 +24,8 @@ from pacstui.practice.proof import prove
 
 KEYS = {
     "sent", "acknowledged", "found", "refused_associations", "dropped", "studies", "bytes", "seconds",
-    "instances_per_s", "differences", "routed", "arrived",
+    "instances_per_s", "differences", "routed", "arrived", "messages", "messages_found", "orders", "orders_found",
+    "corrected", "worklist_queries", "worklist_answers", "performed", "performed_found",
 }  # fmt: skip
 
 
@@ -95,7 +96,7 @@ async def test_what_the_archive_only_says_it_sent_is_named(kept: tuple[Path, dic
     report = json.loads((place / "ledger.json").read_text())
     gone, other = list(report["received"]["VNA"])[:2]
     del report["received"]["VNA"][gone]
-    report["received"]["VNA"][other] = "00"
+    report["received"]["VNA"][other] = report["received_pixels"]["VNA"][other] = "00"
     proof = await prove(place / "data", report)
     assert proof.arrived == told["arrived"] - 2
     assert sorted(proof.differences) == sorted(
@@ -104,6 +105,33 @@ async def test_what_the_archive_only_says_it_sent_is_named(kept: tuple[Path, dic
             f"{other}: arrived at VNA with other bytes than were acknowledged",
         )
     )
+
+
+def test_what_the_ris_and_the_modalities_told_is_found(kept: tuple[Path, dict[str, Any]]) -> None:
+    place, told = kept
+    assert told["messages_found"] == told["messages"] > 30
+    assert told["orders_found"] == told["orders"] > 15
+    assert told["performed_found"] == told["performed"] >= 2
+    assert told["worklist_answers"] >= told["worklist_queries"] > 0
+    report = json.loads((place / "ledger.json").read_text())
+    answers = {each["answer"] for each in report["ris"]["messages"].values()}
+    assert answers == {"AA", "AE"}
+    assert report["emergencies"] + report["typed_by_hand"] > 0
+
+
+async def test_what_the_node_forgot_of_the_ris_is_named(kept: tuple[Path, dict[str, Any]]) -> None:
+    place, told = kept
+    report = json.loads((place / "ledger.json").read_text())
+    report["ris"]["messages"]["PRA999999"] = {"kind": "ADT^A08", "answer": "AA"}
+    report["ris"]["orders"]["A-NONE"] = "ordered"
+    report["performed"]["2.25.4711"] = "COMPLETED"
+    proof = await prove(place / "data", report)
+    assert sorted(proof.differences) == [
+        "message PRA999999: answered with AA, but not kept",
+        "order A-NONE: accepted, but not there",
+        "performed step 2.25.4711: COMPLETED, but not there",
+    ]
+    assert (proof.messages, proof.orders) == (told["messages"], told["orders"])
 
 
 def test_everything_acknowledged_is_found(kept: tuple[Path, dict[str, Any]]) -> None:

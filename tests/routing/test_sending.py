@@ -235,6 +235,38 @@ async def test_a_study_goes_when_it_is_complete(tmp_path: Path) -> None:
         assert len((await here.queue.sendings()).rows) == 1
 
 
+async def test_a_study_goes_when_it_was_performed_and_all_of_it_is_here(tmp_path: Path) -> None:
+    first, other, alone = Object(), Object(), Object()
+
+    async def tell(here: House, state: str, images: int, study: str) -> None:
+        await here.archive.db.write(
+            lambda c: c.execute(
+                "INSERT INTO performed (sop_instance, state, study, images, data) VALUES (?, ?, ?, ?, x'')"
+                " ON CONFLICT (sop_instance) DO UPDATE SET state = excluded.state, images = excluded.images",
+                (f"1.{study}", state, study, images),
+            )
+        )
+        here.bus.publish(events.PerformedChanged(here.clock.now(), 1, state, "CT1", (), (study,), images))
+
+    async with (
+        receivers(1) as (one,),
+        house(tmp_path, to("ONE", send="performed", stable_s=3600), peers=[peer("ONE", one.port)]) as here,
+    ):
+        await here.store(first, other, alone)
+        await here.advance(600)
+        await tell(here, "IN PROGRESS", 0, first.study)
+        await tell(here, "COMPLETED", 2, first.study)  # of which one is missing
+        await tell(here, "COMPLETED", 1, other.study)  # all is here
+        await here.until(lambda: other.sop in one.store.objects)
+        assert first.sop not in one.store.objects
+        last = first.beside()
+        await here.store(last)
+        await here.until(lambda: {first.sop, last.sop} <= set(one.store.objects))
+        assert alone.sop not in one.store.objects
+        await here.advance(3601)  # nobody has said anything
+        await here.until(lambda: alone.sop in one.store.objects)
+
+
 async def test_files_are_written_to_a_folder_that_may_go_away(tmp_path: Path) -> None:
     from pydicom import dcmread
 

@@ -55,6 +55,7 @@ from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
 from pacstui.errors import BadRequest, CodeNeeded, Denied, NotFound, NotRunning, PacsError, Unconfirmed
 from tests.screens.fake_backups import FakeBackups, FakeRuns
 from tests.screens.fake_exceptions import FakeCorrections, FakeExceptions
+from tests.screens.fake_hl7 import FakeHl7
 from tests.screens.fake_maintenance import FakeMaintenance
 from tests.screens.fake_peers import FakePeers
 from tests.screens.fake_queue import FakeQueue, FakeRoutes
@@ -196,6 +197,7 @@ class FakeClient:
         self.storage = _Storage(self)
         self.queue = FakeQueue(self, self.storage._call)
         self.routes = FakeRoutes(self, self.storage._call)
+        self.hl7 = FakeHl7(self, self.storage._call)
         self.space = FakeSpace(self, self.storage._call)
         self.maintenance = FakeMaintenance(self, self.storage._call)
         self.worklist = FakeWorklist(self, self.storage._call)
@@ -423,8 +425,10 @@ class FakeClient:
             ),
             jobs={},
             backups=dict(self.saved),
+            hl7={},
             alerts=self._problems,
             exceptions=self.exceptions.counts,
+            worklist=dict(self.worklist.counts),
         )
 
     def rates(self) -> Rates:

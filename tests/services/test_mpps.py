@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,11 +22,13 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from pacstui.dicom import dataset as codec
 from pacstui.dicom.dataset import DataSet, DataSetError, Element
+from pacstui.dicom.dimse import Field
+from pacstui.dicom.net.requestor import associate
 from pacstui.dicom.syntaxes import BIG_ENDIAN, EXPLICIT, IMPLICIT
 from pacstui.orders import reading
 from pacstui.orders.reading import WrongStep
 from tests.orders.rows import schedule
-from tests.running import NodeProcess, running_node
+from tests.running import NodeProcess, running_node, until
 
 MPPS, RETRIEVE = ModalityPerformedProcedureStep, ModalityPerformedProcedureStepRetrieve
 
@@ -92,13 +95,20 @@ class Modality:
         assert self.association.is_established
 
     def create(self, ds: Dataset | None, uid: str | None = None) -> Dataset:
+        self._ready()
         return self.association.send_n_create(ds, MPPS, uid)[0]
 
     def set(self, ds: Dataset | None, uid: str) -> Dataset:
+        self._ready()
         return self.association.send_n_set(ds, MPPS, uid)[0]
 
     def get(self, uid: str, tags: list[int]) -> tuple[Dataset, Dataset | None]:
+        self._ready()
         return self.association.send_n_get(tags, RETRIEVE, uid)
+
+    def _ready(self) -> None:
+        """Wait until pynetdicom's reactor goes on after the request before: it would take the answer for itself."""
+        until(lambda: not self.association._is_paused, step=0.001)
 
     def close(self) -> None:
         self.association.release()
@@ -303,6 +313,62 @@ def test_a_caller_who_may_not_is_told_why(tmp_path: Path) -> None:
         association.abort()
         told = [row["text"] for row in own.call("feed", "list")]
         assert any("may not tell of performed procedure steps" in text for text in told)
+
+
+def nested(depth: int) -> Dataset:
+    ds = begun()
+    inner = Dataset()
+    for _ in range(depth):
+        outer = Dataset()
+        outer.PerformedProtocolCodeSequence = [inner]
+        inner = outer
+    ds.PerformedProtocolCodeSequence = [inner]
+    return ds
+
+
+def test_an_attackers_steps_get_an_answer_and_the_node_goes_on(node: NodeProcess, modality: Modality) -> None:
+    assert modality.create(nested(200), generate_uid()).Status == 0x0110
+    many = begun()
+    many.ScheduledStepAttributesSequence = [begun().ScheduledStepAttributesSequence[0] for _ in range(5000)]
+    assert modality.create(many, generate_uid()).Status == 0
+    series = []
+    for _ in range(3000):
+        one = Dataset()
+        one.SeriesInstanceUID = generate_uid()
+        one.ReferencedImageSequence = [Dataset(), Dataset()]
+        series.append(one)
+    uid = generate_uid()
+    modality.create(begun(PatientName="\x1b[2J" + "X" * 60, StudyID="9" * 16), uid)
+    assert modality.set(ended(PerformedSeriesSequence=series), uid).Status == 0
+    row = node.call("worklist", "performed", day="all")[0]
+    assert (row["expected"], row["received"]) == (6000, 0)
+    assert "\x1b" not in row["patient_name"]
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 7, b"\x08\x00\x60\x00CS\xff\xff", bytes(range(256))])
+def test_bytes_that_are_no_step_are_refused(node: NodeProcess, data: bytes) -> None:
+    async def ask() -> list[int]:
+        statuses = []
+        async with associate(
+            "127.0.0.1", node.port, called="PACS", calling="CT1", contexts=[(MPPS, [EXPLICIT])]
+        ) as association:
+            uid = generate_uid()
+            for field, names in (
+                (Field.N_CREATE, {"affected_sop_class": MPPS, "affected_sop_instance": uid}),
+                (Field.N_CREATE, {"affected_sop_class": MPPS, "affected_sop_instance": "1.2.x"}),
+                (Field.N_SET, {"requested_sop_class": MPPS, "requested_sop_instance": uid}),
+                (Field.N_SET, {"requested_sop_class": MPPS}),
+                (Field.N_CREATE, {"affected_sop_class": "1.2.3", "affected_sop_instance": uid}),
+                (Field.N_ACTION, {"requested_sop_class": MPPS, "requested_sop_instance": uid, "action_type": 1}),
+            ):
+                exchange = await association.request(MPPS, field, data, **names)
+                statuses.append((await exchange.final()).status)
+        return statuses
+
+    create, invalid, *rest = asyncio.run(ask())
+    assert create in (0x0110, 0x0120)
+    assert invalid == 0x0117
+    assert rest[1:] == [0x0112, 0x0118, 0x0211]
 
 
 TAGS = [*reading.NEEDED, *reading.NEEDED_LAST, *reading.FIXED, 0x00080005, 0x00400281, 0x00400280]

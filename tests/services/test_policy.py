@@ -98,7 +98,9 @@ def test_limits_are_answered_as_transient_local_limit() -> None:
         ("1.2.840.113619.4.26", (EXPLICIT,), (0, EXPLICIT)),
         ("2.25.1234567", (EXPLICIT,), (0, EXPLICIT)),
         ("1.2.3.4.5", (IMPLICIT,), (3, "")),
-        ("1.2.840.10008.5.1.4.31", (IMPLICIT,), (3, "")),
+        ("1.2.840.10008.5.1.4.31", (IMPLICIT,), (0, IMPLICIT)),
+        ("1.2.840.10008.3.1.2.3.3", ("1.2.840.10008.1.2.4.50", IMPLICIT), (0, IMPLICIT)),
+        ("1.2.840.10008.3.1.2.3.5", (IMPLICIT,), (3, "")),
         ("../../etc", (IMPLICIT,), (3, "")),
     ],
 )

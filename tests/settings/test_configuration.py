@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pacstui import configuration
 from pacstui.configuration import ConfigurationError, Loaded, data_dir, load
 from pacstui.errors import SettingsError
-from pacstui.settings import Settings
+from pacstui.settings import PeerSettings, Service, Settings
 
 
 @pytest.fixture
@@ -286,3 +286,12 @@ def test_junk_in_the_environment_is_read_or_refused(here: Path, junk: str) -> No
                 load(None)
             except SettingsError as fault:
                 assert fault.problems
+
+
+def test_who_may_ask_for_the_worklist_may_tell_what_was_done() -> None:
+    def allowed(*services: Service) -> tuple[str, ...]:
+        return PeerSettings(name="CT1", ae_title="CT1", host="127.0.0.1", allow=services).allow
+
+    assert allowed("echo", "worklist") == ("echo", "worklist", "mpps")
+    assert allowed("mpps") == ("mpps",)
+    assert allowed("store") == ("store",)

@@ -30,7 +30,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
     )  # fmt: skip
-    op.create_index("hl7_messages_control", "hl7_messages", ["control"])
+    op.create_index(
+        "hl7_messages_control", "hl7_messages", ["control", "sender", "facility"], sqlite_where=sa.text("original = 0")
+    )
     op.create_index("hl7_messages_at", "hl7_messages", ["at"])
     op.create_index("hl7_messages_open", "hl7_messages", ["id"], sqlite_where=sa.text("state = 'failed'"))
     op.create_index("hl7_messages_original", "hl7_messages", ["original"], sqlite_where=sa.text("original != 0"))

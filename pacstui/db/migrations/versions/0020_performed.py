@@ -40,6 +40,7 @@ def upgrade() -> None:
     op.create_index("performed_steps_step", "performed_steps", ["step"])
     op.create_index("performed_started", "performed", ["started"])
     op.create_index("performed_unordered", "performed", ["accession"], sqlite_where=sa.text("step = 0"))
+    op.create_index("orders_procedure_id", "orders", ["procedure_id"], sqlite_where=sa.text("procedure_id != ''"))
     # Messages that a peer is to be told, in the order of their ids.
     op.create_table(
         "mpps_outbox",
@@ -55,6 +56,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("orders_procedure_id", "orders")
     op.drop_index("performed_unordered", "performed")
     op.drop_index("performed_started", "performed")
     for name in ("mpps_outbox", "performed_steps", "performed_messages"):
