@@ -71,8 +71,8 @@ def page(value: dict[str, Any]) -> Iterator[str]:
         )
     misfits = value.get("exceptions") or {}
     if any(misfits.values()):
-        told = ", ".join(f"{count(number)} {state}" for state, number in misfits.items() if number)
-        yield f"exceptions    {told}: pacstui exceptions list"
+        states = ", ".join(f"{count(number)} {state}" for state, number in misfits.items() if number)
+        yield f"exceptions    {states}: pacstui exceptions list"
     listed = value.get("worklist")
     if listed and listed["today"]:
         yield (
