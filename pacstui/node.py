@@ -318,7 +318,7 @@ class Node:
         exceptions = ExceptionsRoom(archive, bus, clock, lambda: CURRENT.get().name, lambda: self._settings)
         await exceptions.open()
         problems.watch(exceptions.problems)
-        node.exceptions = exceptions.part
+        node.exceptions, node.worklist = exceptions.part, desk.part
         studies = StudiesRoom(archive)
         if self._space is not None:
             studies.pinned = self._space.pinned.told

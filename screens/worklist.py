@@ -169,6 +169,9 @@ class WorklistScreen(AskingScreen):
 
     # what the node says
 
+    def every_s(self) -> float:
+        return self.EVERY_S if len(self.table.held) < 300 else 10.0
+
     async def ask(self) -> Any:
         app, turn, day = self.console_app, self._turn, self.shown_day
         view = await app.fetch(app.client.worklist.day(day=day))

@@ -28,8 +28,9 @@ _PARTS = {  # as in the contract, whose import would take as long as the rest of
     "queue": ("pending", "sending", "failed", "sent_total"),
     "jobs": ("total", "running", "failed", "late", "paused"),
     "backups": ("targets", "late", "failed", "unsaved", "age_s", "running"),
-    "exceptions": ("probable", "unmatched", "conflicting"),
     "hl7": ("port", "tls_port", "connections", "today", "failed", "per_second", "out_waiting", "out_failed"),
+    "exceptions": ("conflicting", "unmatched", "probable"),
+    "worklist": ("today", "to_come", "in_progress", "late"),
 }
 
 
@@ -71,6 +72,16 @@ def page(value: dict[str, Any]) -> Iterator[str]:
         if hl7.get("out_waiting") or hl7.get("out_failed"):
             failed = f"{count(hl7['out_failed'])} could not be sent"
             yield f"              going out: {count(hl7['out_waiting'])} wait, {failed}"
+    misfits = value.get("exceptions") or {}
+    if any(misfits.values()):
+        states = ", ".join(f"{count(number)} {state}" for state, number in misfits.items() if number)
+        yield f"exceptions    {states}: pacstui exceptions list"
+    listed = value.get("worklist")
+    if listed and listed["today"]:
+        yield (
+            f"worklist      {plural(listed['today'], 'step')} today, {count(listed['to_come'])} to come,"
+            f" {count(listed['in_progress'])} in progress, {count(listed['late'])} late"
+        )
     jobs = value["jobs"]
     if jobs:
         told = [f"{count(jobs[name])} {name}" for name in ("running", "failed", "late") if jobs[name] or name != "late"]

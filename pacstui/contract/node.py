@@ -84,8 +84,9 @@ class Status:
     jobs: dict[str, int]
     backups: dict[str, int]
     hl7: dict[str, int]
+    exceptions: dict[str, int]
+    worklist: dict[str, int]
     alerts: tuple[Problem, ...]
-    exceptions: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,8 @@ def _user_name() -> str:
 
 
 class NodeRoom:
-    """The node as a whole; ``stop`` is what ends it; ``jobs``, ``backups``, ``exceptions`` and ``hl7`` are what the
-    status says of them."""
+    """The node as a whole; ``stop`` is what ends it; ``jobs``, ``backups``, ``exceptions``, ``hl7`` and ``worklist``
+    are what the status says of them."""
 
     def __init__(
         self,
@@ -94,6 +94,7 @@ class NodeRoom:
         self.backups: Callable[[], dict[str, int]] = dict
         self.exceptions: Callable[[], dict[str, int]] = dict
         self.hl7: Callable[[], dict[str, int]] = dict
+        self.worklist: Callable[[], dict[str, int]] = dict
 
     def now(self) -> Status:
         """Return the page of truth."""
@@ -116,8 +117,9 @@ class NodeRoom:
             self.jobs(),
             self.backups(),
             self.hl7(),
-            problems,
             self.exceptions(),
+            self.worklist(),
+            problems,
         )
 
     async def status(self) -> Status:

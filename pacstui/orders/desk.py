@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from pacstui import events
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.db import Database
 from pacstui.equipment.line import Lines
+from pacstui.orders import views
 from pacstui.orders.linking import late, link_late
 from pacstui.orders.passing import Passing
 from pacstui.orders.performed import Performed
@@ -17,6 +19,7 @@ from pacstui.orders.room import WorklistRoom
 from pacstui.settings import Settings
 
 _LOOK_S = 30
+_COUNT_S = 5
 
 
 class Desk:
@@ -45,6 +48,7 @@ class Desk:
         self.room.pass_on_again = self.passing.again
         self._orders: set[int] = set()
         self._rounds = 0
+        self._part = {"today": 0, "to_come": 0, "in_progress": 0, "late": 0}
         bus.subscribe(events.OrderChanged, lambda event: self._orders.update(event.orders))
 
     async def tick(self) -> None:
@@ -54,7 +58,13 @@ class Desk:
             await self._join()
         if self._rounds % _LOOK_S == 0:
             await self.room.look()
+        if self._rounds % _COUNT_S == 0:
+            self._part = await self._db.read(partial(views.today, self._clock.now()))
         self._rounds += 1
+
+    def part(self) -> dict[str, int]:
+        """Return how today's steps stand, for the status."""
+        return self._part
 
     async def _join(self) -> None:
         changed, self._orders = tuple(self._orders), set()

@@ -64,6 +64,23 @@ class Shown:
     limit: int = 100
 
 
+GRACE_MIN: Final = 5
+"""Minutes after its time for which nobody calls a step late."""
+
+
+def today(now: datetime, connection: sqlite3.Connection) -> dict[str, int]:
+    """Count today's steps: all, those still to come, those in progress, and those that should have begun."""
+    here = now.astimezone()
+    day, due = f"{here:%Y%m%d}", f"{here - timedelta(minutes=GRACE_MIN):%Y%m%d%H%M%S}"
+    row = connection.execute(
+        "SELECT count(*), sum(state IN ('scheduled', 'arrived')), sum(state = 'in progress'),"
+        " sum(state IN ('scheduled', 'arrived') AND date || substr(time, 1, 6) < ? AND time != '')"
+        " FROM steps WHERE date = ?",
+        (due, day),
+    ).fetchone()
+    return dict(zip(("today", "to_come", "in_progress", "late"), (number or 0 for number in row), strict=True))
+
+
 def _state(state: str, expected: int | None, received: int) -> str:
     """Return where a step stands: one that was completed and should have images, of which there are none, has none
     yet."""

@@ -24,7 +24,33 @@ class EventsPanel(LivePanel):
         items = [Item([feed_line(row, width, app.privacy)], ("event", row.line)) for row in rows]
         if not items:
             items = [Item([Line("Nothing has happened yet. Studies, refusals and faults are told here.", "dim")])]
-        return [Section(Line("Events", "title"), items, self._exceptions(view))]
+        return [Section(Line("Events", "title"), items, self._around(view, width))]
+
+    def _around(self, view: View, width: int) -> Line | None:
+        """Return what of the hospital around has to be looked at, as much as there is room for; none if nothing."""
+        found = [self._exceptions(view), self._errors(view), self._late(view)]
+        line = Line()
+        for each in found:
+            if each is not None and line.width + each.width + 12 <= width:
+                line.add("   " if line.width else "").extend(each)
+        return line if line.width else None
+
+    def _errors(self, view: View) -> Line | None:
+        """Return how many HL7 messages could not be acted on, and the way to them."""
+        failed = view.status.hl7.get("failed", 0)
+        if not failed or self.console_app.door.lacks("hl7.view"):
+            return None
+        return Line(f"! {plural(failed, 'HL7 error')}", "warn").add(": H", "key")
+
+    def _late(self, view: View) -> Line | None:
+        """Return how today's worklist stands, and the way to it; nothing where nothing is scheduled."""
+        found = view.status.worklist
+        if not found.get("today") or self.console_app.door.lacks("worklist.view"):
+            return None
+        line = Line(f"{plural(found['to_come'], 'step')} to come", "dim")
+        if found["late"]:
+            line = Line(f"! {found['late']:,} of {plural(found['to_come'], 'step')} late", "warn")
+        return line.add(": W", "key")
 
     def _exceptions(self, view: View) -> Line | None:
         """Return how many studies do not fit their order or patient, and the way to them; none if all do."""

@@ -36,6 +36,8 @@ def status(health: str = "ok", *problems: Problem) -> Status:
         {},
         {},
         {},
+        {},
+        {},
         problems,
     )
 

@@ -104,8 +104,10 @@ def test_the_status_has_its_keys_and_counts(tmp_path: Path) -> None:
         ran = pacstui("--config", config, "status", "--json")
         told = json.loads(ran.stdout)
         assert ran.returncode == 0
-        pages = {"health", "node", "associations", "archive", "queue", "jobs", "backups", "hl7", "exceptions", "alerts"}
-        assert set(told) == pages
+        assert set(told) == {
+            "health", "node", "associations", "archive", "queue", "jobs", "backups", "alerts", "hl7", "exceptions",
+            "worklist",
+        }  # fmt: skip
         for name, keys in KEYS.items():
             assert keys <= set(told[name]), name
             assert all(isinstance(told[name][key], int | float | str) for key in keys)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pacstui.qc import scoring, verdict
@@ -103,6 +103,7 @@ def test_a_cancelled_order_is_no_match() -> None:
     found = state_of(STUDY, replace(ORDER, state="cancelled"))
     assert found.state == "probable"
     assert "cancelled" in found.why
+    assert state_of(STUDY, replace(ORDER, state="discontinued")).state == "matched"  # it was begun, and has images
 
 
 def test_an_id_that_two_issuers_know_is_no_match() -> None:
@@ -133,6 +134,7 @@ EXPECTED = st.builds(
 )  # fmt: skip
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(ARRIVED, EXPECTED)
 def test_no_text_makes_scoring_fail_and_scores_are_in_their_range(arrived: Arrived, expected: Expected) -> None:
     scored = score(arrived, expected)
@@ -142,6 +144,7 @@ def test_no_text_makes_scoring_fail_and_scores_are_in_their_range(arrived: Arriv
     assert found.why or found.state == "matched"
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(ARRIVED, EXPECTED, st.sampled_from([f.name for f in fields(Arrived)]))
 def test_more_agreement_never_scores_less(arrived: Arrived, expected: Expected, which: str) -> None:
     theirs: dict[str, Any] = {

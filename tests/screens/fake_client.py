@@ -428,6 +428,7 @@ class FakeClient:
             hl7={},
             alerts=self._problems,
             exceptions=self.exceptions.counts,
+            worklist=dict(self.worklist.counts),
         )
 
     def rates(self) -> Rates:

@@ -67,6 +67,7 @@ class FakeWorklist:
             performed_row(2, 0, patient_name="[/bold]X", accession="", state="IN PROGRESS", ended="", expected=-1),
             performed_row(1, 1, forwarded="RIS-MPPS at 09:45"),
         ]
+        self.counts: dict[str, int] = {}
         self.without: list[UnorderedRow] = [
             UnorderedRow("1.2.5.1", "JANE^DOE", "P1", "", "CT", "CT HEAD [x", "CT1", 40, at - timedelta(hours=1)),
             UnorderedRow("1.2.5.2", "x [b\x1b[2J", "", "", "CR", "", "CR3", 1, at - timedelta(minutes=4)),
