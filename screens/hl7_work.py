@@ -66,11 +66,13 @@ def replay(app: ConsoleApp, rows: Sequence[MessageRow], done: Done) -> None:
         text += f" {plural(done_before, 'message')} of it did something already; that is done again."
 
     def said(answer: Sequence[MessageRow]) -> str:
+        app.privacy.learn(text for row in answer for text in (row.patient_id, row.accession))
         failed = [row for row in answer if row.state == "failed"]
         if len(answer) == 1:
-            return f"failed again: {answer[0].text}" if failed else f"done: {answer[0].text or 'nothing changed'}"
+            text = app.privacy.sentence(answer[0].text)
+            return f"failed again: {text}" if failed else f"done: {text or 'nothing changed'}"
         told = f"{count(len(answer) - len(failed))} of {plural(len(answer), 'message')} done"
-        return f"{told}, {count(len(failed))} failed again: {failed[0].text}" if failed else told
+        return f"{told}, {count(len(failed))} failed again: {app.privacy.sentence(failed[0].text)}" if failed else told
 
     _ask(app, f"Replay {what}?", text, f"replay {count(len(rows))}",
          lambda: _run(app, lambda: app.client.hl7.replay(ids=ids), said, done))  # fmt: skip

@@ -22,8 +22,9 @@ from pacstui.hl7v2.message import Message
 from pacstui.hl7v2.outcome import Outcome
 from pacstui.hl7v2.outgoing_answer import text_of
 from pacstui.hl7v2.outgoing_notify import Notifier
-from pacstui.hl7v2.outgoing_sender import Sender, Ways
+from pacstui.hl7v2.outgoing_sender import Sender
 from pacstui.hl7v2.outgoing_store import CANCELLED, FAILED, HELD, STATES, WAITING, Item, Outgoing, Store, Sums
+from pacstui.hl7v2.outgoing_ways import Ways
 from pacstui.hl7v2.reading import read
 from pacstui.settings import Hl7ReceiverSettings, Hl7Settings, Settings
 from pacstui.text import plural, safe

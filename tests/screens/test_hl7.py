@@ -258,6 +258,8 @@ async def test_names_are_hidden_everywhere_when_they_are_to_be() -> None:
         assert f"PID|{MASK}" in text
         await console.press("e")
         await console.shows("an editor cannot hide names")
+        await console.press("r", "right", "enter")
+        await console.shows(f"done: patient {MASK} updated")
 
 
 async def test_who_may_not_see_patients_edits_none() -> None:
