@@ -20,9 +20,9 @@ from pacstui.errors import PacsError, Unavailable
 from pacstui.hl7v2.keeping import Keeping, Todo
 
 log = logging.getLogger("pacstui.hl7")
-_BATCH: Final = 128
+_BATCH: Final = 256
 _BATCH_BYTES: Final = 32 << 20
-_SMALL: Final = 64 << 10
+_SMALL: Final = 512 << 10
 
 
 class Source(Protocol):
