@@ -26,7 +26,7 @@ from pacstui.api import plain
 from pacstui.archive.paths import DATABASE
 from pacstui.cli.finding import Check, Finding, Patient
 from pacstui.cli.out import say, say_json
-from pacstui.cli.servers import audit_server, directory
+from pacstui.cli.servers import audit_server, directory, hl7_receivers
 from pacstui.dicom.net.tls import expiries
 from pacstui.errors import NotRunning, PacsError
 from pacstui.settings import PeerSettings, Settings
@@ -438,7 +438,7 @@ def backups(patient: Patient) -> Iterator[Finding]:
 
 CHECKS: tuple[Check, ...] = (
     node, data_directory, disk, port, hl7_port, association, control_socket, certificates, directory,
-    audit_server, clock, limits, database, peers, backups,
+    audit_server, clock, limits, database, peers, hl7_receivers, backups,
 )  # fmt: skip
 
 

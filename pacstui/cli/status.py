@@ -28,7 +28,7 @@ _PARTS = {  # as in the contract, whose import would take as long as the rest of
     "queue": ("pending", "sending", "failed", "sent_total"),
     "jobs": ("total", "running", "failed", "late", "paused"),
     "backups": ("targets", "late", "failed", "unsaved", "age_s", "running"),
-    "hl7": ("port", "tls_port", "connections", "today", "failed", "per_second"),
+    "hl7": ("port", "tls_port", "connections", "today", "failed", "per_second", "out_waiting", "out_failed"),
     "exceptions": ("conflicting", "unmatched", "probable"),
     "worklist": ("today", "to_come", "in_progress", "late"),
 }
@@ -69,6 +69,9 @@ def page(value: dict[str, Any]) -> Iterator[str]:
             f"HL7           {' and '.join(ports) or 'NOT TAKEN'}; {count(hl7['connections'])} connected,"
             f" {count(hl7['today'])} messages today, {count(hl7['failed'])} to be looked at"
         )
+        if hl7.get("out_waiting") or hl7.get("out_failed"):
+            failed = f"{count(hl7['out_failed'])} could not be sent"
+            yield f"              going out: {count(hl7['out_waiting'])} wait, {failed}"
     listed = value.get("worklist")
     if listed and listed["today"]:
         yield (

@@ -205,6 +205,7 @@ class Exchange:
             "port": plain, "tls_port": secure, "connections": len(tuple(self.connected())),
             "today": self.traffic.today, "failed": self.room.failed_open,
             "per_second": round(self.traffic.per_second(self._clock.now())),
+            **(self.outgoing.part() if self.outgoing is not None else {}),
         }  # fmt: skip
 
     def problems(self) -> Iterable[tuple[str, str, str, str, str]]:

@@ -209,6 +209,11 @@ class OutgoingHl7:
     def _changed(self) -> None:
         self._stale = True
 
+    def part(self) -> dict[str, int]:
+        """Return what waits to go out, and what could not be sent."""
+        rows = self._sums.values()
+        return {"out_waiting": sum(row.waiting for row in rows), "out_failed": sum(row.failed for row in rows)}
+
     def problems(self) -> Iterable[tuple[str, str, str, str, str]]:
         """Yield what is wrong, for the list of problems."""
         for name, fault in self._mistaken:
@@ -226,7 +231,9 @@ class OutgoingHl7:
                 yield f"hl7 {row.name} unknown", "fail", told, row.hint, screen
             elif row.status in ("down", "stuck"):
                 word = "cannot be reached" if row.status == "down" else "answers nothing"
-                told = f"{row.name} {word}, {plural(row.waiting, 'HL7 message')} wait: {row.why}"
+                sender = self._senders.get(row.name)
+                why = sender.why if sender is not None else row.why
+                told = f"{row.name} {word}, {plural(row.waiting, 'HL7 message')} wait: {why}"
                 yield f"hl7 {row.name} down", "fail", told, row.hint, screen
             elif row.status == "held" and row.waiting:
                 told = f"{plural(row.waiting, 'HL7 message')} for {row.name} wait: {row.why}"

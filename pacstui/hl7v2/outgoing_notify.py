@@ -8,6 +8,7 @@ what happened just before the node ended is told when it is there again.
 from __future__ import annotations
 
 import itertools
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -123,15 +124,15 @@ class Notifier:
         self._notices: list[Notice] = []
         self._studies: dict[str, _Study] = {}
         self._orders: dict[int, None] = {}
+        self._steps: dict[int, None] = {}
         self._numbers = itertools.count()
         self._marked_at = 0.0
         self._mark = 0
         self._told_since = False
         self.mistaken: list[tuple[str, Mistaken]] = []
         bus.subscribe(events.InstanceStored, self._stored)
-        order_changed = getattr(events, "OrderChanged", None)
-        if order_changed is not None:
-            bus.subscribe(order_changed, lambda event: self.orders(event.orders))
+        bus.subscribe(events.OrderChanged, lambda event: self.orders(event.orders))
+        bus.subscribe(events.StepChanged, lambda event: self._moved(event.steps))
 
     def use(self) -> None:
         """Take the notifications of the settings."""
@@ -176,6 +177,11 @@ class Notifier:
         if any(each.settings.on == ORDER for each in self._notices):
             self._orders.update(dict.fromkeys(idents))
 
+    def _moved(self, steps: Iterable[int]) -> None:
+        """Look at the orders of steps: a modality has said something of them."""
+        if any(each.settings.on == ORDER for each in self._notices):
+            self._steps.update(dict.fromkeys(steps))
+
     async def tick(self) -> None:
         """Tell what is to be told by now; called every second."""
         if not self._notices:
@@ -196,6 +202,10 @@ class Notifier:
                 del self._studies[uid]
         for begin in range(0, len(due), _BATCH):
             await self._tell(partial(self._about_studies, due[begin : begin + _BATCH]))
+        if self._steps:
+            steps, self._steps = json.dumps(list(self._steps)), {}
+            found = 'SELECT DISTINCT "order" FROM steps WHERE id IN (SELECT value FROM json_each(?))'
+            self.orders(row[0] for row in await self._db.read(lambda c: c.execute(found, (steps,)).fetchall()))
         orders, self._orders = list(self._orders), {}
         for begin in range(0, len(orders), _BATCH):
             await self._tell(partial(self._about_orders, orders[begin : begin + _BATCH]))

@@ -18,6 +18,7 @@ STATES: Final = (WAITING, SENT, FAILED, HELD, CANCELLED)
 
 _TEXT: Final = 500
 _MOST: Final = 500
+_AHEAD_BYTES: Final = 8 << 20
 _TAKE = (
     "SELECT id, receiver, control, kind, raw, attempts, next_try, at, what FROM hl7_outbox"
     " WHERE receiver=? AND state='waiting' ORDER BY id LIMIT ?"
@@ -113,9 +114,19 @@ class Store:
         await self._db.write(lambda c: queue(c, messages, at))
 
     async def take(self, receiver: str, limit: int) -> list[Item]:
-        """Return the first messages that wait for a receiver, in their order."""
-        rows = await self._db.read(lambda c: c.execute(_TAKE, (receiver, limit)).fetchall())
-        return [Item(*row) for row in rows]
+        """Return the first messages that wait for a receiver, in their order: at most ``limit``, and no more than some
+        megabytes after the first."""
+
+        def body(connection: sqlite3.Connection) -> list[Item]:
+            found, size = [], 0
+            for row in connection.execute(_TAKE, (receiver, limit)):
+                found.append(Item(*row))
+                size += len(found[-1].raw)
+                if size > _AHEAD_BYTES:
+                    break
+            return found
+
+        return await self._db.read(body)
 
     async def sums(self) -> dict[str, Sums]:
         """Return what there is by receiver."""

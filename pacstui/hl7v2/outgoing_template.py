@@ -20,6 +20,7 @@ from pacstui.text import safe
 MARKS: Final = Delimiters()
 _SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}\|")
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_BARE: Final = re.compile(r"\^+(?=[|~]|$)")
 _NAME: Final = re.compile("[a-z][a-z_0-9]*")
 _CHARSETS: Final = {"UNICODE UTF-8": "utf-8", "8859/1": "latin-1", "ASCII": "ascii"}
 
@@ -123,12 +124,18 @@ class Template:
                     filled = filled or bool(told)
                     made.append(told)
             if filled or not optional:
-                lines.append("".join(made).rstrip("|"))
+                lines.append(_trimmed("".join(made)))
         return "\n".join(lines)
 
     def fill(self, values: Mapping[str, Value]) -> str:
         """Return the message with these values: CR after each segment. A value that is not given is empty."""
         return self._text(values, "").replace("\n", "\r") + "\r"
+
+
+def _trimmed(line: str) -> str:
+    """Return a segment without separators behind which nothing comes."""
+    start = 8 if line.startswith("MSH") else 0  # MSH-2 is made of them
+    return line[:start] + _BARE.sub("", line[start:]).rstrip("|")
 
 
 def _line(line: str, known: Mapping[str, str]) -> tuple[bool, tuple[_Part, ...]]:

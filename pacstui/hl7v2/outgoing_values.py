@@ -163,8 +163,9 @@ def order(connection: sqlite3.Connection, ident: int) -> dict[str, Value] | None
     ).fetchall()
     values["modality"] = "/".join(row[0] for row in steps)
     done = connection.execute(
-        "SELECT started, ended, station_ae, reason, state FROM performed WHERE step IN"
-        ' (SELECT id FROM steps WHERE "order"=?) ORDER BY changed DESC, id DESC LIMIT 1', (ident,),
+        "SELECT p.started, p.ended, p.station_ae, p.reason FROM performed_steps l"
+        " JOIN performed p ON p.id = l.performed"
+        ' WHERE l.step IN (SELECT id FROM steps WHERE "order"=?) ORDER BY p.changed DESC, p.id DESC LIMIT 1', (ident,),
     ).fetchone()  # fmt: skip
     if done is not None:
         values |= {"began": done[0], "ended": done[1], "station": done[2]}

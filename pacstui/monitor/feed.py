@@ -170,14 +170,6 @@ def describe(event: events.Event) -> _Line | None:
             )
         case events.Retrieved():
             return _retrieved(event)
-        case events.MessageFailed():
-            who = event.sender or event.origin
-            hint = f"pacstui hl7 view {event.id} shows it; it can be edited and resubmitted" if event.id else ""
-            told = f"{event.kind or 'an HL7 message'} answered {event.code}: {event.why}"
-            return _Line("warn", who, told, hint, 0, f"hl7 {who} {event.kind} {event.why}")
-        case events.Hl7Refused():
-            told = f"HL7 connection closed: {event.text}"
-            return _Line("warn", event.origin, told, event.hint, 0, f"hl7 {event.origin} {event.text}")
         case events.StudyFetched():
             told = f"{event.verb} of a study: {plural(event.received, 'instance')} fetched"
             told += f", {event.failed:,} failed" if event.failed else ""
@@ -231,23 +223,25 @@ _HL7_MEANS = {
 
 
 def _hl7_in(event: events.MessageTaken | events.MessageFailed | events.Hl7Refused) -> _Line | None:
-    """Tell of HL7 messages that came in: those of one sender are one line, which says what the last of them did."""
+    """Tell of HL7 messages that came in: those of one kind and sender are one line."""
     match event:
         case events.Hl7Refused():
-            told = f"connection refused ({event.origin}): {event.text}"
-            return _Line("warn", "HL7", told, event.hint, 0, f"hl7 refused {event.origin} {event.text}", "", "hl7")
+            told = f"HL7 connection closed: {event.text}"
+            return _Line(
+                "warn", event.origin, told, event.hint, 0, f"hl7 refused {event.origin} {event.text}", "", "hl7"
+            )
         case events.MessageFailed():
             who, kind = event.sender or event.origin, event.kind or "a message"
             told = f"{kind} answered {event.code}: {event.why}"
             screen = f"hl7-message:{event.id}" if event.id else "hl7"
-            hint = "Enter shows it; e there edits it and acts on it" if event.id else ""
+            hint = f"pacstui hl7 view {event.id} shows it; it can be edited and resubmitted" if event.id else ""
             return _Line("warn", who or "HL7", told, hint, 0, f"hl7 failed {who} {event.why}", "", screen)
     if event.state == "repeated":
         return None
     who, kind = event.sender or event.origin, event.kind or "message"
     means = _HL7_MEANS.get(kind.partition("^")[2], "")
     told = f"{kind}, {means}" if means else kind
-    return _Line("info", who or "HL7", told, "", 0, f"hl7 {who}", "", f"hl7-message:{event.id}")
+    return _Line("info", who or "HL7", told, "", 0, f"hl7 {who} {kind}", "", f"hl7-message:{event.id}")
 
 
 def _hl7_out(event: events.ReceiverDown | events.ReceiverUp | events.MessageNotSent) -> _Line:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pacstui.errors import BadRequest, NotFound
-from pacstui.events import InstanceStored
+from pacstui.events import InstanceStored, OrderChanged, StepChanged
 from pacstui.hl7v2.message import Message
 from tests.hl7v2.receivers import Office, Receiver, office, receiver, to
 
@@ -127,7 +127,8 @@ async def test_an_order_is_told_when_its_state_changes(tmp_path: Path) -> None:
         async with office(tmp_path, receivers=[to(ris.port)], notifications=[ORDER]) as here:
             for state in ("scheduled", "in progress", "in progress", "completed", "arrived"):
                 await order(here, state)
-                here.out._notifier.orders([1])
+                here.bus.publish(StepChanged(here.clock.now(), (1,)) if state == "completed" else
+                                 OrderChanged(here.clock.now(), (1,)))  # fmt: skip
                 await tick(here, 1)
             await here.until(lambda: len(ris.raw) == 2)
             assert [each.value("ORC", 5) for each in told(ris)] == ["IP", "CM"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -164,6 +165,20 @@ def test_an_order_status_is_no_report() -> None:
     settings = Hl7NotificationSettings.model_validate({"name": "n", "on": "order status", "to": ["A"]})
     with pytest.raises(Mistaken, match=re.escape("ORU^R01 does not tell an order status")):
         template_of(settings)
+
+
+def test_nothing_trails() -> None:
+    message = filled("PID|1||{patient_id}^^^{issuer}||{patient_name}|{sex}", own_application="A", sex="F")
+    assert message.text.split("\r")[1] == "PID|1|||||F"
+    assert filled("PID|1||{patient_id}^^^{issuer}||{sex}").text.split("\r")[1] == "PID|1"
+
+
+def test_the_documentation_has_all_of_it() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "hl7.md").read_text()
+    for name, means in values.VALUES.items():
+        assert f"| `{{{name}}}` | {means} |" in text
+    for template in values.BUILT_IN.values():
+        assert "\n".join(f"    {line}" for line in template.strip().split("\n")) in text
 
 
 def test_character_sets() -> None:
