@@ -59,7 +59,9 @@ class Method:
 
     def patient(self, arguments: dict[str, Any]) -> str:
         """Return in words which patients a call looks for, empty if for none."""
-        return " ".join(str(arguments[each]) for each in self.looks if str(arguments.get(each) or "").strip())
+        given = [arguments.get(each) or "" for each in self.looks]
+        words = [" ".join(map(str, each.values())) if isinstance(each, dict) else str(each) for each in given]
+        return " ".join(each for each in words if each.strip())
 
     def arguments(self, given: object) -> dict[str, Any]:
         """Return checked keyword arguments; raise `BadRequest` that names what does not fit."""
@@ -92,7 +94,7 @@ def _method(action: Action, function: Callable[..., Any]) -> Method:
         frozenset(name for name, p in parameters.items() if p.default is inspect.Parameter.empty),
         TypeAdapter(hints["return"]),
         privacy.carries(told["return"]),
-        tuple(name for name in parameters if privacy.marked(told[name])),
+        tuple(name for name in parameters if privacy.carries(told[name])),
         frozenset(name for name in parameters if privacy.secret(told[name])),
     )
 

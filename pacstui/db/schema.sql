@@ -56,6 +56,7 @@ CREATE TABLE patients (
     PRIMARY KEY (id),
     UNIQUE (patient_id, issuer, scope)
 );
+CREATE INDEX patients_hidden ON patients (id) WHERE hidden != 0;
 CREATE TABLE quarantine (
     id INTEGER NOT NULL,
     received INTEGER DEFAULT '0' NOT NULL,
@@ -113,6 +114,7 @@ CREATE TABLE studies (
 CREATE INDEX studies_accession ON studies (accession_key) WHERE accession_key != '';
 CREATE INDEX studies_conflict ON studies (id) WHERE conflict != '';
 CREATE INDEX studies_date ON studies (date);
+CREATE INDEX studies_hidden ON studies (id) WHERE hidden != 0;
 CREATE INDEX studies_name ON studies (name_key);
 CREATE INDEX studies_other_name ON studies (other_name_key) WHERE other_name_key != '';
 CREATE INDEX studies_patient ON studies (patient);

@@ -56,7 +56,7 @@ _FROM: Final[dict[str, sa.FromClause]] = {
         t.studies, t.series.c.study == t.studies.c.id
     ),
 }
-_SEEN: Final = {PATIENT: t.patients.c.hidden == 0} | dict.fromkeys((STUDY, SERIES, IMAGE), t.studies.c.hidden == 0)
+_SEEN: Final = {PATIENT: t.SEEN_PATIENT} | dict.fromkeys((STUDY, SERIES, IMAGE), t.SEEN)
 """What was rejected is not found."""
 _ID: Final = {PATIENT: t.patients.c.id, STUDY: t.studies.c.id, SERIES: t.series.c.id, IMAGE: t.instances.c.id}
 

@@ -316,7 +316,7 @@ class IndexWriter:
         belongs = found if found.by >= 0 else None
         if belongs is not None:
             entry = entry._replace(study=belongs.study, series=belongs.series)
-        study, patient, conflict = self._study(connection, entry, received)
+        study, patient, conflict = self._study(connection, entry, received, belongs is not None)
         series = self._series_row(connection, entry, study)
         if belongs is not None:
             marked(connection, series, belongs)
@@ -362,7 +362,7 @@ class IndexWriter:
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
-    def _study(self, connection: sqlite3.Connection, entry: Entry, received: int) -> tuple[int, int, str]:
+    def _study(self, connection: sqlite3.Connection, entry: Entry, received: int, moved: bool) -> tuple[int, int, str]:
         row = connection.execute(_FIND_STUDY, (entry.study,)).fetchone()
         if row is None:
             return self._first(connection, entry, received)
@@ -373,7 +373,7 @@ class IndexWriter:
         why = ""
         if other and not alias:
             why = f"objects of patient {_shown(theirs)} came under a study of {_shown(mine)}"
-        elif not other and not person:
+        elif not (other or person or corrected or moved):
             self._patient(connection, entry)
         # A study keeps what it was first told; only blanks are filled, and not from another patient's object, nor
         # patient data of which a person's row is the source.

@@ -51,7 +51,7 @@ class Statement:
         return connection.execute(self.sql, {**self._defaults, **values}).fetchone()
 
 
-_SEEN = t.studies.c.hidden == 0
+_SEEN = t.SEEN
 """What was rejected is in no list."""
 
 

@@ -33,7 +33,7 @@ class Copy(NamedTuple):
 
 _DIFFERS = sa.or_(t.studies.c.corrected != "", t.studies.c.identity != 0, t.series.c.corrected != "")
 _FLAG = sa.case((_DIFFERS, t.studies.c.id), else_=0)
-_VISIBLE = t.studies.c.hidden == 0
+_VISIBLE = t.SEEN
 _JOINED = t.instances.join(t.series, t.instances.c.series == t.series.c.id).join(
     t.studies, t.series.c.study == t.studies.c.id
 )

@@ -90,6 +90,8 @@ sa.Index("studies_other_name", studies.c.other_name_key, sqlite_where=studies.c.
 sa.Index("studies_patient_id", studies.c.patient_id_key)
 sa.Index("studies_accession", studies.c.accession_key, sqlite_where=studies.c.accession_key != "")
 sa.Index("studies_date", studies.c.date)
+sa.Index("studies_hidden", studies.c.id, sqlite_where=studies.c.hidden != 0)
+sa.Index("patients_hidden", patients.c.id, sqlite_where=patients.c.hidden != 0)
 sa.Index("studies_conflict", studies.c.id, sqlite_where=studies.c.conflict != "")
 
 series = sa.Table(
@@ -211,6 +213,10 @@ asked_commitments = sa.Table(
     _text("problem"),
 )
 sa.Index("asked_commitments_transaction", asked_commitments.c.transaction_uid, unique=True)
+
+SEEN = sa.text("studies.id NOT IN (SELECT h.id FROM studies h WHERE h.hidden != 0)")
+SEEN_PATIENT = sa.text("patients.id NOT IN (SELECT h.id FROM patients h WHERE h.hidden != 0)")
+"""Conditions that leave out what was rejected; they cost nothing where nothing was, and keep to the other indexes."""
 
 state = sa.Table(
     "state",

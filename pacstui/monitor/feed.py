@@ -154,6 +154,8 @@ def describe(event: events.Event) -> _Line | None:
             return _Line("warn", event.destination, f"takes nothing: {event.why}; what is for it waits", event.hint)
         case events.DestinationUp():
             return _Line("info", event.destination, "takes objects again")
+        case events.StudyCorrected():
+            return _Line("info", event.who or "node", f"correction {event.correction}: {event.text}")
         case events.MaintenanceTold():
             return _Line("info", event.who or "node", event.text)
         case events.SendingEnded():

@@ -31,7 +31,7 @@ from pacstui.text import plural, safe
 
 log = logging.getLogger("pacstui.qc")
 _PLANS: Final[dict[str, Callable[[sqlite3.Connection, Request, Policy], Plan]]] = {
-    "assign": saying.assign, "edit": saying.edit, "split": moving.split, "merge": moving.merge, "move": moving.move,
+    "assign": moving.assign, "edit": saying.edit, "split": moving.split, "merge": moving.merge, "move": moving.move,
     "reject": moving.reject,
 }  # fmt: skip
 _HELD: Final = 200

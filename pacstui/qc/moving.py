@@ -10,6 +10,7 @@ from typing import Final
 from pacstui.contract.corrections import ChangeText
 from pacstui.errors import BadRequest
 from pacstui.index.redirects import new_uid
+from pacstui.qc import saying
 from pacstui.qc.ledger import Ledger, Row
 from pacstui.qc.plans import (
     Plan,
@@ -47,6 +48,30 @@ def reason_of(word: str) -> str:
         f"{safe(word, 32) or 'nothing'} is no reason to reject",
         "there are: " + ", ".join(f"{known} ({code} {name})" for known, (code, name) in REASONS.items()),
     )
+
+
+def assign(connection: sqlite3.Connection, request: Request, policy: Policy) -> Plan:
+    """Plan giving a study to an order, or to a patient; it gets the order's Study Instance UID where that is set."""
+    plan = saying.assign(connection, request, policy)
+    study = plan.study
+    uid = saying.uid_of_order(connection, request, policy, study)
+    if not uid:
+        return plan
+    plan.changes.append(ChangeText("study", "StudyInstanceUID", study["study"], uid))
+    plan.new_uids = renaming(policy, True, False, plan.downstream)
+    chosen = series_of(connection, study)
+    new, paths = plan.says
+
+    def steps(ledger: Ledger) -> None:
+        made = beside(ledger, study, uid)
+        ledger.redirect(study["study"], "", uid, "", plan.new_uids)
+        _move_all(ledger, study, chosen, made, plan.new_uids)
+        say_study(ledger, made["id"], new, paths)
+        ledger.recount(study["id"])
+        ledger.recount(made["id"])
+
+    plan.steps = steps
+    return plan
 
 
 def split(connection: sqlite3.Connection, request: Request, policy: Policy) -> Plan:

@@ -58,7 +58,7 @@ class Plan:
     """What a correction would do. ``steps`` does it; ``salient`` is what the token depends on beside ``changes``.
 
     ``of_series`` and ``of_images`` are the rows that it is about; ``rejects`` is the reason of a rejection, whose
-    objects stay visible where ``stays``.
+    objects stay visible where ``stays``. ``says`` is what the study will say, by keyword and by path.
     """
 
     request: Request
@@ -76,6 +76,7 @@ class Plan:
     of_images: tuple[int, ...] = ()
     rejects: str = ""
     stays: bool = False
+    says: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
     salient: Any = None
 
     @property

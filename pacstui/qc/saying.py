@@ -96,9 +96,11 @@ def assign(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
         doubts += _about_order(connection, order, study)
     else:
         now = known_patient(connection, request.patient_id, request.issuer)
+    if (now["patient_id"], now["issuer"]) == _whose(study):  # what nobody has told of the patient stays
+        now = {name: value or str(study[name]) for name, value in now.items()}
     new |= {KEYWORDS[name]: value for name, value in now.items()}
     plan = _plan(connection, request, policy, study, series_of(connection, study), [], new, paths)
-    if not plan.changes:
+    if not plan.changes and not study["conflict"] and not _to_move(connection, request, policy, study):
         raise BadRequest(f"the study says all of that already: it is of {what} {who(study)}", "nothing is to be done")
     count = counted(plan.series, plan.instances)
     named = f"{person(now['patient_name'])} ({safe(now['patient_id'], 64)})"
@@ -106,6 +108,19 @@ def assign(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
     plan.sentence = f"Gives the study{of} with {count} to {what + ' of ' if request.order else ''}{named}"
     plan.doubts += doubts + strange(now, study)
     return plan
+
+
+def _to_move(connection: sqlite3.Connection, request: Request, policy: Policy, study: Row) -> bool:
+    return bool(uid_of_order(connection, request, policy, study))
+
+
+def uid_of_order(connection: sqlite3.Connection, request: Request, policy: Policy, study: Row) -> str:
+    """Return the Study Instance UID that a study gets with its order, empty if it keeps its own."""
+    if policy.study_uid != "order" or not request.order:
+        return ""
+    uid = str(order_of(connection, request.order)[0]["study"])
+    taken = connection.execute("SELECT 1 FROM studies WHERE study=?", (uid,)).fetchone()
+    return "" if uid == study["study"] or taken is not None else uid
 
 
 KEYWORDS: Final[dict[str, str]] = {each.column: each.keyword for each in KNOWN.values() if each.level == PATIENT}
@@ -257,6 +272,7 @@ def _plan(
                 ledger.set("series", row["id"], corrected=ledger.row("series", row["id"])["corrected"] or "{}")
 
     plan.steps = steps
+    plan.says = (of_study, paths)
     return plan
 
 
@@ -310,6 +326,7 @@ def say_study(ledger: Ledger, ident: int, new: Mapping[str, str], paths: Mapping
         ledger.former(row["study"], *old)
         now = row | columns
         columns["patient"] = ledger.patient(*key, now["patient_name"], now["birth_date"], now["sex"], row["study"])
+    if set(new) & set(WHO):
         columns["conflict"] = ""
     ledger.set("studies", ident, **columns)
     change(ledger.connection, "studies", ident, {"identity": row["identity"]})  # it is a correction, not ADT

@@ -7,6 +7,7 @@ import sqlite3
 from typing import Any
 
 from pacstui.errors import BadRequest, NotFound
+from pacstui.index import identities
 from pacstui.qc.ledger import (
     COUNTERS,
     IDENTITY,
@@ -74,6 +75,7 @@ class _Undoing:
         self.connection = connection
         self.id = int(correction["id"])
         self.note = str(correction["note_uid"])
+        self.began = int(correction["at"])
         self.at = at
         self.body: dict[str, Any] = json.loads(correction["body"])
         self.made = {(table, ident) for table, ident in self.body["made"]}
@@ -191,6 +193,29 @@ class _Undoing:
             change(self.connection, table, ident, back)
             if back and "identity" not in back and table == "studies":
                 change(self.connection, table, ident, {"identity": here["identity"]})
+            if table == "studies" and "patient_id" in back:
+                self._bring_up(ident)
+
+    def _bring_up(self, study: int) -> None:
+        """Let a study that has its former patient again have the identity of today: ADT may have changed that since."""
+        here = row_of(self.connection, "studies", study)
+        assert here is not None
+        identity = identities.owner(self.connection, here["patient_id"], here["issuer"])
+        if identity is None or identity.contradicts(here["patient_name"], here["birth_date"]):
+            return
+        changed = self.connection.execute("SELECT changed FROM persons WHERE id=?", (identity.person,)).fetchone()
+        if changed is None or changed[0] <= self.began:
+            return
+        was = int(here["patient"])
+        now = self._patient(
+            {"patient": 0, "patient_id": identity.patient_id, "issuer": identity.issuer}, here
+        )  # fmt: skip
+        identities.take(self.connection, identity, now, study)
+        identities.describe(self.connection, identity, now)
+        left = self.connection.execute("SELECT 1 FROM studies WHERE patient=?", (was,)).fetchone()
+        if left is None and was != now:
+            self.connection.execute("DELETE FROM patients WHERE id=?", (was,))
+            self.days["patients"] -= 1
 
     def _patient(self, back: Row, here: Row) -> int:
         """Return the row of the former patient, made anew where it is gone."""

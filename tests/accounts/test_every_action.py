@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -50,6 +50,8 @@ def argument(hint: Any) -> Any:
     """Return some value of a type."""
     if privacy.marked(hint):
         return ""
+    if get_origin(hint) is dict:
+        return {}
     kind = get_args(hint)[0] if privacy.secret(hint) else hint
     if kind in (str, int, bool, float):
         return kind("7") if kind is not bool else True

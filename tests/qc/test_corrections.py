@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
 
+from pacstui.archive.reindex import Reindex
 from pacstui.errors import BadRequest
+from pacstui.services.corrected import Uncorrected
 from tests.archive.conftest import files
+from tests.archive.objects import element
 from tests.qc.ward import study_of, ward
 
 
@@ -137,3 +141,135 @@ async def _series_of(w, old: str) -> str:  # type: ignore[no-untyped-def]
             old,
         )
     )[0][0]
+
+
+async def test_a_study_gets_the_orders_study_uid_where_that_is_set(tmp_path: Path) -> None:
+    async with ward(tmp_path, study_uid="order") as w:
+        objects = study_of()
+        await w.store(*objects)
+        before = await w.state()
+        order = await w.order(await w.person("P1", "DOE^JANE"), "A9", study="2.25.424242")
+        row = await w.say("assign", objects[0].study, order=order)
+        await w.store(objects[0].beside(number="8"), objects[0].copy(series="2.25.88", sop="2.25.89"))
+        out = await w.handed("2.25.424242")
+        assert {(each.StudyInstanceUID, each.AccessionNumber) for each in out} == {("2.25.424242", "A9")}
+        assert len(out) == 6
+        await w.room.undo(row.id, "no")
+        assert await w.rows("SELECT study, instances, series FROM studies") == [(objects[0].study, 6, 3)]
+        assert (await w.state())["patients"] == before["patients"]
+
+
+async def test_objects_of_two_patients_under_one_study_leave_as_the_one_it_was_given_to(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of(series=1)
+        await w.store(*objects, objects[0].copy(patient="P2", name="ROE^RICHARD", sop="2.25.7", series="2.25.8"))
+        assert await w.rows("SELECT study FROM studies WHERE conflict != ''")
+        await w.person("P1", "DOE^JANE")
+        row = await w.say("assign", objects[0].study, patient_id="P1")
+        assert {each.PatientID for each in await w.handed(objects[0].study)} == {"P1"}
+        await w.room.undo(row.id, "no")
+        assert {each.PatientID for each in await w.handed(objects[0].study)} == {"P1", "P2"}
+
+
+async def test_what_the_register_of_patients_changed_leaves_changed_too(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of(series=1)
+        await w.store(*objects)
+        await w.put("UPDATE studies SET patient_name='DOE-ROE^JANE', patient_id='P8' WHERE study=?", objects[0].study)
+        for each in await w.handed(objects[0].study):
+            assert (str(each.PatientName), each.PatientID) == ("DOE-ROE^JANE", "P8")
+            assert each.SOPInstanceUID in {one.sop for one in objects}
+            assert each.OriginalAttributesSequence[0].ReasonForTheAttributeModification == "COERCE"
+
+
+async def test_an_object_whose_copy_cannot_be_made_does_not_leave(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        broken = study_of(series=1, images=1)[0]
+        broken.tags[0x00081140] = ("raw", b"\x08\0\x40\x11SQ\0\0\x10\0\0\0" + b"\xfe\xff\0\xe0\xff\0\0\0" + bytes(8))
+        await w.store(broken)
+        await w.say("edit", broken.study, {"PatientName": "ROE^RICHARD"})
+        with pytest.raises(Uncorrected, match="corrected copy cannot be made"):
+            await w.handed(broken.study)
+
+
+async def test_references_between_moved_objects_follow_their_new_uids(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of(series=2, images=1)
+        item = element(0x00081150, "UI", "1.2.840.10008.5.1.4.1.1.7") + element(0x00081155, "UI", objects[0].sop)
+        inner = struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item
+        objects[1].tags[0x00081140] = ("SQ", inner)
+        await w.store(*objects)
+        other = study_of("P2", "ROE^RICHARD")
+        await w.store(*other)
+        await w.person("P2", "ROE^RICHARD")
+        await w.say("assign", objects[0].study, patient_id="P2")
+        await w.say("merge", objects[0].study, other[0].study)
+        out = await w.handed(other[0].study)
+        (one,) = [each for each in out if "ReferencedImageSequence" in each]
+        assert one.ReferencedImageSequence[0].ReferencedSOPInstanceUID in {each.SOPInstanceUID for each in out}
+
+
+async def test_undo_says_what_has_to_be_undone_first(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of()
+        await w.store(*objects)
+        first = await w.say("edit", objects[0].study, {"StudyDescription": "KNEE"})
+        second = await w.say("edit", objects[0].study, {"AccessionNumber": "A5"})
+        with pytest.raises(BadRequest, match=f"undone first.*{second.id}"):
+            await w.room.undo(first.id, "no")
+        assert "undone first" in (await w.room.list_all()).rows[1].irreversible
+        await w.room.undo(second.id, "no")
+        await w.room.undo(first.id, "no")
+        with pytest.raises(BadRequest, match="undone already"):
+            await w.room.undo(first.id, "no")
+
+
+async def test_values_and_levels_are_checked(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of()
+        await w.store(*objects)
+        for changes, named, match in (
+            ({"PatientBirthDate": "1970-01-01"}, {}, "no date"),
+            ({"PatientNam": "X"}, {}, "no keyword"),
+            ({"PixelData": "X"}, {}, "not one that is corrected"),
+            ({"PatientName": "X"}, {"series": (objects[0].series,)}, "belongs to the patient"),
+            ({"Laterality": "L"}, {}, "choose series"),
+            ({"SeriesDescription": "X"}, {"images": (objects[0].sop,)}, "belongs to the series"),
+        ):
+            with pytest.raises(BadRequest, match=match):
+                await w.room.edit(objects[0].study, changes, **named)
+
+
+async def test_reading_attributes_anew_keeps_what_was_corrected(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of()
+        await w.store(*objects)
+        await w.say("edit", objects[0].study, {"Laterality": "L"}, series=(objects[0].series,))
+        before = await w.state()
+        async for _ in Reindex(w.archive.data_dir, w.archive.db).steps():
+            pass
+        assert await w.state() == before
+
+
+async def test_undone_after_adt_renamed_the_former_patient_it_is_that_patients_of_today(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of(series=1)
+        await w.store(*objects)
+        await w.person("P2", "ROE^RICHARD")
+        row = await w.say("assign", objects[0].study, patient_id="P2")
+        await w.put("INSERT INTO persons (patient_id, name, changed) VALUES ('P1', 'DOE-SMITH^JANE', 9000000000000000)")
+        await w.room.undo(row.id, "no")
+        assert await w.rows("SELECT patient_id, patient_name FROM studies") == [("P1", "DOE-SMITH^JANE")]
+        assert await w.rows("SELECT patient_id, name FROM patients") == [("P1", "DOE-SMITH^JANE")]
+        assert {str(each.PatientName) for each in await w.handed(objects[0].study)} == {"DOE-SMITH^JANE"}
+
+
+async def test_a_late_object_does_not_bring_back_the_name_that_was_corrected(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of(series=1)
+        await w.store(*objects)
+        await w.say("edit", objects[0].study, {"PatientName": "DOE^JOAN", "StudyDescription": ""})
+        await w.store(objects[0].beside(number="7"), objects[0].copy(series="2.25.61", sop="2.25.62"))
+        assert await w.rows("SELECT patient_name, description FROM studies") == [("DOE^JOAN", "")]
+        assert await w.rows("SELECT name FROM patients") == [("DOE^JOAN",)]
+        assert {str(each.PatientName) for each in await w.handed(objects[0].study)} == {"DOE^JOAN"}

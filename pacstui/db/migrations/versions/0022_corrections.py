@@ -36,6 +36,8 @@ def upgrade() -> None:
     # 1 for what was rejected: in no list, no query and no retrieval.
     op.add_column("studies", _count("hidden"))
     op.add_column("patients", _count("hidden"))
+    op.create_index("studies_hidden", "studies", ["id"], sqlite_where=sa.text("hidden != 0"))
+    op.create_index("patients_hidden", "patients", ["id"], sqlite_where=sa.text("hidden != 0"))
     op.execute(IDENTITY)
     op.create_table(
         "corrections",
@@ -91,6 +93,8 @@ def downgrade() -> None:
     for name in ("corrected_instances", "renamed_instances", "redirects", "corrected_studies", "corrections"):
         op.drop_table(name)
     op.execute("DROP TRIGGER studies_identity")
+    op.drop_index("studies_hidden", "studies")
+    op.drop_index("patients_hidden", "patients")
     for table, column in (("patients", "hidden"), ("studies", "hidden"), ("studies", "identity"),
                           ("series", "corrected"), ("studies", "corrected")):  # fmt: skip
         op.drop_column(table, column)
