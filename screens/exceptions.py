@@ -254,7 +254,7 @@ class ExceptionsScreen(AskingScreen):
     def action_undo(self) -> None:
         """Undo what was done last on the chosen study."""
         if (row := self._row()) is not None:
-            work.undo(self.console_app, row.study, self._anew)
+            work.undo(self.console_app, row, self._anew)
 
     def action_match(self) -> None:
         """Match the chosen study again."""

@@ -291,7 +291,8 @@ class BesideScreen(AskingScreen):
 
     def action_undo(self) -> None:
         """Undo what was done last."""
-        work.undo(self.console_app, self.study, self._again)
+        if self.view is not None:
+            work.undo(self.console_app, self.view.row, self._again)
 
     def _corrected(self, row: CorrectionRow) -> None:
         self.search = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from pacstui.contract import all_actions
@@ -166,16 +166,21 @@ def take(app: ConsoleApp, row: ExceptionRow, done: Done, first: str = "") -> Non
     app.push_screen(Form("Take this study as it is", [field], send, intro=intro, foot=foot), over)
 
 
-def undo(app: ConsoleApp, study: str, done: Done, only: Sequence[int] = ()) -> None:
-    """Undo the last correction of a study that still holds; of those numbered ``only``, if any are."""
+def undo(app: ConsoleApp, row: ExceptionRow, done: Done) -> None:
+    """Put a study back on the list that was taken as it is; else undo its last correction that still holds."""
+    if row.settled:
+        if app.allowed("exceptions.reopen"):
+            app.keep(_reopen(app, row, done))
+        return
     if not _may(app, "corrections.undo"):
         return
+    study = row.study
 
     async def look() -> None:
         page = await app.fetch(app.client.corrections.list_all(study=study))
         if page is None:
             return
-        held = [each for each in page.rows if each.state == "on" and (not only or each.id in only)]
+        held = [each for each in page.rows if each.state == "on"]
         if not held:
             app.say("nothing was corrected here that could be undone")
         elif held[0].irreversible:
@@ -184,6 +189,12 @@ def undo(app: ConsoleApp, study: str, done: Done, only: Sequence[int] = ()) -> N
             _ask_undo(app, held[0], done)
 
     app.keep(look())
+
+
+async def _reopen(app: ConsoleApp, row: ExceptionRow, done: Done) -> None:
+    if await app.fetch(app.client.exceptions.reopen(study=row.study)) is not None:
+        app.say("it is on the list again")
+        done()
 
 
 def _ask_undo(app: ConsoleApp, row: CorrectionRow, done: Done) -> None:

@@ -24,7 +24,16 @@ FEW = 2_000
 """So many rows are loaded one page after the other on the way to the last study; over more it is a leap."""
 COUNTED = 1_000
 """How far the node counts what a search finds."""
-ONLY = {"conflicts": "Studies with objects of two patients", "missing": "Studies with objects that have no file"}
+ONLY = {
+    "conflicts": "Studies with objects of two patients",
+    "missing": "Studies with objects that have no file",
+    "exceptions": "Studies that do not fit order or patient",
+}
+FITS = {
+    "matched": ("= yes", "dim"), "probable": ("~ slip", "accent"), "unmatched": ("! none", "warn"),
+    "conflicting": ("x wrong", "fail"),
+}  # fmt: skip
+"""How a study fits its order, in a column."""
 COLUMNS = (
     C("received", 12, rank=1, role="dim"),
     C("patient", 16, grow=3, most=40, role="strong"),
@@ -35,6 +44,7 @@ COLUMNS = (
     C("mod", 5),
     C("description", 13, grow=4, most=64),
     C("accession", 9, grow=1, rank=6, most=18),
+    C("order", 7, rank=9),
     C("series", 6, align=">", rank=8),
     C("images", 6, align=">"),
     C("size", 7, align=">", rank=7),
@@ -57,7 +67,9 @@ class StudiesScreen(ConsoleScreen):
         "~ behind a name: some of its text could not be decoded; ! before it: objects of another patient came under "
         "this study; ^: it is pinned, no rule purges it. p pins the chosen study, or takes its pin off. r fetches the "
         "list anew; the upper edge says when there is something new. d shows only the "
-        "studies of which something has to be found out. s sends the chosen study somewhere; D moves it to the trash, "
+        "studies of which something has to be found out. In wide terminals, whether a study fits its order: = yes, "
+        "~ but for a slip, ! there is none, x it is somebody else's; X has those that do not. s sends the chosen study "
+        "somewhere; D moves it to the trash, "
         "from which Storage brings it back."
     )
     KEYS = (
@@ -65,7 +77,7 @@ class StudiesScreen(ConsoleScreen):
         keymap.Key(
             "d",
             "doubtful",
-            "Only studies of two patients; again: only those with files gone; again: all",
+            "Only studies of two patients; again: those with files gone; again: those that fit no order; again: all",
             "doubtful",
             weight=2,
         ),
@@ -107,6 +119,7 @@ class StudiesScreen(ConsoleScreen):
             "/".join(safe(m, 4) for m in row.modalities[:2]) + ("+" if len(row.modalities) > 2 else ""),
             safe(row.description, 128) or ("(no description)", "dim"),
             privacy.ident(row.accession),
+            FITS.get(row.match, ""),
             count(row.series),
             count(row.instances),
             size(row.bytes),

@@ -13,6 +13,7 @@ from pacstui.contract.studies import SeriesRow, StudyDetail
 from pacstui.errors import PacsError
 from pacstui.text import count, plural, safe, size
 from screens import correction_work, keymap, queue_work, space_work
+from screens import exceptions_work as work
 from screens.base import ConsoleScreen
 from screens.studies import day
 from screens.widgets import columns as cols
@@ -82,6 +83,11 @@ class StudyPagePanel(Panel):
         fact("UID", safe(row.study, 80), "dim")
         if row.pinned:
             fact("pinned", f"^ {privacy.sentence(row.pinned)}; no rule purges it, p takes the pin off", "accent")
+        if row.match:
+            symbol, role = work.STATES.get(row.match, (safe(row.match, 20), "text"))
+            misfit = f": {privacy.sentence(row.misfit)}" if row.misfit else ""
+            way = "; X has it beside what was expected" if row.match in ("probable", "unmatched", "conflicting") else ""
+            fact("its order", f"{symbol}{misfit}{way}", role)
         if row.conflict:
             why = "objects of another patient came under this study" if privacy.on else safe(row.conflict, 300)
             fact("doubtful", f"! {why}", "warn")

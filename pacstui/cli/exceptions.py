@@ -64,7 +64,7 @@ def _one(row: dict[str, Any]) -> list[str]:
 app = group(
     "exceptions",
     "Studies that do not fit their order or patient, beside what was expected.",
-    {"list_all": _list, "show": _show, "settle": _one, "match": _one},
+    {"list_all": _list, "show": _show, "settle": _one, "match": _one, "reopen": _one},
     words={
         "state": "Only conflicting, unmatched, probable or matched ones.",
         "search": "Words in name, ID, accession number or description; with show, another order or patient to compare.",

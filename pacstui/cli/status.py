@@ -72,6 +72,10 @@ def page(value: dict[str, Any]) -> Iterator[str]:
         if hl7.get("out_waiting") or hl7.get("out_failed"):
             failed = f"{count(hl7['out_failed'])} could not be sent"
             yield f"              going out: {count(hl7['out_waiting'])} wait, {failed}"
+    misfits = value.get("exceptions") or {}
+    if any(misfits.values()):
+        told = ", ".join(f"{count(number)} {state}" for state, number in misfits.items() if number)
+        yield f"exceptions    {told}: pacstui exceptions list"
     listed = value.get("worklist")
     if listed and listed["today"]:
         yield (

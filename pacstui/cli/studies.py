@@ -58,6 +58,8 @@ def _show(detail: dict[str, Any]) -> Iterator[str]:
     yield f"sent by {', '.join(detail['calling']) or '-'}"
     if row["conflict"]:
         yield f"doubtful: {row['conflict']}"
+    if row["match"]:
+        yield f"order: {row['match']}{': ' if row['misfit'] else ''}{row['misfit']}"
     if row["pinned"]:
         yield f"{row['pinned']}: no rule purges it; pacstui space unpin {row['study']}"
     if detail["missing"]:
@@ -89,7 +91,8 @@ app = group(
     words={
         "search": "A word in name, patient ID, accession number or description.",
         "limit": "At most so many.",
-        "only": "conflicts: with objects of two patients; missing: with objects that have no file.",
+        "only": "conflicts: with objects of two patients; missing: with objects that have no file; exceptions: that"
+        " do not fit their order or patient.",
         "before": "Go on after the page that ended with this number.",
         "study": "Study Instance UID.",
     },

@@ -101,3 +101,6 @@ class Exceptions(Protocol):
 
     @action("match", "Match a study with orders again", permission="qc.correct", key="m")
     async def match(self, study: str) -> ExceptionRow: ...
+
+    @action("reopen", "Put a study that was taken as it is back on the list", permission="qc.correct", audited=True)
+    async def reopen(self, study: str) -> ExceptionRow: ...

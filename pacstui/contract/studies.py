@@ -17,7 +17,9 @@ class StudyRow:
     ``date`` and ``time`` are DICOM DA and TM as normalised for the index, empty if unknown. ``key`` orders the list.
     ``received`` is when the first object came, ``changed`` when the last one did.
     ``conflict`` says which other patient's objects came under this study, empty if none did. ``pinned`` says by whom
-    it is kept whatever rules say, and why, empty if it is not.
+    it is kept whatever rules say, and why, empty if it is not. ``match`` says how it fits its order (matched, probable,
+    unmatched, conflicting, not expected; empty where nobody has looked, or somebody took it as it is); ``misfit``, of
+    one that is shown in detail, what does not fit.
     """
 
     key: int
@@ -40,6 +42,8 @@ class StudyRow:
     changed: datetime
     conflict: PatientText = ""
     pinned: PatientText = ""
+    match: str = ""
+    misfit: PatientText = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -101,7 +101,14 @@ def _columns() -> list[sa.ColumnElement[Any]]:
     s = t.studies.c
     return [s.id, s.study, s.patient_name, s.patient_id, s.issuer, s.birth_date, s.sex, s.date, s.time, s.modalities,
             s.description, s.accession, s.series, s.instances, s.bytes, s.received, s.marked, s.calling, s.changed,
-            s.conflict]  # fmt: skip
+            s.conflict, _match()]  # fmt: skip
+
+
+def _match() -> sa.ColumnElement[Any]:
+    """Return how a study fits its order: a look-up by the key of another table, for the rows that are shown only."""
+    m = t.matches.c
+    own = sa.select(m.state).where(m.study == t.studies.c.study, m.settled == "").scalar_subquery()
+    return sa.func.coalesce(own, "")
 
 
 def study_row(row: Sequence[Any]) -> StudyRow:
@@ -111,7 +118,7 @@ def study_row(row: Sequence[Any]) -> StudyRow:
         key=row[0], study=row[1], patient_name=row[2], patient_id=row[3], issuer=row[4], birth_date=row[5], sex=row[6],
         date=row[7], time=row[8], modalities=modalities, description=row[10], accession=row[11], series=row[12],
         instances=row[13], bytes=row[14], received=moment(row[15]), marked=bool(row[16]),
-        changed=moment(row[18]), conflict=row[19],
+        changed=moment(row[18]), conflict=row[19], match=row[20],
     )  # fmt: skip
 
 
@@ -156,7 +163,7 @@ class Index:
             Cursor: the ``next`` of the page before.
         only
             ``conflicts`` for studies that objects of two patients came for, ``missing`` for those with objects that
-            have no file; ``search`` is then any part.
+            have no file, ``exceptions`` for those that do not fit their order or patient; ``search`` is then any part.
         after
             A key: the studies that are next newer, for the way back up. Not with ``before``, ``search`` or ``only``.
 
@@ -265,6 +272,7 @@ _PARTS = Statement(
 )
 _BY_KEY = Statement(sa.select(*_columns()).where(t.studies.c.id == sa.bindparam("key")))
 _BY_UID = Statement(sa.select(*_columns()).where(t.studies.c.study == sa.bindparam("study")))
+_MISFIT = Statement(sa.select(t.matches.c.why).where(t.matches.c.study == sa.bindparam("study")))
 _SERIES = Statement(
     sa.select(t.series.c.series, t.series.c.number, t.series.c.modality, t.series.c.description, t.series.c.station,
               t.series.c.instances, t.series.c.bytes)
@@ -307,7 +315,15 @@ _STUDIES_MISSING = (
     .select_from(t.instances.join(t.series, t.instances.c.series == t.series.c.id))
     .where(_IS_MISSING)
 )
-_ONLY = {"conflicts": _some(_IN_CONFLICT), "missing": _some(t.studies.c.id.in_(_STUDIES_MISSING))}
+_EXCEPTIONS = sa.select(t.matches.c.study).where(
+    # As the partial index has it.
+    sa.text("matches.state IN ('probable', 'unmatched', 'conflicting') AND matches.settled = ''")
+)
+_ONLY = {
+    "conflicts": _some(_IN_CONFLICT),
+    "missing": _some(t.studies.c.id.in_(_STUDIES_MISSING)),
+    "exceptions": _some(t.studies.c.study.in_(_EXCEPTIONS)),
+}
 _CONFLICT_COUNT = _how_many(sa.select(t.studies.c.id).where(_IN_CONFLICT))
 _MISSING_COUNT = _how_many(sa.select(t.instances.c.id).where(_IS_MISSING))
 _MISSING_IN = Statement(
@@ -408,7 +424,13 @@ def _detail(connection: sqlite3.Connection, study: str) -> StudyDetail:
         raise NotFound(f"The archive has no study {study}", "It may have been deleted; refresh the list")
     series = tuple(SeriesRow(*each) for each in _SERIES.all(connection, study=row[0]))
     missing = _MISSING_IN.first(connection, key=row[0])[0]
-    return StudyDetail(study_row(row), series, tuple(row[17].split("\\")) if row[17] else (), missing)
+    why = _MISFIT.first(connection, study=study)
+    return StudyDetail(
+        replace(study_row(row), misfit=why[0] if why else ""),
+        series,
+        tuple(row[17].split("\\")) if row[17] else (),
+        missing,
+    )
 
 
 def _instance(row: Sequence[Any]) -> Instance:

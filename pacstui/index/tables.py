@@ -217,6 +217,8 @@ sa.Index("asked_commitments_transaction", asked_commitments.c.transaction_uid, u
 SEEN = sa.text("studies.id NOT IN (SELECT h.id FROM studies h WHERE h.hidden != 0)")
 SEEN_PATIENT = sa.text("patients.id NOT IN (SELECT h.id FROM patients h WHERE h.hidden != 0)")
 """Conditions that leave out what was rejected; they cost nothing where nothing was, and keep to the other indexes."""
+# How a study fits its order (:mod:`pacstui.qc`). It is not this package's: of other columns the index knows nothing.
+matches = sa.table("matches", sa.column("study"), sa.column("state"), sa.column("why"), sa.column("settled"))
 
 state = sa.Table(
     "state",

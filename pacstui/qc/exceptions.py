@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -29,7 +30,9 @@ _WALKED: Final = 500
 _AGAIN: Final = 300
 """Open exceptions that are looked at again when orders have come."""
 _AGAIN_S: Final = 30.0
-_WAITING: Final = 20_000
+_WAITING: Final = 2_000
+_CHANGED: Final = 200
+"""Orders and patients that are followed to their studies in one go, while not very many studies wait."""
 _NEAR: Final = 6
 
 
@@ -49,7 +52,8 @@ class ExceptionsRoom:
         self._caller = caller
         self._settings = settings
         self._arriving: dict[str, float] = {}
-        self._due: dict[str, bool] = {}
+        self._due: dict[str, None] = {}
+        self._later: dict[str, None] = {}
         self._orders: dict[int, None] = {}
         self._persons: dict[int, None] = {}
         self._first = 0
@@ -84,8 +88,11 @@ class ExceptionsRoom:
     def wake(self, *studies: str, again: bool = False) -> None:
         """Look at studies soon; ``again`` where only orders or patients have changed: then not at one that arrives."""
         for study in studies:
-            if not again or study not in self._arriving:
-                self._due[study] = again and self._due.get(study, True)
+            if not again:
+                self._due[study] = None
+                self._later.pop(study, None)
+            elif study not in self._arriving and study not in self._due:
+                self._later[study] = None
 
     def _orders_changed(self, orders: Iterable[int]) -> None:
         self._orders.update(dict.fromkeys(orders))
@@ -103,27 +110,27 @@ class ExceptionsRoom:
         wait = self._settings().qc.settled_s
         for study in [study for study, last in self._arriving.items() if now - last >= wait]:
             del self._arriving[study]
-            self._due[study] = False
+            self._due[study] = None
         await self._changed()
         if self._again and now - self._looked_again >= _AGAIN_S:
             self._again, self._looked_again = False, now
             self.wake(*await self._db.read(lambda c: matching.open_ones(c, _AGAIN)), again=True)
         await self._walk()
         for _ in range(_PER_TICK // _AT_ONCE):
-            some = list(self._due)[:_AT_ONCE]
+            some = _taken(self._due, False) or _taken(self._later, True)
             if not some:
                 break
-            await self._look_at({study: self._due.pop(study) for study in some})
+            await self._look_at(some)
         if self._stale:
             await self._recount()
 
     async def _changed(self) -> None:
         """Find the studies that changed orders and patients are about."""
-        if not self._orders and not self._persons:
+        if (not self._orders and not self._persons) or len(self._later) >= _WAITING:
             return
         if not self._first:
             self._first = await self._db.read(matching.first_order)
-        orders, persons = list(self._orders)[:_AT_ONCE], list(self._persons)[:_AT_ONCE]
+        orders, persons = list(self._orders)[:_CHANGED], list(self._persons)[:_CHANGED]
         for order in orders:
             del self._orders[order]
         for person in persons:
@@ -133,7 +140,7 @@ class ExceptionsRoom:
             found = matching.touched_by_orders(connection, orders)
             return found + matching.touched_by_persons(connection, persons)
 
-        self.wake(*(await self._db.read(touched))[: _WAITING - len(self._due)], again=True)
+        self.wake(*await self._db.read(touched), again=True)
 
     async def _walk(self) -> None:
         """Go on through the studies that are here already, newest first, while nothing else is due.
@@ -141,7 +148,7 @@ class ExceptionsRoom:
         What was looked at is known by its row, so that this goes on where it was after a restart; a node that never had
         an order has nothing to look at but studies with objects of two patients, and those are found by their index.
         """
-        if self._due or not self._below:
+        if self._due or self._later or not self._below:
             return
         if not self._first:
             self._first = await self._db.read(matching.first_order)
@@ -259,10 +266,29 @@ class ExceptionsRoom:
         await self._recount()
         return row
 
+    async def reopen(self, study: str) -> ExceptionRow:
+        def body(connection: sqlite3.Connection) -> ExceptionRow:
+            if not listing.one(connection, study).settled:
+                raise BadRequest("nobody has taken this study as it is", "it is where it belongs")
+            connection.execute("UPDATE matches SET settled='' WHERE study=?", (study,))
+            return listing.one(connection, study)
+
+        row = await self._db.write(body)
+        await self._recount()
+        return row
+
     async def match(self, study: str) -> ExceptionRow:
         await self._look_at({study: False})
         await self._recount()
         return await self._db.read(lambda c: listing.one(c, study))
+
+
+def _taken(queue: dict[str, None], again: bool) -> dict[str, bool]:
+    """Take what is next out of a queue."""
+    some = list(itertools.islice(queue, _AT_ONCE))
+    for study in some:
+        del queue[study]
+    return dict.fromkeys(some, again)
 
 
 def _conflicts(connection: sqlite3.Connection) -> list[str]:

@@ -275,9 +275,15 @@ def unseen(connection: sqlite3.Connection, before: int, most: int) -> tuple[list
     return [row[1] for row in rows if row[2]], rows[-1][0] if len(rows) == most else 0
 
 
-def touched_by_orders(connection: sqlite3.Connection, orders: Iterable[int], most: int = 200) -> list[str]:
-    """Return studies to look at again because orders changed: those matched to them, and those that UID, accession
-    number or patient point at."""
+_UNDECIDED: Final = (
+    "AND NOT EXISTS (SELECT 1 FROM matches m WHERE m.study = s.study AND m.state IN ('matched', 'not expected'))"
+)
+"""Of a patient's studies those that a new order may be for."""
+
+
+def touched_by_orders(connection: sqlite3.Connection, orders: Iterable[int], most: int = 50) -> list[str]:
+    """Return studies to look at again because orders changed: those matched to them, those that UID or accession number
+    point at, and those of the patient that belong to none yet."""
     found: list[str] = []
     for order in orders:
         row = connection.execute(
@@ -290,14 +296,16 @@ def touched_by_orders(connection: sqlite3.Connection, orders: Iterable[int], mos
                 queries.append(
                     ("SELECT study FROM studies WHERE accession_key=? AND accession_key != '' LIMIT 20", (row[1],))
                 )
-            found += touched_by_persons(connection, [row[2]], most)
+            found += touched_by_persons(connection, [row[2]], most, _UNDECIDED)
         for query, values in queries:
             found += [each[0] for each in connection.execute(query, values)]
     return list(dict.fromkeys(found))
 
 
-def touched_by_persons(connection: sqlite3.Connection, persons: Iterable[int], most: int = 200) -> list[str]:
-    """Return the newest studies of patients, by any ID that they have or had."""
+def touched_by_persons(
+    connection: sqlite3.Connection, persons: Iterable[int], most: int = 50, which: str = ""
+) -> list[str]:
+    """Return the newest studies of patients, by any ID that they have or had; ``which`` is a condition."""
     found: list[str] = []
     for person in persons:
         rows = connection.execute(
@@ -308,7 +316,7 @@ def touched_by_persons(connection: sqlite3.Connection, persons: Iterable[int], m
         for (patient_id,) in rows:
             if patient_id:
                 some = connection.execute(
-                    "SELECT study FROM studies WHERE patient_id_key=? ORDER BY +id DESC LIMIT ?",
+                    f"SELECT s.study FROM studies s WHERE s.patient_id_key=? {which} ORDER BY +s.id DESC LIMIT ?",  # noqa: S608
                     (fold(patient_id), most),
                 )
                 found += [each[0] for each in some]

@@ -209,8 +209,8 @@ def _procedure(a: Arrived, e: Expected) -> Likeness:
 
 
 def _state(a: Arrived, e: Expected) -> Likeness:
-    if e.state in ("cancelled", "discontinued"):
-        return Likeness(Kind.DIFFERENT, f"the order was {e.state}")
+    if e.state == "cancelled":
+        return Likeness(Kind.DIFFERENT, "the order was cancelled")
     if e.others:
         return Likeness(Kind.SLIP, "another study is matched to it already")
     return SAME

@@ -238,6 +238,12 @@ async def test_taken_as_it_is_a_study_leaves_the_list_until_it_stands_otherwise(
     assert list(desk.room.problems()) == []
     await desk.room.match(study)
     assert (await desk.room.list_all()).rows == ()
+    assert [each.study for each in (await desk.room.list_all()).rows] == []
+    assert (await desk.room.reopen(study)).settled == ""
+    with pytest.raises(BadRequest, match="nobody"):
+        await desk.room.reopen(study)
+    assert [each.study for each in (await desk.room.list_all()).rows] == [study]
+    await desk.room.settle(study, "really")
     await desk.order(1, p_name="TEST^NUMBRE 1")
     await desk.settled()
     assert [each.state for each in (await desk.room.list_all()).rows] == ["probable"]
@@ -329,3 +335,17 @@ async def test_a_trauma_patient_is_offered_what_was_scheduled_about_that_time(de
     view = await desk.room.show(study)
     assert view.row.state == "unmatched"
     assert [each.order for each in view.candidates] == [2, 1]
+
+
+async def test_the_list_of_studies_and_a_studys_page_say_how_it_fits(desk: Desk) -> None:
+    await desk.order(1)
+    fit = await desk.study(accession="A1", patient="P1", name="TEST^NUMBER 1")
+    misfit = await desk.study(accession="X1", patient="Q1", name="OTHER^PERSON")
+    await desk.settled()
+    index = desk.archive.index
+    assert {row.study: row.match for row in (await index.studies()).rows} == {fit: "matched", misfit: "unmatched"}
+    assert [row.study for row in (await index.studies(only="exceptions")).rows] == [misfit]
+    assert "no patient with its ID is known" in (await index.study(misfit)).row.misfit
+    await desk.room.settle(misfit, "research")
+    assert (await index.studies(only="exceptions")).rows == ()
+    assert (await index.study(misfit)).row.match == ""

@@ -103,6 +103,7 @@ def test_a_cancelled_order_is_no_match() -> None:
     found = state_of(STUDY, replace(ORDER, state="cancelled"))
     assert found.state == "probable"
     assert "cancelled" in found.why
+    assert state_of(STUDY, replace(ORDER, state="discontinued")).state == "matched"  # it was begun, and has images
 
 
 def test_an_id_that_two_issuers_know_is_no_match() -> None:

@@ -81,6 +81,10 @@ class FakeExceptions:
             raise BadRequest("why is it taken as it is?", "say it in a few words")
         return self.put(study, settled=f"admin: {why}")
 
+    async def reopen(self, study: str) -> ExceptionRow:
+        self._call("exceptions.reopen", study)
+        return self.put(study, settled="")
+
     async def match(self, study: str) -> ExceptionRow:
         self._call("exceptions.match", study)
         return self._row(study)

@@ -109,6 +109,9 @@ async def test_where_nothing_would_change_the_study_can_be_taken_as_it_is() -> N
         await console.shows("Exceptions  2")
         await console.press("d")
         await console.shows("taken by admin: ok")
+        await console.press("z")
+        await console.until(lambda: said(client, "exceptions.reopen") == ["1.2.3"])
+        await console.shows("Nobody has taken a study as it is")
 
 
 async def test_a_study_is_edited_and_rejected_after_a_look_at_what_that_does() -> None:

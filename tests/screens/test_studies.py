@@ -185,4 +185,7 @@ async def test_d_shows_the_doubtful_studies_and_then_all_again():
         await console.shows("Studies with objects that have no file")
         assert client.calls[-1] == ("studies.list", ("", 200, None, "missing"))
         await console.press("d")
+        await console.shows("Studies that do not fit order or patient")
+        assert client.calls[-1] == ("studies.list", ("", 200, None, "exceptions"))
+        await console.press("d")
         await console.shows("Studies  10,000")
