@@ -74,8 +74,8 @@ def page(value: dict[str, Any]) -> Iterator[str]:
             yield f"              going out: {count(hl7['out_waiting'])} wait, {failed}"
     misfits = value.get("exceptions") or {}
     if any(misfits.values()):
-        told = ", ".join(f"{count(number)} {state}" for state, number in misfits.items() if number)
-        yield f"exceptions    {told}: pacstui exceptions list"
+        fits_not = ", ".join(f"{count(number)} {state}" for state, number in misfits.items() if number)
+        yield f"exceptions    {fits_not}: pacstui exceptions list"
     listed = value.get("worklist")
     if listed and listed["today"]:
         yield (
