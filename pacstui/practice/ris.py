@@ -255,7 +255,7 @@ class Ris:
         what = EXAMINATIONS[room.modality][at]
         start = (self._clock.now().astimezone() + after).replace(second=0, microsecond=0)
         today = self._clock.now().astimezone().date()
-        if start.date() != today:  # near midnight: what is ahead now stays on today's list
+        if now and start.date() != today:  # near midnight: what is ahead now stays on today's list
             start = self._clock.now().astimezone().replace(second=0, microsecond=0)
         ordered = Ordered(
             who, f"PL{number:07}", f"FI{number:07}", f"A{number:07}", f"RP{number:07}", f"SPS{number:07}",
