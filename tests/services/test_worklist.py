@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+import re
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -23,6 +22,7 @@ from pacstui.dicom.syntaxes import BIG_ENDIAN, EXPLICIT, IMPLICIT
 from pacstui.orders import keys
 from pacstui.services.models import WrongIdentifier
 from pacstui.services.worklist import answer, understand
+from tests.interop import dcmtk
 from tests.orders.rows import schedule
 from tests.running import NodeProcess, running_node
 
@@ -204,17 +204,21 @@ def test_two_items_in_a_key_are_refused(node: NodeProcess) -> None:
     assert found(node, whole)[1] == [0xA900]
 
 
-@pytest.mark.skipif(not shutil.which("findscu"), reason="needs DCMTK")
-def test_findscu_gets_its_worklist(node: NodeProcess) -> None:
-    step = "ScheduledProcedureStepSequence[0]."
-    done = subprocess.run(
-        ["findscu", "-W", "-aet", "MR1", "-aec", "PACS", "127.0.0.1", str(node.port), "-k", "PatientName=*",
-         "-k", "StudyInstanceUID", "-k", f"{step}Modality=MR", "-k", f"{step}ScheduledProcedureStepID",
-         "-k", f"{step}ScheduledProcedureStepStartDate={TODAY}"],
-        capture_output=True, text=True, timeout=30,
-    )  # fmt: skip
-    assert done.stderr.count("Find SCP Response") + done.stdout.count("Find SCP Response") == 2
-    assert "Muster^Erika" in done.stdout + done.stderr
+@dcmtk.needed
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (["PatientName=*", "(0040,0100)[0].Modality=MR"], ["Muster^Erika", "TEST^NUMBER 3"]),
+        (["SpecificCharacterSet=ISO_IR 192", "PatientName=m*"], ["Muster^Erika", "MÜLLER^ZOË"]),
+        (["PatientName", "(0040,0100)[0].ScheduledProcedureStepStartDate=19990101-20000101"], []),
+    ],
+)
+def test_findscu_gets_its_worklist(node: NodeProcess, keys: list[str], expected: list[str]) -> None:
+    asked = [word for key in keys for word in ("-k", key)]
+    ran = dcmtk.run("findscu", node.port, "-aet", "MR1", "-W", *asked)
+    assert ran.code == 0
+    names = [name.strip() for name in re.findall(r"PN \[([^\]]*\^[^\]]*)\]", ran.out)]
+    assert sorted(names) == sorted(expected)
 
 
 def test_a_caller_sees_its_own_station_where_that_is_wanted(tmp_path: Path) -> None:
