@@ -44,14 +44,19 @@ _LEFT = " ▏▎▍▌▋▊▉█"
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture: its file's name, the terminal's size, and how many associations have to be busy at once."""
+    """One picture: its file's name, the terminal's size, and how many associations have to be busy at once; the key
+    that leads from the dashboard to it, and what it shows."""
 
     name: str
     size: tuple[int, int]
     busy: int
+    key: str = ""
+    shows: str = "The dashboard"
 
 
 PICTURES = (Picture("dashboard", (132, 40), 5), Picture("dashboard-80x24", (80, 24), 4))
+SCREENS = (Picture("worklist", (110, 30), 1, "W", "The worklist"),)
+"""Those that need more than the dashboard."""
 
 
 # drawing
@@ -232,10 +237,13 @@ async def take(socket: Path, picture: Picture) -> str:
                 break
             if time.monotonic() > end:
                 raise SystemExit(f"{picture.name}: nothing worth a picture within {PATIENCE_S:.0f} s")
+        if picture.key:
+            await pilot.press(picture.key)
+            await pilot.pause(3.0)
         await pilot.pause()
         strips = app.screen._compositor.render_strips()
         size = "x".join(map(str, picture.size))
-        return draw(strips, picture.size, f"The dashboard of pacstui at {size}, while the demo runs", layout(app))
+        return draw(strips, picture.size, f"{picture.shows} of pacstui at {size}, while the demo runs", layout(app))
 
 
 def main() -> None:
@@ -252,7 +260,7 @@ def main() -> None:
                     raise SystemExit("the demo did not start")
                 time.sleep(0.1)
             FOLDER.mkdir(exist_ok=True)
-            for picture in PICTURES:
+            for picture in (*PICTURES, *SCREENS):
                 drawn = asyncio.run(take(socket, picture))
                 (FOLDER / f"{picture.name}.svg").write_text(drawn, encoding="utf-8")
                 print(f"{picture.name}.svg, {len(drawn):,} bytes")

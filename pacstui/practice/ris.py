@@ -77,6 +77,7 @@ class Ris:
         self._later: list[Ordered] = []
         self._strangers: deque[Who] = deque()
         self._emergencies = 0
+        self._forgotten = 0
         self._seen: list[Who] = []
         self._typed: deque[Ordered] = deque()
 
@@ -255,7 +256,7 @@ class Ris:
         what = EXAMINATIONS[room.modality][at]
         start = (self._clock.now().astimezone() + after).replace(second=0, microsecond=0)
         today = self._clock.now().astimezone().date()
-        if start.date() != today:  # near midnight: what is ahead now stays on today's list
+        if now and start.date() != today:  # near midnight: what is ahead now stays on today's list
             start = self._clock.now().astimezone().replace(second=0, microsecond=0)
         ordered = Ordered(
             who, f"PL{number:07}", f"FI{number:07}", f"A{number:07}", f"RP{number:07}", f"SPS{number:07}",
@@ -298,6 +299,9 @@ class Ris:
 
     async def _nobody(self, site: Site) -> None:
         """An order without a patient's number: it cannot be taken, and somebody has to put it right."""
+        self._forgotten += 1
+        if self._forgotten % 6 != 1:
+            return
         number = self._rng.randrange(10**7)
         who = Who("", "FORGOTTEN^NUMBER", None, "F")
         ordered = Ordered(

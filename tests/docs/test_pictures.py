@@ -60,6 +60,14 @@ async def test_it_was_made_with_the_present_layout(picture: object) -> None:
         assert panel.heading in words
 
 
+@pytest.mark.parametrize("drawn", SCRIPT.SCREENS, ids=lambda drawn: drawn.name)
+def test_the_other_screens_show_what_they_are_for(drawn: object) -> None:
+    words = _words(_svg(drawn))
+    for word in ("Worklist", "Steps", "scheduled", "completed", "late", "without", "order", "images"):
+        assert word in words, word
+    test_it_needs_nothing_from_outside(drawn)
+
+
 def test_it_shows_what_the_foot_line_has(picture: object) -> None:
     words = _words(_svg(picture)).split()
     for digit, _, word, _ in keymap.MODES:

@@ -7,7 +7,8 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -27,6 +28,19 @@ ORDER = Ordered(
     WHO, "PL1", "FI1", "A1", "RP1", "SPS1", "2.25.1", "CTA01", "CT CHEST & ABDOMEN", "CT", "CT1", "Room 1", NOW, "STAT",
     "REFERRER^ONE", "cough",
 )  # fmt: skip
+
+
+class Standing:
+    """A clock that stands."""
+
+    def __init__(self, at: datetime) -> None:
+        self._at = at
+
+    def now(self) -> datetime:
+        return self._at
+
+    def monotonic(self) -> float:
+        return 0.0
 
 
 class Intake:
@@ -126,6 +140,31 @@ async def test_one_message_has_8859_and_one_no_patient_id() -> None:
         nobody = [m for m in taken.got if m.kind == "ORM" and not m.value("PID", 3)]
         assert nobody
         assert all(m.value("PID", 5) == "FORGOTTEN" for m in nobody)
+
+
+@pytest.mark.parametrize(
+    "clock", [datetime(2026, 11, 28, 9, 0, tzinfo=UTC), datetime(2026, 11, 28, 23, 55, tzinfo=UTC)]
+)
+async def test_what_is_put_off_or_cancelled_was_never_to_be_done_now(clock: datetime) -> None:
+    async with intake() as taken:
+        house = hospital(taken.port)
+        assert house.ris is not None
+        house.ris._clock = Standing(clock)
+        house._site = replace(house._site, clock=Standing(clock))
+        answer = taken.answer
+
+        def watched(message: Message) -> str:
+            if len(taken.got) > 200:
+                house.stop()
+            return answer(message)
+
+        taken.answer = watched
+        await asyncio.wait_for(house.run(), 30)
+        starts = {m.value("OBR", 18): m.value("OBR", 36) for m in taken.got if m.value("ORC", 1) in ("NW", "XO")}
+        soon = f"{clock.astimezone() + timedelta(minutes=15):%Y%m%d%H%M%S}"
+        gone = {m.value("OBR", 18) for m in taken.got if m.value("ORC", 1) in ("CA", "XO")}
+        assert gone
+        assert all(starts[accession] > soon for accession in gone)
 
 
 async def test_what_was_refused_is_no_order() -> None:
