@@ -35,8 +35,10 @@ def pacstui(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 
 @contextmanager
-def serve(log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def serve(log: Path, usual: bool = False, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``pacstui serve`` without a configuration file, until it is healthy, and end it."""
+    if not usual:
+        environment.setdefault("PACSTUI_HL7__PORT", "0")
     with open(log, "wb") as stream:
         node = subprocess.Popen(
             [sys.executable, "-m", "pacstui", "serve"],
@@ -62,7 +64,7 @@ def test_with_no_configuration_at_all_everything_works(nobodys_home: Path, tmp_p
     ports = {int(environment.get(name, str(port))) for name, port in usual.items()}
     assert pacstui("status", **environment).returncode == 2
     assert list(nobodys_home.iterdir()) == [], "a look must not make an archive"
-    with serve(tmp_path / "log", **environment) as node:
+    with serve(tmp_path / "log", usual=True, **environment) as node:
         told = json.loads(pacstui("status", "--json", **environment).stdout)
         data_dir = nobodys_home / ".local" / "share" / "pacstui"
         assert told["health"] == "ok"
