@@ -34,6 +34,9 @@ class Counting:
     def committed(self) -> None:
         self.commits += 1
 
+    def kept(self) -> None:
+        pass
+
     def forget(self) -> None:
         self.forgotten += 1
 
