@@ -302,7 +302,7 @@ class Exchange:
         """Take nothing more, answer what was read, end; what is on its way out has as long to be answered."""
         if self.listener is not None:
             with contextlib.suppress(PacsError):
-                await self.listener.close(drain_s)
+                await self.listener.close(drain_s, self.intake.close)
         await self.intake.close()
         if self.outgoing is not None:
             await self.outgoing.close(drain_s)

@@ -9,7 +9,7 @@ import logging
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from pacstui.dicom.net.tls import explain
@@ -21,6 +21,7 @@ log = logging.getLogger("pacstui.hl7")
 _BACKLOG: Final = 128
 _RETRY_S: Final = 1.0
 _LOOK_S: Final = 0.5
+_FLUSH_S: Final = 1.0
 _OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 Context = Callable[[], ssl.SSLContext]
@@ -208,8 +209,12 @@ class MllpListener:
             sock.close()
         self._sockets.clear()
 
-    async def close(self, drain_s: float) -> None:
-        """Take nothing more; answer what was read, for at most ``drain_s`` seconds; end."""
+    async def close(self, drain_s: float, settle: Callable[[], Awaitable[None]]) -> None:
+        """Take nothing more; answer what was read, for at most ``drain_s`` seconds; end.
+
+        What was not taken by then is neither kept nor answered: its sender sends it again. ``settle`` returns when all
+        that was taken is answered.
+        """
         self.stop()
         for task in tuple(self._shaking):
             task.cancel()
@@ -217,6 +222,11 @@ class MllpListener:
             each.wind_down()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._empty.wait(), drain_s)
+        await settle()
+        for each in tuple(self._live):
+            each.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), _FLUSH_S)
         for each in tuple(self._live):
             each.kill()
 
