@@ -284,7 +284,7 @@ class Exchange:
         if self.listener is not None:
             before, self.listener, self.listening, self.ports = self.listener, None, (), (0, 0)
             before.stop()
-            await before.close(1.0)
+            await before.close(1.0, self.intake.rest)
         if settings.enabled:
             self._try()
         else:

@@ -97,6 +97,10 @@ class Intake:
         self._db.submit(lambda writer: self._keeping.trial(todo, writer), ended)
         await done
 
+    async def rest(self) -> None:
+        """Return when nothing is on its way."""
+        await self._idle.wait()
+
     async def close(self) -> None:
         """Take nothing more and end; what was not taken was not answered."""
         self._stopped = True
