@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual._compositor import ChopsUpdate
@@ -29,6 +27,7 @@ from screens.bridge import Bridge
 from screens.confirming import Confirming
 from screens.door import Door
 from screens.frames import narrow
+from screens.pages import open_page
 from screens.privacy import Privacy
 
 if TYPE_CHECKING:
@@ -40,25 +39,6 @@ if TYPE_CHECKING:
 NOTICE_S = 6.0
 ENTRY = "entry"
 """The mode of the pages that stand before everything; it has no number and nothing in it but them."""
-
-
-class ConsoleValues(Protocol):
-    """What of the settings the console uses; ``settings.ConsoleSettings`` fits."""
-
-    @property
-    def refresh_s(self) -> float:
-        """Seconds between views."""
-        ...
-
-    @property
-    def theme(self) -> str:
-        """auto, terminal or full."""
-        ...
-
-    @property
-    def read_only(self) -> bool:
-        """Whether to begin read-only."""
-        ...
 
 
 def _mode(module: str, name: str) -> Callable[[], Screen[Any]]:
@@ -390,45 +370,27 @@ class ConsoleApp(App[int]):
 
     def action_routes(self) -> None:
         """Show where studies are sent on."""
-        from screens.routes import RoutesScreen
-
-        if self.allowed("routes.list") and not isinstance(self.screen, RoutesScreen):
-            self.go(RoutesScreen())
+        open_page(self, "routes")
 
     def action_worklist(self) -> None:
         """Show today's worklist."""
-        from screens.worklist import WorklistScreen
-
-        if self.allowed("worklist.day") and not isinstance(self.screen, WorklistScreen):
-            self.go(WorklistScreen())
+        open_page(self, "worklist")
 
     def action_exceptions(self) -> None:
         """Show studies that do not fit."""
-        from screens.exceptions import ExceptionsScreen
-
-        if self.allowed("exceptions.list_all") and not isinstance(self.screen, ExceptionsScreen):
-            self.go(ExceptionsScreen())
+        open_page(self, "exceptions")
 
     def action_corrections(self) -> None:
         """Show corrections."""
-        from screens.corrections import CorrectionsScreen
-
-        if self.allowed("corrections.list_all") and not isinstance(self.screen, CorrectionsScreen):
-            self.go(CorrectionsScreen())
+        open_page(self, "corrections")
 
     def action_maintenance(self) -> None:
         """Show maintenance."""
-        from screens.maintenance import MaintenanceScreen
-
-        if self.allowed("maintenance.show") and not isinstance(self.screen, MaintenanceScreen):
-            self.go(MaintenanceScreen())
+        open_page(self, "maintenance")
 
     def action_hl7(self) -> None:
         """Show HL7."""
-        from screens.hl7 import Hl7Screen
-
-        if self.allowed("hl7.show") and not isinstance(self.screen, Hl7Screen):
-            self.go(Hl7Screen())
+        open_page(self, "hl7")
 
     def action_account(self) -> None:
         """Open the menu of the account."""
@@ -563,34 +525,3 @@ class ConsoleApp(App[int]):
         except (OSError, TimeoutError) as error:
             self.say(f"the node did not answer: {error}", "fail")
         return None
-
-
-def run_console(socket: Path, *, start_node: Callable[[], None] | None, owned: bool, settings: ConsoleValues) -> int:
-    """Open the console on the node behind ``socket`` and return the exit code.
-
-    Parameters
-    ----------
-    start_node
-        Starts a node in a session of its own; offered while none answers.
-    owned
-        Whether the caller has just started the node for this console.
-    """
-    from screens.launch import run_app, tell
-    from screens.terminal import Terminal
-
-    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
-        tell("the console needs a terminal; without one there is: pacstui status")
-        return 2
-    from pacstui.api.client import ApiClient
-    from pacstui.api.plain import kept_token
-
-    app = ConsoleApp(
-        ApiClient(socket, kept_token(socket.parent)),
-        read_only=settings.read_only,
-        refresh_s=settings.refresh_s,
-        theme_kind=theme.choose(settings.theme),
-        owned=owned,
-        start_node=start_node,
-        driver_class=Terminal,
-    )
-    return run_app(app)

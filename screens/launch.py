@@ -6,12 +6,34 @@ import asyncio
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from pacstui.text import safe
+from screens import theme
 from screens.app import ConsoleApp
-from screens.terminal import Guard
+from screens.terminal import Guard, Terminal
+
+
+class ConsoleValues(Protocol):
+    """What of the settings the console uses; ``settings.ConsoleSettings`` fits."""
+
+    @property
+    def refresh_s(self) -> float:
+        """Seconds between views."""
+        ...
+
+    @property
+    def theme(self) -> str:
+        """auto, terminal or full."""
+        ...
+
+    @property
+    def read_only(self) -> bool:
+        """Whether to begin read-only."""
+        ...
 
 
 def log_path() -> Path:
@@ -62,3 +84,31 @@ def run_app(app: ConsoleApp) -> int:
     except OSError:  # the terminal is gone; there is nobody to tell
         pass
     return result if result is not None else (app.return_code or 0)
+
+
+def run_console(socket: Path, *, start_node: Callable[[], None] | None, owned: bool, settings: ConsoleValues) -> int:
+    """Open the console on the node behind ``socket`` and return the exit code.
+
+    Parameters
+    ----------
+    start_node
+        Starts a node in a session of its own; offered while none answers.
+    owned
+        Whether the caller has just started the node for this console.
+    """
+    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
+        tell("the console needs a terminal; without one there is: pacstui status")
+        return 2
+    from pacstui.api.client import ApiClient
+    from pacstui.api.plain import kept_token
+
+    app = ConsoleApp(
+        ApiClient(socket, kept_token(socket.parent)),
+        read_only=settings.read_only,
+        refresh_s=settings.refresh_s,
+        theme_kind=theme.choose(settings.theme),
+        owned=owned,
+        start_node=start_node,
+        driver_class=Terminal,
+    )
+    return run_app(app)

@@ -114,7 +114,7 @@ def open_console(door: Door) -> int:
     owned = not running(starter.data_dir)
     if owned:
         starter()
-    from screens.app import run_console
+    from screens.launch import run_console
 
     socket = starter.data_dir / plain.SOCKET_NAME
     return run_console(socket, start_node=starter, owned=owned, settings=loaded.settings.console)

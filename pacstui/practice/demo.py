@@ -263,7 +263,7 @@ class _Demo:
     def show(self) -> int:
         """Open the console; return its exit code."""
         from pacstui.settings import ConsoleSettings
-        from screens.app import run_console
+        from screens.launch import run_console
 
         code = run_console(
             self._data_dir / _SOCKET, start_node=self._start_again, owned=False, settings=ConsoleSettings()
