@@ -28,7 +28,7 @@ from pacstui.archive.work import Job, Stored
 from pacstui.dicom import header
 from pacstui.dicom.header import Header
 from pacstui.dicom.syntaxes import WHOLLY_DEFLATED
-from pacstui.index.ingest import entry_of
+from pacstui.index.entry import entry_of
 
 if TYPE_CHECKING:
     from pacstui.archive.store import Archive

@@ -28,7 +28,8 @@ from pacstui.archive.work import Job, Todo
 from pacstui.clock import Clock, microseconds
 from pacstui.db import Database, Writer
 from pacstui.db.faults import is_environment, primary_code
-from pacstui.index.ingest import Beside, Found, IndexWriter, Place
+from pacstui.index.entry import Beside, Found, Place
+from pacstui.index.ingest import IndexWriter
 
 log = logging.getLogger("pacstui.archive")
 _BATCH = 64

@@ -27,7 +27,8 @@ from pacstui.clock import Clock, microseconds
 from pacstui.db import Database
 from pacstui.dicom import header
 from pacstui.dicom.header import Header
-from pacstui.index.ingest import Beside, Found, IndexWriter, Place, entry_of
+from pacstui.index.entry import Beside, Found, Place, entry_of
+from pacstui.index.ingest import IndexWriter
 
 log = logging.getLogger("pacstui.archive")
 _AT_ONCE = 32

@@ -34,7 +34,7 @@ from pacstui.bus import Bus
 from pacstui.clock import SYSTEM, Clock
 from pacstui.db import Database
 from pacstui.errors import PacsError, Unavailable
-from pacstui.index.ingest import Beside
+from pacstui.index.entry import Beside
 from pacstui.index.queries import Index
 from pacstui.places import claim
 from pacstui.settings import ArchiveSettings

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pacstui.dicom.header import Header
-from pacstui.index.ingest import Entry, Found
+from pacstui.index.entry import Entry, Found
 
 if TYPE_CHECKING:
     from pacstui.archive.refusal import Refused

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from pacstui.dicom import header
-from pacstui.index.ingest import Entry
+from pacstui.index.entry import Entry
 from pacstui.orders.ending import all_here
 from pacstui.routing.route import Routes, Subject, Way
 from pacstui.routing.tables import SENT, WAITING, WARNING

@@ -15,8 +15,9 @@ from pacstui.db import Database
 from pacstui.dicom.header import Header
 from pacstui.dicom.matching import Match, comparison, match_of
 from pacstui.index.attributes import ATTRIBUTES, IMAGE, PATIENT, SERIES, STUDY
+from pacstui.index.entry import Place, entry_of
 from pacstui.index.find import PAGE, Query, find
-from pacstui.index.ingest import IndexWriter, Place, entry_of
+from pacstui.index.ingest import IndexWriter
 
 NAME, ID, DATE, TIME, ACCESSION, DESCRIPTION = 0x00100010, 0x00100020, 0x00080020, 0x00080030, 0x00080050, 0x00081030
 STUDY_UID, SERIES_UID, SOP_UID, MODALITY, MODALITIES = 0x0020000D, 0x0020000E, 0x00080018, 0x00080060, 0x00080061

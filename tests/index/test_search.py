@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pacstui.db import Database
 from pacstui.dicom.header import Header
 from pacstui.errors import BadRequest, NotFound
+from pacstui.index.entry import Place, entry_of
 from pacstui.index.fold import fold, name_keys
-from pacstui.index.ingest import IndexWriter, Place, entry_of
+from pacstui.index.ingest import IndexWriter
 from pacstui.index.queries import Index
 
 

@@ -13,7 +13,8 @@ from pacstui.clock import FakeClock
 from pacstui.hl7v2.message import Message
 from pacstui.hl7v2.outcome import Fault, Outcome, Refused
 from pacstui.index import identities
-from pacstui.index.ingest import Entry, IndexWriter, Place
+from pacstui.index.entry import Entry, Place
+from pacstui.index.ingest import IndexWriter
 from pacstui.orders.applying import Applying
 from pacstui.settings import OrdersSettings
 

@@ -22,7 +22,7 @@ from pacstui.archive.store import Archive
 from pacstui.bus import Bus
 from pacstui.clock import SYSTEM
 from pacstui.hl7v2.exchange import Exchange
-from pacstui.index.ingest import Place
+from pacstui.index.entry import Place
 from pacstui.orders.applying import Applying
 from pacstui.settings import ArchiveSettings, Hl7Settings, OrdersSettings, TlsSettings
 from tests.orders.day import Event, Hospital, Model, differences, settled
