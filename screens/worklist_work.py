@@ -38,6 +38,11 @@ _TO_SET = (
     ("completed", "it is done, though the modality did not report it"),
     ("discontinued", "it was begun and broken off"),
 )
+_MODALITIES = frozenset(
+    "AR BI BMD CR CT DG DX ECG EPS ES GM HC HD IO IVOCT IVUS KER LEN LS MG MR NM OAM OCT OP OPM OPT OPTBSV OPTENF OPV "
+    "OSS OT POS PT PX RF RG RTIMAGE SM SRF TG US VA XA XC AU DMS EEG EMG EOG PA TG XAPROTOCOL".split()
+)
+"""Modalities that acquire (PS3.3 C.7.3.1.1.1); another one is taken, and told."""
 _LOOK_S = 0.25
 _ISO = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 _CLOCK = re.compile(r"(\d{1,2}):?(\d{2})(?::?(\d{2}))?")
@@ -195,6 +200,7 @@ class StepForm(Form):
                 check(field.value)
             except PacsError as fault:
                 field.told = f"x {fault.message}: {fault.hint}"
+                self.panel.whole = self.panel.whole or number != self.panel.at
                 self.panel.at, self.panel.caret, self.panel.cursor = number, len(field.value), field.name
                 self.panel.renew()
                 return field.name
@@ -202,6 +208,8 @@ class StepForm(Form):
 
 
 def _heard(name: str, found: str) -> str:
+    if name == "modality" and found not in _MODALITIES:
+        return f"{found} is none that DICOM names: modalities ask for CT, MR, CR, DX, US, MG, ..."
     if name == "date":
         return f"{datetime.strptime(found, '%Y%m%d'):%A, %-d %B %Y}"  # noqa: DTZ007 - a day has no zone
     if name == "patient_name" and "^" in found:
@@ -259,7 +267,9 @@ def add(app: ConsoleApp, day: str, done: Done) -> None:
 
     async def send(values: Values) -> str:
         row: StepRow = await app.client.worklist.add(**values)
-        return f"on the worklist for {clock(row.time)}: {row.modality} asks for it and sees it at once"
+        when = clock(row.time) if row.date == f"{today:%Y%m%d}" else f"{_iso(row.date)} {clock(row.time)}"
+        who = safe(row.station_ae, 16) or f"each {safe(row.modality, 16)}"
+        return f"on the worklist for {when}: {who} sees it with the next query for that day"
 
     _open(app, StepForm("Enter a worklist item", fields, _sender(app, checks, send), checks), done)
 

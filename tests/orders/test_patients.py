@@ -271,3 +271,13 @@ def test_orders_tell_of_patients_too() -> None:
     ward = Ward()
     ward.hear(orm(pid("1", "FIRST^JANE"), orc("NW", "1"), obr("1")))
     assert ward.person("1")[0] == "FIRST^JANE"
+
+
+def test_what_a_message_changed_is_told_first_and_what_it_only_named_last() -> None:
+    ward = Ward()
+    ward.hear(adt("A01", pid("1")))
+    assert ward.hear(adt("A08", pid("1"))).done.endswith("as before")
+    told = ward.hear(order("1", "A1")).done
+    assert told.startswith("new order")
+    assert told.endswith("as before")
+    assert ward.hear(adt("A08", pid("1", "SMITH^JANE"))).done.endswith("changed")
