@@ -34,7 +34,7 @@ _STUDY = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "
 _SERIES = ("SeriesDescription", "SeriesNumber", "BodyPartExamined", "Laterality", "ProtocolName")
 _NOTES = {
     "PatientName": "as DOE^JANE: family name, given name", "PatientBirthDate": "as 19700131",
-    "PatientSex": "M, F or O", "Laterality": "L, R or B", "BodyPartExamined": "capitals, as KNEE",
+    "PatientSex": "M, F or O", "Laterality": "L or R", "BodyPartExamined": "capitals, as KNEE",
 }  # fmt: skip
 EMPTIED = "-"
 REASONS = (
@@ -159,7 +159,8 @@ def split(app: ConsoleApp, row: StudyRow, picked: Sequence[SeriesRow], done: Don
         return found
 
     fields = [Field("order", "for order", note="its accession number; empty: the same patient, a study of its own")]
-    told = f"{plural(len(picked), 'series', 'series')} become a study of their own."
+    one = len(picked) == 1
+    told = f"{plural(len(picked), 'series', 'series')} {'becomes' if one else 'become'} a study of its own."
     _send(app, "Split the study", told, fields, ask, done, "split it")
 
 

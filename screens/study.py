@@ -112,7 +112,7 @@ class StudyPagePanel(Panel):
     def footnote(self) -> Line | None:
         if self.detail is None:
             return None
-        keys = "a assign  e edit  m merge  x reject  c corrections"
+        keys = "a assign  e edit  m merge  x reject  c list"
         if len(self.detail.series) > 1:
             keys = f"space pick  t split  v move  {keys}"
         return Line(f" {keys} ", "dim")

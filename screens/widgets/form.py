@@ -63,7 +63,7 @@ class FormPanel(Panel, inherit_bindings=False):
         self.at = 0
         self.caret = len(self.fields[0].value) if fields else 0
         self.whole = True
-        """The field's value is chosen as a whole: what is typed replaces it. So it is in a field that was just entered."""
+        """The value is chosen as a whole, as it is in a field that was just entered: what is typed replaces it."""
         self.fault = ""
         self.busy = ""
         self.cursor = self.fields[0].name if fields else None

@@ -170,7 +170,8 @@ async def test_nothing_to_do_teaches_what_would_stand_here() -> None:
     client.exceptions.rows = []
     async with driven(client, (80, 24)) as console:
         await console.press("X")
-        await console.shows("Every study fits its order and patient.")
+        text = await console.shows("Every study fits its order and patient.")
+        assert "nothing does." in text and "\u2026" not in text.partition("Every study")[2]  # what teaches is not cut
 
 
 async def test_the_dashboard_says_how_many_there_are_and_which_key_leads_there() -> None:
