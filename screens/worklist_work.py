@@ -39,8 +39,8 @@ _TO_SET = (
     ("discontinued", "it was begun and broken off"),
 )
 _MODALITIES = (
-    " AR AU BI BMD CR CT DG DMS DX ECG EEG EMG EOG EPS ES GM HC HD IO IVOCT IVUS KER LEN LS MG MR NM OAM OCT OP OPM OPT "
-    "OPTBSV OPTENF OPV OSS OT PA POS PT PX RF RG SM SRF TG US VA XA XC "
+    " AR AU BI BMD CR CT DG DMS DX ECG EEG EMG EOG EPS ES GM HC HD IO IVOCT IVUS KER LEN LS MG MR NM OAM OCT OP OPM "
+    "OPT OPTBSV OPTENF OPV OSS OT PA POS PT PX RF RG SM SRF TG US VA XA XC "
 )
 """Modalities that acquire (PS3.3 C.7.3.1.1.1); another one is taken, and told."""
 _LOOK_S = 0.25
