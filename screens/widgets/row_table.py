@@ -276,7 +276,8 @@ class RowTable(Lines, Generic[T]):
         if height > 2:
             out.append(framed(cols.heads(self.columns, widths), right))
         thumb = self._thumb()
-        empty = [line for text in self.empty for line in wrap(text, width - 4)]
+        told = ["Nothing here fits the filter. esc shows all again."] if self._all else self.empty
+        empty = [line for text in told for line in wrap(text, width - 4)]
         for y in range(self.room):
             at = self.top + y
             edge = grip if y in thumb else right
