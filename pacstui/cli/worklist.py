@@ -8,7 +8,7 @@ from typing import Any
 from pacstui.cli.actions import group
 from pacstui.cli.out import moment, table
 from pacstui.contract.worklist import STATES
-from pacstui.text import duration, person, plural
+from pacstui.text import person, plural
 
 
 def _date(text: str) -> str:
@@ -25,7 +25,8 @@ def _counts(row: dict[str, Any]) -> str:
 
 def _state(row: dict[str, Any]) -> str:
     late = row["late_min"]
-    return f"{row['state']}, {duration(late * 60)} late" if late else str(row["state"])
+    told = f"{late} min" if late < 60 else f"{late // 60}:{late % 60:02} h"
+    return f"{row['state']}, {told} late" if late else str(row["state"])
 
 
 def _rows(rows: list[dict[str, Any]]) -> list[str]:

@@ -310,8 +310,9 @@ def _person(connection: sqlite3.Connection, asked: Person, local_issuer: str, so
         ("sex", asked.sex, known.sex),
     ):  # fmt: skip
         if given and has and given != has:
+            whose = "" if known.patient_id == asked.patient_id else f"{safe(asked.patient_id, 64)} was merged into "
             raise BadRequest(
-                f"{safe(known.shown, 64)} is known with another {name}",
+                f"{whose}{safe(known.shown, 64)}{', who' if whose else ''} is known with another {name}",
                 f"look for a slip in the ID; leave the {name} out if it is that patient",
             )
     return known
