@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.timer import Timer
 
+from pacstui.contract.studies import StudyRow
 from pacstui.contract.worklist import StepRow
 from pacstui.errors import PacsError
 from pacstui.text import safe
@@ -272,6 +273,45 @@ def add(app: ConsoleApp, day: str, done: Done) -> None:
         return f"on the worklist for {when}: {who} sees it with the next query for that day"
 
     _open(app, StepForm("Enter a worklist item", fields, _sender(app, checks, send), checks), done)
+
+
+def afterwards(app: ConsoleApp, study: StudyRow, modality: str, made: Callable[[StepRow], None]) -> None:
+    """Open the form of an order for a study that is here already; no modality sees it. ``made`` gets its step."""
+    if not app.allowed("worklist.add"):
+        return
+    if app.privacy.on:
+        app.say("names and IDs are hidden: P shows them, then n enters the order")
+        return
+    now = app.now()
+    today = now.date()
+    fields = [
+        Field(
+            "patient_id", "patient ID", study.patient_id, note="whose it is; the study is corrected to it afterwards"
+        ),
+        Field("issuer", "ID given by", study.issuer, note="empty: the usual one"),
+        Field("patient_name", "name", study.patient_name, note="Family, Given; empty if the node knows that ID"),
+        Field("birth_date", "born", _iso(study.birth_date), note="1970-12-24; empty if it is not known"),
+        Field("sex", "sex", study.sex if study.sex in ("F", "M", "O") else "unknown", choices=_SEXES),
+        Field("modality", "modality", modality),
+        Field("description", "procedure", study.description),
+        Field("accession", "accession", study.accession, note="empty: the node gives one"),
+        Field("referring", "referring", note="Family, Given of the physician"),
+    ]
+    checks: dict[str, Callable[[str], str]] = {
+        "patient_id": _filled("a patient ID"), "patient_name": _name, "birth_date": lambda text: _birth(text, today),
+        "modality": _modality, "referring": pn, "sex": lambda text: "" if text == "unknown" else text,
+    }  # fmt: skip
+    when = study.date or f"{study.received.astimezone():%Y%m%d}"
+    rows: list[StepRow] = []
+
+    async def send(values: Values) -> str:
+        hour = study.time[:6] if study.date and len(study.time) >= 4 else f"{study.received.astimezone():%H%M%S}"
+        rows.append(await app.client.worklist.add(**values, date=when, time=hour, done=True))
+        return f"order {safe(rows[-1].accession, 16)} was entered as done"
+
+    intro = f"For the images of {_iso(when)} that are here. Next it is shown what the study gets from it."
+    form = StepForm("Enter the order afterwards", fields, _sender(app, checks, send), checks, intro)
+    _open(app, form, lambda: made(rows[-1]))
 
 
 def _iso(day: str) -> str:

@@ -132,6 +132,7 @@ app = group(
         "issuer": "Who gave the Patient ID.", "birth_date": "1970-01-02.", "sex": "M, F or O.",
         "accession": "Accession Number; made if left out.", "description": "What is to be done.",
         "station_ae": "AE title of the station; several with commas between.", "room": "Where.",
+        "done": "It was done already: no modality is told of it.",
         "priority": "ROUTINE, HIGH, STAT, MEDIUM or LOW.", "referring": "Referring physician.",
         "date": "The day; today if left out.", "time": "14:30; now if left out.", "why": "A few words.",
     },

@@ -80,6 +80,20 @@ async def test_six_keys_and_a_reason_put_a_wrong_study_right_and_one_undoes_it()
         await console.shows("nothing was corrected here that could be undone")
 
 
+async def test_the_order_of_an_emergency_is_entered_afterwards_as_done_and_the_study_given_to_it() -> None:
+    client = SteppedClient()
+    async with driven(client, (80, 24)) as console:
+        await at_the_first(console)
+        await console.press("n")
+        await console.shows("Enter the order afterwards")
+        await console.press(*"E99", "enter")
+        await console.shows("What this would do")
+        (given,) = said(client, "worklist.add")
+        assert (given["patient_id"], given["done"], given["modality"]) == ("E99", True, "CT")
+        (assigned,) = said(client, "corrections.assign")
+        assert (assigned["study"], assigned["order"]) == ("1.2.3", client.worklist.rows[-1].order)
+
+
 async def test_another_patient_is_looked_for_and_the_study_given_to_them() -> None:
     client = SteppedClient()
     async with driven(client, (80, 24)) as console:
