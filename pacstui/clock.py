@@ -1,10 +1,12 @@
-"""Time, in one place, so that tests own it."""
+"""Time, in one place, so that tests own it; and as rows have it: whole microseconds since 1970, 0 for none."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
@@ -53,3 +55,21 @@ class FakeClock:
 
 
 SYSTEM: Clock = SystemClock()
+
+
+def microseconds(at: datetime | None) -> int:
+    """Return an aware time as rows have it, to the microsecond; 0 for none."""
+    if at is None:
+        return 0
+    span = at - _EPOCH
+    return (span.days * 86400 + span.seconds) * 1_000_000 + span.microseconds
+
+
+def moment(at: int) -> datetime:
+    """Return the time that `microseconds` made a number of."""
+    return _EPOCH + timedelta(microseconds=at)
+
+
+def moment_or_none(at: int | None) -> datetime | None:
+    """Return the time that `microseconds` made a number of; none for 0 or none."""
+    return moment(at) if at else None

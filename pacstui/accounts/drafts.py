@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pacstui.accounts.store import NAME, PERSON, SERVICE, Account, Store, from_micro, micro
+from pacstui.accounts.store import NAME, PERSON, SERVICE, Account, Store
+from pacstui.clock import microseconds, moment_or_none
 from pacstui.errors import BadRequest
 from pacstui.text import safe
 
@@ -73,7 +74,7 @@ def fresh(name: str, kind: str, store: Store, now: datetime) -> Account:
         raise BadRequest(f"there is an account {name} already", "pacstui accounts edit changes it")
     if kind not in (PERSON, SERVICE):
         raise BadRequest(f"{safe(kind, 20)} is no kind of account", f"{PERSON} or {SERVICE}")
-    return Account(0, name, kind=kind, created=micro(now))
+    return Account(0, name, kind=kind, created=microseconds(now))
 
 
 def _os_user(name: str, account: Account, store: Store) -> str:
@@ -105,12 +106,12 @@ def last_moment(text: str) -> int:
         raise BadRequest(f"{safe(text, 40)} is no date", "write 2026-01-31, or never") from None
     if len(text) <= 10:
         at += timedelta(days=1)  # good to the end of that day
-    return micro(at if at.tzinfo else at.astimezone())
+    return microseconds(at if at.tzinfo else at.astimezone())
 
 
 def expiry_text(account: Account) -> str:
     """Return when an account expires, as `drafted` understands it."""
-    at = from_micro(account.expires)
+    at = moment_or_none(account.expires)
     return at.isoformat(timespec="seconds") if at else ""
 
 

@@ -16,9 +16,9 @@ from pacstui.accounts.proof import PASSWORD, Proof
 from pacstui.accounts.roles import MANAGE
 from pacstui.accounts.second import SecondFactors
 from pacstui.accounts.sessions import Sessions
-from pacstui.accounts.store import PERSON, SERVICE, Account, Store, micro
+from pacstui.accounts.store import PERSON, SERVICE, Account, Store
 from pacstui.accounts.tokens import PREFIX, Tokens
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.contract.accounts import Me, SignedIn
 from pacstui.directory.directory import Directory
 from pacstui.errors import BadRequest, Denied, NotFound, PacsError
@@ -96,7 +96,7 @@ class Gate:
 
     def now(self) -> int:
         """Return the time in microseconds since 1970."""
-        return micro(self.clock.now())
+        return microseconds(self.clock.now())
 
     def replace(self, settings: AccountsSettings, directory: DirectorySettings | None = None) -> None:
         """Take other settings from now on. With a directory the stricter ones count for all names alike: so nothing

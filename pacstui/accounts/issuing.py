@@ -6,8 +6,9 @@ from pacstui.accounts.caller import CURRENT
 from pacstui.accounts.drafts import last_moment
 from pacstui.accounts.roles import expand
 from pacstui.accounts.rules import Rules
-from pacstui.accounts.store import SERVICE, from_micro, micro
+from pacstui.accounts.store import SERVICE
 from pacstui.accounts.tokens import LASTS
+from pacstui.clock import microseconds, moment_or_none
 from pacstui.contract.accounts import Secret, TokenRow
 from pacstui.errors import BadRequest
 from pacstui.text import safe
@@ -62,12 +63,12 @@ class Issuing:
                 f"pacstui accounts edit {account.name} --role ROLE first",
             )
         now = self._rules.gate.clock.now()
-        until = micro(now + LASTS) if not expires.strip() else last_moment(expires.strip())
-        if until and until <= micro(now):
+        until = microseconds(now + LASTS) if not expires.strip() else last_moment(expires.strip())
+        if until and until <= microseconds(now):
             raise BadRequest(f"{safe(expires, 40)} is over already", "a later day, or never")
         token, text = await self._tokens.make(account, label, permissions, until, CURRENT.get().name)
         told = f"the token {label} ({token.id}); it is told only now and goes with each call"
-        return Secret(account.name, text, from_micro(until), told)
+        return Secret(account.name, text, moment_or_none(until), told)
 
     async def revoke(self, name: str) -> None:
         """Make a token good no longer; whoever shows it is out at once."""

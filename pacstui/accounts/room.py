@@ -15,7 +15,8 @@ from pacstui.accounts.own_factor import OwnFactor
 from pacstui.accounts.proof import PASSWORD
 from pacstui.accounts.roles import ADMINISTRATOR, BUILT_IN, Role, expand
 from pacstui.accounts.rules import Rules
-from pacstui.accounts.store import PERSON, difference, from_micro
+from pacstui.accounts.store import PERSON, difference
+from pacstui.clock import moment_or_none
 from pacstui.contract import IMPORT, all_actions, permissions
 from pacstui.contract.accounts import (
     AccountDetail,
@@ -134,7 +135,7 @@ class AccountsRoom:
         uses = []
         for permission in held:
             last, count = self._store.uses.get((account.id, permission), (0, 0))
-            uses.append(UseRow(permission, from_micro(last), count))
+            uses.append(UseRow(permission, moment_or_none(last), count))
         sessions = tuple(self._gate.sessions.row(each) for each in self._gate.sessions.of(account.name))
         tokens = await self._issuing.list(account.name)
         return AccountDetail(self._rules.row(account), sessions, tuple(uses), tokens)

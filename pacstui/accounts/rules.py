@@ -11,7 +11,8 @@ from pacstui.accounts.gate import Gate
 from pacstui.accounts.passwords import digest, one_time, passcode
 from pacstui.accounts.roles import ADMINISTRATOR, MANAGE, Role
 from pacstui.accounts.second import recovery_left
-from pacstui.accounts.store import PERSON, SERVICE, Account, from_micro
+from pacstui.accounts.store import PERSON, SERVICE, Account
+from pacstui.clock import moment_or_none
 from pacstui.contract.accounts import AccountRow, Secret
 from pacstui.errors import BadRequest, Denied
 
@@ -94,7 +95,8 @@ class Rules:
             password = "none" if not account.password else "one-time" if account.must_change else "set"
         return AccountRow(
             account.name, account.full_name, account.email, account.kind, account.role, account.os_user, state,
-            password, bool(account.totp), from_micro(account.expires), more["locked_until"],
-            from_micro(account.created) or self.gate.clock.now(), from_micro(account.last_sign_in), more["sessions"],
+            password, bool(account.totp), moment_or_none(account.expires), more["locked_until"],
+            moment_or_none(account.created) or self.gate.clock.now(), moment_or_none(account.last_sign_in),
+            more["sessions"],
             account.notes, account.origin or "local", account.directory_state, recovery_left(account),
         )  # fmt: skip

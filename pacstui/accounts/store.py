@@ -7,7 +7,6 @@ import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from pacstui.accounts.roles import BUILT_IN, Role
@@ -19,16 +18,6 @@ PERSON, SERVICE = "person", "service"
 DIRECTORY = "directory"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 """What can be the name of an account."""
-
-
-def micro(moment: datetime) -> int:
-    """Return microseconds since 1970."""
-    return round(moment.timestamp() * 1_000_000)
-
-
-def from_micro(value: int) -> datetime | None:
-    """Return the time that ``value`` stands for, none for 0."""
-    return datetime.fromtimestamp(value / 1e6, UTC) if value else None
 
 
 @dataclass(frozen=True, slots=True)

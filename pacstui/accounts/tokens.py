@@ -17,8 +17,8 @@ from typing import Protocol
 from pacstui.accounts.caller import TOKEN
 from pacstui.accounts.passwords import digest, passcode
 from pacstui.accounts.roles import expand
-from pacstui.accounts.store import SERVICE, Account, Store, from_micro
-from pacstui.clock import Clock
+from pacstui.accounts.store import SERVICE, Account, Store
+from pacstui.clock import Clock, microseconds, moment_or_none
 from pacstui.contract.accounts import TokenRow
 from pacstui.db import Database
 from pacstui.errors import Denied, NotFound
@@ -109,7 +109,7 @@ class Tokens:
         self._tokens = {row[0]: Token(*row) for row in rows}
 
     def _now(self) -> int:
-        return round(self._clock.now().timestamp() * 1_000_000)
+        return microseconds(self._clock.now())
 
     # what programs show
 
@@ -243,15 +243,15 @@ class Tokens:
         patterns: list[str] = json.loads(token.patterns)
         return TokenRow(
             token.id, account.name, token.label, tuple(patterns), why.removeprefix("it has ") if why else "active",
-            from_micro(token.created) or self._clock.now(), token.creator, from_micro(token.expires),
-            from_micro(token.last), token.origin, token.uses,
+            moment_or_none(token.created) or self._clock.now(), token.creator, moment_or_none(token.expires),
+            moment_or_none(token.last), token.origin, token.uses,
         )  # fmt: skip
 
     def findings(self, account: Account, days: int) -> Iterable[str]:
         """Yield what the access review says about an account's tokens."""
         now = self._clock.now()
         for token in self.of(account):
-            last, made = from_micro(token.last), from_micro(token.created) or now
+            last, made = moment_or_none(token.last), moment_or_none(token.created) or now
             if now - (last or made) > timedelta(days=days):
                 yield f"token {token.label} was not used for {(now - (last or made)).days} days"
             if not token.expires:
@@ -261,7 +261,7 @@ class Tokens:
         """Yield which tokens end soon, for ``monitor.problems``: what uses them stops then."""
         now = self._clock.now()
         for token, account in self.all():
-            ends = from_micro(token.expires)
+            ends = moment_or_none(token.expires)
             if ends is not None and token.last and ends - now < _SOON and account.in_force(self._now()):
                 when = "has expired" if ends <= now else f"expires in {plural(max(1, (ends - now).days), 'day')}"
                 yield (

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from pacstui.archive import paths
 from pacstui.archive.disk import Disk
-from pacstui.archive.lane import microseconds
 from pacstui.archive.reconcile import DAMAGED
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.db import Writer
 from pacstui.index.ingest import IndexWriter
 

@@ -17,7 +17,6 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
 from hashlib import sha256
 
 from pacstui.archive import paths
@@ -26,7 +25,7 @@ from pacstui.archive.journal import LARGEST, Journal
 from pacstui.archive.records import Record
 from pacstui.archive.refusal import DUPLICATE, SET_ASIDE, Refused
 from pacstui.archive.work import Job, Todo
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.db import Database, Writer
 from pacstui.db.faults import is_environment, primary_code
 from pacstui.index.ingest import Beside, Found, IndexWriter, Place
@@ -35,13 +34,6 @@ log = logging.getLogger("pacstui.archive")
 _BATCH = 64
 _BATCH_BYTES = 32 << 20
 _LOOKED_AT = 256 << 20
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def microseconds(moment: datetime) -> int:
-    """Return an aware time as the index has it."""
-    span = moment - _EPOCH
-    return (span.days * 86400 + span.seconds) * 1_000_000 + span.microseconds
 
 
 class IngestLane:

@@ -21,10 +21,9 @@ from pathlib import Path
 
 from pacstui.archive import part10, paths
 from pacstui.archive.disk import Disk
-from pacstui.archive.lane import microseconds
 from pacstui.archive.session import Past
 from pacstui.archive.trash_rows import leaving
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.db import Database
 from pacstui.dicom import header
 from pacstui.dicom.header import Header

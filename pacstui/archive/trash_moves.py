@@ -16,9 +16,9 @@ from pacstui.archive import paths
 from pacstui.archive import trash_rows as rows
 from pacstui.archive.disk import Disk, Folders
 from pacstui.archive.journal import Journal
-from pacstui.archive.lane import IngestLane, microseconds
+from pacstui.archive.lane import IngestLane
 from pacstui.archive.trash_rows import MOVING, Entry, File, Trashed, Which
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.db import Database, Writer
 from pacstui.db.faults import primary_code
 from pacstui.errors import NotFound, Unavailable

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 from pacstui import events
 from pacstui.audit import chain
 from pacstui.audit.chain import ID
-from pacstui.audit.trail import PATIENCE_S, Trail, micro
+from pacstui.audit.trail import PATIENCE_S, Trail
 from pacstui.bus import Bus
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds, moment_or_none
 from pacstui.contract import privacy
 from pacstui.contract.audit import AuditPage, AuditRow, AuditState, Verdict
 from pacstui.errors import BadRequest, Denied, PacsError
@@ -60,7 +60,7 @@ def moment(text: str, zone_of: datetime, *, end: bool = False) -> int:
         raise BadRequest(f"{safe(text, 40)} is no date", "write 2026-01-31 or 2026-01-31T14:00") from None
     if end and len(text) <= 10:
         at += timedelta(days=1)
-    return micro(at if at.tzinfo else at.replace(tzinfo=zone_of.tzinfo))
+    return microseconds(at if at.tzinfo else at.replace(tzinfo=zone_of.tzinfo))
 
 
 def named_patients(ids: Sequence[str]) -> Iterator[str]:
@@ -72,11 +72,6 @@ def named_patients(ids: Sequence[str]) -> Iterator[str]:
             some = []
         some.append(each)
     yield ID + ", ".join(some) if some else ""
-
-
-def from_micro(value: int | None) -> datetime | None:
-    """Return the time that microseconds since 1970 stand for, none for none."""
-    return datetime.fromtimestamp(value / 1e6, UTC) if value else None
 
 
 def _row(row: Any) -> AuditRow:
@@ -391,6 +386,6 @@ class AuditRoom:
 
         entries, oldest, waits = await self._db.read(body)
         return AuditState(
-            entries, from_micro(oldest), self.trail.unwritten, server, unsent, self.trail.problem or problem,
-            from_micro(waits),
+            entries, moment_or_none(oldest), self.trail.unwritten, server, unsent, self.trail.problem or problem,
+            moment_or_none(waits),
         )  # fmt: skip

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pacstui.audit import chain
 from pacstui.audit.chain import Entry
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.contract.audit import Verdict
 from pacstui.db import Database
 from pacstui.errors import PacsError, Unavailable
@@ -33,11 +33,6 @@ _AT_ONCE = 500
 _RETRY_S = 2.0
 PATIENCE_S = 3.0
 _INSERT = f"INSERT INTO audit ({chain.COLUMNS}, mac) VALUES ({', '.join('?' * 12)})"  # noqa: S608
-
-
-def micro(moment: datetime) -> int:
-    """Return microseconds since 1970."""
-    return round(moment.timestamp() * 1_000_000)
 
 
 class Trail:
@@ -149,7 +144,7 @@ class Trail:
     ) -> asyncio.Future[None]:
         """Put an entry on its way; what is returned is done when it is durable, and need not be waited for."""
         entry = Entry(
-            0, micro(self._clock.now()), kind, outcome, safe(who, 64), safe(how, 64), safe(origin, 128),
+            0, microseconds(self._clock.now()), kind, outcome, safe(who, 64), safe(how, 64), safe(origin, 128),
             safe(action, 64), safe(target, 512), safe(patient, 2300), safe(detail, 512),
         )  # fmt: skip
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -240,9 +235,9 @@ class Trail:
         -------
         How many were removed, and how many of them had not been sent.
         """
-        limit, now, key = micro(before), micro(self._clock.now()), self._key
+        limit, now, key = microseconds(before), microseconds(self._clock.now()), self._key
         most = (1 << 62) if sent is None else sent
-        latest = limit if in_any_case_before is None else micro(in_any_case_before)
+        latest = limit if in_any_case_before is None else microseconds(in_any_case_before)
 
         def body(connection: sqlite3.Connection) -> tuple[int, int]:
             row = connection.execute(

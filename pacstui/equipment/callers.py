@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from pacstui.clock import microseconds, moment_or_none
 from pacstui.contract.peers import CallerRow, CallersView
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.service import Refused
 from pacstui.dicom.uids import name_of
 from pacstui.dicom.ul.pdu import AssociateRequest
-from pacstui.equipment.store import Knock, Store, micro, moment
+from pacstui.equipment.store import Knock, Store
 from pacstui.errors import NotFound
 from pacstui.text import safe
 
@@ -122,7 +123,7 @@ class Callers:
         if row is None:
             key, row = self._another(key, what, origin(where))
         row.text, row.hint = safe(text, 300), safe(hint, 300)
-        now = micro(at)
+        now = microseconds(at)
         if request is not None and now - row.last > _QUIET_US:  # in a flood one proposal a second is enough
             row.body = {**row.body, **_proposed(request)}
         row.count += 1
@@ -192,7 +193,7 @@ class Callers:
         return CallersView(tuple(rows), sum(bool(row.ignored) for row in self._rows.values()), self.dropped)
 
     def _row(self, row: Knock) -> CallerRow:
-        first, last = moment(row.first), moment(row.last)
+        first, last = moment_or_none(row.first), moment_or_none(row.last)
         assert first is not None
         assert last is not None
         return CallerRow(

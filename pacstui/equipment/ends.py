@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from pacstui.clock import microseconds, moment_or_none
 from pacstui.contract.peers import EndRow, FaultRow, Negotiated
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.uids import name_of
 from pacstui.dicom.ul.faults import CONTEXT_RESULTS
 from pacstui.dicom.ul.negotiation import Context
-from pacstui.equipment.store import End, Store, micro, moment
+from pacstui.equipment.store import End, Store
 from pacstui.text import safe
 
 CONTEXTS_KEPT: Final = 128
@@ -40,7 +41,7 @@ class Ends:
     def opened(self, peer: str, way: str, association: Association, at: datetime) -> None:
         """Note an association that came about."""
         end = self._of(peer, way)
-        end.last, end.associations = micro(at), end.associations + 1
+        end.last, end.associations = microseconds(at), end.associations + 1
         version, uid = association.implementation
         end.body.update(
             address=safe(association.address[0], 64),
@@ -69,9 +70,9 @@ class Ends:
         faults = self._of(peer, "out").body.setdefault("faults", [])
         text = safe(text, 300)
         if faults and faults[0][1] == text:
-            faults[0] = [micro(at), text, safe(hint, 300), int(faults[0][3]) + 1]
+            faults[0] = [microseconds(at), text, safe(hint, 300), int(faults[0][3]) + 1]
         else:
-            faults.insert(0, [micro(at), text, safe(hint, 300), 1])
+            faults.insert(0, [microseconds(at), text, safe(hint, 300), 1])
             del faults[_FAULTS:]
 
     def faults(self, peer: str) -> list[FaultRow]:
@@ -79,16 +80,16 @@ class Ends:
         return [
             FaultRow(at, "out", str(text), str(hint), int(count))
             for value, text, hint, count in self._body(peer, "out").get("faults", ())
-            if (at := moment(int(value))) is not None
+            if (at := moment_or_none(int(value))) is not None
         ]
 
     def secured(self, peer: str, version: str, until: datetime | None, subject: str) -> None:
         """Note what a peer showed in a TLS handshake."""
-        self._of(peer, "out").body["tls"] = [safe(version, 16), micro(until), safe(subject, 200)]
+        self._of(peer, "out").body["tls"] = [safe(version, 16), microseconds(until), safe(subject, 200)]
 
     def elsewhere(self, peer: str, address: str, at: datetime) -> None:
         """Note that a peer called from another address than its own."""
-        self._of(peer, "in").body["elsewhere"] = [safe(address, 64), micro(at)]
+        self._of(peer, "in").body["elsewhere"] = [safe(address, 64), microseconds(at)]
 
     def at_home(self, peer: str) -> None:
         """Forget that a peer called from elsewhere: its host was corrected."""
@@ -98,7 +99,7 @@ class Ends:
     def called_from(self, peer: str) -> tuple[str, datetime | None]:
         """Return the other address that a peer called from, and when; empty and none where it did not."""
         told = self._body(peer, "in").get("elsewhere") or ["", 0]
-        return str(told[0]), moment(int(told[1]))
+        return str(told[0]), moment_or_none(int(told[1]))
 
     def _body(self, peer: str, way: str) -> dict[str, Any]:
         end = self._ends.get((peer, way))
@@ -107,12 +108,12 @@ class Ends:
     def last(self, peer: str, way: str) -> datetime | None:
         """Return when the last association was in a direction."""
         end = self._ends.get((peer, way))
-        return moment(end.last) if end is not None else None
+        return moment_or_none(end.last) if end is not None else None
 
     def certificate(self, peer: str) -> tuple[str, datetime | None, str]:
         """Return TLS version, end of validity and subject of the certificate that a peer showed last."""
         version, until, subject = self._body(peer, "out").get("tls") or ("", 0, "")
-        return str(version), moment(int(until)), str(subject)
+        return str(version), moment_or_none(int(until)), str(subject)
 
     def forget(self, peer: str) -> None:
         """Forget a peer."""
@@ -149,7 +150,7 @@ class Ends:
         contexts.sort(key=lambda each: (not each.accepted, each.name))
         return EndRow(
             way,
-            moment(end.last),
+            moment_or_none(end.last),
             end.associations,
             str(end.body.get("address", "")),
             f"{version} ({uid})" if version and uid else version or uid,

@@ -13,8 +13,9 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Final
 
+from pacstui.clock import microseconds, moment_or_none
 from pacstui.contract.peers import DayRow, EchoSample, PeerHistory
-from pacstui.equipment.store import Day, Echo, Store, micro, moment
+from pacstui.equipment.store import Day, Echo, Store
 from pacstui.text import safe
 
 WINDOW_DAYS: Final = 30
@@ -75,7 +76,7 @@ class History:
         since = (now.astimezone().date() - timedelta(days=WINDOW_DAYS)).isoformat()
         for day in await self._store.days(since):
             self._days.setdefault(day.peer, {})[day.day] = day
-        today = _day(micro(now))
+        today = _day(microseconds(now))
         for echo in await self._store.last_echoes(_REMEMBERED):
             self.of(echo.peer).note(echo)
             if echo.ok and _day(echo.at) == today:
@@ -87,7 +88,7 @@ class History:
 
     def echoed(self, peer: str, at: datetime, ok: bool, milliseconds: float, detail: str) -> None:
         """Note an echo."""
-        echo = Echo(peer, micro(at), int(ok), round(milliseconds * 1000), safe(detail, _LONGEST))
+        echo = Echo(peer, microseconds(at), int(ok), round(milliseconds * 1000), safe(detail, _LONGEST))
         known = self.of(peer)
         gap = echo.at - known.last.at if known.last is not None else 0
         known.note(echo)
@@ -113,7 +114,7 @@ class History:
 
     def called(self, peer: str, at: datetime, way: str) -> None:
         """Count an association of a peer, ``in`` or ``out``."""
-        day = self._day(peer, _day(micro(at)))
+        day = self._day(peer, _day(microseconds(at)))
         if way == "in":
             day.calls_in += 1
         else:
@@ -182,7 +183,7 @@ class History:
 
 def _day(at: int) -> str:
     """Return the local day of a time in microseconds."""
-    told = moment(at)
+    told = moment_or_none(at)
     assert told is not None
     return told.astimezone().date().isoformat()
 
@@ -220,6 +221,6 @@ def _row(day: Day) -> DayRow:
 
 
 def _sample(echo: Echo) -> EchoSample:
-    at = moment(echo.at)
+    at = moment_or_none(echo.at)
     assert at is not None
     return EchoSample(at, bool(echo.ok), echo.us / 1000, echo.detail)

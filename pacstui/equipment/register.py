@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds, moment_or_none
 from pacstui.contract.peers import PeerPlan
 from pacstui.equipment import sheet
 from pacstui.equipment.book import PeerBook, addresses_of, context_of
 from pacstui.equipment.peer import Peer, body_of, of_body, peer_of, texts_of
-from pacstui.equipment.store import Kept, Store, micro, moment
+from pacstui.equipment.store import Kept, Store
 from pacstui.errors import BadRequest, NotFound, SettingsError
 from pacstui.settings import TlsSettings
 from pacstui.text import plural, safe
@@ -73,7 +73,7 @@ class Register:
     def who_changed(self, name: str) -> tuple[datetime | None, str]:
         """Return when a peer was changed here last, and by whom."""
         kept = self._kept.get(name)
-        return (moment(kept.changed), kept.by) if kept is not None else (None, "")
+        return (moment_or_none(kept.changed), kept.by) if kept is not None else (None, "")
 
     def known(self, name: str) -> Peer:
         """Return a peer by its name; raises NotFound."""
@@ -134,7 +134,7 @@ class Register:
             if peer.name.casefold() != name.casefold():
                 self._see_that_new(peer.name)
             by = self._who()
-            kept = Kept(peer.name, False, body_of(peer), by, micro(self._clock.now()))
+            kept = Kept(peer.name, False, body_of(peer), by, microseconds(self._clock.now()))
 
             def also(connection: sqlite3.Connection) -> None:
                 follow(connection, name, peer.name)
@@ -206,7 +206,7 @@ class Register:
                 raise BadRequest(fault.message.replace("[tls] ", ""), fault.hint) from None
 
     async def _put(self, peers: Iterable[Peer]) -> None:
-        now, by = micro(self._clock.now()), self._who()
+        now, by = microseconds(self._clock.now()), self._who()
         peers = tuple(peers)
         kept = [Kept(peer.name, peer.configured, body_of(peer), by, now) for peer in peers]
         made = [each for peer in peers for each in changes(self._book.named(peer.name), peer)]

@@ -10,6 +10,7 @@ from dataclasses import astuple, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from pacstui.clock import microseconds
 from pacstui.db import Database
 
 log = logging.getLogger("pacstui.equipment")
@@ -18,16 +19,6 @@ ECHOES_KEPT: Final = 3000
 ECHO_DAYS: Final = 35
 DAYS_KEPT: Final = 800
 """Echoes of a peer that are kept one by one, for so many days; the sums of days."""
-
-
-def micro(at: datetime | None) -> int:
-    """Return microseconds since 1970, 0 for none."""
-    return 0 if at is None else round(at.timestamp() * 1e6)
-
-
-def moment(value: int) -> datetime | None:
-    """Return the time of microseconds since 1970, none for 0."""
-    return datetime.fromtimestamp(value / 1e6, UTC) if value else None
 
 
 @dataclass(slots=True)
@@ -197,7 +188,7 @@ class Store:
 
     async def prune(self, now: datetime) -> None:
         """Forget echoes and days beyond what is kept."""
-        old = micro(now) - ECHO_DAYS * 86_400_000_000
+        old = microseconds(now) - ECHO_DAYS * 86_400_000_000
         oldest = datetime.fromtimestamp(now.timestamp() - DAYS_KEPT * 86400, UTC).date().isoformat()
 
         def body(connection: sqlite3.Connection) -> None:
@@ -210,7 +201,7 @@ class Store:
                     (peer, peer, ECHOES_KEPT),
                 )
             connection.execute("DELETE FROM peer_days WHERE day < ?", (oldest,))
-            gone = micro(now) - DAYS_KEPT * 86_400_000_000  # peers that left the configuration long ago
+            gone = microseconds(now) - DAYS_KEPT * 86_400_000_000  # peers that left the configuration long ago
             connection.execute("DELETE FROM peer_ends WHERE last < ? AND last > 0", (gone,))
 
         await self._db.write(body)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from pacstui.clock import moment
 from pacstui.contract.hl7 import FieldText, MessagePage, MessageRow, MessageView, SegmentText
 from pacstui.errors import BadRequest, NotFound
 from pacstui.hl7v2 import charset, names, store
@@ -39,7 +40,7 @@ def row_of(row: tuple[Any, ...]) -> MessageRow:
     (ident, at, sender, facility, origin, kind, control, state, answer, text, hint, patient, accession, size, batch,
      made_by, resolved_by) = row  # fmt: skip
     return MessageRow(
-        ident, store.moment(at), _cell(sender), _cell(facility), _cell(origin), _cell(kind), _cell(control), state,
+        ident, moment(at), _cell(sender), _cell(facility), _cell(origin), _cell(kind), _cell(control), state,
         answer, _cell(text, 1000), _cell(hint), _cell(patient), _cell(accession), size, batch,
         _cell(resolved_by or made_by),
     )  # fmt: skip

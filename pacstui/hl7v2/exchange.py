@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from pacstui.bus import Bus
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.db import Database
 from pacstui.dicom.net.tls import server_context
 from pacstui.errors import PacsError, SettingsError
@@ -168,7 +168,7 @@ class Exchange:
         return self._senders.refusal(address)
 
     def _new_batch(self) -> int:
-        self._batch = max(self._batch + 1, store.micro(self._clock.now()))
+        self._batch = max(self._batch + 1, microseconds(self._clock.now()))
         return self._batch
 
     def _refused(self, address: str, text: str, hint: str) -> None:
@@ -248,7 +248,7 @@ class Exchange:
         """Remove what was kept long enough, a piece at a time; try again to listen; count what is open."""
         now = self._clock.now()
         days = timedelta(days=self._settings.keep_days)
-        before, failed_before = store.micro(now - days), store.micro(now - _LONGER * days)
+        before, failed_before = microseconds(now - days), microseconds(now - _LONGER * days)
         if now >= self._prune_at:
             gone = await self._db.write(lambda c: store.prune(c, before, failed_before, _PRUNED))
             self._prune_at = now + (timedelta(seconds=10) if gone == _PRUNED else timedelta(hours=1))

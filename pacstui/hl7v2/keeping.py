@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.db import Writer
 from pacstui.db.faults import is_environment, translate
 from pacstui.hl7v2 import store
@@ -23,7 +23,6 @@ from pacstui.hl7v2.browsing import key_of, keys
 from pacstui.hl7v2.message import Message
 from pacstui.hl7v2.outcome import ACCEPTED, ERROR, INTERNAL, REJECTED, Applier, Fault, Outcome, Refused
 from pacstui.hl7v2.reading import Read, RulesFor, read
-from pacstui.hl7v2.store import micro
 from pacstui.text import safe
 
 log = logging.getLogger("pacstui.hl7")
@@ -107,7 +106,7 @@ class Keeping:
 
     def _together(self, batch: list[Todo], writer: Writer) -> None:
         now = self._clock.now()
-        at = micro(now)
+        at = microseconds(now)
         try:
             writer.begin()
             for todo in batch:
@@ -133,7 +132,7 @@ class Keeping:
             if got.refused is not None or got.message is None:
                 todo.outcome = got.refused or Outcome(ERROR)
             else:
-                self._act(writer.connection, todo, got.message, micro(self._clock.now()))
+                self._act(writer.connection, todo, got.message, microseconds(self._clock.now()))
             self._flag(todo, got)
         finally:
             writer.rollback()
@@ -271,7 +270,7 @@ class Keeping:
             todo.replies = []
             return
         now = self._clock.now()
-        self._serial = max(self._serial + 1, micro(now))
+        self._serial = max(self._serial + 1, microseconds(now))
         outcome = todo.outcome
         todo.replies = answers(
             got.head, outcome.code, outcome.done, outcome.faults, now, f"{self._serial:X}", got.charset, kept=kept

@@ -7,12 +7,12 @@ import sqlite3
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pacstui import events
 from pacstui.bus import Bus
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds, moment, moment_or_none
 from pacstui.contract.hl7 import MessageRow, MessageView, NotificationText, OutgoingPage, OutgoingRow, ReceiverRow
 from pacstui.db import Database
 from pacstui.dicom.net.tls import client_context
@@ -183,7 +183,7 @@ class OutgoingHl7:
             self._sums = await self._store.sums()
         if now - self._pruned_at >= _PRUNE_S:
             self._pruned_at = now
-            before = _micro(self._clock.now() - timedelta(days=self._settings.outgoing_days))
+            before = microseconds(self._clock.now() - timedelta(days=self._settings.outgoing_days))
             while await self._store.prune(before):
                 pass
 
@@ -259,13 +259,13 @@ class OutgoingHl7:
 
     def _row(self, name: str) -> ReceiverRow:
         sums = self._sums.get(name, Sums())
-        oldest = _when(sums.oldest)
+        oldest = moment_or_none(sums.oldest)
         sender = self._senders.get(name)
         if sender is None:
             return ReceiverRow(
                 safe(name, 64), "", sums.waiting, sums.failed, sums.sent, oldest, "unknown",
                 "there is no such receiver in the settings (any more)",
-                "add it to [[hl7.receivers]] again, or cancel what waits", _when(sums.last_sent), sums.held,
+                "add it to [[hl7.receivers]] again, or cancel what waits", moment_or_none(sums.last_sent), sums.held,
             )  # fmt: skip
         settings = sender.settings
         address = f"{settings.host}:{settings.port}" + (" (TLS)" if settings.tls else "")
@@ -276,7 +276,7 @@ class OutgoingHl7:
             words = f"{plural(sums.failed, 'message')} failed; nothing else waits"
         return ReceiverRow(
             safe(name, 64), address, sums.waiting, sums.failed, sums.sent, oldest, sender.status, words, sender.hint,
-            _when(sums.last_sent), sums.held, due,
+            moment_or_none(sums.last_sent), sums.held, due,
         )  # fmt: skip
 
     async def outgoing(
@@ -308,7 +308,7 @@ class OutgoingHl7:
 
     async def send_again(self, ids: tuple[int, ...] = (), destination: str = "") -> int:
         _some(ids, destination)
-        number, names = await self._store.again(ids, destination, _micro(self._clock.now()))
+        number, names = await self._store.again(ids, destination, microseconds(self._clock.now()))
         for name in {*names, destination} & set(self._senders):
             self._senders[name].retry_now()
         self._stale = True
@@ -331,7 +331,7 @@ class OutgoingHl7:
         return await self._hold(destination, "")
 
     async def _put(self, ids: tuple[int, ...], old: tuple[str, ...], new: str) -> int:
-        number, names = await self._store.put(ids, old, new, self._caller(), _micro(self._clock.now()))
+        number, names = await self._store.put(ids, old, new, self._caller(), microseconds(self._clock.now()))
         for name in names & set(self._senders):
             self._senders[name].recall()
         self._stale = True
@@ -362,20 +362,12 @@ def _some(ids: tuple[int, ...], destination: str) -> None:
 def _row(row: tuple[Any, ...]) -> OutgoingRow:
     ident, at, receiver, kind, control, what, state, attempts, next_try = row[:9]
     answer, error, hint, patient, accession, source = row[9:]
-    due = _when(next_try) if state == WAITING else None
+    due = moment_or_none(next_try) if state == WAITING else None
     return OutgoingRow(
-        ident, datetime.fromtimestamp(at / 1e6, UTC), safe(receiver, 64), safe(kind, 32), safe(control, 199),
+        ident, moment(at), safe(receiver, 64), safe(kind, 32), safe(control, 199),
         safe(what, 100), state, attempts, due, answer, safe(error, 500), hint, safe(patient, 200), safe(accession, 200),
         source,
     )  # fmt: skip
-
-
-def _when(micro: int) -> datetime | None:
-    return datetime.fromtimestamp(micro / 1e6, UTC) if micro else None
-
-
-def _micro(at: datetime) -> int:
-    return int(at.timestamp() * 1_000_000)
 
 
 __all__ = ["OutgoingHl7"]

@@ -18,7 +18,7 @@ from typing import Final
 
 from pacstui import events
 from pacstui.bus import Bus
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.contract.hl7 import NotificationText
 from pacstui.db import Database
 from pacstui.errors import BadRequest, NotFound
@@ -301,7 +301,7 @@ class Notifier:
         return f"P{_base36(self._now())}{_base36(number).rjust(3, '0')}"
 
     def _now(self) -> int:
-        return int(self._clock.now().timestamp() * 1_000_000)
+        return microseconds(self._clock.now())
 
     async def preview(self, name: str, study: str, order: int) -> tuple[NotificationText, ...]:
         """Return what a notification would say of a study or an order, or of the newest one."""

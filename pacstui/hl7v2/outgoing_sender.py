@@ -13,11 +13,13 @@ from collections import OrderedDict
 from datetime import datetime
 from typing import Any, Final
 
+from pacstui.clock import microseconds
 from pacstui.errors import PacsError
 from pacstui.hl7v2 import outgoing_answer as answers
 from pacstui.hl7v2.outgoing_line import Line, Unanswered, Unreachable
 from pacstui.hl7v2.outgoing_store import FAILED, SENT, WAITING, Item, Result
-from pacstui.hl7v2.outgoing_ways import Ways, delay
+from pacstui.hl7v2.outgoing_ways import Ways
+from pacstui.retrying import delay
 from pacstui.settings import Hl7ReceiverSettings
 from pacstui.text import duration, safe
 
@@ -378,7 +380,7 @@ class Sender:
             await line.close()
 
     def _now(self) -> int:
-        return int(self._ways.clock.now().timestamp() * 1_000_000)
+        return microseconds(self._ways.clock.now())
 
 
 _closing: set[asyncio.Task[Any]] = set()

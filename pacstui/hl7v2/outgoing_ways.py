@@ -13,11 +13,6 @@ from pacstui.hl7v2.outgoing_store import Item, Store
 from pacstui.settings import Hl7ReceiverSettings
 
 
-def delay(attempt: int, first_s: float, most_s: float, chance: Callable[[], float] = random.random) -> float:
-    """Return the seconds before a further try, after so many: each twice the one before, a fifth more or less."""
-    return min(most_s, first_s * 2.0 ** min(max(attempt - 1, 0), 40)) * (0.8 + 0.4 * chance())
-
-
 @dataclass(slots=True)
 class Ways:
     """What senders need of the node.

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pacstui.hl7v2.outcome import Fault
@@ -18,20 +17,6 @@ INSERT INTO hl7_messages (at, origin, sender, facility, kind, control, digest, s
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _BODY: Final = "INSERT INTO hl7_bodies (id, raw, reply, words, faults) VALUES (?, ?, ?, ?, ?)"
-
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def micro(moment: datetime) -> int:
-    """Return an aware time as microseconds since 1970."""
-    span = moment - _EPOCH
-    return (span.days * 86400 + span.seconds) * 1_000_000 + span.microseconds
-
-
-def moment(at: int) -> datetime:
-    """Return the time that `micro` made a number of."""
-    return _EPOCH + timedelta(microseconds=at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from pacstui.clock import microseconds, moment
 from pacstui.hl7v2 import store
 
 Who = tuple[str, str, str]
@@ -68,7 +69,7 @@ class Traffic:
         """Take over what is kept of the last day."""
         self._turn(now)
         midnight = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-        day_ago = store.micro(now - timedelta(days=1))
+        day_ago = microseconds(now - timedelta(days=1))
         for sender, facility, origin, hour, count, failed, last in connection.execute(
             "SELECT sender, facility, origin, at / 3600000000, count(*), sum(answer NOT IN ('AA', 'CA')), max(at)"
             " FROM hl7_messages WHERE at >= ? AND made_by = '' GROUP BY 1, 2, 3, 4 ORDER BY max(at)",
@@ -78,10 +79,10 @@ class Traffic:
             told = counts.hours.setdefault(hour, [0, 0])
             told[0] += count
             told[1] += failed
-            counts.last = store.moment(last)
+            counts.last = moment(last)
         self.today, self.repeated_today = connection.execute(
             "SELECT count(*), coalesce(sum(state = 'repeated'), 0) FROM hl7_messages WHERE at >= ? AND made_by = ''",
-            (store.micro(midnight),),
+            (microseconds(midnight),),
         ).fetchone()
 
     def message(self, who: Who, at: datetime, state: str) -> None:

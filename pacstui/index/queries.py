@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from pacstui.clock import moment
 from pacstui.contract.storage import DayUse, QuarantineRow
 from pacstui.contract.studies import SeriesRow, StudyDetail, StudyPage, StudyRow
 from pacstui.db import Database
@@ -19,7 +20,6 @@ from pacstui.index import tables as t
 from pacstui.index.fold import fold
 from pacstui.index.redirects import current
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TOP = 1 << 62
 _COUNT_LIMIT = 1000
 _WINDOW = 20_000
@@ -90,11 +90,6 @@ class Instance:
     received: datetime
     calling: str
     missing: bool
-
-
-def moment(microseconds: int) -> datetime:
-    """Return a stored time as an aware datetime in UTC."""
-    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def _columns() -> list[sa.ColumnElement[Any]]:

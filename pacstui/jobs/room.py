@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from pacstui.bus import Bus
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds, moment_or_none
 from pacstui.contract import privacy
 from pacstui.contract.jobs import JobRow, JobsView, KindRow, ParameterRow, RunLine, RunRow
 from pacstui.db import Database
@@ -19,7 +19,7 @@ from pacstui.jobs.runner import Entry, Runner
 from pacstui.jobs.schedule import plan_of
 from pacstui.jobs.scheduler import Scheduler
 from pacstui.jobs.shown import Problem, Shown
-from pacstui.jobs.store import Job, micro, moment
+from pacstui.jobs.store import Job
 from pacstui.jobs.wanted import want
 from pacstui.jobs.work import Working, row_of
 from pacstui.text import safe
@@ -139,7 +139,7 @@ class JobsRoom:
         await self._runner.flush(id)
         lines = await self._runner.store.lines(id, after, max(1, min(limit, 5 * _LIMIT)))
         return tuple(
-            RunLine(number, at, level, text) for number, micros, level, text in lines if (at := moment(micros))
+            RunLine(number, at, level, text) for number, micros, level, text in lines if (at := moment_or_none(micros))
         )
 
     async def kinds(self) -> tuple[KindRow, ...]:
@@ -176,7 +176,7 @@ class JobsRoom:
 
     async def enable(self, job: str) -> None:
         entry = self._entry(job)
-        now = micro(self._clock.now())
+        now = microseconds(self._clock.now())
         await self._runner.put(replace(entry.job, enabled=True, edited=True, upto=now, missed=0))
 
     async def disable(self, job: str) -> None:
@@ -209,7 +209,7 @@ class JobsRoom:
         job = Job(
             name, kind, _said(parameters or {}), schedule.strip(), window.strip(), zone.strip(), after.strip(), overlap,
             retries=retries, retry_ms=round(retry_s * 1000), timeout_ms=round(timeout_s * 1000),
-            upto=micro(self._clock.now()),
+            upto=microseconds(self._clock.now()),
         )  # fmt: skip
         return await self._keep(job)
 
@@ -230,7 +230,7 @@ class JobsRoom:
             changes["parameters"] = _said({**old.parameters, **parameters})
         fresh = replace(old, **changes, edited=True)  # type: ignore[arg-type]
         if (fresh.schedule, fresh.hours, fresh.zone) != (old.schedule, old.hours, old.zone):
-            fresh = replace(fresh, upto=micro(self._clock.now()), missed=0)
+            fresh = replace(fresh, upto=microseconds(self._clock.now()), missed=0)
         return await self._keep(fresh)
 
     async def _keep(self, job: Job) -> JobRow:

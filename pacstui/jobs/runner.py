@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from pacstui import events
 from pacstui.bus import Bus
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds, moment_or_none
 from pacstui.contract import privacy
 from pacstui.db import Database
 from pacstui.errors import BadRequest, PacsError
@@ -31,8 +31,6 @@ from pacstui.jobs.store import (
     RunRecord,
     Store,
     Turn,
-    micro,
-    moment,
 )
 from pacstui.jobs.work import Working
 from pacstui.text import safe
@@ -60,7 +58,7 @@ class Entry:
         self.fault = trouble(job, kind)
         self.plan, why = _plan(job)
         self.problem = self.fault or why
-        upto = moment(job.upto)
+        upto = moment_or_none(job.upto)
         self.next = self.plan.after(upto) if self.plan is not None and upto is not None else None
 
     @property
@@ -130,7 +128,7 @@ class Runner:
         now = self.clock.now()
         late = max(timedelta(), now - turn.planned) if turn.planned is not None else timedelta()
         record = RunRecord(
-            0, about.name, about.kind, WAITING, turn.by, micro(turn.planned), micro(now), 0,
+            0, about.name, about.kind, WAITING, turn.by, microseconds(turn.planned), microseconds(now), 0,
             int(late / timedelta(milliseconds=1)), turn.attempt, restarts=turn.restarts,
             parameters=json.dumps(dict(turn.parameters)) if turn.parameters else "",
         )  # fmt: skip
@@ -180,7 +178,7 @@ class Runner:
                 async with self._lock:
                     if self._free(each) and each in self.waiting:
                         self.waiting.remove(each)
-                        each.record.state, each.record.started = RUNNING, micro(self.clock.now())
+                        each.record.state, each.record.started = RUNNING, microseconds(self.clock.now())
                         self._run(each)
                 await self.save([each])
 
@@ -211,7 +209,7 @@ class Runner:
             text, hint = f"it broke off: {type(fault).__name__}: {fault}", "the node's log says where"
         record = each.record
         record.state, record.text, record.hint = state, safe(text, 1000), safe(hint, 500)
-        record.ended, record.now = micro(self.clock.now()), ""
+        record.ended, record.now = microseconds(self.clock.now()), ""
         record.again = int(self.closing and state == INTERRUPTED and each.kind.resumes)
         if state == FAILED and each.ends_as:
             record.hint = "give it more time (timeout), or look why it takes so long"
@@ -228,7 +226,7 @@ class Runner:
                 job = replace(entry.job, retry_at=0, attempt=1)
                 if record.state == FAILED and record.attempt <= job.retries and job.enabled:
                     again = self.clock.now() + timedelta(milliseconds=job.retry_ms)
-                    job = replace(job, retry_at=micro(again), attempt=record.attempt + 1)
+                    job = replace(job, retry_at=microseconds(again), attempt=record.attempt + 1)
                 entry.set(job, entry.kind)
             self.recent.append(record)
             each.last_line()
@@ -258,7 +256,7 @@ class Runner:
         if each in self.waiting:
             self.waiting.remove(each)
             record = each.record
-            record.state, record.ended = CANCELLED, micro(self.clock.now())
+            record.state, record.ended = CANCELLED, microseconds(self.clock.now())
             record.text = f"cancelled by {by} before its turn came"
             await self._ended(each)
         else:
@@ -317,7 +315,7 @@ class Runner:
             return
         now = self.clock.now()
         lines = [line for each in many for line in each.taken_lines()]
-        records = [each.record if final else replace(each.record, ended=micro(now)) for each in many]
+        records = [each.record if final else replace(each.record, ended=microseconds(now)) for each in many]
         entry = self.entries.get(many[0].record.job) if final else None
         try:
             await self.store.save(records, lines, entry.job if entry is not None else None, owed)

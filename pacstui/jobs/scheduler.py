@@ -11,10 +11,11 @@ from collections import deque
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from pacstui.clock import microseconds, moment_or_none
 from pacstui.errors import BadRequest, PacsError, Unavailable
 from pacstui.jobs.runner import RECENT, Entry, Runner
 from pacstui.jobs.schedule import Plan
-from pacstui.jobs.store import CANCELLED, FAILED, INTERRUPTED, RUNNING, WAITING, Job, RunRecord, Turn, micro, moment
+from pacstui.jobs.store import CANCELLED, FAILED, INTERRUPTED, RUNNING, WAITING, Job, RunRecord, Turn
 from pacstui.jobs.work import Working
 from pacstui.text import plural
 
@@ -71,7 +72,7 @@ class Scheduler:
             record.hint = f"the node ended in the middle of it {_RESTARTS} times: look why, then start it by hand"
         if goes_on and entry is not None:
             entry.turns.append(
-                Turn("restart", moment(record.planned), record.attempt, record.restarts + 1, False, record.said)
+                Turn("restart", moment_or_none(record.planned), record.attempt, record.restarts + 1, False, record.said)
             )
             record.hint = "it goes on by itself"
             self.runner.tell(record.job, "info", f"goes on: {record.text or 'the node ended in the middle of it'}")
@@ -135,17 +136,17 @@ class Scheduler:
             return
         if entry.problem or not job.enabled or plan is None:
             return
-        retry = moment(job.retry_at)
+        retry = moment_or_none(job.retry_at)
         if retry is not None:
             wait = timedelta(milliseconds=job.retry_ms)
             if retry > now + wait:  # the clock was set back
-                await self.runner.put_now(entry, replace(job, retry_at=micro(now + wait)))
+                await self.runner.put_now(entry, replace(job, retry_at=microseconds(now + wait)))
             elif retry <= now and plan.open(now) and not self.runner.under_way(job.name):
                 await self._retry(entry, job)
                 return
-        upto = moment(job.upto)
+        upto = moment_or_none(job.upto)
         if upto is None or upto > now + _BACK:  # the clock was a day or more ahead: what it showed then is forgotten
-            await self.runner.put_now(entry, replace(job, upto=micro(now)))
+            await self.runner.put_now(entry, replace(job, upto=microseconds(now)))
         elif entry.next is not None and entry.next <= now and plan.open(now):
             await self._due(entry, plan, now)
 
@@ -168,10 +169,10 @@ class Scheduler:
             self.runner.tell(entry.job.name, "warn", f"not tried again: {fault.message}", fault.hint)
 
     async def _due(self, entry: Entry, plan: Plan, now: datetime) -> None:
-        upto = moment(entry.job.upto) or now
+        upto = moment_or_none(entry.job.upto) or now
         due = await asyncio.to_thread(plan.preview, upto, _COUNTED, now, _DUE_S)
         missed = sum(now - at > ON_TIME for at in due)
-        job = replace(entry.job, upto=micro(now), missed=missed, retry_at=0, attempt=1)
+        job = replace(entry.job, upto=microseconds(now), missed=missed, retry_at=0, attempt=1)
         at_it = self.runner.under_way(job.name)
         if at_it and (job.overlap == "skip" or any(each in self.runner.waiting for each in at_it)):
             await self.runner.put_now(entry, job)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Final
 
-from pacstui.clock import Clock
+from pacstui.clock import Clock, moment_or_none
 from pacstui.contract import privacy
 from pacstui.contract.jobs import JobRow, JobsView
 from pacstui.jobs.ahead import Ahead
 from pacstui.jobs.runner import Entry
 from pacstui.jobs.scheduler import Scheduler
-from pacstui.jobs.store import FAILED, RUNNING, Job, moment
+from pacstui.jobs.store import FAILED, RUNNING, Job
 from pacstui.jobs.work import row_of
 from pacstui.text import safe
 
@@ -67,7 +67,7 @@ class Shown:
                     f"e on the screen Jobs changes it, d disables it{by_hand}", "jobs",
                 )  # fmt: skip
             elif _failed(entry) and entry.last is not None and not (entry.kind and entry.kind.told_elsewhere):
-                retry = moment(entry.job.retry_at)
+                retry = moment_or_none(entry.job.retry_at)
                 then = f"; it tries again at {retry.astimezone():%H:%M}" if retry is not None else ""
                 mend = f"{entry.last.hint}; then " if entry.last.hint else ""
                 yield (
@@ -92,7 +92,7 @@ class Shown:
             job.name, job.kind, kind.label if kind is not None else job.kind, self._parameters(job), job.schedule,
             "; ".join(each for each in (words, following) if each) or "by hand", job.hours, job.zone, job.enabled,
             job.follows, job.retries, job.retry_ms / 1000, job.timeout_ms / 1000, job.overlap, state,
-            moment(job.retry_at) or entry.next if job.enabled and not entry.problem else None,
+            moment_or_none(job.retry_at) or entry.next if job.enabled and not entry.problem else None,
             under_way[0].id if under_way else 0, row_of(entry.last) if entry.last is not None else None, job.missed,
             safe(entry.problem, 300), job.builtin, waits, entry.quiet,
         )  # fmt: skip
@@ -109,7 +109,7 @@ class Shown:
                 return runner.waits_for(each)
         if entry.fault:
             return ""
-        retry = moment(job.retry_at)
+        retry = moment_or_none(job.retry_at)
         by_clock = job.enabled and not entry.problem
         due = by_clock and any(at is not None and at <= now for at in (entry.next, retry))
         if entry.turns or due:

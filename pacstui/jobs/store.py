@@ -6,9 +6,10 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from pacstui.clock import microseconds, moment_or_none
 from pacstui.db import Database
 from pacstui.text import safe
 
@@ -20,16 +21,6 @@ LOGS_KEPT = 100
 """Runs, and logs of runs, that are kept of each job."""
 DAYS_KEPT = 400
 _TEXT = 2000
-
-
-def micro(at: datetime | None) -> int:
-    """Return microseconds since 1970, 0 for none."""
-    return 0 if at is None else round(at.timestamp() * 1e6)
-
-
-def moment(value: int) -> datetime | None:
-    """Return the time of microseconds since 1970, none for 0."""
-    return datetime.fromtimestamp(value / 1e6, UTC) if value else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +220,7 @@ class Store:
 
     async def prune(self, job: str, now: datetime) -> None:
         """Forget runs of a job beyond `RUNS_KEPT` and those older than `DAYS_KEPT`, and logs beyond `LOGS_KEPT`."""
-        old = micro(now) - DAYS_KEPT * 86_400_000_000
+        old = microseconds(now) - DAYS_KEPT * 86_400_000_000
         older = "SELECT id FROM job_runs WHERE job=? ORDER BY id DESC LIMIT -1 OFFSET ?"
 
         def body(connection: sqlite3.Connection) -> None:
@@ -277,7 +268,10 @@ def _owe(connection: sqlite3.Connection, owed: Mapping[str, Sequence[Turn]]) -> 
     for job, turns in owed.items():
         if turns:
             told = json.dumps([
-                [each.by, micro(each.planned), each.attempt, each.restarts, int(each.by_hand), dict(each.parameters)]
+                [
+                    each.by, microseconds(each.planned), each.attempt, each.restarts, int(each.by_hand),
+                    dict(each.parameters),
+                ]
                 for each in turns
             ])  # fmt: skip
             connection.execute("INSERT OR REPLACE INTO jobs_state VALUES (?, ?)", (f"turns {job}", told))
@@ -288,7 +282,14 @@ def _owe(connection: sqlite3.Connection, owed: Mapping[str, Sequence[Turn]]) -> 
 def _turns(text: str) -> list[Turn]:
     try:
         return [
-            Turn(str(by), moment(int(planned)), int(attempt), int(restarts), bool(by_hand), texts_of(json.dumps(given)))
+            Turn(
+                str(by),
+                moment_or_none(int(planned)),
+                int(attempt),
+                int(restarts),
+                bool(by_hand),
+                texts_of(json.dumps(given)),
+            )
             for by, planned, attempt, restarts, by_hand, given in json.loads(text)
         ]
     except (ValueError, TypeError):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.jobs.kinds import Wanted
 from pacstui.jobs.runner import Runner
-from pacstui.jobs.store import Job, micro
+from pacstui.jobs.store import Job
 
 
 async def want(
@@ -21,7 +21,7 @@ async def want(
     """
     names = {each.name for each in wanted}
     kinds = {each.kind for each in wanted}.union(of)
-    now = micro(clock.now())
+    now = microseconds(clock.now())
     for each in wanted:
         entry = runner.entries.get(each.name)
         old = entry.job if entry is not None else Job(each.name, each.kind, upto=now, enabled=each.enabled)

@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
+from pacstui.clock import microseconds, moment_or_none
 from pacstui.contract.jobs import RunRow
 from pacstui.jobs.kinds import Cancelled, Kind
-from pacstui.jobs.store import RUNNING, Line, RunRecord, micro, moment
+from pacstui.jobs.store import RUNNING, Line, RunRecord
 from pacstui.text import safe
 
 RATE_S = 10.0
@@ -97,7 +98,7 @@ class Working:
             self._left_out += 1
             return
         self._written += 1
-        self.lines.append((self.record.id, micro(self._now()), level, safe(text, 500)))
+        self.lines.append((self.record.id, microseconds(self._now()), level, safe(text, 500)))
 
     @property
     def kept(self) -> str:
@@ -124,7 +125,7 @@ class Working:
         """Write down how many lines were too many."""
         if self._left_out:
             told = f"{self._left_out:,} further lines left out"
-            self.lines.append((self.record.id, micro(self._now()), "warn", told))
+            self.lines.append((self.record.id, microseconds(self._now()), "warn", told))
 
     def sample(self, at: float) -> None:
         """Remember how far it is, for the rates."""
@@ -162,11 +163,11 @@ def row_of(record: RunRecord, per_s: float = 0.0, bytes_per_s: float = 0.0) -> R
             left = max(0, record.total_bytes - record.done_bytes) / bytes_per_s
         elif record.total and per_s > 0:
             left = max(0, record.total - record.done) / per_s
-    started = moment(record.started)
+    started = moment_or_none(record.started)
     assert started is not None
     return RunRow(
-        record.id, record.job, record.kind, record.state, record.started_by, moment(record.planned), started,
-        moment(record.ended), record.late_ms / 1000, record.attempt, record.done, record.total, record.unit,
+        record.id, record.job, record.kind, record.state, record.started_by, moment_or_none(record.planned), started,
+        moment_or_none(record.ended), record.late_ms / 1000, record.attempt, record.done, record.total, record.unit,
         record.done_bytes, record.total_bytes, round(per_s, 2), round(bytes_per_s, 1),
         None if left is None else round(left, 1), record.errors, safe(record.now, 300), record.text, record.hint,
     )  # fmt: skip

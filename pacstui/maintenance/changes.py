@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from pacstui.clock import moment_or_none
 from pacstui.contract.maintenance import ChangeRow
-from pacstui.jobs.store import moment
 from pacstui.text import safe
 
 _TEXT = 300
@@ -97,4 +97,4 @@ def page(connection: sqlite3.Connection, search: str, before: int, limit: int) -
         f"SELECT id, at, who, how, key, old, new FROM changes WHERE {' AND '.join(terms)} ORDER BY id DESC LIMIT ?",  # noqa: S608
         (*values, limit),
     )
-    return tuple(ChangeRow(key, moment(at), *rest) for key, at, *rest in rows)  # type: ignore[arg-type]
+    return tuple(ChangeRow(key, moment_or_none(at), *rest) for key, at, *rest in rows)  # type: ignore[arg-type]

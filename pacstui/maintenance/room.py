@@ -12,12 +12,11 @@ from pydantic import BaseModel
 
 from pacstui import events
 from pacstui.bus import Bus
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds, moment_or_none
 from pacstui.contract.maintenance import ChangeRow, MaintenanceView, WindowRow
 from pacstui.db import Database
 from pacstui.dicom.ul.faults import Refusal
 from pacstui.errors import BadRequest, NotFound
-from pacstui.jobs.store import micro, moment
 from pacstui.maintenance import changes, windows
 from pacstui.maintenance.windows import Window
 from pacstui.text import safe
@@ -63,13 +62,13 @@ class MaintenanceRoom:
         await self.tick()
 
     async def _read(self) -> None:
-        now = micro(self._clock.now())
+        now = microseconds(self._clock.now())
         self._windows = await self._db.read(lambda c: windows.since(c, now))
 
     def follow(self, connection: sqlite3.Connection, old: str, new: str) -> None:
         """Let windows have a peer's new name; on the writer's thread, the list is replaced as a whole."""
         windows.rename_peer(connection, old, new)
-        self._windows = windows.since(connection, micro(self._clock.now()))
+        self._windows = windows.since(connection, microseconds(self._clock.now()))
 
     async def tick(self) -> None:
         """Begin and end what is planned; called every second."""
@@ -79,7 +78,7 @@ class MaintenanceRoom:
             self._drain = None
             self._tell("served again: the time that was set is over", drain.by)
             self.changed()
-        running = tuple(window.id for window in self._windows if window.runs(micro(now)))
+        running = tuple(window.id for window in self._windows if window.runs(microseconds(now)))
         if running != self._running:
             for window in self._windows:
                 if window.id in running and window.id not in self._running:
@@ -96,14 +95,14 @@ class MaintenanceRoom:
         """Return how the node is kept from serving, none if it serves everybody."""
         if self._drain is not None:
             return self._drain
-        at = micro(self._clock.now())
+        at = microseconds(self._clock.now())
         found = [w for w in self._windows if w.runs(at) and not w.peers and w.effect in _DRAINS]
         if not found:
             return None
         window = max(found, key=lambda each: _DRAINS.index(each.effect))
-        since = moment(window.start)
+        since = moment_or_none(window.start)
         assert since is not None
-        return Drain(window.effect, window.reason, window.owner or window.made_by, since, moment(window.end))
+        return Drain(window.effect, window.reason, window.owner or window.made_by, since, moment_or_none(window.end))
 
     # What other rooms ask.
 
@@ -124,10 +123,10 @@ class MaintenanceRoom:
         drain = self.now()
         if drain is not None:
             return f"held up by maintenance: {drain.why}"
-        at = micro(self._clock.now())
+        at = microseconds(self._clock.now())
         for window in self._windows:
             if destination in window.peers and window.effect in _DRAINS and window.runs(at):
-                end = moment(window.end)
+                end = moment_or_none(window.end)
                 assert end is not None
                 return f"held up by maintenance until {end.astimezone():%H:%M}: {window.reason}"
         return ""
@@ -140,11 +139,11 @@ class MaintenanceRoom:
             what = "new associations are rejected" if drain.effect == "drain" else "only C-ECHO is taken"
             told = f"{what} and nothing is sent: {drain.why} ({drain.by}, since {drain.since.astimezone():%H:%M})"
             yield "drained", "warn", told, "r on the maintenance screen serves everybody again", "maintenance"
-        at, soon = micro(now), micro(now + _SOON)
+        at, soon = microseconds(now), microseconds(now + _SOON)
         for window in self._windows:
             if window.cancelled or window.end <= at or window.start > soon:
                 continue
-            start, end = moment(window.start), moment(window.end)
+            start, end = moment_or_none(window.start), moment_or_none(window.end)
             assert start is not None
             assert end is not None
             when = f"until {end.astimezone():%H:%M}" if window.runs(at) else (
@@ -158,9 +157,9 @@ class MaintenanceRoom:
 
     async def show(self, past_days: int = 7) -> MaintenanceView:
         now = self._clock.now()
-        past = micro(now - timedelta(days=max(0, min(past_days, 400))))
+        past = microseconds(now - timedelta(days=max(0, min(past_days, 400))))
         found = await self._db.read(lambda c: windows.since(c, past))
-        drain, at = self.now(), micro(now)
+        drain, at = self.now(), microseconds(now)
         rows = tuple(window.row(at) for window in found)
         if drain is None:
             return MaintenanceView("", "", "", None, None, self.associations(), self.sending(), rows)
@@ -205,11 +204,11 @@ class MaintenanceRoom:
             raise BadRequest("the window is over already", "give a later time")
         self._check_peers(peers)
         by = self._caller()
-        window = Window(0, first, last, reason.strip(), owner.strip(), effect, peers, False, by, micro(now))
+        window = Window(0, first, last, reason.strip(), owner.strip(), effect, peers, False, by, microseconds(now))
         kept = await self._db.write(lambda c: windows.put(c, window))
         await self._read()
         await self.tick()
-        return kept.row(micro(now))
+        return kept.row(microseconds(now))
 
     def _check_peers(self, peers: tuple[str, ...]) -> None:
         known = tuple(self.peers())
@@ -226,7 +225,7 @@ class MaintenanceRoom:
     ) -> WindowRow:  # fmt: skip
         now = self._clock.now()
         there = await self._open_window(id)
-        old_start, old_end = moment(there.start), moment(there.end)
+        old_start, old_end = moment_or_none(there.start), moment_or_none(there.end)
         assert old_start is not None
         assert old_end is not None
         begin = windows.moment_of(start, now) if start is not None else old_start
@@ -244,14 +243,14 @@ class MaintenanceRoom:
 
     async def cancel(self, id: int) -> WindowRow:
         there = await self._open_window(id)
-        now = micro(self._clock.now())
+        now = microseconds(self._clock.now())
         if there.runs(now):
             return await self._keep(replace(there, end=now))
         return await self._keep(replace(there, cancelled=True))
 
     async def _open_window(self, ident: int) -> Window:
         there = await self._db.read(lambda c: windows.one(c, ident))
-        state = there.state(micro(self._clock.now()))
+        state = there.state(microseconds(self._clock.now()))
         if state in ("over", "cancelled"):
             raise BadRequest(f"the maintenance window {ident} is {state}", "plan another one")
         return there
@@ -262,7 +261,7 @@ class MaintenanceRoom:
         if all(each.id != kept.id for each in self._windows):
             self._windows.append(kept)  # it ends now: that has to be told
         await self.tick()
-        return kept.row(micro(self._clock.now()))
+        return kept.row(microseconds(self._clock.now()))
 
     # What was changed.
 
@@ -272,12 +271,12 @@ class MaintenanceRoom:
 
     async def compare(self, settings: BaseModel, who: str, how: str) -> int:
         """Note what of the settings differs from those that the node saw last; return how much that is."""
-        now = micro(self._clock.now())
+        now = microseconds(self._clock.now())
         return await self._db.write(lambda c: changes.compare(c, settings, now, who, how))
 
     def noted(self, connection: sqlite3.Connection, who: str, made: Iterable[tuple[str, str, str]]) -> None:
         """Note changes that somebody made here, in the transaction that makes them; on the writer lane's thread."""
-        changes.note(connection, micro(self._clock.now()), who, "console", made)
+        changes.note(connection, microseconds(self._clock.now()), who, "console", made)
 
 
 def _about(window: Window) -> str:

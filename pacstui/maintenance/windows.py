@@ -7,9 +7,9 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pacstui.clock import microseconds, moment_or_none
 from pacstui.contract.maintenance import WindowRow
 from pacstui.errors import BadRequest, NotFound
-from pacstui.jobs.store import micro, moment
 from pacstui.text import safe
 
 EFFECTS = ("announce", "echo", "drain")
@@ -44,7 +44,7 @@ class Window:
 
     def row(self, now: int) -> WindowRow:
         """Return it as the console shows it."""
-        start, end, made = moment(self.start), moment(self.end), moment(self.made)
+        start, end, made = moment_or_none(self.start), moment_or_none(self.end), moment_or_none(self.made)
         assert start is not None
         assert end is not None
         assert made is not None
@@ -146,4 +146,4 @@ def checked(start: datetime, end: datetime, reason: str, effect: str) -> tuple[i
         raise BadRequest("the window ends before it begins", "give a later end, as +2 h")
     if end - start > _LONGEST:
         raise BadRequest("a window is at most 31 days long", "plan several")
-    return micro(start), micro(end)
+    return microseconds(start), microseconds(end)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.db import Database
 from pacstui.dicom.dimse import Field, Status
 from pacstui.dicom.net.association import Association
@@ -24,7 +24,6 @@ from pacstui.equipment.line import TELLS, Lines
 from pacstui.errors import PacsError
 from pacstui.orders import reading
 from pacstui.orders.reading import NO_LONGER_UPDATED
-from pacstui.orders.standing import microseconds
 from pacstui.settings import MppsSettings
 from pacstui.text import plural, safe
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pacstui import events
 from pacstui.bus import Bus
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.db import Database
 from pacstui.dicom.dataset import DataSet
 from pacstui.dicom.dimse import Status
@@ -112,7 +112,7 @@ class Performed:
     ) -> bool:
         """Write it, and tell; return whether the step was still as it was ``before``."""
         at, peers = self._clock.now(), tuple(self.forward_to())
-        now = standing.microseconds(at)
+        now = microseconds(at)
 
         def body(connection: sqlite3.Connection) -> tuple[int, tuple[int, ...], tuple[int, ...]] | None:
             id = _row(connection, message, before, told, whole, now)

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from pacstui import events
 from pacstui.bus import Bus
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.contract.worklist import (
     STATES,
     PerformedRow,
@@ -30,7 +30,6 @@ from pacstui.orders import persons, reading, rows, views
 from pacstui.orders.days import day_of, days_of, shown
 from pacstui.orders.persons import Ambiguous, Identifier, Person
 from pacstui.orders.rows import ARRIVED, CANCELLED, COMPLETED, DISCONTINUED, IN_PROGRESS, OPEN, SCHEDULED, Order, Step
-from pacstui.orders.standing import microseconds
 from pacstui.settings import Settings
 from pacstui.text import safe
 

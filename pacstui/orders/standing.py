@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
+from pacstui.clock import microseconds
 from pacstui.orders.reading import COMPLETED, IN_PROGRESS
 from pacstui.orders.rows import HISTORY, state_of
 
@@ -15,11 +16,6 @@ _TOLD: Final = {
     "in progress": "begun", "completed": "completed", "discontinued": "discontinued", "arrived": "patient arrived",
     "scheduled": "scheduled again", "cancelled": "cancelled",
 }  # fmt: skip
-
-
-def microseconds(moment: datetime) -> int:
-    """Return a moment as rows have it."""
-    return int(moment.timestamp() * 1_000_000)
 
 
 def note(connection: sqlite3.Connection, order: int, at: datetime, sentence: str) -> None:

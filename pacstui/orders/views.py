@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from pacstui.clock import microseconds, moment
 from pacstui.contract.worklist import PerformedRow, Standing, StepPage, StepRow, StepView, UnorderedRow, WorklistView
 from pacstui.index.fold import fold
-from pacstui.index.queries import moment
 from pacstui.orders.days import minutes_late
 from pacstui.orders.reading import IN_PROGRESS
 from pacstui.orders.rows import OPEN
@@ -274,7 +274,7 @@ def without_images(minutes: int, now: datetime, connection: sqlite3.Connection) 
     """Return how many steps of today and yesterday were completed so long ago and have no images, and the first of
     them in words."""
     first = (now.astimezone() - timedelta(days=1)).strftime("%Y%m%d")
-    limit = int((now - timedelta(minutes=minutes)).timestamp() * 1_000_000)
+    limit = microseconds(now - timedelta(minutes=minutes))
     rows = connection.execute(
         f"SELECT s.modality, s.station_ae, s.time{_FROM} WHERE s.date >= ? AND s.state = 'completed'"
         f" AND s.changed < ? AND {_OF_ORDER} = 0 AND COALESCE({_EXPECTED}, -1) != 0 ORDER BY s.date, s.time, s.id",

@@ -12,13 +12,11 @@ from typing import Any, Final
 
 from pacstui import events
 from pacstui.archive import Archive
-from pacstui.archive.lane import microseconds
 from pacstui.bus import Bus
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds, moment_or_none
 from pacstui.contract.corrections import CorrectionPage, CorrectionRow, Downstream, Preview
 from pacstui.errors import BadRequest, NotFound
 from pacstui.index.redirects import new_uid
-from pacstui.jobs.store import moment
 from pacstui.qc import moving, saying, undoing
 from pacstui.qc.downstream import Telling, right_copies
 from pacstui.qc.ledger import Ledger, Row, row_of, rows_of
@@ -169,7 +167,7 @@ class CorrectionsRoom:
             "INSERT OR IGNORE INTO corrected_studies (correction, study) VALUES (?,?)",
             [(ident, each) for each in sorted(ledger.studies)],
         )
-        sent = [[each.destination, each.instances, microseconds(each.last) if each.last else 0]
+        sent = [[each.destination, each.instances, microseconds(each.last)]
                 for each in plan.downstream]  # fmt: skip
         body = json.loads(ledger.body()) | {
             "sent": sent, "new_uids": plan.new_uids, "told": {}, "of_series": plan.of_series,
@@ -300,14 +298,16 @@ def _page(connection: sqlite3.Connection, study: str, before: int, most: int) ->
 
 def _shown(connection: sqlite3.Connection, row: Row) -> CorrectionRow:
     body = json.loads(row["body"])
-    at = moment(row["at"])
+    at = moment_or_none(row["at"])
     assert at is not None
     told = body.get("told", {})
-    downstream = tuple(Downstream(name, count, moment(last), told.get(name, "")) for name, count, last in body["sent"])
+    downstream = tuple(
+        Downstream(name, count, moment_or_none(last), told.get(name, "")) for name, count, last in body["sent"]
+    )
     return CorrectionRow(
         row["id"], at, safe(row["by"], 64), row["kind"], row["study"], safe(row["patient_name"], 200),
         safe(row["patient_id"], 64), row["sentence"], safe(row["why"], _WHY), row["state"], row["instances"],
-        safe(row["undone_by"], 64), moment(row["undone"]) if row["undone"] else None,
+        safe(row["undone_by"], 64), moment_or_none(row["undone"]) if row["undone"] else None,
         undoing.hindrance(connection, row), downstream,
     )  # fmt: skip
 

@@ -12,10 +12,9 @@ from typing import Final
 from pacstui import events
 from pacstui.archive import Archive
 from pacstui.bus import Bus
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.contract.exceptions import ExceptionPage, ExceptionRow, ExceptionView
 from pacstui.errors import BadRequest, NotFound
-from pacstui.jobs.store import micro
 from pacstui.qc import candidates, listing, matching, told, verdict
 from pacstui.qc.matching import Kept, Look, Rules
 from pacstui.settings import Settings
@@ -176,7 +175,7 @@ class ExceptionsRoom:
         now = self._clock.now()
 
         def keep(connection: sqlite3.Connection) -> tuple[list[Kept], list[int]]:
-            kept = [matching.keep(connection, each, micro(now)) for each in looks]
+            kept = [matching.keep(connection, each, microseconds(now)) for each in looks]
             steps = [step for each in kept if each.left for step in matching.images_went(connection, each.left, now)]
             fresh = [each for each in kept if each.changed and each.state == verdict.MATCHED]
             return kept, steps + [each.step for each in fresh if matching.images_came(connection, each.step, now)]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from pacstui.clock import microseconds
 from pacstui.index.fold import fold
 from pacstui.orders import standing
 from pacstui.qc import scoring, verdict
@@ -227,7 +228,7 @@ def images_came(connection: sqlite3.Connection, step: int, now: datetime) -> boo
     row = connection.execute("SELECT \"order\" FROM steps WHERE id=? AND state='scheduled'", (step,)).fetchone()
     if row is None:
         return False
-    at = standing.microseconds(now)
+    at = microseconds(now)
     connection.execute(
         "UPDATE steps SET state='arrived', changed=?, body=json_set(body, '$.by_images', 1) WHERE id=?", (at, step)
     )
@@ -246,7 +247,7 @@ def images_went(connection: sqlite3.Connection, order: int, now: datetime) -> li
     rows = connection.execute(
         "SELECT id FROM steps WHERE \"order\"=? AND state='arrived' AND json_extract(body, '$.by_images') = 1", (order,)
     ).fetchall()
-    at = standing.microseconds(now)
+    at = microseconds(now)
     for (step,) in rows:
         connection.execute(
             "UPDATE steps SET state='scheduled', changed=?, body=json_remove(body, '$.by_images') WHERE id=?",

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
+from pacstui.clock import moment_or_none
 from pacstui.contract.corrections import ChangeText, Downstream
 from pacstui.errors import BadRequest, NotFound
-from pacstui.jobs.store import moment
 from pacstui.qc.ledger import Ledger, Row, rows_of
 from pacstui.text import person, plural, safe
 
@@ -171,7 +171,9 @@ def sent_to(connection: sqlite3.Connection, study: str, uids: Mapping[str, str])
         held, last = found.get(destination, (set(), 0))
         held.add(uids[uid])
         found[destination] = (held, max(last, at))
-    return tuple(Downstream(safe(name, 64), len(held), moment(last), "") for name, (held, last) in found.items())
+    return tuple(
+        Downstream(safe(name, 64), len(held), moment_or_none(last), "") for name, (held, last) in found.items()
+    )
 
 
 def doubts_of(connection: sqlite3.Connection, study: Row, moving: bool = False) -> list[str]:

@@ -13,8 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from pacstui.archive.lane import microseconds
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.db import Database
 from pacstui.errors import PacsError
 from pacstui.index.commitments import FAILED, NO_ANSWER, NOT_COMMITTED, Reference

@@ -15,17 +15,18 @@ from datetime import datetime
 from errno import EDQUOT, ENOSPC
 from typing import Final
 
-from pacstui.archive.lane import microseconds
 from pacstui.archive.reading import Content
+from pacstui.clock import microseconds
 from pacstui.dicom.net.errors import AssociationEnded, AssociationRejected
 from pacstui.errors import Corrupt, NotFound, PacsError
 from pacstui.imaging.convert import NotConvertible
 from pacstui.index.retrieve import Copy
 from pacstui.jobs.schedule import window_of, zone_of
 from pacstui.monitor.rates import Recent
+from pacstui.retrying import delay
 from pacstui.routing.courier import Carrier, Hindered, Parcel, kind
 from pacstui.routing.outbox import Item, Result
-from pacstui.routing.patience import Breaker, Pace, delay
+from pacstui.routing.patience import Breaker, Pace
 from pacstui.routing.tables import CANCELLED, FAILED, FILTERED, WAITING
 from pacstui.routing.verdict import verdict, verdict_on_move
 from pacstui.routing.ways import Unfit, Ways, Withheld

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pacstui import events
 from pacstui.archive import Archive
 from pacstui.bus import Bus
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.equipment.book import PeerBook
 from pacstui.equipment.line import Lines
 from pacstui.errors import PacsError
@@ -104,7 +104,7 @@ class Onward:
             task.add_done_callback(self._tasks.discard)
 
     async def _let_go(self, studies: tuple[str, ...]) -> None:
-        now = int(self._clock.now().timestamp() * 1_000_000)
+        now = microseconds(self._clock.now())
         try:
             if await self._db.write(lambda connection: self.queueing.performed(connection, studies, now)):
                 self.queue.wake()

@@ -1,4 +1,4 @@
-"""How long to wait: before an object is tried again, and before a destination that does not answer is."""
+"""How long a destination that does not answer is left alone, and how fast one that answers is sent to."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from pacstui.retrying import delay
+
 _FIRST_S: Final = 5.0
 _MOST_S: Final = 300.0
-
-
-def delay(attempt: int, first_s: float, most_s: float, chance: Callable[[], float] = random.random) -> float:
-    """Return the seconds before a further try, after so many: each twice the one before, a fifth more or less, so that
-    what failed together is not tried again together."""
-    plain = min(most_s, first_s * 2.0 ** min(max(attempt - 1, 0), 40))
-    return plain * (0.8 + 0.4 * chance())
 
 
 @dataclass(slots=True)

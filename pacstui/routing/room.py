@@ -12,9 +12,8 @@ from typing import Final, Protocol
 
 from pacstui import events
 from pacstui.archive import Archive
-from pacstui.archive.lane import microseconds
 from pacstui.bus import Bus
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.contract.node import QueuePart
 from pacstui.contract.queue import (
     Changed,

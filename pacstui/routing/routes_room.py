@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from pacstui.archive.lane import microseconds
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.contract.routes import RouteRow, RouteTrial
 from pacstui.db import Database
 from pacstui.errors import BadRequest, NotFound

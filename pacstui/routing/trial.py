@@ -8,9 +8,9 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
+from pacstui.clock import microseconds
 from pacstui.contract.routes import PlannedSending, RouteTrial
 from pacstui.index.alike import alike
-from pacstui.jobs.store import micro
 from pacstui.routing.listing import when
 from pacstui.routing.route import Routes, Subject
 from pacstui.settings import RouteSettings
@@ -36,7 +36,9 @@ def trial(
     for fault in routes.problems.values():
         raise fault
     tags = sorted(routes.routes[0].tags)
-    groups = alike(connection, tags, micro(since), micro(until), _GROUPS + 1, moments=bool(settings.hours))
+    groups = alike(
+        connection, tags, microseconds(since), microseconds(until), _GROUPS + 1, moments=bool(settings.hours)
+    )
     cut = len(groups) > _GROUPS
     studies: dict[int, list[Any]] = {}
     looked = set()

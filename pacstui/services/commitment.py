@@ -12,10 +12,9 @@ from typing import Final, Protocol
 
 from pacstui import events
 from pacstui.archive import Archive
-from pacstui.archive.lane import microseconds
 from pacstui.archive.reading import Part
 from pacstui.bus import Bus
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds, moment
 from pacstui.contract.commitments import AskedRow, CommitmentRow
 from pacstui.dicom import dataset, syntaxes
 from pacstui.dicom.dataset import DataSet, DataSetError, Element
@@ -29,7 +28,6 @@ from pacstui.dicom.ul.items import RoleSelection
 from pacstui.equipment.line import COMMITS, Lines
 from pacstui.errors import NotFound, PacsError, Unavailable
 from pacstui.index.commitments import REPORTING, WAITING, Commitment, Commitments, Outcome, Reference
-from pacstui.index.queries import moment
 from pacstui.services.aside import aside
 from pacstui.text import safe
 

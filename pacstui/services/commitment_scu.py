@@ -10,9 +10,8 @@ from uuid import uuid4
 
 from pacstui import events
 from pacstui.archive import Archive
-from pacstui.archive.lane import microseconds
 from pacstui.bus import Bus
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds, moment
 from pacstui.contract.commitments import AskedRow
 from pacstui.dicom import dataset, syntaxes
 from pacstui.dicom.dataset import DataSet, DataSetError
@@ -23,7 +22,6 @@ from pacstui.dicom.syntaxes import LITTLE
 from pacstui.equipment.line import COMMITS, Lines
 from pacstui.errors import NotFound, PacsError
 from pacstui.index.commitments import AskedCommitment, AskedCommitments, Outcome, Reference
-from pacstui.index.queries import moment
 from pacstui.services.aside import aside
 from pacstui.services.commitment import COMMITMENT, INSTANCE
 from pacstui.settings import PeerSettings

@@ -10,7 +10,6 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import file_digest, sha256
 from io import BytesIO
@@ -21,6 +20,7 @@ from typing import BinaryIO, Final, cast
 
 from pacstui.archive import Archive, paths
 from pacstui.archive.reading import Content, Part
+from pacstui.clock import moment
 from pacstui.errors import NotFound, PacsError
 from pacstui.index import corrected as rows
 from pacstui.index.corrected import Said
@@ -30,7 +30,6 @@ from pacstui.transform.correct import Corrections, corrected
 
 _SUFFIX: Final = ".part"
 _KNOWN_S: Final = 10.0
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Uncorrected(PacsError):
@@ -124,7 +123,7 @@ class Handing:
         return found
 
     def _wanted(self, said: Said, uids: dict[str, str]) -> Corrections:
-        at = (_EPOCH + timedelta(microseconds=said.at)).astimezone()
+        at = moment(said.at).astimezone()
         return Corrections(
             said.values, said.patient, said.once, uids or None, f"{at:%Y%m%d%H%M%S%z}", f"PACSTUI {self._system()}",
             "CORRECT" if said.by_hand else "COERCE",

@@ -15,7 +15,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final, Protocol
 
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.contract.remote import PullRow, RemotePage, RemoteStudy
 from pacstui.db import Database
 from pacstui.errors import NotFound, PacsError, Unavailable
@@ -131,7 +131,7 @@ class _Prefetch:
 
     async def _of_arrived(self, titles: set[str]) -> list[_Patient]:
         """Return patients of whom a study came, other than one that was fetched from those very archives."""
-        since = round(self._since.timestamp() * 1e6)
+        since = microseconds(self._since)
         found: dict[str, _Patient] = {}
         for id, birth, study, calling in await self._db.read(partial(_arrived, since)):
             if titles.issuperset(calling.split("\\")):

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from pacstui.archive.lane import microseconds
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds, moment
 from pacstui.contract.space import PinRow
 from pacstui.db import Database
 from pacstui.errors import BadRequest, NotFound
-from pacstui.space.rules import moment
 from pacstui.text import safe
 
 MOST: Final = 50_000

@@ -15,10 +15,9 @@ from itertools import groupby
 from typing import Protocol
 
 from pacstui.archive import Archive
-from pacstui.archive.lane import microseconds
 from pacstui.archive.trash_rows import Entry, Which
 from pacstui.backups.protection import Kept
-from pacstui.clock import Clock
+from pacstui.clock import Clock, microseconds
 from pacstui.errors import NotFound, PacsError
 from pacstui.jobs.kinds import Outcome, Run
 from pacstui.settings import SpaceSettings

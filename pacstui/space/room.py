@@ -10,7 +10,7 @@ from typing import Protocol
 from pacstui.archive import Archive
 from pacstui.archive.trash_rows import Entry, Which
 from pacstui.backups.protection import Kept
-from pacstui.clock import Clock
+from pacstui.clock import Clock, moment
 from pacstui.contract.jobs import JobRow, RunRow
 from pacstui.contract.space import Emptied, PinRow, PlanRow, PurgePlan, RuleRow, SpaceView, TrashRow, UndoResult
 from pacstui.errors import BadRequest, NotFound, PacsError, Unavailable
@@ -19,7 +19,7 @@ from pacstui.settings import SpaceSettings
 from pacstui.space.pins import Pins
 from pacstui.space.purge import ALL, Purge, Sent, Told
 from pacstui.space.repair import NOBODY, Peers, Repair
-from pacstui.space.rules import Choice, Rule, choose, moment
+from pacstui.space.rules import Choice, Rule, choose
 from pacstui.space.studies import last_rows, matching
 from pacstui.space.volume import Problem, Volume
 from pacstui.text import plural, safe

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from fnmatch import translate
 from re import IGNORECASE, compile
 
+from pacstui.clock import moment
 from pacstui.settings import RuleSettings
 from pacstui.text import plural
 
@@ -35,11 +36,6 @@ class Candidate:
     missing: int = 0
     aside: int = 0
     pinned: str = ""
-
-
-def moment(micro: int) -> datetime:
-    """Return a time of the index."""
-    return datetime.fromtimestamp(micro / 1e6, UTC)
 
 
 def why_kept(study: Candidate, now: datetime, keep_hours: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pacstui.archive.lane import microseconds
+from pacstui.clock import microseconds
 from pacstui.settings import RuleSettings, SpaceSettings
 from pacstui.space.purge import Purge
 from tests.archive.objects import Object
