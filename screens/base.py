@@ -56,6 +56,8 @@ class ConsoleScreen(Screen[None]):
     MODE: ClassVar[str] = ""
     ABOUT: ClassVar[str] = ""
     KEYS: ClassVar[tuple[keymap.Key, ...]] = ()
+    TYPED: ClassVar[bool] = False
+    """Letters and signs are typed into this screen: none of them is a key."""
     AUTO_FOCUS = "Panel, RowTable"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -67,7 +69,7 @@ class ConsoleScreen(Screen[None]):
         with Vertical(id="body"):
             yield from self.body()
         yield SmallLine(id="small")
-        yield FootLine(self.KEYS, self.MODE)
+        yield FootLine(self.KEYS, self.MODE, self.TYPED)
 
     def body(self) -> Iterable[Widget]:
         """Yield the widgets between head and foot."""

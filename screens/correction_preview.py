@@ -65,6 +65,7 @@ class PreviewPanel(Panel, inherit_bindings=False):
         self.fault = ""
         self.busy = False
         self.at = 0
+        self._chosen = False
         self.first = 0
         self._labels = ("leave it", yes)
 
@@ -186,17 +187,20 @@ class PreviewPanel(Panel, inherit_bindings=False):
             page = cast("PreviewPage", self.screen)
             if self.at:
                 page.do(self.why.strip())
+            elif self.why.strip() and not self._chosen:
+                self.at = 1  # who gave a reason means to do it: the next Enter does
+                self.renew()
             else:
                 page.dismiss(None)
             return
         if event.key in ("tab", "shift+tab"):
-            self.at = 1 - self.at
+            self.at, self._chosen = 1 - self.at, True
         elif event.key in ("left", "right"):
             step = -1 if event.key == "left" else 1
             if self.why:
                 self.caret = max(0, min(len(self.why), self.caret + step))
             else:
-                self.at = max(0, min(1, self.at + step))
+                self.at, self._chosen = max(0, min(1, self.at + step)), True
         elif event.key in ("up", "down", "pageup", "pagedown"):
             self.first += {"up": -1, "down": 1, "pageup": -8, "pagedown": 8}[event.key]
             self.first = max(0, self.first)

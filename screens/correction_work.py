@@ -35,7 +35,7 @@ _STUDY = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "
 _SERIES = ("SeriesDescription", "SeriesNumber", "BodyPartExamined", "Laterality", "ProtocolName")
 _NOTES = {
     "PatientName": "as DOE^JANE: family name, given name", "PatientBirthDate": "as 19700131",
-    "PatientSex": "M, F or O", "Laterality": "L, R or B", "BodyPartExamined": "capitals, as KNEE",
+    "PatientSex": "M, F or O", "Laterality": "L or R", "BodyPartExamined": "capitals, as KNEE",
 }  # fmt: skip
 EMPTIED = "-"
 REASONS = (
@@ -67,23 +67,40 @@ def _send(app: ConsoleApp, title: str, intro: str, fields: Sequence[Field], ask:
     app.push_screen(Form(title, fields, send, intro=intro, foot=foot), asked)
 
 
+async def _order(app: ConsoleApp, text: str) -> int:
+    """Return the order that has an accession number, 0 for none typed."""
+    said = text.strip()
+    if not said:
+        return 0
+    page: Any = await app.client.worklist.steps(day="all", search=said, limit=200)
+    found = {each.order for each in page.rows if each.accession.casefold() == said.casefold()}
+    if not found and said.isdecimal() and said.isascii():
+        return int(said)  # the node's own number, as the command line shows it
+    if not found:
+        raise PacsError(f"no order has the accession number {safe(said, 20)}", "W, then / finds orders by name or ID")
+    if len(found) > 1:
+        raise PacsError(
+            f"{plural(len(found), 'order')} have the accession number {safe(said, 20)}",
+            "in exceptions (X) each of them is shown beside the study",
+        )
+    return int(found.pop())
+
+
 def assign(app: ConsoleApp, row: StudyRow, done: Done) -> None:
     """Give a study to an order or a patient."""
     if not app.allowed("corrections.assign"):
         return
 
     async def ask(values: Values) -> Preview:
-        number = values["order"].strip()
-        if number and not number.isdigit():
-            raise PacsError(f"{safe(number, 20)} is no number of an order", "the worklist and exceptions show them")
+        order = await _order(app, values["order"])
         found: Preview = await app.client.corrections.assign(
-            study=row.study, order=int(number or 0), patient_id=values["patient"].strip(),
+            study=row.study, order=order, patient_id=values["patient"].strip(),
             issuer=values["issuer"].strip(),
         )  # fmt: skip
         return found
 
     fields = [
-        Field("order", "order", note="its number; empty for a patient without order"),
+        Field("order", "order", note="its accession number; empty for a patient without order"),
         Field("patient", "patient ID", note="of a patient that the RIS or this archive knows"),
         Field("issuer", "issuer", note="who gave that ID; only where several have it"),
     ]
@@ -136,16 +153,15 @@ def split(app: ConsoleApp, row: StudyRow, picked: Sequence[SeriesRow], done: Don
         return
 
     async def ask(values: Values) -> Preview:
-        number = values["order"].strip()
-        if number and not number.isdigit():
-            raise PacsError(f"{safe(number, 20)} is no number of an order", "the worklist and exceptions show them")
+        order = await _order(app, values["order"])
         found: Preview = await app.client.corrections.split(
-            study=row.study, series=tuple(each.series for each in picked), order=int(number or 0)
+            study=row.study, series=tuple(each.series for each in picked), order=order
         )
         return found
 
-    fields = [Field("order", "for order", note="its number; empty: the same patient, a study of its own")]
-    told = f"{plural(len(picked), 'series', 'series')} become a study of their own."
+    fields = [Field("order", "for order", note="its accession number; empty: the same patient, a study of its own")]
+    one = len(picked) == 1
+    told = f"{plural(len(picked), 'series', 'series')} {'becomes' if one else 'become'} a study of its own."
     _send(app, "Split the study", told, fields, ask, done, "split it")
 
 

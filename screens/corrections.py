@@ -67,6 +67,9 @@ class CorrectionsPanel(Panel):
             had = f"{safe(each.destination, 32)} had {plural(each.instances, 'wrong copy', 'wrong copies')}: "
             if each.told:
                 lines += words(had + safe(each.told, 100), width, "dim", 11, Line(" " * 9 + "= ", "ok"))
+            elif row.undone is not None:
+                what = f"{safe(each.destination, 32)} was not told of it, and has it as it is again"
+                lines += words(what, width, "dim", 11, Line(" " * 9 + "= ", "ok"))
             else:
                 lines += words(had + "not told, n does it", width, "warn", 11, Line(" " * 9 + "! ", "warn"))
         return Item(lines, row.id)

@@ -30,7 +30,7 @@ COLUMNS = (
     C("arrived", 10, grow=1, most=24),
     C("from", 8, grow=1, rank=3, most=18),
     C("why", 20, grow=6, most=120),
-    C("age", 10, rank=1, role="dim"),
+    C("age", 8, rank=1, role="dim"),
 )
 KEYS = (
     work.key_of("exceptions.settle", "t", "take it", "Take the chosen study as it is, and off the list", "take", 1),
@@ -67,7 +67,7 @@ class ChosenPanel(Panel):
         lines += words(privacy.sentence(why), width, "warn-text")
         if row.order and row.score:
             lines.append(
-                Line(f"the order that fits best has a score of {row.score}: Enter shows it, a assigns", "accent")
+                Line(f"the order that fits best has a score of {row.score}: Enter shows it, a there assigns", "accent")
             )
         return [Section(Line("Why", "title"), [Item(lines)])]
 
@@ -119,7 +119,7 @@ class ExceptionsScreen(AskingScreen):
             f"{safe(row.modality, 8) or '?'} {count(row.instances)} img",
             safe(row.calling, 32),
             privacy.sentence(f"taken by {row.settled}" if row.settled else row.why),
-            ago(row.received, self.console_app.now()),
+            ago(row.received, self.console_app.now()).removesuffix(" ago"),
         )
 
     async def ask(self) -> Any:
@@ -178,9 +178,9 @@ class ExceptionsScreen(AskingScreen):
         return [
             "Every study fits its order and patient.",
             "",
-            "A study that does not would stand here when nothing more of it came for a while:",
-            "with another patient's ID, a misspelled name, no order. Where no orders are expected",
-            "([qc] in the configuration, or a node that never had an order) nothing does.",
+            "A study that does not would stand here when nothing more of it came for a while: with another patient's "
+            "ID, a misspelled name, no order. Where no orders are expected ([qc] in the configuration, or a node that "
+            "never had an order) nothing does.",
         ]
 
     @on(RowTable.Wanted)

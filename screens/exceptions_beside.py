@@ -34,6 +34,8 @@ KEYS = (
     work.key_of("corrections.assign", "a", "assign", "Assign the study to the order or patient on the right", "assign",
                 0),
     work.key_of("corrections.edit", "e", "edit", "Change what the study says", "edit", 1),
+    work.key_of("worklist.add", "n", "new order", "Enter the order afterwards, as done, and assign the study to it",
+                "order", 2),
     work.key_of("corrections.reject", "j", "reject", "Reject the study, with a reason", "reject", 1),
     work.key_of("exceptions.settle", "t", "take it", "Take the study as it is, and off the list", "take", 1),
     work.key_of("corrections.undo", "z", "undo", "Undo what was done last on this study", "undo", 1),
@@ -102,9 +104,9 @@ class BesidePanel(Panel, inherit_bindings=False):
             told = f"No order and no patient begins with {self.console_app.privacy.sentence(search)}. / looks again."
         else:
             told = (
-                "No order is known that this study may belong to. / looks for another order or patient by name, ID or "
-                "accession number; e edits what the study says; t takes it as it is; when its order comes later it is "
-                "matched by itself."
+                "No order is known that this study may belong to. n enters it afterwards, as done; / looks for another "
+                "order or patient by name, ID or accession number; e edits what the study says; t takes it as it is; "
+                "when its order comes later it is matched by itself."
             )
         return Section(Line("Expected", "title"), [Item(words(told, width, "dim"))])
 
@@ -173,8 +175,9 @@ class BesideScreen(AskingScreen):
         "Left, what arrived; right, what was expected: the order that fits best, then others with the right arrow. "
         "= the same, ~ near (a slip), x another, \u00b7 one of them says nothing. Below, the points that make the "
         "score. a assigns the study to the order on the right: what would change is shown first, and it asks why. / "
-        "looks for another order or patient. e changes what the study says, j rejects it with a reason, t takes it as "
-        "it is. z undoes what was done last. The originals are always kept."
+        "looks for another order or patient. n enters the order of an emergency afterwards, as done, so that no "
+        "modality does it again, and assigns the study to it. e changes what the study says, j rejects it with a "
+        "reason, t takes it as it is. z undoes what was done last. The originals are always kept."
     )
     KEYS = KEYS
 
@@ -273,6 +276,11 @@ class BesideScreen(AskingScreen):
             self.console_app.say("there is no order to assign it to: / looks for one, or for a patient")
             return
         work.assign(self.console_app, self.view.row, self.candidate, self._corrected)
+
+    def action_order(self) -> None:
+        """Enter its order afterwards."""
+        if self.view is not None:
+            work.order(self.console_app, self.view.row, self._corrected)
 
     def action_edit(self) -> None:
         """Change what it says."""

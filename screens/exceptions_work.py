@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from pacstui.contract import all_actions
 from pacstui.contract.corrections import CorrectionRow, Preview
 from pacstui.contract.exceptions import Candidate, ExceptionRow
+from pacstui.contract.worklist import StepRow
 from pacstui.errors import BadRequest, PacsError
 from pacstui.text import safe
-from screens import keymap
+from screens import keymap, worklist_work
 from screens.correction_preview import preview
 from screens.modals.form import Form, Values
 from screens.widgets.form import Field
@@ -64,6 +65,23 @@ def assign(app: ConsoleApp, row: ExceptionRow, candidate: Candidate, done: Corre
             study=row.study, patient_id=candidate.patient_id, issuer=candidate.issuer
         )
     app.keep(_assign(app, row, ask, done))
+
+
+def order(app: ConsoleApp, row: ExceptionRow, done: Corrected) -> None:
+    """Enter the order that there should have been, as done, and give the study to it."""
+    if not _may(app, "corrections.assign"):
+        return
+
+    def made(step: StepRow) -> None:
+        ask = lambda: app.client.corrections.assign(study=row.study, order=step.order)  # noqa: E731
+        app.keep(_assign(app, row, ask, done))
+
+    async def look() -> None:
+        detail = await app.fetch(app.client.studies.show(row.study))
+        if detail is not None:
+            worklist_work.afterwards(app, detail.row, row.modality.split("\\")[0], made)
+
+    app.keep(look())
 
 
 async def _assign(app: ConsoleApp, row: ExceptionRow, ask: Callable[[], Awaitable[Preview]], done: Corrected) -> None:

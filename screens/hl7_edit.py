@@ -120,6 +120,7 @@ class Hl7EditScreen(ConsoleScreen):
 
     TITLE_WORDS = "Edit HL7 message"
     AUTO_FOCUS = "Editor"
+    TYPED = True
     ABOUT = (
         "A copy of the message, a segment on each line. The original stays as it is; what is acted on is kept as a "
         "message of its own, with who made it. ctrl+t says what the text as it stands would do, and does nothing; "

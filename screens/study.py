@@ -118,9 +118,9 @@ class StudyPagePanel(Panel):
     def footnote(self) -> Line | None:
         if self.detail is None:
             return None
-        keys = "a assign  e edit  m merge  x reject"
+        keys = "a assign  e edit  m merge  x reject  c list"
         if len(self.detail.series) > 1:
-            keys += "  space picks series: t split  v move"
+            keys = f"space pick  t split  v move  {keys}"
         return Line(f" {keys} ", "dim")
 
     def _series_title(self) -> Line:

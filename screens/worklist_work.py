@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.timer import Timer
 
+from pacstui.contract.studies import StudyRow
 from pacstui.contract.worklist import StepRow
 from pacstui.errors import PacsError
 from pacstui.text import safe
@@ -38,6 +39,11 @@ _TO_SET = (
     ("completed", "it is done, though the modality did not report it"),
     ("discontinued", "it was begun and broken off"),
 )
+_MODALITIES = (
+    " AR AU BI BMD CR CT DG DMS DX ECG EEG EMG EOG EPS ES GM HC HD IO IVOCT IVUS KER LEN LS MG MR NM OAM OCT OP OPM "
+    "OPT OPTBSV OPTENF OPV OSS OT PA POS PT PX RF RG SM SRF TG US VA XA XC "
+)
+"""Modalities that acquire (PS3.3 C.7.3.1.1.1); another one is taken, and told."""
 _LOOK_S = 0.25
 _ISO = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 _CLOCK = re.compile(r"(\d{1,2}):?(\d{2})(?::?(\d{2}))?")
@@ -112,7 +118,7 @@ def pn(text: str) -> str:
 
 
 def _name(text: str) -> str:
-    if not text.strip(" ,^"):
+    if text.strip() and not text.strip(" ,^"):
         raise PacsError("a name is needed", "Family, Given; of somebody unknown: UNKNOWN, EMERGENCY 3")
     return pn(text)
 
@@ -195,6 +201,7 @@ class StepForm(Form):
                 check(field.value)
             except PacsError as fault:
                 field.told = f"x {fault.message}: {fault.hint}"
+                self.panel.whole = self.panel.whole or number != self.panel.at
                 self.panel.at, self.panel.caret, self.panel.cursor = number, len(field.value), field.name
                 self.panel.renew()
                 return field.name
@@ -202,6 +209,8 @@ class StepForm(Form):
 
 
 def _heard(name: str, found: str) -> str:
+    if name == "modality" and f" {found} " not in _MODALITIES:
+        return f"{found} is none that DICOM names: modalities ask for CT, MR, CR, DX, US, MG, ..."
     if name == "date":
         return f"{datetime.strptime(found, '%Y%m%d'):%A, %-d %B %Y}"  # noqa: DTZ007 - a day has no zone
     if name == "patient_name" and "^" in found:
@@ -238,7 +247,7 @@ def add(app: ConsoleApp, day: str, done: Done) -> None:
     fields = [
         Field("patient_id", "patient ID", note="as on the wristband; of somebody unknown a number of your own"),
         Field("issuer", "ID given by", note="assigning authority, where there is more than one; empty: the usual one"),
-        Field("patient_name", "name", note="Family, Given"),
+        Field("patient_name", "name", note="Family, Given; empty if the node knows who has that ID"),
         Field("birth_date", "born", note="1970-12-24; empty if it is not known"),
         Field("sex", "sex", "unknown", choices=_SEXES),
         Field("modality", "modality", note="CT, MR, CR, DX, US, MG, ..."),
@@ -259,9 +268,50 @@ def add(app: ConsoleApp, day: str, done: Done) -> None:
 
     async def send(values: Values) -> str:
         row: StepRow = await app.client.worklist.add(**values)
-        return f"on the worklist for {clock(row.time)}: {row.modality} asks for it and sees it at once"
+        when = clock(row.time) if row.date == f"{today:%Y%m%d}" else f"{_iso(row.date)} {clock(row.time)}"
+        who = safe(row.station_ae, 16) or f"each {safe(row.modality, 16)}"
+        return f"on the worklist for {when}: {who} sees it with the next query for that day"
 
     _open(app, StepForm("Enter a worklist item", fields, _sender(app, checks, send), checks), done)
+
+
+def afterwards(app: ConsoleApp, study: StudyRow, modality: str, made: Callable[[StepRow], None]) -> None:
+    """Open the form of an order for a study that is here already; no modality sees it. ``made`` gets its step."""
+    if not app.allowed("worklist.add"):
+        return
+    if app.privacy.on:
+        app.say("names and IDs are hidden: P shows them, then n enters the order")
+        return
+    now = app.now()
+    today = now.date()
+    fields = [
+        Field(
+            "patient_id", "patient ID", study.patient_id, note="whose it is; the study is corrected to it afterwards"
+        ),
+        Field("issuer", "ID given by", study.issuer, note="empty: the usual one"),
+        Field("patient_name", "name", study.patient_name, note="Family, Given; empty if the node knows that ID"),
+        Field("birth_date", "born", _iso(study.birth_date), note="1970-12-24; empty if it is not known"),
+        Field("sex", "sex", study.sex if study.sex in ("F", "M", "O") else "unknown", choices=_SEXES),
+        Field("modality", "modality", modality),
+        Field("description", "procedure", study.description),
+        Field("accession", "accession", study.accession, note="empty: the node gives one"),
+        Field("referring", "referring", note="Family, Given of the physician"),
+    ]
+    checks: dict[str, Callable[[str], str]] = {
+        "patient_id": _filled("a patient ID"), "patient_name": _name, "birth_date": lambda text: _birth(text, today),
+        "modality": _modality, "referring": pn, "sex": lambda text: "" if text == "unknown" else text,
+    }  # fmt: skip
+    when = study.date or f"{study.received.astimezone():%Y%m%d}"
+    rows: list[StepRow] = []
+
+    async def send(values: Values) -> str:
+        hour = study.time[:6] if study.date and len(study.time) >= 4 else f"{study.received.astimezone():%H%M%S}"
+        rows.append(await app.client.worklist.add(**values, date=when, time=hour, done=True))
+        return f"order {safe(rows[-1].accession, 16)} was entered as done"
+
+    intro = f"For the images of {_iso(when)} that are here. Next it is shown what the study gets from it."
+    form = StepForm("Enter the order afterwards", fields, _sender(app, checks, send), checks, intro)
+    _open(app, form, lambda: made(rows[-1]))
 
 
 def _iso(day: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from pacstui.cli.actions import group
 from pacstui.cli.out import moment, table
 from pacstui.contract.worklist import STATES
-from pacstui.text import duration, person, plural
+from pacstui.text import person, plural
 
 
 def _date(text: str) -> str:
@@ -25,7 +25,8 @@ def _counts(row: dict[str, Any]) -> str:
 
 def _state(row: dict[str, Any]) -> str:
     late = row["late_min"]
-    return f"{row['state']}, {duration(late * 60)} late" if late else str(row["state"])
+    told = f"{late} min" if late < 60 else f"{late // 60}:{late % 60:02} h"
+    return f"{row['state']}, {told} late" if late else str(row["state"])
 
 
 def _rows(rows: list[dict[str, Any]]) -> list[str]:
@@ -131,6 +132,7 @@ app = group(
         "issuer": "Who gave the Patient ID.", "birth_date": "1970-01-02.", "sex": "M, F or O.",
         "accession": "Accession Number; made if left out.", "description": "What is to be done.",
         "station_ae": "AE title of the station; several with commas between.", "room": "Where.",
+        "done": "It was done already: no modality is told of it.",
         "priority": "ROUTINE, HIGH, STAT, MEDIUM or LOW.", "referring": "Referring physician.",
         "date": "The day; today if left out.", "time": "14:30; now if left out.", "why": "A few words.",
     },

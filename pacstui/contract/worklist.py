@@ -157,6 +157,7 @@ class Worklist(Protocol):
         self, patient_id: PatientId, patient_name: PatientText, modality: str, date: str = "", time: str = "",
         issuer: str = "", birth_date: PatientText = "", sex: str = "", accession: PatientText = "",
         description: str = "", station_ae: str = "", room: str = "", priority: str = "", referring: str = "",
+        done: bool = False,
     ) -> StepRow: ...  # fmt: skip
 
     @action("edit", "Change a worklist item", permission="worklist.edit", audited=True, key="e")

@@ -416,7 +416,10 @@ def _search(connection: sqlite3.Connection, word: str, limit: int, before: int) 
 def _detail(connection: sqlite3.Connection, study: str) -> StudyDetail:
     row = _BY_UID.first(connection, study=study)
     if row is None:
-        raise NotFound(f"The archive has no study {study}", "It may have been deleted; refresh the list")
+        raise NotFound(
+            f"The archive has no study {study}",
+            "It may have been deleted, or rejected (C lists that); refresh the list",
+        )
     series = tuple(SeriesRow(*each) for each in _SERIES.all(connection, study=row[0]))
     missing = _MISSING_IN.first(connection, key=row[0])[0]
     why = _MISFIT.first(connection, study=study)

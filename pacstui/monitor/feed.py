@@ -25,6 +25,8 @@ class _Line:
     gather: str = ""
     instance: str = ""
     screen: str = ""
+    again: str = ""
+    """What stands instead of ``text`` where it is gathered with others that are not quite the same."""
 
 
 _WHAT_TO_DO = {
@@ -225,7 +227,7 @@ _HL7_MEANS = {
 
 
 def _hl7_in(event: events.MessageTaken | events.MessageFailed | events.Hl7Refused) -> _Line | None:
-    """Tell of HL7 messages that came in: those of one kind and sender are one line."""
+    """Tell of HL7 messages that came in: those of one sender that were acted on are one line."""
     match event:
         case events.Hl7Refused():
             told = f"HL7 connection closed: {event.text}"
@@ -242,7 +244,8 @@ def _hl7_in(event: events.MessageTaken | events.MessageFailed | events.Hl7Refuse
     who, kind = event.sender or event.origin, event.kind or "message"
     means = _HL7_MEANS.get(kind.partition("^")[2], "")
     told = f"{kind}, {means}" if means else kind
-    return _Line("info", who or "HL7", told, "", 0, f"hl7 {who} {kind}", "", f"hl7-message:{event.id}")
+    again = f"HL7 messages, last {told}"
+    return _Line("info", who or "HL7", told, "", 0, f"hl7 {who}", "", f"hl7-message:{event.id}", again)
 
 
 def _hl7_out(event: events.ReceiverDown | events.ReceiverUp | events.MessageNotSent) -> _Line:
@@ -337,7 +340,7 @@ class EventFeed:
             at,
             line.level,
             safe(line.source, 64),
-            safe(line.text, 300),
+            safe(line.again if count > 1 and line.again else line.text, 300),
             line.hint,
             line.association,
             count,

@@ -36,6 +36,8 @@ class Result:
     """What was done: in words, whose, and which rows of ``persons`` and ``orders`` changed."""
 
     said: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    """What a message named and left as it was; told last."""
     patient: str = ""
     persons: set[int] = field(default_factory=set)
     orders: set[int] = field(default_factory=set)
@@ -117,9 +119,10 @@ class Admitting:
             persons.save(self._connection, told, self._at)
             self.result.persons.add(told.id)
             self.result.indexed |= merging.follow(self._connection, told, self._settings.local_issuer, known=not new)
-        self.result.said.append(
-            f"{'new ' if new else ''}patient {told.shown}{'' if told != person or new else ' as before'}"
-        )
+        if told == person and not new:
+            self.result.unchanged.append(f"patient {told.shown} as before")
+        else:
+            self.result.said.append(f"new patient {told.shown}" if new else f"patient {told.shown} changed")
         return told
 
     def _of_merged(self, segment: Segment, identifier: Identifier, survivor: Person) -> Person:

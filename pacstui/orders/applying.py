@@ -96,7 +96,8 @@ class Applying:
             self._forget_index()
         self._persons |= result.persons
         self._orders |= result.orders
-        return Outcome(done="; ".join(result.said), patient=result.patient, accession=accession, faults=tuple(told))
+        done = "; ".join([*result.said, *result.unchanged])
+        return Outcome(done=done, patient=result.patient, accession=accession, faults=tuple(told))
 
     def _order(
         self, connection: sqlite3.Connection, message: Message, at: int, told: list[Fault], admitting: Admitting

@@ -103,20 +103,21 @@ class WorklistRoom:
     async def add(
         self, patient_id: str, patient_name: str, modality: str, date: str = "", time: str = "", issuer: str = "",
         birth_date: str = "", sex: str = "", accession: str = "", description: str = "", station_ae: str = "",
-        room: str = "", priority: str = "", referring: str = "",
+        room: str = "", priority: str = "", referring: str = "", done: bool = False,
     ) -> StepRow:  # fmt: skip
-        """Enter a step by hand, with its order, and its patient where it is a new one."""
+        """Enter a step by hand, with its order, and its patient where it is a new one; with ``done`` for images that
+        are here already: no modality is told of it."""
         now, settings, sentence = self._clock.now(), self._settings(), self._sentences()
         day = day_of(date, now)
         clock = _time(time) if time.strip() else f"{now.astimezone():%H%M}00"
         step = Step(
             modality=_modality(modality), station_ae=_station(station_ae), room=_text("room", room, 16), date=day,
-            time=clock, description=_text("description", description),
+            time=clock, description=_text("description", description), state=COMPLETED if done else SCHEDULED,
         )  # fmt: skip
         order = Order(
             accession=_text("accession", accession, 16), study=f"2.25.{uuid4().int}", priority=_priority(priority),
             description=step.description or step.modality, referring=_name("referring", referring),
-            source=f"entered by {self._caller()}",
+            source=f"entered by {self._caller()}", state=step.state,
         )  # fmt: skip
         asked = Person(
             0, _text("patient ID", patient_id), _text("issuer", issuer), _name("name", patient_name),
@@ -139,7 +140,7 @@ class WorklistRoom:
                     "leave it out and one is made, or search for that order",
                 )
             made = replace(made, accession=number, procedure_id=f"RP{made.id}", filler=made.filler)
-            made = made.said(sentence("entered"))
+            made = made.said(sentence("entered, for what was done already" if done else "entered"))
             rows.save_order(connection, made, at)
             kept = rows.save_step(connection, replace(step, order=made.id), at)
             rows.save_step(connection, replace(kept, step_id=f"SPS{kept.id}"), at)
@@ -309,8 +310,9 @@ def _person(connection: sqlite3.Connection, asked: Person, local_issuer: str, so
         ("sex", asked.sex, known.sex),
     ):  # fmt: skip
         if given and has and given != has:
+            whose = "" if known.patient_id == asked.patient_id else f"{safe(asked.patient_id, 64)} was merged into "
             raise BadRequest(
-                f"{safe(known.shown, 64)} is known with another {name}",
+                f"{whose}{safe(known.shown, 64)}{', who' if whose else ''} is known with another {name}",
                 f"look for a slip in the ID; leave the {name} out if it is that patient",
             )
     return known

@@ -215,7 +215,9 @@ class Ris:
         """A patient got a second number, was examined under it, and the two are merged."""
         known = [who.patient_id for who in self._seen if who.patient_id in self._people]
         once = [ident for ident in known if ident not in self.account.merged and not ident.startswith("PRM")]
-        if not once:
+        women = [p for p in site.patients if p.patient_id and p.sex in ("F", "O")]
+        left = sum(p.patient_id not in self.account.merged for p in women)
+        if not once or 2 * left <= len(women):  # who is merged is examined no more: some have to stay for each modality
             return
         now = self._people[once[-1]]
         survivor = replace(now, patient_id=f"PRM{self._rng.randrange(10**6):06}")

@@ -63,6 +63,9 @@ KNOWN: Final = {
 }  # fmt: skip
 """By keyword (PS3.6)."""
 
+VALUES: Final = {"PatientSex": ("M", "F", "O"), "Laterality": ("L", "R"), "ImageLaterality": ("L", "R", "U", "B")}
+"""Enumerated values (PS3.3 C.7.1.1, C.7.3.1, C.7.6.1): receivers refuse or misread others."""
+
 
 def of(keyword: str, levels: tuple[str, ...], value: str) -> Attribute:
     """Return an attribute that may be corrected at one of some levels, its value checked.
@@ -84,6 +87,10 @@ def of(keyword: str, levels: tuple[str, ...], value: str) -> Attribute:
             f"{keyword} belongs to the {found.level}: what is chosen are {chosen[levels[-1]]}",
             f"choose {chosen[found.level]} for it",
         )
+    one_of = VALUES.get(keyword, ())
+    if value.strip() and one_of and value.strip() not in one_of:
+        raise BadRequest(f"{keyword} is {', '.join(one_of[:-1])} or {one_of[-1]}, not {safe(value.strip(), 16)}",
+                         "leave it empty where that is not known")  # fmt: skip
     why = wrong(found.vr, value, told=False)
     if why:
         raise BadRequest(f"{keyword}: {why}", f"a value of VR {found.vr} (PS3.5 6.2)")

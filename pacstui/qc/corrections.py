@@ -120,7 +120,7 @@ class CorrectionsRoom:
     async def apply(self, token: str, why: str) -> CorrectionRow:
         held = self._held.get(token)
         if held is None or held.until <= self._clock.monotonic() or held.by != self._caller():
-            raise BadRequest("this preview does not hold any more", "look at it again, then do it")
+            raise BadRequest("this preview does not hold any more", "esc, then the same key shows how it is now")
         if not why.strip():
             raise BadRequest("why?", "others will ask: say it in a few words, without names of patients")
         ident = await self._do(held.request, held.digest, held.by, why.strip()[:_WHY])
@@ -134,7 +134,7 @@ class CorrectionsRoom:
         def work(connection: sqlite3.Connection) -> int:
             plan = _PLANS[request.kind](connection, request, policy)
             if digest and plan.digest != digest:
-                raise BadRequest("something has changed since the preview", "look at it again, then do it")
+                raise BadRequest("something has changed since the preview", "esc, then the same key shows it anew")
             try:
                 return self._write(connection, plan, by, why, at)
             finally:

@@ -159,7 +159,7 @@ def _about_order(connection: sqlite3.Connection, order: Row, study: Row) -> list
         (order["accession"], study["id"]),
     ).fetchone()[0]
     if others:
-        told.append(f"{plural(others, 'other study', 'other studies')} with its accession number are here")
+        told.append(f"{plural(others, 'other study is', 'other studies are')} here with its accession number")
     planned = {row[0] for row in connection.execute('SELECT modality FROM steps WHERE "order"=?', (order["id"],))}
     made = set(study["modalities"].split("\\")) - {"PR", "SR", "KO", ""}
     if planned - {""} and made and not planned & made:

@@ -12,17 +12,18 @@ from screens.widgets.lines import Lines
 class FootLine(Lines):
     """Modes at the left on a mode's own page, keys at the right; a notice replaces both while it lasts."""
 
-    def __init__(self, keys: tuple[keymap.Key, ...], mode: str = "") -> None:
+    def __init__(self, keys: tuple[keymap.Key, ...], mode: str = "", typed: bool = False) -> None:
         super().__init__()
         self.keys = keys
         self.mode = mode
+        self.common = ("esc",) if typed else ("/", "esc", "?", "y", "space", "!")
 
     def draw(self, width: int, height: int) -> list[Line | Strip]:
         app = self.console_app
         if app.notice is not None:
             text, role = app.notice
             return [Line(" ").add(text, role).cut(width - 1).pad(width).strip(self.ink, "band")]
-        keys = [*self.keys, *(k for k in keymap.COMMON if k.face in ("/", "esc", "?", "y", "space", "!"))]
+        keys = [*self.keys, *(k for k in keymap.COMMON if k.face in self.common)]
         if self.mode:
             keys = [k for k in keys if k.face != "esc"]
         once = {key.face: key for key in reversed(keys)}

@@ -44,7 +44,10 @@ def _shown(char: str) -> str:
 
 
 class FormPanel(Panel, inherit_bindings=False):
-    """The fields of a form. Enter sends it from wherever the cursor is; nothing that was typed is lost by a mistake."""
+    """The fields of a form. Enter sends it from wherever the cursor is; nothing that was typed is lost by a mistake.
+
+    What stands in a field when one comes to it is replaced by what is typed; left, right, home and end go into it.
+    """
 
     MARKED = False
 
@@ -59,6 +62,8 @@ class FormPanel(Panel, inherit_bindings=False):
         self.foot = foot
         self.at = 0
         self.caret = len(self.fields[0].value) if fields else 0
+        self.whole = True
+        """The value is chosen as a whole, as it is in a field that was just entered: what is typed replaces it."""
         self.fault = ""
         self.busy = ""
         self.cursor = self.fields[0].name if fields else None
@@ -120,6 +125,9 @@ class FormPanel(Panel, inherit_bindings=False):
         start = 0
         while cell_len(text[start : self.caret]) >= room:
             start += 1
+        if self.whole and text:
+            line = Line(text[start:], "safe")
+            return line.add("_" * max(0, min(room, 24) - line.width), "dim")
         under = text[self.caret : self.caret + 1] or " "
         after = text[self.caret + 1 :]
         line = Line(text[start : self.caret]).add(under, "safe")
@@ -132,6 +140,7 @@ class FormPanel(Panel, inherit_bindings=False):
     def _go(self, by: int) -> None:
         self.at = (self.at + by) % max(1, len(self.fields))
         self.caret = len(self.fields[self.at].value)
+        self.whole = True
         self.cursor = self.fields[self.at].name
         self.renew()
 
@@ -187,12 +196,18 @@ class FormPanel(Panel, inherit_bindings=False):
             self.type(event.character)
         elif event.key in _EDITING:
             field = self.fields[self.at]
-            field.value, self.caret = _EDITING[event.key](field.value, self.caret)
+            if self.whole and event.key in _DELETING:
+                field.value, self.caret = "", 0
+            else:
+                field.value, self.caret = _EDITING[event.key](field.value, self.caret)
+            self.whole = False
             self.redraw()
 
     def type(self, text: str) -> None:
         """Put text in at the caret."""
         field = self.fields[self.at]
+        if self.whole:
+            field.value, self.caret, self.whole = "", 0, False
         text = "".join(char for char in text if char.isprintable())[: LONGEST - len(field.value)]
         field.value = field.value[: self.caret] + text + field.value[self.caret :]
         self.caret += len(text)
@@ -216,6 +231,8 @@ class FormPanel(Panel, inherit_bindings=False):
                     self._go(number - self.at)
 
 
+_DELETING = ("backspace", "ctrl+h", "delete", "ctrl+d", "ctrl+u", "ctrl+k", "ctrl+w")
+"""They empty a value that is chosen as a whole."""
 _MOVING = ("enter", "tab", "shift+tab", "up", "down", "space")
 
 

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from screens.widgets import columns as cols
-from screens.widgets.line import Line, rule
+from screens.widgets.line import Line, rule, wrap
 from screens.widgets.lines import Lines
 
 T = TypeVar("T")
@@ -276,6 +276,8 @@ class RowTable(Lines, Generic[T]):
         if height > 2:
             out.append(framed(cols.heads(self.columns, widths), right))
         thumb = self._thumb()
+        told = ["Nothing here fits the filter. esc shows all again."] if self._all else self.empty
+        empty = [line for text in told for line in wrap(text, width - 4)]
         for y in range(self.room):
             at = self.top + y
             edge = grip if y in thumb else right
@@ -285,8 +287,8 @@ class RowTable(Lines, Generic[T]):
                 line = cols.row(self.columns, widths, self._cells(item))
                 over = ("cursor" if focused else "cursor-idle") if chosen else ""
                 out.append(framed(line, edge, over, ("\u25b8" if focused else "\u25b9") if chosen else " "))
-            elif not self._rows and y - 1 in range(len(self.empty)):
-                out.append(framed(Line(self.empty[y - 1], "dim"), edge))
+            elif not self._rows and y - 1 in range(len(empty)):
+                out.append(framed(Line(empty[y - 1], "dim"), edge))
             else:
                 out.append(framed(Line(), edge))
         if height > 1:

@@ -19,6 +19,10 @@ def _refused(clock: FakeClock, calling: str = "XRAY9") -> events.AssociationRefu
     )
 
 
+def _taken(clock: FakeClock, number: int, kind: str) -> events.MessageTaken:
+    return events.MessageTaken(clock.now(), number, "RIS", "HOSPITAL", "10.0.0.9", kind, f"C{number}", "done", "")
+
+
 def test_like_refusals_within_a_minute_are_one_line_with_a_count() -> None:
     clock, bus = FakeClock(), Bus()
     feed = EventFeed(bus)
@@ -132,3 +136,14 @@ def test_files_that_are_missing_after_a_stop_are_told_with_what_lists_them() -> 
     (row,) = feed.after(0, 9)
     assert (row.level, row.text) == ("fail", "after the last stop: 1 file adopted, 3 files missing")
     assert "pacstui storage missing" in row.hint
+
+
+def test_messages_of_a_sender_are_one_line_that_does_not_count_them_as_the_last_ones_kind() -> None:
+    clock, bus = FakeClock(), Bus()
+    feed = EventFeed(bus)
+    for number, kind in enumerate(("ADT^A08", "ORM^O01", "ADT^A40"), 1):
+        bus.publish(_taken(clock, number, kind))
+    assert [(row.count, row.text) for row in feed.after(0, 9)] == [(3, "HL7 messages, last ADT^A40, patients merged")]
+    clock.advance(120)
+    bus.publish(_taken(clock, 4, "ADT^A08"))
+    assert [row.text for row in feed.after(0, 9)][-1] == "ADT^A08, patient updated"

@@ -288,3 +288,13 @@ def test_what_modalities_want_to_know_of_a_patient() -> None:
     assert (body["weight_kg"], body["size_m"], body["pregnancy"]) == ("72.5", "1.68", 1)
     ward.hear(adt("A08", pid("1"), 'AL1|1||""', 'OBX|1|NM|3141-9^Weight^LN||""|kg', 'OBX|5|CE|82810-3||""'))
     assert not ward.body("1").keys() & {"allergies", "alerts", "weight_kg", "pregnancy"}
+
+
+def test_what_a_message_changed_is_told_first_and_what_it_only_named_last() -> None:
+    ward = Ward()
+    ward.hear(adt("A01", pid("1")))
+    assert ward.hear(adt("A08", pid("1"))).done.endswith("as before")
+    told = ward.hear(order("1", "A1")).done
+    assert told.startswith("new order")
+    assert told.endswith("as before")
+    assert ward.hear(adt("A08", pid("1", "SMITH^JANE"))).done.endswith("changed")

@@ -49,6 +49,13 @@ def test_an_item_entered_by_hand_is_told_to_modalities(node: NodeProcess) -> Non
     assert "entered" in call(node, "step", id=row["id"])["history"][0]
 
 
+def test_an_order_that_is_entered_afterwards_is_told_to_nobody(node: NodeProcess) -> None:
+    row = call(node, "add", patient_id="E77", patient_name="Notfall, Otto", modality="CR", done=True)
+    assert row["state"] in ("completed", "no images yet")
+    assert ask(node, asking(PatientID="E77")) == []
+    assert "done already" in call(node, "step", id=row["id"])["history"][0]
+
+
 @pytest.mark.parametrize(
     ("more", "told"),
     [

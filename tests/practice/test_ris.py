@@ -245,3 +245,20 @@ def test_a_slip_is_never_what_stands_on_the_paper(number: int) -> None:
         same_digits = len(set(ident[3:])) == 1
         assert (name, typed) != ("TESTER^ALPHA", ident) or same_digits
         assert sorted(typed) == sorted(ident)
+
+
+async def test_a_long_day_leaves_somebody_to_examine_for_every_modality() -> None:
+    house = hospital(1)
+    ris, site = house.ris, house._site
+    assert ris is not None
+    women = [p for p in site.patients if p.patient_id and p.sex in ("F", "O")]
+
+    async def taken(*_: object) -> str:
+        return "AA"
+
+    ris._say = taken  # type: ignore[method-assign, assignment]
+    for patient in women:
+        ris._seen.append(await ris._admitted(patient))
+        await ris._registered_twice(site)
+    assert ris.account.merged
+    assert 2 * len(ris.account.merged) <= len(women) + 1

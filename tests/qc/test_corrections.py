@@ -61,6 +61,17 @@ async def test_a_preview_holds_only_while_nothing_that_counts_has_changed(tmp_pa
             await w.do(first)
 
 
+async def test_a_side_and_a_sex_that_dicom_does_not_have_are_refused(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of()
+        await w.store(*objects)
+        with pytest.raises(BadRequest, match="Laterality is L or R, not Q"):
+            await w.room.edit(objects[0].study, {"Laterality": "Q"}, series=(objects[0].series,))
+        with pytest.raises(BadRequest, match="PatientSex is M, F or O, not W"):
+            await w.room.edit(objects[0].study, {"PatientSex": "W"})
+        await w.do(await w.room.edit(objects[0].study, {"Laterality": "R"}, series=(objects[0].series,)))
+
+
 async def test_a_late_object_of_a_moved_series_lands_with_its_siblings_and_goes_back_with_them(tmp_path: Path) -> None:
     async with ward(tmp_path) as w:
         one, other = study_of(), study_of("P2", "ROE^RICHARD")

@@ -58,7 +58,7 @@ async def _correct(w: Ward, step: tuple[Any, ...]) -> Any:
         return await w.do(await room.edit(study, {keyword: "L" if d % 2 else "R"}, series=some))
     if kind == "image":
         keyword = ("ImageLaterality", "InstanceNumber", "ImageComments")[d % 3]
-        return await w.do(await room.edit(study, {keyword: "3"}, images=tuple(images[: 1 + c])))
+        return await w.do(await room.edit(study, {keyword: "R" if d % 3 == 0 else "3"}, images=tuple(images[: 1 + c])))
     if kind == "split":
         return await w.say("split", study, some)
     if kind == "split order":

@@ -133,7 +133,7 @@ class FakeWorklist:
         self._call("worklist.add", given)
         if given["patient_id"] == "TAKEN":
             raise BadRequest("TAKEN is another patient", "look at name and birth date")
-        known = {name: value for name, value in given.items() if name != "referring"}
+        known = {name: value for name, value in given.items() if name not in ("referring", "done")}
         row = step_row(len(self.rows) + 1, **{**known, "accession": known["accession"] or "NEW1"})
         self.rows.append(row)
         return row

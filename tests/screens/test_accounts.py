@@ -356,3 +356,11 @@ async def test_a_person_gets_no_token():
         assert "Tokens" not in text
         await console.press("n")
         await console.shows("tokens are for services")
+
+
+async def test_a_filter_that_nothing_fits_says_so_and_how_all_come_back() -> None:
+    async with driven(SteppedClient(), (80, 24)) as console:
+        await console.press("8")
+        await console.shows("op1")
+        await console.press("slash", *"no such account", "enter")
+        await console.shows("Nothing here fits the filter. esc shows all again.")

@@ -122,6 +122,7 @@ async def test_an_error_is_edited_tried_and_acted_on() -> None:
         await console.press("e")
         text = await console.shows("What was wrong")
         assert "at PID-7" in text
+        assert "/find" not in text and "?help" not in text  # they would be typed into the message
         screen = console.app.screen
         assert isinstance(screen, Hl7EditScreen)
         line = screen.editor.text.split("\n")[1]

@@ -86,7 +86,7 @@ async def test_only_what_was_changed_is_sent() -> None:
         await opened(console, "night")
         await console.press("e")
         await console.shows("a route keeps its name")
-        await console.press("tab", "tab", *", MR", "enter")
+        await console.press("tab", "tab", "end", *", MR", "enter")
         await console.shows("night is changed")
         assert called(client, "routes.edit") == [("night", {"modality": ("CT", "MR")})]
 
