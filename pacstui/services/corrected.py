@@ -85,10 +85,6 @@ class Handing:
         """Look anew at what refers to what: something was corrected."""
         self._uids.clear()
 
-    def wants(self, copy: Copy) -> bool:
-        """Return whether an object may have to leave otherwise than it is."""
-        return bool(copy.corrected) and self._enabled()
-
     async def __call__(self, copy: Copy, content: Content) -> tuple[Copy, Content]:
         """Return an object as it is to leave: itself where it says already what it should.
 
@@ -99,8 +95,11 @@ class Handing:
         OSError
             When a file cannot be read or written.
         """
-        if not self.wants(copy):
+        if not copy.corrected:
             return copy, content
+        if not self._enabled():  # as it came, also by the UID that it carries
+            carried = await self._archive.db.read(lambda c: rows.carried(c, copy.sop_instance))
+            return copy._replace(sop_instance=carried), content
         said = await self._archive.db.read(lambda c: rows.said(c, copy.sop_instance))
         if said is None:
             raise NotFound(f"{copy.sop_instance} is not there any more", "it was corrected or deleted meanwhile; retry")

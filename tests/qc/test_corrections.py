@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from pacstui.archive.reading import Content, Part
 from pacstui.archive.reindex import Reindex
 from pacstui.errors import BadRequest
-from pacstui.services.corrected import Uncorrected
+from pacstui.index.retrieve import copies
+from pacstui.services.corrected import Handing, Uncorrected
 from tests.archive.conftest import files
 from tests.archive.objects import Object, element
 from tests.qc.ward import study_of, ward
@@ -377,3 +379,18 @@ async def test_only_destinations_that_were_sent_something_are_told(tmp_path: Pat
             await w.room.tell(row.id)
         with pytest.raises(BadRequest, match="was sent nothing of it"):
             await w.room.tell(row.id, ("WS9",))
+
+
+async def test_what_leaves_as_it_came_has_the_uid_that_it_carries(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of(series=1)
+        await w.store(*objects)
+        into = study_of(series=1, images=1)
+        await w.store(*into)
+        await w.say("merge", objects[0].study, into[0].study)
+        w.handing = Handing(w.archive, lambda: False, lambda: "PACS")
+        found = await copies(w.archive.db, {"STUDY": [into[0].study]})
+        content = Content(Path(), Part("", 0, 0, b""), b"")
+        left = {(await w.handing(copy, content))[0].sop_instance for copy in found}
+        assert left == {each.sop for each in (*objects, *into)}
+        assert left != {copy.sop_instance for copy in found}
