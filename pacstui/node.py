@@ -541,7 +541,8 @@ class Node:
         return room
 
     def _note_correction(self, action: str, study: str, patient: str, detail: str) -> None:
-        who = CURRENT.get().name
+        caller = CURRENT.get(None)  # nobody where a rejection note from outside did it
+        who = caller.name if caller is not None else "node"
         self._audit.trail.note("action", "ok", who, action=action, target=study, patient=patient, detail=detail)
 
     async def _open_maintenance(self, database: Database, problems: Problems) -> MaintenanceRoom:

@@ -373,6 +373,8 @@ def settle(connection: sqlite3.Connection, entry: int, gone: Iterable[int], prob
             (problem, left, size, entry),
         )
     else:
+        for (study,) in connection.execute("SELECT study FROM trash WHERE id = ?", (entry,)).fetchall():
+            away.remember(connection, study)
         connection.execute("DELETE FROM trash WHERE id = ?", (entry,))
     return int(left)
 

@@ -1,5 +1,5 @@
-"""Corrected studies that are in the trash: a late object of one lands where its siblings were, as these were corrected,
-and not under the patient that it says.
+"""Corrected studies that were deleted: a late object of one, or one from a backup, lands where its siblings were, as these
+were corrected, and not under the patient that it says.
 
 Everything here runs on the writer lane's thread.
 """
@@ -13,16 +13,26 @@ from typing import Any, Final
 from pacstui.index import identities
 
 _CORRECTED: Final = "SELECT 1 FROM corrected_studies t JOIN corrections c ON c.id = t.correction WHERE t.study=? AND c.state='on' LIMIT 1"
+_GONE: Final = "corrected study "
 _KEPT: Final = "SELECT rows FROM trash WHERE study=? ORDER BY id DESC LIMIT 1"
 
 
 def kept(connection: sqlite3.Connection, study: str) -> dict[str, Any] | None:
-    """Return the rows of a corrected study that was deleted and can be brought back, None if it is none."""
+    """Return the rows of a corrected study that was deleted, None if it is none."""
     if connection.execute(_CORRECTED, (study,)).fetchone() is None:
         return None
     row = connection.execute(_KEPT, (study,)).fetchone()
+    row = row or connection.execute("SELECT value FROM state WHERE name=?", (_GONE + study,)).fetchone()
     found: dict[str, Any] | None = json.loads(row[0]) if row is not None else None
     return found if found and found.get("study") and found.get("patient") else None
+
+
+def remember(connection: sqlite3.Connection, study: str) -> None:
+    """Keep what a corrected study was when it leaves the trash: a backup, or its sender, may bring it back."""
+    found = kept(connection, study)
+    if found is not None and connection.execute("SELECT 1 FROM studies WHERE study=?", (study,)).fetchone() is None:
+        told = json.dumps({"patient": found["patient"], "study": found["study"]})
+        connection.execute("INSERT OR REPLACE INTO state (name, value) VALUES (?,?)", (_GONE + study, told))
 
 
 def insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> int:

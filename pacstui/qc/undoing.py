@@ -201,6 +201,8 @@ class _Undoing:
             change(self.connection, table, ident, back)
             if back and "identity" not in back and table == "studies":
                 change(self.connection, table, ident, {"identity": here["identity"]})
+            if "patient" in back and table == "studies":
+                self._left(int(here["patient"]))
             if table == "studies" and "patient_id" in back:
                 self._bring_up(ident)
 
@@ -220,9 +222,14 @@ class _Undoing:
         )  # fmt: skip
         identities.take(self.connection, identity, now, study)
         identities.describe(self.connection, identity, now)
-        left = self.connection.execute("SELECT 1 FROM studies WHERE patient=?", (was,)).fetchone()
-        if left is None and was != now:
-            self.connection.execute("DELETE FROM patients WHERE id=?", (was,))
+        self._left(was)
+
+    def _left(self, patient: int) -> None:
+        """Delete a patient whose last study went to another one."""
+        there = row_of(self.connection, "patients", patient)
+        held = self.connection.execute("SELECT 1 FROM studies WHERE patient=?", (patient,)).fetchone()
+        if there is not None and held is None:
+            self.connection.execute("DELETE FROM patients WHERE id=?", (patient,))
             self.days["patients"] -= 1
 
     def _patient(self, back: Row, here: Row) -> int:

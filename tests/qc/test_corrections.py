@@ -11,6 +11,8 @@ from pacstui.archive.reading import Content, Part
 from pacstui.archive.reindex import Reindex
 from pacstui.errors import BadRequest
 from pacstui.index.retrieve import copies
+from pacstui.qc.notes import Note, Reference
+from pacstui.qc.noting import _named
 from pacstui.services.corrected import Handing, Uncorrected
 from tests.archive.conftest import files
 from tests.archive.objects import Object, element
@@ -394,3 +396,12 @@ async def test_what_leaves_as_it_came_has_the_uid_that_it_carries(tmp_path: Path
         left = {(await w.handing(copy, content))[0].sop_instance for copy in found}
         assert left == {each.sop for each in (*objects, *into)}
         assert left != {copy.sop_instance for copy in found}
+
+
+async def test_a_note_from_outside_rejects_nothing_of_another_patient(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        mine, theirs = study_of(), study_of(patient="P2", name="ROE^RICHARD")
+        await w.store(*mine, *theirs)
+        named = Note("", "quality", tuple(Reference("", "", "", each.sop) for each in (*mine, *theirs)))
+        found = await w.archive.db.read(lambda c: _named(c, named, mine[0].study))
+        assert found == {mine[0].study: [each.sop for each in mine]}

@@ -211,3 +211,19 @@ async def test_a_patient_that_came_since_is_not_taken_for_the_one_that_an_undone
         )
         assert told == [("R1", "R1"), ("W1", "W1"), ("O1", "O1")]
         await _sound(w)
+
+
+async def test_a_corrected_study_that_was_deleted_for_good_comes_back_corrected(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of(patient="W1", name="WRONG^ONE")
+        await w.store(*objects)
+        study = objects[0].study
+        row = await w.say("edit", study, {"PatientID": "R1", "PatientName": "RIGHT^ONE"})
+        entry = await w.archive.trash.delete(Which(study), why="x", by="x", rule="")
+        await w.archive.trash.empty(entry.id)
+        assert await _studies(w) == []
+        await w.store(*objects)  # as from a backup
+        assert {(str(one.PatientID), str(one.PatientName)) for one in await w.handed(study)} == {("R1", "RIGHT^ONE")}
+        await w.room.undo(row.id, "it was right")
+        assert {str(one.PatientID) for one in await w.handed(study)} == {"W1"}
+        await _sound(w)
