@@ -1,5 +1,5 @@
-"""Corrected studies that were deleted: a late object of one, or one from a backup, lands where its siblings were, as these
-were corrected, and not under the patient that it says.
+"""Corrected studies that were deleted: a late object of one, or one from a backup, lands where its siblings were, as
+these were corrected, and not under the patient that it says.
 
 Everything here runs on the writer lane's thread.
 """
@@ -12,7 +12,10 @@ from typing import Any, Final
 
 from pacstui.index import identities
 
-_CORRECTED: Final = "SELECT 1 FROM corrected_studies t JOIN corrections c ON c.id = t.correction WHERE t.study=? AND c.state='on' LIMIT 1"
+_CORRECTED: Final = (
+    "SELECT 1 FROM corrected_studies t JOIN corrections c ON c.id = t.correction"
+    " WHERE t.study=? AND c.state='on' LIMIT 1"
+)
 _GONE: Final = "corrected study "
 _KEPT: Final = "SELECT rows FROM trash WHERE study=? ORDER BY id DESC LIMIT 1"
 

@@ -89,6 +89,16 @@ def said(connection: sqlite3.Connection, sop_instance: str) -> Said | None:
     return Said(key, values, whole, once, by_hand, int(at))
 
 
+def differs(connection: sqlite3.Connection, sop_instance: str) -> int | None:
+    """Return the number of an object's study where it may say something else than the index does, 0 where not, None
+    where nobody is to find it any more."""
+    row = connection.execute(
+        f"SELECT {FLAG}, s.hidden FROM instances i JOIN series e ON e.id = i.series"  # noqa: S608 - of ours
+        " JOIN studies s ON s.id = e.study WHERE i.sop_instance=?", (sop_instance,),
+    ).fetchone()  # fmt: skip
+    return None if row is None or row[1] else int(row[0])
+
+
 def carried(connection: sqlite3.Connection, sop_instance: str) -> str:
     """Return the SOP Instance UID that an object itself has, by the one that the index knows it by."""
     for _ in range(_STEPS):

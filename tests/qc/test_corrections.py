@@ -9,7 +9,7 @@ import pytest
 
 from pacstui.archive.reading import Content, Part
 from pacstui.archive.reindex import Reindex
-from pacstui.errors import BadRequest
+from pacstui.errors import BadRequest, NotFound
 from pacstui.index.retrieve import copies
 from pacstui.qc.notes import Note, Reference
 from pacstui.qc.noting import _named
@@ -405,3 +405,17 @@ async def test_a_note_from_outside_rejects_nothing_of_another_patient(tmp_path: 
         named = Note("", "quality", tuple(Reference("", "", "", each.sop) for each in (*mine, *theirs)))
         found = await w.archive.db.read(lambda c: _named(c, named, mine[0].study))
         assert found == {mine[0].study: [each.sop for each in mine]}
+
+
+async def test_what_was_found_before_it_was_corrected_leaves_corrected_or_not_at_all(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        edited, rejected = study_of(series=1, images=1), study_of(series=1, images=1)
+        await w.store(*edited, *rejected)
+        first, second = await copies(w.archive.db, {"STUDY": [edited[0].study, rejected[0].study]})
+        before = w.handing.corrections
+        await w.say("edit", edited[0].study, {"PatientName": "ROE^RICHARD"})
+        await w.say("reject", rejected[0].study, "worklist")
+        assert w.handing.corrections == before + 2
+        assert not first.corrected and (await w.handing.anew(first)).corrected
+        with pytest.raises(NotFound):
+            await w.handing.anew(second)
