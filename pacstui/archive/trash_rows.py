@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pacstui.errors import BadRequest
-from pacstui.index import identities
+from pacstui.index import away, identities
 
 INSTANCE: Final = (
     "sop_instance", "sop_class", "transfer_syntax", "number", "date", "time", "image_type", "frames", "rows", "columns",
@@ -156,17 +156,6 @@ def _row(connection: sqlite3.Connection, table: str, key: int) -> dict[str, Any]
     return dict(zip((each[0] for each in cursor.description), cursor.fetchone(), strict=True))
 
 
-def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> int:
-    """Insert a row that was kept, as far as the table has its columns now."""
-    known = {each[1] for each in connection.execute(f"PRAGMA table_info({table})")}
-    row = {name: value for name, value in row.items() if name in known}
-    names = ", ".join(f'"{name}"' for name in row)
-    marks = ",".join("?" * len(row))
-    cursor = connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))  # noqa: S608
-    assert cursor.lastrowid is not None
-    return cursor.lastrowid
-
-
 class _Days:
     """What is added to, or taken from, the counters of days; sums over all days stay the totals of the archive."""
 
@@ -225,7 +214,7 @@ def take_out(
     }  # fmt: skip
     about = kept["study"]
     assert isinstance(about, dict)
-    entry = _insert(
+    entry = away.insert(
         connection, "trash",
         {
             "at": at, "folder": folder, "state": MOVING, "level": which.level, "key": which.key, "study": which.study,
@@ -345,34 +334,30 @@ def _study_again(connection: sqlite3.Connection, kept: dict[str, Any], days: _Da
             (conflict, callers, study["marked"], key),
         )
         return int(key), False
-    identities.brought_up(connection, patient, study)
-    row = connection.execute(
-        "SELECT id FROM patients WHERE patient_id = ? AND issuer = ? AND scope = ?",
-        (patient["patient_id"], patient["issuer"], patient["scope"]),
-    ).fetchone()
-    if row is None:
-        patient.pop("id")
-        study["patient"] = _insert(connection, "patients", patient)
+    key, fresh = away.study_again(connection, patient, study)
+    if fresh:
         days.add(study["received"], "patients")
-    else:
-        study["patient"] = row[0]
     days.add(study["received"], "studies")
-    return _insert(connection, "studies", study), True
+    return key, True
 
 
 def _series_again(
     connection: sqlite3.Connection, kept: dict[str, Any], study: int, uid: str, entry: int, days: _Days
 ) -> int:
+    was = next(dict(each) for each in kept["series"] if each["series"] == uid)
+    of = str(kept["study"]["study"])
     row = connection.execute("SELECT id FROM series WHERE study = ? AND series = ?", (study, uid)).fetchone()
     if row is not None:
+        away.series_as_kept(connection, int(row[0]), was, of)
         return int(row[0])
     first = connection.execute(
         "SELECT min(received) FROM trashed WHERE trash = ? AND series_uid = ?", (entry, uid)
     ).fetchone()[0]
     days.add(first, "series")
-    fresh = next(dict(each) for each in kept["series"] if each["series"] == uid)
-    fresh.pop("id")
-    return _insert(connection, "series", {**fresh, "study": study})
+    old = was.pop("id")
+    new = away.insert(connection, "series", {**was, "study": study})
+    away.numbered(connection, of, old, new)
+    return new
 
 
 def settle(connection: sqlite3.Connection, entry: int, gone: Iterable[int], problem: str = "") -> int:
@@ -388,6 +373,8 @@ def settle(connection: sqlite3.Connection, entry: int, gone: Iterable[int], prob
             (problem, left, size, entry),
         )
     else:
+        for (study,) in connection.execute("SELECT study FROM trash WHERE id = ?", (entry,)).fetchall():
+            away.remember(connection, study)
         connection.execute("DELETE FROM trash WHERE id = ?", (entry,))
     return int(left)
 

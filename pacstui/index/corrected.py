@@ -34,6 +34,7 @@ _RENAMED: Final = (
     " UNION SELECT r.old, k.new FROM known k JOIN renamed_instances r ON r.new = k.old)"
     " SELECT old, new FROM known"
 )
+_STEPS: Final = 64
 _MOVED: Final = "SELECT study, series, to_study, to_series FROM redirects WHERE to_study = ? ORDER BY correction"
 FLAG: Final = "CASE WHEN s.corrected != '' OR s.identity != 0 OR e.corrected != '' THEN s.id ELSE 0 END"
 """In a query over studies s and series e: the study's number where objects may say something else than the index."""
@@ -86,6 +87,26 @@ def said(connection: sqlite3.Connection, sop_instance: str) -> Said | None:
         ).fetchone()
         at = told[0] if told is not None else received
     return Said(key, values, whole, once, by_hand, int(at))
+
+
+def differs(connection: sqlite3.Connection, sop_instance: str) -> int | None:
+    """Return the number of an object's study where it may say something else than the index does, 0 where not, None
+    where nobody is to find it any more."""
+    row = connection.execute(
+        f"SELECT {FLAG}, s.hidden FROM instances i JOIN series e ON e.id = i.series"  # noqa: S608 - of ours
+        " JOIN studies s ON s.id = e.study WHERE i.sop_instance=?", (sop_instance,),
+    ).fetchone()  # fmt: skip
+    return None if row is None or row[1] else int(row[0])
+
+
+def carried(connection: sqlite3.Connection, sop_instance: str) -> str:
+    """Return the SOP Instance UID that an object itself has, by the one that the index knows it by."""
+    for _ in range(_STEPS):
+        row = connection.execute("SELECT old FROM renamed_instances WHERE new=?", (sop_instance,)).fetchone()
+        if row is None:
+            break
+        sop_instance = str(row[0])
+    return sop_instance
 
 
 def uids(connection: sqlite3.Connection, study: int) -> dict[str, str]:

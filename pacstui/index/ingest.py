@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pacstui.index import identities
+from pacstui.index import away, identities
 from pacstui.index.entry import Beside, Entry, Found, Place
 from pacstui.index.fold import fold, name_keys
 from pacstui.index.identities import Identity, former_ids, search_text
@@ -272,6 +272,9 @@ class IndexWriter:
 
     def _study(self, connection: sqlite3.Connection, entry: Entry, received: int, moved: bool) -> tuple[int, int, str]:
         row = connection.execute(_FIND_STUDY, (entry.study,)).fetchone()
+        if row is None and (kept := away.kept(connection, entry.study)) is not None:
+            self._back(connection, kept, received)
+            row = connection.execute(_FIND_STUDY, (entry.study,)).fetchone()
         if row is None:
             return self._first(connection, entry, received)
         key, patient, patient_id, issuer, conflict, marked, calling, search, person, corrected, *values = row
@@ -301,6 +304,13 @@ class IndexWriter:
                  search_text(merged[0], patient_id, merged[5], merged[7], former_ids(search)), *merged, key),
             )  # fmt: skip
         return key, patient, why
+
+    def _back(self, connection: sqlite3.Connection, kept: dict[str, Any], received: int) -> None:
+        """Insert the row of a study that was corrected and is in the trash, without anything in it."""
+        empty = {"series": 0, "instances": 0, "bytes": 0, "modalities": "", "changed": received}
+        _, fresh = away.study_again(connection, dict(kept["patient"]), kept["study"] | empty)
+        self._patients_added += fresh
+        self._studies_added += 1
 
     def _first(self, connection: sqlite3.Connection, entry: Entry, received: int) -> tuple[int, int, str]:
         """Insert a study's row: under the patient whose person its ID means, unless its objects contradict that."""

@@ -11,6 +11,7 @@ import sqlite3
 from typing import Final, NamedTuple
 from uuid import uuid4
 
+from pacstui.index import away
 from pacstui.index.corrected import PATIENT, STUDY
 
 _STEPS: Final = 64
@@ -54,7 +55,8 @@ def followed(connection: sqlite3.Connection, study: str, series: str) -> Belongs
         here = Belongs(to_study, to_series)
         if renames_too:
             renames.append(last)
-    if here.study == study or connection.execute("SELECT 1 FROM studies WHERE study=?", (here.study,)).fetchone():
+    there = here.study == study or connection.execute("SELECT 1 FROM studies WHERE study=?", (here.study,)).fetchone()
+    if there or away.kept(connection, here.study) is not None:
         return here._replace(renames=tuple(renames), by=last)
     return Belongs(study, series)  # what it was moved to is gone: it is what it says
 

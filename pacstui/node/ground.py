@@ -43,5 +43,6 @@ class Ground:
 
 
 def caller() -> str:
-    """Return the account of whoever asks for what is being done."""
-    return CURRENT.get().name
+    """Return the account of whoever asks for what is being done; the node itself where nobody does."""
+    asking = CURRENT.get(None)
+    return asking.name if asking is not None else "node"

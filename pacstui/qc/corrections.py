@@ -194,8 +194,9 @@ class CorrectionsRoom:
         """Do what a rejection note from outside asks for."""
         if not self._settings().honour_notes:
             return 0
-        ident = await self._do(request, "", f"note of {safe(calling, 16)}", "a rejection note came")
-        await self._after("apply", ident)
+        by = f"note of {safe(calling, 16)}"
+        ident = await self._do(request, "", by, "a rejection note came")
+        await self._after("apply", ident, f", {by}")
         return ident
 
     async def open(self) -> None:
@@ -220,12 +221,12 @@ class CorrectionsRoom:
         await self._archive.db.write(work)
         return await self._after("undo", id)
 
-    async def _after(self, action: str, ident: int) -> CorrectionRow:
+    async def _after(self, action: str, ident: int, more: str = "") -> CorrectionRow:
         await self.notes.settle(ident)
         row = await self._one(ident)
         studies = await self._archive.db.read(lambda c: _studies(c, ident))
         self.changed()
-        self.noted(f"corrections.{action}", row.study, row.patient_id, f"correction {ident}: {row.kind}")
+        self.noted(f"corrections.{action}", row.study, row.patient_id, f"correction {ident}: {row.kind}{more}")
         told = f"{row.kind}: {plural(row.instances, 'image')}" if action == "apply" else f"undone: {row.kind}"
         who = row.by if action == "apply" else row.undone_by
         self._bus.publish(events.StudyCorrected(self._clock.now(), studies, ident, who, told))

@@ -95,6 +95,8 @@ class Notes:
                 await self._honour(uid)
             except PacsError as fault:
                 log.info("the rejection note %s changes nothing: %s", safe(uid, 64), fault)
+            except Exception:  # a fault of ours with this one: those that came with it are read all the same
+                log.exception("the rejection note %s could not be acted on", safe(uid, 64))
 
     async def _honour(self, uid: str) -> None:
         where = await self._place(uid)
@@ -107,9 +109,9 @@ class Notes:
             return
         if note is None:
             return
-        found = await self._archive.db.read(lambda c: _named(c, note))
+        found = await self._archive.db.read(lambda c: _named(c, note, where["study"]))
         if not found:
-            raise NotFound("the archive has nothing of what it names", "")
+            raise NotFound("the archive has nothing of what it names of its patient", "")
         for study, images in found.items():
             beside = where["sop_instance"] if study == where["study"] else ""
             images = [each for each in images if each != beside]
@@ -122,15 +124,16 @@ class Notes:
             return read(file)
 
 
-def _named(connection: sqlite3.Connection, note: Note) -> dict[str, list[str]]:
-    """Return which visible objects a note names, by study."""
+def _named(connection: sqlite3.Connection, note: Note, study: str) -> dict[str, list[str]]:
+    """Return which visible objects of its own patient a note in a study names, by study."""
     uids = [current(connection, each.sop_instance) for each in note.named]
     rows = connection.execute(
         "SELECT s.study, i.sop_instance FROM json_each(?) w JOIN instances i ON i.sop_instance = w.value"
-        " JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study WHERE s.hidden = 0",
-        (json.dumps(uids),),
+        " JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study WHERE s.hidden = 0"
+        " AND s.patient = (SELECT patient FROM studies WHERE study=?)",
+        (json.dumps(uids), study),
     )
     found: dict[str, list[str]] = {}
-    for study, uid in rows:
-        found.setdefault(study, []).append(uid)
+    for of, uid in rows:
+        found.setdefault(of, []).append(uid)
     return found

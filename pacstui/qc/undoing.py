@@ -113,21 +113,29 @@ class _Undoing:
         """Insert what was dropped: patients before studies before series."""
         order = ("patients", "studies", "series")
         for table, row in sorted(self.body["gone"], key=lambda each: order.index(each[0])):
-            there = None
             if table == "patients":
                 there = self.connection.execute(
                     "SELECT id FROM patients WHERE patient_id=? AND issuer=? AND scope=?",
                     (row["patient_id"], row["issuer"], row["scope"]),
                 ).fetchone()
-            elif table == "studies":
-                there = self.connection.execute("SELECT id FROM studies WHERE study=?", (row["study"],)).fetchone()
-                row["patient"] = self.patients.get(row["patient"], row["patient"])
-            if there is not None:
-                if table == "patients":
+                if there is not None:
                     self.patients[row["id"]] = int(there[0])
-                continue
-            put(self.connection, table, row)
+                    continue
+            elif table == "studies":
+                if self._study(row["study"]) is not None:
+                    continue
+                row["patient"] = self._patient({"patient": row["patient"]}, row)
+            old = row["id"]
+            if table != "studies" and row_of(self.connection, table, old) is not None:  # somebody else has its number
+                del row["id"]
+            new = put(self.connection, table, row)
             self.days[table] += 1
+            if table == "patients":
+                self.patients[old] = new
+            elif table == "series":
+                self.body["images"] = [[image, new if one == old else one] for image, one in self.body["images"]]
+            else:
+                self._bring_up(new)
 
     def _study(self, uid: str) -> int | None:
         row = self.connection.execute("SELECT id FROM studies WHERE study=?", (uid,)).fetchone()
@@ -193,6 +201,8 @@ class _Undoing:
             change(self.connection, table, ident, back)
             if back and "identity" not in back and table == "studies":
                 change(self.connection, table, ident, {"identity": here["identity"]})
+            if "patient" in back and table == "studies":
+                self._left(int(here["patient"]))
             if table == "studies" and "patient_id" in back:
                 self._bring_up(ident)
 
@@ -212,19 +222,25 @@ class _Undoing:
         )  # fmt: skip
         identities.take(self.connection, identity, now, study)
         identities.describe(self.connection, identity, now)
-        left = self.connection.execute("SELECT 1 FROM studies WHERE patient=?", (was,)).fetchone()
-        if left is None and was != now:
-            self.connection.execute("DELETE FROM patients WHERE id=?", (was,))
+        self._left(was)
+
+    def _left(self, patient: int) -> None:
+        """Delete a patient whose last study went to another one."""
+        there = row_of(self.connection, "patients", patient)
+        held = self.connection.execute("SELECT 1 FROM studies WHERE patient=?", (patient,)).fetchone()
+        if there is not None and held is None:
+            self.connection.execute("DELETE FROM patients WHERE id=?", (patient,))
             self.days["patients"] -= 1
 
     def _patient(self, back: Row, here: Row) -> int:
         """Return the row of the former patient, made anew where it is gone."""
         before = int(back["patient"])
         ident = self.patients.get(before, before)
-        if row_of(self.connection, "patients", ident) is not None:
-            return ident
         was = here | back
         key = (was["patient_id"], was["issuer"], "" if was["patient_id"] else was["study"])
+        row = row_of(self.connection, "patients", ident)
+        if row is not None and (row["patient_id"], row["issuer"], row["scope"]) == key:
+            return ident
         found = self.connection.execute(
             "SELECT id FROM patients WHERE patient_id=? AND issuer=? AND scope=?", key
         ).fetchone()

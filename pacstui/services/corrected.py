@@ -38,6 +38,10 @@ class Uncorrected(PacsError):
     code = "uncorrected"
 
 
+class Gone(NotFound):
+    """An object was corrected, rejected or deleted after it was looked for."""
+
+
 class ChangedContent(Content):
     """The bytes of a changed copy; `discard` removes the file that holds a large one."""
 
@@ -79,14 +83,26 @@ class Handing:
         self._enabled = enabled
         self._system = system
         self._uids: dict[int, tuple[float, dict[str, str]]] = {}
+        self.corrections = 0
+        """How often something was corrected since the start."""
 
     def forget(self) -> None:
         """Look anew at what refers to what: something was corrected."""
         self._uids.clear()
+        self.corrections += 1
 
-    def wants(self, copy: Copy) -> bool:
-        """Return whether an object may have to leave otherwise than it is."""
-        return bool(copy.corrected) and self._enabled()
+    async def anew(self, copy: Copy) -> Copy:
+        """Return what was found before something was corrected, with whether it was that.
+
+        Raises
+        ------
+        Gone
+            When it has another UID, or was rejected or deleted, since then.
+        """
+        study = await self._archive.db.read(lambda c: rows.differs(c, copy.sop_instance))
+        if study is None:
+            raise Gone(f"{copy.sop_instance} is not there any more", "it was corrected or deleted meanwhile; retry")
+        return copy._replace(corrected=study)
 
     async def __call__(self, copy: Copy, content: Content) -> tuple[Copy, Content]:
         """Return an object as it is to leave: itself where it says already what it should.
@@ -98,11 +114,14 @@ class Handing:
         OSError
             When a file cannot be read or written.
         """
-        if not self.wants(copy):
+        if not copy.corrected:
             return copy, content
+        if not self._enabled():  # as it came, also by the UID that it carries
+            carried = await self._archive.db.read(lambda c: rows.carried(c, copy.sop_instance))
+            return copy._replace(sop_instance=carried), content
         said = await self._archive.db.read(lambda c: rows.said(c, copy.sop_instance))
         if said is None:
-            raise NotFound(f"{copy.sop_instance} is not there any more", "it was corrected or deleted meanwhile; retry")
+            raise Gone(f"{copy.sop_instance} is not there any more", "it was corrected or deleted meanwhile; retry")
         uids = await self._uids_of(said.study)
         try:
             return await asyncio.to_thread(self._make, copy, content, self._wanted(said, uids))

@@ -28,7 +28,7 @@ from pacstui.index.attributes import LEVELS, PATIENT, UNIQUE
 from pacstui.index.retrieve import Copy, copies, subjects
 from pacstui.services import models
 from pacstui.services.aside import decoded
-from pacstui.services.corrected import Handing, Uncorrected, discard
+from pacstui.services.corrected import Gone, Handing, Uncorrected, discard
 from pacstui.services.models import WrongIdentifier, check_above, level_of
 from pacstui.services.sending import Feed, Tally, deliver, group_count, groups, offered_by, proposals
 from pacstui.settings import PeerSettings
@@ -81,6 +81,7 @@ class Retrieval(BufferSink):
         self.tally = Tally(0)
         self.subjects: tuple[tuple[str, str], ...] = ()
         self.carrying: set[Association] = set()
+        self._corrections = 0
 
     @property
     def stopped(self) -> bool:
@@ -96,6 +97,8 @@ class Retrieval(BufferSink):
             keys = chosen(identifier, models.MODELS[request.context.abstract_syntax])
             if not await self.ready():
                 return
+            if self.service.handing is not None:
+                self._corrections = self.service.handing.corrections
             found = await copies(self.service.archive.db, keys)
             self.subjects = await subjects(self.service.archive.db, keys) if found else ()
         except WrongIdentifier as wrong:
@@ -203,7 +206,7 @@ class Retrieval(BufferSink):
                 self.tally.fail(copy, ended.message, ended.hint)
                 if self.request.association.ended_error() is not None or association is not self.request.association:
                     return
-            except (NotConvertible, Uncorrected) as error:
+            except (NotConvertible, Uncorrected, Gone) as error:
                 self.tally.fail(copy, error.message, error.hint)
             except PacsError as error:
                 self.tally.fail(copy, error.message, error.hint)
@@ -216,9 +219,11 @@ class Retrieval(BufferSink):
                 self.tally.fail(copy, f"{copy.path} cannot be read: {error.strerror}", "check the archive's disk")
 
     async def _send_one(self, association: Association, offered: list[Context], copy: Copy, content: Content) -> None:
-        told = copy
-        if copy.corrected and self.service.handing is not None:
-            copy, content = await self.service.handing(copy, content)
+        told, handing = copy, self.service.handing
+        if handing is not None and handing.corrections != self._corrections:
+            copy = await handing.anew(copy)
+        if copy.corrected and handing is not None:
+            copy, content = await handing(copy, content)
         try:
             response = await deliver(
                 association, offered, copy, content, who=self.destination, converting=self.service.converting,

@@ -9,7 +9,9 @@ import pytest
 from pacstui.archive import Archive
 from pacstui.backups import checks
 from pacstui.backups.drill import Drill, Drilled
-from tests.backups.conftest import Place, fill
+from pacstui.backups.spec import Spec
+from tests.backups.conftest import Place, fill, mark
+from tests.qc.ward import study_of, ward
 
 
 def drill(place: Place, instances: int = 50) -> Drilled:
@@ -64,3 +66,18 @@ async def test_a_sample_is_enough(archive: Archive, place: Place, wanted: int) -
     await fill(archive, 4)
     place.take()
     assert drill(place, wanted).check.ok
+
+
+async def test_what_was_corrected_or_rejected_does_not_fail_the_drill(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        moved, edited, rejected = study_of(), study_of(), study_of()
+        await w.store(*moved, *edited, *rejected)
+        await w.say("split", moved[0].study, (moved[0].text(0x0020000E),))
+        await w.say("edit", edited[0].study, {"PatientName": "ROE^RICHARD"})
+        await w.say("reject", rejected[0].study, "worklist")
+        await mark(w.archive)
+        place = Place(Spec("nas", str(tmp_path / "nas")), tmp_path / "data")
+        place.take()
+        done = drill(place)
+    assert done.check.ok, done.text
+    assert "13 instances restored and fetched" in done.text  # the rejection note is one of them

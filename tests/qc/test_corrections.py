@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from pacstui.archive.reading import Content, Part
 from pacstui.archive.reindex import Reindex
-from pacstui.errors import BadRequest
-from pacstui.services.corrected import Uncorrected
+from pacstui.errors import BadRequest, NotFound
+from pacstui.index.retrieve import copies
+from pacstui.qc.notes import Note, Reference
+from pacstui.qc.noting import _named
+from pacstui.services.corrected import Handing, Uncorrected
 from tests.archive.conftest import files
 from tests.archive.objects import Object, element
 from tests.qc.ward import study_of, ward
@@ -388,3 +392,41 @@ async def test_only_destinations_that_were_sent_something_are_told(tmp_path: Pat
             await w.room.tell(row.id)
         with pytest.raises(BadRequest, match="was sent nothing of it"):
             await w.room.tell(row.id, ("WS9",))
+
+
+async def test_what_leaves_as_it_came_has_the_uid_that_it_carries(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of(series=1)
+        await w.store(*objects)
+        into = study_of(series=1, images=1)
+        await w.store(*into)
+        await w.say("merge", objects[0].study, into[0].study)
+        w.handing = Handing(w.archive, lambda: False, lambda: "PACS")
+        found = await copies(w.archive.db, {"STUDY": [into[0].study]})
+        content = Content(Path(), Part("", 0, 0, b""), b"")
+        left = {(await w.handing(copy, content))[0].sop_instance for copy in found}
+        assert left == {each.sop for each in (*objects, *into)}
+        assert left != {copy.sop_instance for copy in found}
+
+
+async def test_a_note_from_outside_rejects_nothing_of_another_patient(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        mine, theirs = study_of(), study_of(patient="P2", name="ROE^RICHARD")
+        await w.store(*mine, *theirs)
+        named = Note("", "quality", tuple(Reference("", "", "", each.sop) for each in (*mine, *theirs)))
+        found = await w.archive.db.read(lambda c: _named(c, named, mine[0].study))
+        assert found == {mine[0].study: [each.sop for each in mine]}
+
+
+async def test_what_was_found_before_it_was_corrected_leaves_corrected_or_not_at_all(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        edited, rejected = study_of(series=1, images=1), study_of(series=1, images=1)
+        await w.store(*edited, *rejected)
+        first, second = await copies(w.archive.db, {"STUDY": [edited[0].study, rejected[0].study]})
+        before = w.handing.corrections
+        await w.say("edit", edited[0].study, {"PatientName": "ROE^RICHARD"})
+        await w.say("reject", rejected[0].study, "worklist")
+        assert w.handing.corrections == before + 2
+        assert not first.corrected and (await w.handing.anew(first)).corrected
+        with pytest.raises(NotFound):
+            await w.handing.anew(second)

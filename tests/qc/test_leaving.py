@@ -189,6 +189,8 @@ def test_a_rejection_note_from_another_archive_is_honoured(tmp_path: Path) -> No
         assert rows[0]["kind"] == "reject" and rows[0]["instances"] == 2
         left = fetched(node, tmp_path / "got", objects[0].study)
         assert {each.SOPInstanceUID for each in left} == {each.sop for each in objects[2:]}
+        assert until(lambda: ": reject" in node.log)  # who did it is told, though nobody is signed in
+        assert "Traceback" not in node.log
     finally:
         source.kill()
         node.kill()

@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pacstui.archive.trash_rows import Which
 from pacstui.errors import PacsError
 from tests.qc.ward import Ward, study_of, ward
 
@@ -127,3 +128,102 @@ async def _sound(w: Ward) -> None:
 @given(st.lists(STEP, min_size=1, max_size=6), st.sampled_from(("when moved", "always", "never")))
 def test_random_corrections_undone_in_reverse_give_the_first_state_back(steps: list[Any], policy: str) -> None:
     asyncio.run(_run(steps, policy))
+
+
+async def test_a_corrected_study_in_the_trash_keeps_its_correction_for_late_objects_and_can_be_undone(
+    tmp_path: Path,
+) -> None:
+    async with ward(tmp_path) as w:
+        objects, other = study_of(name="WRONG^ONE", patient="W1"), study_of(patient="O1")
+        await w.store(*objects)
+        study = objects[0].study
+        row = await w.say(
+            "edit", study, {"PatientID": "R1", "PatientName": "RIGHT^ONE", "PatientBirthDate": "19700101"}
+        )
+        entry = await w.archive.trash.delete(Which(study), why="x", by="x", rule="")
+        await w.store(*other)  # takes the numbers of the rows that went
+        await w.store(objects[0].beside(number="9"))
+        assert {(str(one.PatientID), str(one.PatientName)) for one in await w.handed(study)} == {("R1", "RIGHT^ONE")}
+        await w.archive.trash.undo(entry.id)
+        told = await w.rows("SELECT patient_id, conflict, instances, series FROM studies WHERE study=?", study)
+        assert told == [("R1", "", 5, 2)]
+        handed = await w.handed(study)
+        assert len(handed) == 5
+        assert {(str(one.PatientID), str(one.PatientBirthDate)) for one in handed} == {("R1", "19700101")}
+        await w.room.undo(row.id, "it was right")
+        assert {(str(one.PatientID), str(one.PatientName)) for one in await w.handed(study)} == {("W1", "WRONG^ONE")}
+        assert {str(one.PatientName) for one in await w.handed(other[0].study)} == {"DOE^JANE"}
+        await _sound(w)
+
+
+async def test_a_split_study_that_went_through_the_trash_can_be_undone(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of()
+        await w.store(*objects)
+        before = await w.state()
+        row = await w.say("split", objects[0].study, (objects[0].text(0x0020000E),))
+        new = next(uid for uid in await _studies(w) if uid != objects[0].study)
+        for study in (new, objects[0].study):
+            entry = await w.archive.trash.delete(Which(study), why="x", by="x", rule="")
+            await w.store(*(other := study_of(patient="O1", series=1, images=1)))
+            await w.archive.trash.undo(entry.id)
+            entry = await w.archive.trash.delete(Which(other[0].study), why="x", by="x", rule="")
+        await w.room.undo(row.id, "it was right")
+        assert await _studies(w) == [objects[0].study]
+        assert len(await w.handed(objects[0].study)) == 4
+        assert (await w.state())["totals"] == before["totals"]
+        await _sound(w)
+
+
+async def test_undone_after_a_merge_a_rejected_study_is_the_survivors(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of(patient="K", name="KAPPA^KAY")
+        await w.person("K", "KAPPA^KAY")
+        await w.store(*objects)
+        row = await w.say("reject", objects[0].study, "worklist")
+        w.house.clock.advance(1.0)
+        now = int(w.house.clock.now().timestamp() * 1e6)
+        survivor = await w.person("L", "KAPPA^LEE")
+        await w.put("UPDATE persons SET changed=?", now)
+        await w.put("UPDATE persons SET merged_into=? WHERE patient_id='K'", survivor)
+        await w.put("UPDATE patients SET patient_id='L', name='KAPPA^LEE' WHERE patient_id='K'")
+        await w.put("UPDATE studies SET patient_id='L', patient_name='KAPPA^LEE' WHERE patient_id='K'")
+        await w.room.undo(row.id, "it was right")
+        told = await w.rows(
+            "SELECT s.patient_id, s.patient_name, p.patient_id, p.hidden FROM studies s"
+            " JOIN patients p ON p.id = s.patient"
+        )
+        assert told == [("L", "KAPPA^LEE", "L", 0)]
+        assert {str(one.PatientID) for one in await w.handed(objects[0].study)} == {"L"}
+        await _sound(w)
+
+
+async def test_a_patient_that_came_since_is_not_taken_for_the_one_that_an_undone_correction_had(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        await w.store(*study_of(patient="R1", name="RIGHT^ONE", series=1, images=1))
+        objects = study_of(patient="W1", name="WRONG^ONE")
+        await w.store(*objects)
+        row = await w.say("edit", objects[0].study, {"PatientID": "R1", "PatientName": "RIGHT^ONE"})
+        await w.store(*study_of(patient="O1", name="OTHER^ONE", series=1, images=1))  # takes the number of W1's row
+        await w.room.undo(row.id, "it was right")
+        told = await w.rows(
+            "SELECT s.patient_id, p.patient_id FROM studies s JOIN patients p ON p.id = s.patient ORDER BY s.id"
+        )
+        assert told == [("R1", "R1"), ("W1", "W1"), ("O1", "O1")]
+        await _sound(w)
+
+
+async def test_a_corrected_study_that_was_deleted_for_good_comes_back_corrected(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of(patient="W1", name="WRONG^ONE")
+        await w.store(*objects)
+        study = objects[0].study
+        row = await w.say("edit", study, {"PatientID": "R1", "PatientName": "RIGHT^ONE"})
+        entry = await w.archive.trash.delete(Which(study), why="x", by="x", rule="")
+        await w.archive.trash.empty(entry.id)
+        assert await _studies(w) == []
+        await w.store(*objects)  # as from a backup
+        assert {(str(one.PatientID), str(one.PatientName)) for one in await w.handed(study)} == {("R1", "RIGHT^ONE")}
+        await w.room.undo(row.id, "it was right")
+        assert {str(one.PatientID) for one in await w.handed(study)} == {"W1"}
+        await _sound(w)
