@@ -39,6 +39,12 @@ def hindrance(connection: sqlite3.Connection, correction: Row) -> str:
     if later:
         numbers = ", ".join(str(each) for each in later[:5])
         return f"what came after it has to be undone first: {plural(len(later), 'correction')} ({numbers})"
+    away = connection.execute(
+        "SELECT 1 FROM trash WHERE level = 'study' AND study IN"
+        " (SELECT study FROM corrected_studies WHERE correction = ?) LIMIT 1", (correction["id"],),
+    ).fetchone()  # fmt: skip
+    if away is not None:  # late objects of it may be here already
+        return "a study of it is in the trash: bring it back first, or empty it"
     body = json.loads(correction["body"])
     made = {(table, ident) for table, ident in body["made"]}
     gone = {(table, row["id"]) for table, row in body["gone"]}

@@ -7,11 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pacstui.archive.trash_rows import Which
-from pacstui.errors import PacsError
+from pacstui.errors import BadRequest, PacsError
 from tests.qc.ward import Ward, study_of, ward
 
 KINDS = ("assign", "order", "edit", "series", "image", "split", "split order", "merge", "move", "reject")
@@ -144,6 +145,8 @@ async def test_a_corrected_study_in_the_trash_keeps_its_correction_for_late_obje
         await w.store(*other)  # takes the numbers of the rows that went
         await w.store(objects[0].beside(number="9"))
         assert {(str(one.PatientID), str(one.PatientName)) for one in await w.handed(study)} == {("R1", "RIGHT^ONE")}
+        with pytest.raises(BadRequest, match="in the trash"):
+            await w.room.undo(row.id, "it was right")
         await w.archive.trash.undo(entry.id)
         told = await w.rows("SELECT patient_id, conflict, instances, series FROM studies WHERE study=?", study)
         assert told == [("R1", "", 5, 2)]
