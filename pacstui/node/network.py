@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pacstui.archive import Archive
@@ -42,7 +43,7 @@ _COMMITMENTS_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What speaks DICOM, as the other rooms know it; ``address`` is where it listens."""
+    """What speaks DICOM, as the other rooms know it; ``address`` is where it listens. ``take`` lets it take callers."""
 
     admission: Admission
     ledger: Ledger
@@ -51,6 +52,7 @@ class Network:
     asker: CommitmentAsker
     remote: RemoteRoom
     address: str
+    take: Callable[[], None]
 
 
 def open_lines(ground: Ground, book: PeerBook) -> Lines:
@@ -126,7 +128,7 @@ async def open_network(
         listener.bound(new.dicom.max_associations)
 
     course.at_reload(take)
-    return Network(admission, ledger, retrieve, commitment, asker, remote, f"{dicom.host}:{port}")
+    return Network(admission, ledger, retrieve, commitment, asker, remote, f"{dicom.host}:{port}", listener.take)
 
 
 def _timeouts(dicom: DicomSettings) -> Timeouts:
@@ -160,9 +162,9 @@ class _Certificates:
 
 async def _listen(listener: Listener, dicom: DicomSettings, tls: TlsSettings, certificates: _Certificates) -> int:
     """Listen, and return the port that is shown: the plain one, else the one with TLS."""
-    port = await listener.start(dicom.host, dicom.port) if tls.plain or not tls.port else 0
+    port = await listener.start(dicom.host, dicom.port, taking=False) if tls.plain or not tls.port else 0
     if tls.port:
-        secure = await listener.start(dicom.host, tls.port, certificates.context)
+        secure = await listener.start(dicom.host, tls.port, certificates.context, taking=False)
         log.info("TLS is spoken on %s:%d", dicom.host, secure)
         port = port or secure
     return port

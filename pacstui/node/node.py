@@ -103,7 +103,7 @@ class Node:
         work = await open_work(ground, archive, archive_room, book, peers, signing, network.remote)
         open_onward(ground, archive, arriving, lines, onward, network, work)
         problems.watch(desk.problems)
-        corrections = await open_corrections(ground, archive, arriving, network, onward, signing)
+        corrections = await open_corrections(ground, archive, arriving, network, onward, signing, book)
         maintenance = await open_maintenance(ground, archive, onward, network, peers)
         exchange = await open_exchange(ground, archive)
         exceptions = await open_exceptions(ground, archive)
@@ -146,6 +146,7 @@ class Node:
         course.begin()
         await begin_onward(ground, onward, peers, book, work)
         await begin_exchange(ground, exchange)
+        network.take()  # nobody is served before all of it is there: what leaves, leaves corrected
         for note in ground.loaded.notes:
             log.warning("%s", note)
         log.info("pacstui %s, %s listens on %s, data in %s", __version__, ground.title(), self.address, data_dir)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pacstui.archive import Archive
 from pacstui.db import Database
+from pacstui.equipment.book import PeerBook
 from pacstui.equipment.line import Lines
 from pacstui.hl7v2.exchange import Exchange
 from pacstui.hl7v2.outgoing import OutgoingHl7
@@ -74,7 +75,13 @@ async def open_exceptions(ground: Ground, archive: Archive) -> ExceptionsRoom:
 
 
 async def open_corrections(
-    ground: Ground, archive: Archive, arriving: Arriving, network: Network, onward: Onward, signing: SigningIn
+    ground: Ground,
+    archive: Archive,
+    arriving: Arriving,
+    network: Network,
+    onward: Onward,
+    signing: SigningIn,
+    book: PeerBook,
 ) -> CorrectionsRoom:
     """Let objects leave as they were corrected, and open the room that corrects them."""
     handing = Handing(archive, lambda: ground.settings.retrieve.corrected, ground.title)
@@ -82,6 +89,7 @@ async def open_corrections(
     room = CorrectionsRoom(archive, ground.bus, ground.clock, lambda: ground.settings.qc, caller)
     room.arriving = lambda: (row.study for row in arriving.rows() if row.state == "receiving")
     room.changed = handing.forget
+    room.knows = lambda calling: bool(book.titled(calling))
     room.noted = lambda action, study, patient, detail: signing.note("action", action, study, detail, patient)
     room.title, room.send = ground.title, onward.queue.send_objects
     await room.open()

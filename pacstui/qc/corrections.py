@@ -65,6 +65,7 @@ class CorrectionsRoom:
         self.arriving: Callable[[], Iterable[str]] = tuple
         """Study Instance UIDs of what is being received."""
         self.changed: Callable[[], None] = lambda: None
+        self.knows: Callable[[str], bool] = lambda calling: True
         """Called after each correction: what is known of studies elsewhere has to be looked up anew."""
         self.noted: Callable[[str, str, str, str], None] = lambda action, study, patient, detail: None
         """Told what was done, to which study, of which patient: for the audit trail."""
@@ -193,6 +194,10 @@ class CorrectionsRoom:
     async def _honoured(self, request: Request, calling: str) -> int:
         """Do what a rejection note from outside asks for."""
         if not self._settings().honour_notes:
+            return 0
+        if not self.knows(calling):
+            told = "a rejection note of %s rejects nothing: it is no peer; [[peers]], or %s"
+            log.warning(told, safe(calling, 16), "pacstui peers add, lets its notes be honoured")
             return 0
         by = f"note of {safe(calling, 16)}"
         ident = await self._do(request, "", by, "a rejection note came")

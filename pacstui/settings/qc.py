@@ -59,7 +59,8 @@ class QcSettings(Section):
     rejection note. What is rejected for other reasons never does."""
 
     honour_notes: bool = True
-    """Whether a rejection note that a modality or another archive stores here rejects what it names."""
+    """Whether a rejection note that a peer stores here, such as another archive, rejects what it names. Notes of
+    callers that are no peers never do."""
 
     preview_s: int = 600
     """Seconds that a preview holds before it has to be made again."""

@@ -174,21 +174,36 @@ def test_a_node_killed_while_it_corrects_has_done_all_of_it_or_nothing(tmp_path:
 
 
 def test_a_rejection_note_from_another_archive_is_honoured(tmp_path: Path) -> None:
-    source, node = NodeProcess(tmp_path / "one"), NodeProcess(tmp_path / "two")
+    peer = '[[peers]]\nname = "other archive"\nae_title = "OTHER"\nhost = "127.0.0.1"\nport = 104\n'
+    source, node = NodeProcess(tmp_path / "one"), NodeProcess(tmp_path / "two", config=peer)
     source.start()
     node.start()
     try:
         objects = study_of()
         send(source, tmp_path / "in", objects)
         send(node, tmp_path / "in", objects)
-        do(source, "reject", study=objects[0].study, reason="113037", series=[objects[0].series])
-        (note,) = [each for each in (source.data_dir / "objects").rglob("*.dcm")
-                   if pydicom.dcmread(each).Modality == "KO"]  # fmt: skip
-        subprocess.run(["storescu", "-aec", "PACS", HERE, str(node.port), str(note)], check=True)
+
+        def note_of(series: str) -> Path:
+            before = set((source.data_dir / "objects").rglob("*.dcm"))
+            do(source, "reject", study=objects[0].study, reason="113037", series=[series])
+            (made,) = until(
+                lambda: [each for each in {*(source.data_dir / "objects").rglob("*.dcm")} - before
+                         if pydicom.dcmread(each).Modality == "KO"]
+            )  # fmt: skip
+            return made
+
+        for title, series in (("STRANGER", objects[-1].series), ("OTHER", objects[0].series)):
+            note = note_of(series)
+            told = ["storescu", "-aet", title, "-aec", "PACS", HERE, str(node.port), str(note)]
+            subprocess.run(told, check=True)
+            if title == "STRANGER":
+                until(lambda: "STRANGER rejects nothing: it is no peer" in node.log)
+                assert call(node, "list_all")["rows"] == []
         rows = until(lambda: call(node, "list_all")["rows"])
         assert rows[0]["kind"] == "reject" and rows[0]["instances"] == 2
         left = fetched(node, tmp_path / "got", objects[0].study)
-        assert {each.SOPInstanceUID for each in left} == {each.sop for each in objects[2:]}
+        images = {each.SOPInstanceUID for each in left if each.Modality != "KO"}  # the stranger's note is kept as it is
+        assert images == {each.sop for each in objects[2:]}
         assert until(lambda: ": reject" in node.log)  # who did it is told, though nobody is signed in
         assert "Traceback" not in node.log
     finally:

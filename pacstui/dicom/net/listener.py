@@ -71,6 +71,7 @@ class Listener:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._closing = False
+        self._taking = False
         self.accept_errors = 0
 
     def bound(self, connections: int) -> None:
@@ -87,8 +88,11 @@ class Listener:
         """The associations that are open now."""
         return [association for association in self._live.values() if association.is_open]
 
-    async def start(self, host: str, port: int, tls: Callable[[], ssl.SSLContext] | None = None) -> int:
-        """Listen, and return the port; 0 takes any free one. May be called again for a further port.
+    async def start(
+        self, host: str, port: int, tls: Callable[[], ssl.SSLContext] | None = None, *, taking: bool = True
+    ) -> int:
+        """Listen, and return the port; 0 takes any free one. May be called again for a further port. Unless ``taking``,
+        who connects waits until `take`.
 
         Parameters
         ----------
@@ -101,6 +105,7 @@ class Listener:
             When another program has the port.
         """
         loop = self._loop = asyncio.get_running_loop()
+        self._taking = self._taking or taking
         try:
             found = await loop.getaddrinfo(
                 host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
@@ -144,7 +149,13 @@ class Listener:
         self._sockets.append(sock)
         if tls is not None:
             self._tls[sock.fileno()] = tls
-        self._loop.add_reader(sock.fileno(), self._accept, sock)
+        if self._taking:
+            self._loop.add_reader(sock.fileno(), self._accept, sock)
+
+    def take(self) -> None:
+        """Take connections from now on."""
+        self._taking = True
+        self._accept_again()
 
     def _accept(self, sock: socket.socket) -> None:
         assert self._loop is not None
