@@ -13,7 +13,7 @@ from tests.hl7v2.receivers import EVERYTHING, answers, message, office, receiver
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def test_messages_of_a_kind_are_one_line_that_leads_to_the_last() -> None:
+def test_messages_of_a_sender_are_one_line_that_leads_to_the_last() -> None:
     bus = Bus()
     feed = EventFeed(bus)
     for number in range(3):
@@ -23,7 +23,8 @@ def test_messages_of_a_kind_are_one_line_that_leads_to_the_last() -> None:
     bus.publish(events.MessageTaken(AT, 10, "", "", "10.0.0.1", "ORU^R01", "C9", "done", ""))
     rows = feed.after(0, 100)
     assert [(row.source, row.text, row.count, row.screen) for row in rows] == [
-        ("RIS", "ADT^A40, patients merged", 3, "hl7-message:3"), ("10.0.0.1", "ORU^R01", 1, "hl7-message:10"),
+        ("RIS", "HL7 messages, last ADT^A40, patients merged", 3, "hl7-message:3"),
+        ("10.0.0.1", "ORU^R01", 1, "hl7-message:10"),
     ]  # fmt: skip
 
 

@@ -32,7 +32,7 @@ class Sender(threading.Thread):
         self.good: list[str] = []
 
     def run(self) -> None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=20) as sock:
+        with contextlib.suppress(OSError), until(self._connected) as sock:
             threading.Thread(target=self._send, args=(sock,), daemon=True).start()
             rest = b""
             while len(self.good) < len(self.numbers):
@@ -41,6 +41,12 @@ class Sender(threading.Thread):
                     break
                 whole, _, rest = (rest + data).rpartition(b"\x1c\r")
                 self.good += [each.decode() for each in _GOOD.findall(whole)]
+
+    def _connected(self) -> socket.socket | None:
+        try:
+            return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        except ConnectionRefusedError:  # the node has just begun
+            return None
 
     def _send(self, sock: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -64,32 +70,36 @@ def test_every_message_that_was_answered_aa_is_there_once_and_repeated_ones_are_
     tmp_path: Path, port: int, how: str
 ) -> None:
     node = NodeProcess(tmp_path / "node", config=f"[hl7]\nport = {port}\n", plainly=True)
-    node.start()
-    senders = [Sender(port, 10_000 * n, 5000) for n in range(2)]
-    for sender in senders:
-        sender.start()
-    until(lambda: all(len(sender.good) > 100 for sender in senders))
-    if how == "kill":
-        node.kill()
-    else:
-        assert node.stop(10) == 0
-    for sender in senders:
-        sender.join(20)
-    there = kept(node)
-    for sender in senders:
-        first = sender.numbers[0]
-        mine = [control for control, _, _ in there if first <= int(control) < first + 10_000]
-        assert mine == [str(first + n) for n in range(len(mine))], "in their order, each once"
-        assert sender.good == mine[: len(sender.good)]
-        if how == "stop":
-            assert sender.good == mine, "what was taken before the end was answered"
-    node.start()
-    again = Sender(port, 0, 50)
-    again.start()
-    again.join(20)
-    assert len(again.good) == 50
-    node.stop()
-    assert [state for _, state, _ in kept(node)[len(there) :]] == ["repeated"] * 50
+    try:
+        node.start()
+        senders = [Sender(port, 10_000 * n, 5000) for n in range(2)]
+        for sender in senders:
+            sender.start()
+        until(lambda: all(len(sender.good) > 100 for sender in senders))
+        if how == "kill":
+            node.kill()
+        else:
+            assert node.stop(10) == 0
+        for sender in senders:
+            sender.join(20)
+        there = kept(node)
+        for sender in senders:
+            first = sender.numbers[0]
+            mine = [control for control, _, _ in there if first <= int(control) < first + 10_000]
+            assert mine == [str(first + n) for n in range(len(mine))], "in their order, each once"
+            assert sender.good == mine[: len(sender.good)]
+            if how == "stop":
+                assert sender.good == mine, "what was taken before the end was answered"
+        node.start()
+        again = Sender(port, 0, 50)
+        again.start()
+        again.join(20)
+        assert len(again.good) == 50
+        node.stop()
+        assert [state for _, state, _ in kept(node)[len(there) :]] == ["repeated"] * 50
+    finally:
+        if node.process is not None and node.process.poll() is None:
+            node.kill()
 
 
 def test_the_command_line_sends_lists_shows_edits_and_ignores(tmp_path: Path, port: int) -> None:
