@@ -141,11 +141,11 @@ class Node:
         server = ControlServer(data_dir, rooms, archive_room.import_one, signing.gate, signing.audit, bus, clock)
         accounts = signing.accounts
         accounts.changed = lambda: server.reach(accounts.wide())
-        await server.start(accounts.wide())
-        course.at_end(Moment.CONSOLES, server.close)
         course.begin()
         await begin_onward(ground, onward, peers, book, work)
         await begin_exchange(ground, exchange)
+        await server.start(accounts.wide())  # who is answered here finds all of it begun
+        course.at_end(Moment.CONSOLES, server.close)
         network.take()  # nobody is served before all of it is there: what leaves, leaves corrected
         for note in ground.loaded.notes:
             log.warning("%s", note)

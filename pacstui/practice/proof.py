@@ -113,10 +113,11 @@ def _queued(connection: sqlite3.Connection) -> dict[str, str]:
 
 
 def _told_otherwise(connection: sqlite3.Connection) -> frozenset[str]:
-    """Return the SOP Instance UIDs of objects of which the index says something else than they do themselves."""
+    """Return the SOP Instance UIDs of objects of which the index says something else than they do themselves, or may
+    have before they were moved to the trash."""
     rows = connection.execute(
         "SELECT i.sop_instance FROM instances i JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study"
-        " WHERE s.corrected != '' OR s.identity != 0 OR e.corrected != ''"
+        " WHERE s.corrected != '' OR s.identity != 0 OR e.corrected != '' UNION SELECT sop_instance FROM trashed"
     )
     return frozenset(str(uid) for (uid,) in rows)
 
