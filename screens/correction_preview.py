@@ -282,8 +282,8 @@ def preview(app: ConsoleApp, call: Awaitable[Preview], done: Done, yes: str = "d
 
     def answered(row: CorrectionRow | None) -> None:
         if row is not None:
-            got = f"; {plural(len(row.downstream), 'destination')} to tell: n there" if row.downstream else ""
-            app.say(f"correction {row.id} is done; z on the list of corrections undoes it{got}")
+            got = f", n tells {plural(len(row.downstream), 'destination')} there" if row.downstream else ""
+            app.say(f"done; C lists it: z undoes it{got}")
             done(row)
 
     async def work() -> None:

@@ -52,7 +52,7 @@ class CorrectionsPanel(Panel):
     def _item(self, row: CorrectionRow, width: int) -> Item:
         privacy = self.console_app.privacy
         word, role = _STATES.get(row.state, (safe(row.state, 10), "warn"))
-        first = Line(fit(word, 9), role).add(fit(f"{row.at.astimezone():%m-%d %H:%M}", 12), "dim")
+        first = Line(fit(word, 9), role).add(fit(f"{row.at.astimezone():%-d %b %H:%M}", 13), "dim")
         first.add(fit(safe(row.kind, 8), 7), "strong").add(f"{row.id}", "dim")
         first.add(f"  by {safe(row.by, 24)}: {safe(row.why, 200)}")
         lines = [first.cut(width)]

@@ -163,8 +163,9 @@ class Hl7OutgoingScreen(PagedScreen[OutgoingRow]):
         table.title = Line("Receivers  ", "title").add(count(waiting), "strong").add(" wait  ")
         table.title.add(count(failed), "fail" if failed else "dim").add(" failed")
         table.empty = [
-            "Messages go to nobody. [[hl7.receivers]] in the configuration names systems,",
-            "[[hl7.forward]] which messages they get, [[hl7.notifications]] what they are told.",
+            "Messages go to nobody. In the configuration [[hl7.receivers]] names",
+            "systems, [[hl7.forward]] says which messages they get,",
+            "[[hl7.notifications]] what they are told.",
         ]
         table.show(rows)
         if self._point:

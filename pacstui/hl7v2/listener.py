@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from pacstui.dicom.net.listening import listening
 from pacstui.dicom.net.tls import explain
 from pacstui.errors import AlreadyRunning, PacsError
 from pacstui.hl7v2.connection import Connection
@@ -78,7 +79,7 @@ class MllpListener:
             )
             for family, _, _, _, address in dict.fromkeys(found):
                 try:
-                    made.append(_listening(family, (address[0], port or address[1], *address[2:])))
+                    made.append(listening(family, (address[0], port or address[1], *address[2:]), _BACKLOG))
                 except OSError as error:  # a name for both IP versions on a machine that has one
                     if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) or len(found) == 1:
                         raise
@@ -229,18 +230,3 @@ class MllpListener:
             await asyncio.wait_for(self._empty.wait(), _FLUSH_S)
         for each in tuple(self._live):
             each.kill()
-
-
-def _listening(family: int, address: tuple[object, ...]) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.setblocking(False)
-        sock.bind(address)
-        sock.listen(_BACKLOG)
-    except OSError:
-        sock.close()
-        raise
-    return sock

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,27 +10,22 @@ from typing import Final, Literal
 
 from pacstui.db import Database
 from pacstui.dicom import charset, dataset, syntaxes
-from pacstui.dicom.dataset import CHARSET, DataSet, DataSetError, Element
-from pacstui.dicom.dictionary import keyword_of
-from pacstui.dicom.dimse import Status
+from pacstui.dicom.dataset import CHARSET, DataSet, Element
 from pacstui.dicom.matching import NOTHING, Match, comparison, item_test, match_of
 from pacstui.dicom.net.request import Request
-from pacstui.dicom.net.service import BufferSink
 from pacstui.dicom.sequences import items_of
-from pacstui.errors import PacsError
 from pacstui.index.attributes import ATTRIBUTES, UNIQUE, Attribute
 from pacstui.index.find import Query, find
 from pacstui.index.fold import fold
 from pacstui.index.more import ITEMS
-from pacstui.services.aside import decoded
-from pacstui.services.identifiers import item_told, sequence_key, terms_for, while_wanted
+from pacstui.services.finding import FindSink, Found
+from pacstui.services.identifiers import item_told, sequence_key, terms_for
 from pacstui.services.models import (
     COMBINED,
     FIND,
     FUZZY,
     LEVEL,
     RELATIONAL,
-    WrongIdentifier,
     check_above,
     level_of,
     options_of,
@@ -205,55 +199,6 @@ class Answers:
         return terms_for(texts, self._asked.terms)
 
 
-class _FindSink(BufferSink):
-    """One C-FIND."""
-
-    def __init__(self, service: QueryService, request: Request) -> None:
-        super().__init__(request)
-        self._service = service
-
-    async def finish(self) -> None:
-        request = self.request
-        try:
-            if not request.command.has_data_set:
-                raise WrongIdentifier("C-FIND-RQ without an identifier", LEVEL)
-            if self.too_long:
-                raise WrongIdentifier("the identifier has more than 1 MiB")
-            identifier = await decoded(self)
-            asked = understand(request, identifier, self._service.fuzzy, self._service.ae_title())
-            await self._answer(asked)
-        except WrongIdentifier as wrong:
-            await request.respond(Status.DATA_SET_MISMATCH, comment=wrong.comment, offending=wrong.offending)
-        except DataSetError as error:
-            await request.respond(_UNABLE, comment=str(error))
-        except PacsError as error:
-            await request.respond(_UNABLE, comment=error.message)
-
-    async def _answer(self, asked: Asked) -> None:
-        request, service = self.request, self._service
-        answers = Answers(asked, service.ae_title(), request.context.transfer_syntax)
-        status = Status.PENDING_WARNING if asked.unsupported else Status.PENDING
-        told = ""
-        if asked.unsupported:
-            told = ("not supported: " + ", ".join(keyword_of(tag) for tag in asked.unsupported))[:_COMMENT]
-        sent = 0
-        async with contextlib.aclosing(find(service.database, asked.query)) as pages:
-            async for rows in while_wanted(request, pages):
-                for row in rows:
-                    if request.cancelled:
-                        break
-                    if service.limit and sent >= service.limit:
-                        comment = f"more than {service.limit} match: ask for less"
-                        await request.respond(Status.OUT_OF_RESOURCES, comment=comment)
-                        return
-                    await request.respond(status, data=answers.encode(row), comment=told if not sent else "")
-                    sent += 1
-        if request.cancelled:
-            await request.respond(Status.CANCEL, comment="cancelled")
-        else:
-            await request.respond(Status.SUCCESS)
-
-
 class QueryService:
     """C-FIND for the three models.
 
@@ -275,5 +220,10 @@ class QueryService:
         """Go on with other settings."""
         self._ae_title, self.limit, self.fuzzy = ae_title, limit, fuzzy
 
-    def begin(self, request: Request) -> _FindSink:
-        return _FindSink(self, request)
+    def begin(self, request: Request) -> FindSink:
+        def understood(identifier: DataSet) -> Found:
+            asked = understand(request, identifier, self.fuzzy, self._ae_title)
+            answers = Answers(asked, self._ae_title, request.context.transfer_syntax)
+            return Found(find(self.database, asked.query), answers.encode, asked.unsupported, self.limit)
+
+        return FindSink(request, understood, LEVEL)

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from pacstui.clock import Clock
 from pacstui.db import Database
-from pacstui.dicom.dataset import CHARSET, DataSet, DataSetError
-from pacstui.dicom.dictionary import keyword_of
-from pacstui.dicom.dimse import Status
+from pacstui.dicom.dataset import CHARSET, DataSet
 from pacstui.dicom.matching import UNIVERSAL, Match, match_of, sequence_of
 from pacstui.dicom.net.request import Request
-from pacstui.dicom.net.service import BufferSink
-from pacstui.errors import PacsError
 from pacstui.orders import reading
 from pacstui.orders.keys import KEYS, STEP
 from pacstui.orders.steps import Wanted, Window, find
 from pacstui.orders.telling import Item
-from pacstui.services.aside import decoded
-from pacstui.services.identifiers import item_told, key_text, sequence_key, terms_for, texts_in, while_wanted
-from pacstui.services.models import LEVEL, WrongIdentifier
+from pacstui.services.finding import FindSink, Found
+from pacstui.services.identifiers import item_told, key_text, sequence_key, terms_for, texts_in
+from pacstui.services.models import LEVEL
 from pacstui.settings import WorklistSettings
 
 log = logging.getLogger("pacstui.services")
@@ -85,56 +81,6 @@ def answer(asked: Asked, item: Item, transfer_syntax: str) -> bytes:
     return reading.encode(told, transfer_syntax)
 
 
-class _FindSink(BufferSink):
-    """One C-FIND."""
-
-    def __init__(self, service: WorklistService, request: Request) -> None:
-        super().__init__(request)
-        self._service = service
-
-    async def finish(self) -> None:
-        request = self.request
-        try:
-            if not request.command.has_data_set:
-                raise WrongIdentifier("C-FIND-RQ without an identifier")
-            if self.too_long:
-                raise WrongIdentifier("the identifier has more than 1 MiB")
-            asked = understand(await decoded(self))
-            await self._answer(asked)
-        except WrongIdentifier as wrong:
-            await request.respond(Status.DATA_SET_MISMATCH, comment=wrong.comment, offending=wrong.offending)
-        except DataSetError as error:
-            await request.respond(_UNABLE, comment=str(error))
-        except PacsError as error:
-            await request.respond(_UNABLE, comment=error.message)
-
-    async def _answer(self, asked: Asked) -> None:
-        request = self.request
-        settings = self._service.settings()
-        wanted = Wanted(asked.match, self._service.window(request.association.calling))
-        status = Status.PENDING_WARNING if asked.unsupported else Status.PENDING
-        told = ""
-        if asked.unsupported:
-            told = ("not supported: " + ", ".join(keyword_of(tag) for tag in asked.unsupported))[:_COMMENT]
-        sent = 0
-        async with contextlib.aclosing(find(self._service.database, wanted)) as pages:
-            async for items in while_wanted(request, pages):
-                for item in items:
-                    if request.cancelled:
-                        break
-                    if settings.max_answers and sent >= settings.max_answers:
-                        comment = f"more than {settings.max_answers} match: ask for less"
-                        await request.respond(Status.OUT_OF_RESOURCES, comment=comment)
-                        return
-                    data = answer(asked, item, request.context.transfer_syntax)
-                    await request.respond(status, data=data, comment=told if not sent else "")
-                    sent += 1
-        if request.cancelled:
-            await request.respond(Status.CANCEL, comment="cancelled")
-        else:
-            await request.respond(Status.SUCCESS)
-
-
 class WorklistService:
     """C-FIND for the Modality Worklist Information Model.
 
@@ -161,5 +107,11 @@ class WorklistService:
         own = settings.only_own_station
         return Window(settings.hide, *days(settings.days_before, settings.days_after), wide, calling, own)
 
-    def begin(self, request: Request) -> _FindSink:
-        return _FindSink(self, request)
+    def begin(self, request: Request) -> FindSink:
+        def understood(identifier: DataSet) -> Found:
+            asked = understand(identifier)
+            wanted = Wanted(asked.match, self.window(request.association.calling))
+            encode = partial(answer, asked, transfer_syntax=request.context.transfer_syntax)
+            return Found(find(self.database, wanted), encode, asked.unsupported, self.settings().max_answers)
+
+        return FindSink(request, understood)

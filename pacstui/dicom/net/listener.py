@@ -13,6 +13,7 @@ from typing import Final
 from pacstui.clock import SYSTEM, Clock
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.connection import SCRATCH_SIZE
+from pacstui.dicom.net.listening import listening
 from pacstui.dicom.net.service import DEFAULT_TIMEOUTS, Observer, Policy, Refused, ServiceFor, Timeouts
 from pacstui.dicom.net.tls import explain
 from pacstui.dicom.ul.effects import DEFAULT_LIMITS, Limits, Role
@@ -135,17 +136,7 @@ class Listener:
 
     def _listen(self, family: int, address: tuple[object, ...], tls: Callable[[], ssl.SSLContext] | None) -> None:
         assert self._loop is not None
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            sock.setblocking(False)
-            sock.bind(address)
-            sock.listen(_BACKLOG)
-        except OSError:
-            sock.close()
-            raise
+        sock = listening(family, address, _BACKLOG)
         self._sockets.append(sock)
         if tls is not None:
             self._tls[sock.fileno()] = tls
