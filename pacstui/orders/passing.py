@@ -24,6 +24,7 @@ from pacstui.equipment.line import TELLS, Lines
 from pacstui.errors import PacsError
 from pacstui.orders import reading
 from pacstui.orders.reading import NO_LONGER_UPDATED
+from pacstui.retrying import delay
 from pacstui.settings import MppsSettings
 from pacstui.text import plural, safe
 
@@ -204,10 +205,10 @@ class Passing:
 
     async def _failed(self, waiting: _Waiting | None, peer: _Peer, problem: str, hint: str) -> None:
         """Note that a peer could not be told, and when it is tried again."""
-        wait = min(_LONGEST_S, self._settings().retry_s << min(peer.failures, 12))
         peer.failures += 1
+        wait = delay(peer.failures, self._settings().retry_s, _LONGEST_S)
         peer.problem, peer.hint = problem, hint
-        peer.next_try = microseconds(self._clock.now()) + wait * 1_000_000
+        peer.next_try = microseconds(self._clock.now()) + round(wait * 1_000_000)
         if waiting is not None:
             try:
                 await self._write(waiting.id, "problem = ?", problem)
