@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pacstui.contract.maintenance import MaintenanceView, WindowRow
@@ -125,7 +126,7 @@ def cancel(app: ConsoleApp, row: WindowRow, done: Done) -> None:
 
 
 def span(row: WindowRow) -> str:
-    """Return from when to when in words; the day of the end only where it is another."""
+    """Return from when to when in words; the day of the end only where the time alone leaves it open."""
     start, end = row.start.astimezone(), row.end.astimezone()
-    last = f"{end:%H:%M}" if start.date() == end.date() else f"{end:%a %d %b %H:%M}"
+    last = f"{end:%H:%M}" if end - start < timedelta(days=1) else f"{end:%a %d %b %H:%M}"
     return f"{start:%a %d %b %H:%M} to {last}"
