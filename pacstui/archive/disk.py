@@ -10,9 +10,10 @@ import errno
 import os
 import shutil
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pacstui.archive import aio
 from pacstui.archive.paths import INCOMING
 
 _OPEN_FOLDERS = 128
@@ -59,6 +60,17 @@ class Disk:
         while done < len(data):
             done += os.pwrite(fd, data[done:], offset + done)
 
+    def begin_through(self, queue: aio.Queue, fd: int, data: memoryview, offset: int) -> Callable[[], None]:
+        """Begin what `write_through` does; return what waits for it. ``data`` must not change before."""
+        begun = queue.write(fd, data, offset)
+
+        def end() -> None:
+            done = begun.wait()
+            if done < len(data):
+                self.write_through(fd, data[done:], offset + done)
+
+        return end
+
     def open_through(self, path: Path) -> int:
         """Open a file for writes that pass the cache by and are durable on return; -1 where there is no such."""
         flags = getattr(os, "O_DIRECT", 0)
@@ -84,7 +96,7 @@ class Disk:
 
     def start_writing(self, fd: int) -> None:
         """Ask the system to begin writing a file out, without waiting."""
-        if hasattr(os, "posix_fadvise"):
+        if not aio.start_writing(fd) and hasattr(os, "posix_fadvise"):
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def fsync(self, fd: int) -> None:

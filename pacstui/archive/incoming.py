@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import mmap
 import os
+import threading
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ SPILL = 1 << 20
 _WRITE_OUT = 16 << 20
 _LOOP_STEPS = 3000
 _LOOP_INFLATE = 1 << 16
-_ZERO = bytes(part10.DIGEST_BYTES)
+_BESIDE = 1 << 16  # the digest of so much takes longer than handing it to the lane before
 
 
 class Incoming:
@@ -64,7 +65,6 @@ class Incoming:
         self.size = 0
         self._buffer = bytearray()
         self._digest = hashlib.sha256()
-        self._hashed = 0
         self._fault: BaseException | None = None
         self._fd = -1
         self._temp = ""
@@ -90,9 +90,6 @@ class Incoming:
             self._drop()
             return None
         self._buffer += chunk
-        if not self._temp:
-            self._digest.update(chunk)
-            self._hashed = self.size
         if len(self._buffer) < SPILL:
             return None
         if self._busy is None or self._busy.done():
@@ -137,7 +134,7 @@ class Incoming:
     def _begin_file(self) -> None:
         """Choose the temporary file and what stands before the data set in it."""
         self._resolve_uids()
-        self._meta = self._encode_meta(_ZERO)
+        self._meta = self._encode_meta(part10.NO_DIGEST)
         self._temp = self._archive.temp_name()
 
     def _resolve_uids(self) -> None:
@@ -162,11 +159,9 @@ class Incoming:
         if self._fd < 0:
             self._fd = self._archive.new_file(self._temp)
             write_all(disk, self._fd, (self._meta, buffer))
-            if self._hashed < len(buffer):
-                self._digest.update(memoryview(buffer)[self._hashed :])
         else:
             write_all(disk, self._fd, (buffer,))
-            self._digest.update(buffer)
+        self._digest.update(buffer)
         self._since_write_out += len(buffer)
         if self._since_write_out >= _WRITE_OUT:
             # Begun early and steadily, writing out never stalls the other associations' syncs for long.
@@ -193,13 +188,33 @@ class Incoming:
         except BaseException as error:
             self._drop()
             raise self._archive.refuse(self, error) from error
-        self._archive.lane.put(job)
+        self._put(job)
         try:
             return await job.future
         except asyncio.CancelledError:
             raise
         except BaseException as error:
             raise self._archive.refuse(self, error) from error
+
+    def _put(self, job: Job) -> None:
+        """Give a job to the lane. The digest of what is in memory is worked out here; of much, beside the lane's work.
+        """
+        body = job.body
+        if body is None:
+            self._archive.lane.put(job)
+            return
+        if len(body) < _BESIDE:
+            job.set_digest(hashlib.sha256(body).digest())
+            self._archive.lane.put(job)
+            return
+        job.unknown = threading.Lock()
+        job.unknown.acquire()
+        self._archive.lane.put(job)
+        digest = b""
+        try:
+            digest = hashlib.sha256(body).digest()
+        finally:
+            job.set_digest(digest)
 
     async def _prepare(self) -> Job:
         if self._busy is not None:
@@ -219,14 +234,14 @@ class Incoming:
                 found = await self._archive.in_thread(header.read, self._buffer, self.transfer_syntax)
         assert found is not None
         self._judge(found)
-        digest = self._digest.digest()
-        return self._job(found, digest)
+        return self._job(found)
 
-    def _job(self, found: Header, digest: bytes) -> Job:
+    def _job(self, found: Header) -> Job:
+        digest = self._digest.digest() if self._temp else b""
         job = Job(
             entry=entry_of(found, self.transfer_syntax, self.calling, self.called, self.onward),
             header=found,
-            meta=self._encode_meta(digest),
+            meta=self._encode_meta(digest or part10.NO_DIGEST),
             digest=digest,
             size=self.size,
             transfer_syntax=self.transfer_syntax,

@@ -19,16 +19,15 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from pacstui.archive import part10, paths
 from pacstui.archive.disk import Disk, write_all
 from pacstui.archive.records import BLOCK, HEAD_BYTES, Record, encode, generation_of, head, most, read
+from pacstui.archive.segment import Segment, Writing
 
 log = logging.getLogger("pacstui.archive")
 
@@ -37,30 +36,11 @@ LARGEST: Final = 1 << 20
 _NAMES: Final = ("a", "b")
 _ZEROS: Final = bytes(1 << 20)
 _AT_ONCE: Final = 128
-_BESIDE: Final = 1 << 17  # making so much durable takes longer than handing it to a thread
-_THROUGH: Final = 2 << 20
 _IDLE_S: Final = 5.0
 
 
 def _nothing() -> None:
     pass
-
-
-@dataclass(slots=True)
-class _Segment:
-    path: Path
-    fd: int = -1
-    through: int = -1  # writes by it are durable on return, and pass by what was written by the other one
-    unsynced: bool = False  # whether something was written by ``fd`` and not synced
-    generation: int = 0
-    at: int = BLOCK
-    free: bool = True
-    settling: bool = False
-    objects: list[str] = field(default_factory=list)
-    folders: set[str] = field(default_factory=set)
-    failed: set[str] = field(default_factory=set)
-    # What stands in it, also after its files were synced: until it is written over, a crash would bring it back.
-    names: set[str] = field(default_factory=set)
 
 
 class Journal:
@@ -75,12 +55,10 @@ class Journal:
         self._root = data_dir
         self._disk = disk
         self._size = size // 2 // BLOCK * BLOCK
-        self._segments = [_Segment(data_dir / FOLDER / name) for name in _NAMES]
+        self._segments = [Segment(data_dir / FOLDER / name) for name in _NAMES]
         self._active = self._segments[0]
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pacstui-journal")
-        self._syncs = ThreadPoolExecutor(1, thread_name_prefix="pacstui-journal-sync")
-        self._beside: Future[None] | None = None
-        self._pages = mmap.mmap(-1, _THROUGH)  # what passes the cache by has to begin at a page's
+        self._writing = Writing(disk, self._segments)
         self._ready = threading.Event()
         self._serial = 0
         self._used_at = 0.0
@@ -186,14 +164,8 @@ class Journal:
             encoded, length = encode(record, segment.generation)
             parts += encoded
             total += length
-        if self._beside is not None:
-            wait([self._beside])  # of a batch that failed meanwhile
-        syncing = None
         try:
-            if total >= _BESIDE:
-                self._beside = syncing = self._syncs.submit(self._make_durable, segment, parts, segment.at, total)
-            else:
-                self._make_durable(segment, parts, segment.at, total)
+            self._writing.begin(segment, parts, total)
         except OSError as error:
             self._give_up(error)
             return None
@@ -202,41 +174,15 @@ class Journal:
         segment.folders |= folders
         segment.names.update(record.path for record in records)
         self._used_at = time.monotonic()
-        return partial(self._synced, syncing)
+        return self._durable
 
-    def _synced(self, syncing: Future[None] | None) -> bool:
+    def _durable(self) -> bool:
         try:
-            if syncing is not None:
-                syncing.result()
+            self._writing.wait()
         except OSError as error:
             self._give_up(error)
             return False
         return True
-
-    def _make_durable(self, segment: _Segment, parts: list[bytes | bytearray | memoryview], at: int, size: int) -> None:
-        """Write into a segment, and sync.
-
-        Past the system's cache it takes half as long. But that syncs nothing else: a record is worth nothing as long as
-        something before it, be it the segment's generation, is in the cache only.
-        """
-        if segment.through >= 0 and size <= _THROUGH and not segment.unsynced:
-            filled = 0
-            for part in parts:
-                self._pages[filled : filled + len(part)] = part
-                filled += len(part)
-            try:
-                self._disk.write_through(segment.through, memoryview(self._pages)[:size], at)
-            except OSError as error:
-                if error.errno != errno.EINVAL:
-                    raise
-                for each in self._segments:  # the device wants larger blocks
-                    each.through = -1
-            else:
-                return
-        segment.unsynced = True
-        self._disk.write_at(segment.fd, parts, at)
-        self._disk.sync_data(segment.fd)
-        segment.unsynced = False
 
     def take_back(self, path: str, digest: bytes) -> None:
         """Note that an object was refused after it was journaled; no sync, as nobody was told that it is kept."""
@@ -294,6 +240,21 @@ class Journal:
             return False
         return True
 
+    def write_out(self, files: list[int]) -> None:
+        """Let the system write files out that were journaled, then close them, all on a thread. May be called by any.
+
+        Done as they come, and not by those who sync all of a segment, it never takes the disk from the next object.
+        """
+        try:
+            self._thread.submit(self._write_out, files)
+        except RuntimeError:  # it is being closed, which syncs them
+            self._write_out(files)
+
+    def _write_out(self, files: list[int]) -> None:
+        for fd in files:
+            self._disk.start_writing(fd)
+            self._disk.close(fd)
+
     def turn(self) -> bool:
         """Go on in the other segment, if it is free, and let the files of this one be synced."""
         segment = self._active
@@ -318,14 +279,14 @@ class Journal:
         if self._active.objects and time.monotonic() - self._used_at >= _IDLE_S:
             self.turn()
 
-    def _settle_soon(self, segment: _Segment) -> None:
+    def _settle_soon(self, segment: Segment) -> None:
         segment.settling = True
         self._thread.submit(self._settle, segment)
 
     def close(self) -> bool:
         """Sync the files of everything journaled; return whether nothing has to be replayed."""
         self._thread.shutdown()
-        self._syncs.shutdown()
+        self._writing.close()
         done = [self._settle(segment) for segment in self._segments if segment.objects]
         settled = all(done)
         try:
@@ -344,7 +305,7 @@ class Journal:
 
     # On the lane's thread.
 
-    def _begin(self, segment: _Segment, generation: int) -> None:
+    def _begin(self, segment: Segment, generation: int) -> None:
         """Give a segment a new generation; its first record's sync carries that along."""
         segment.unsynced = True
         self._disk.write_at(segment.fd, [head(generation)], 0)
@@ -423,7 +384,7 @@ class Journal:
         finally:
             os.close(fd)
 
-    def _settle(self, segment: _Segment) -> bool:
+    def _settle(self, segment: Segment) -> bool:
         """Sync the files that a segment stands for, then set it free."""
         try:
             for at in range(0, len(segment.objects), _AT_ONCE):
@@ -447,7 +408,7 @@ class Journal:
         finally:
             segment.settling = False
 
-    def _sync_files(self, segment: _Segment, names: list[str]) -> None:
+    def _sync_files(self, segment: Segment, names: list[str]) -> None:
         opened: list[tuple[str, int]] = []
         failed = segment.failed  # a second sync of a file says nothing of what the first could not write
         try:

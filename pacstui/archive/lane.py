@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from hashlib import sha256
 
-from pacstui.archive import paths
+from pacstui.archive import part10, paths
 from pacstui.archive.disk import NEW_FILE, Disk, Folders, write_all
 from pacstui.archive.journal import LARGEST, Journal
 from pacstui.archive.records import Record
@@ -35,6 +35,7 @@ log = logging.getLogger("pacstui.archive")
 _BATCH = 64
 _BATCH_BYTES = 32 << 20
 _LOOKED_AT = 256 << 20
+_WRITTEN_OUT = 1 << 16
 
 
 class IngestLane:
@@ -107,6 +108,9 @@ class IngestLane:
         if self._waiting:
             self._start()
         self._finished(batch)
+        written = [job.fd for job in batch if job.fd >= 0]
+        if written:
+            asyncio.get_running_loop().call_soon(self._journal.write_out, written)  # those who wait are answered first
 
     # On the lane's thread from here.
 
@@ -186,6 +190,8 @@ class IngestLane:
     def _do_decide(self, connection: sqlite3.Connection, job: Job, day: str) -> None:
         entry = job.entry
         job.old = old = self.index.find(connection, entry.sop_instance)
+        if old is not None or job.quarantine_reason:
+            job.know_digest()
         if job.quarantine_reason:
             self._do_decide_aside(connection, job, day, job.quarantine_reason)
         elif old is None:
@@ -252,6 +258,7 @@ class IngestLane:
         self._do_journal(placing, received)
         slow = [job for job in placing if not job.placed and job.error is None]
         for job in slow:
+            job.know_digest()
             if job.body is not None:
                 self._do_attempt(job, self._do_write)
         for job in slow if len(slow) > 1 else ():
@@ -331,12 +338,19 @@ class IngestLane:
             else:
                 break
         job.placed = True
+        known = bool(job.digest)
         write_all(self._disk, job.fd, (job.meta, job.body))
+        job.know_digest()
+        if not known:
+            self._disk.overwrite(job.fd, job.digest, len(job.meta) - part10.DIGEST_BYTES)
+        if job.size >= _WRITTEN_OUT:
+            return  # closed when it is on its way to the disk
         fd, job.fd = job.fd, -1
         self._disk.close(fd)
 
     def _do_write_beside(self, job: Job) -> None:
         """Store an object whose name is taken by a file that the index does not know, as if there were no journal."""
+        job.know_digest()
         self._journal.take_back(job.path, job.digest)
         job.journaled = False
         self._do_write(job)
@@ -422,6 +436,7 @@ class IngestLane:
                 disk.close(fd)
             if job.journaled:
                 job.journaled = False
+                job.know_digest()
                 self._journal.take_back(job.path, job.digest)
             if job.placed:
                 job.placed = False

@@ -17,6 +17,7 @@ from pacstui.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_
 PREFIX: Final = b"DICM"
 DIRECTORY: Final = "1.2.840.10008.1.3.10"
 DIGEST_BYTES: Final = 32
+NO_DIGEST: Final = bytes(DIGEST_BYTES)
 HEAD_LIMIT: Final = 1 << 20
 
 _PRIVATE_CREATOR: Final = IMPLEMENTATION_CLASS_UID + ".1"
@@ -52,6 +53,11 @@ def encode(sop_class: str, sop_instance: str, transfer_syntax: str, source: str,
     head, tail = _parts(sop_class, transfer_syntax, source)
     body = head + _short(0x0003, b"UI", sop_instance.encode("ascii")) + tail + digest
     return bytes(128) + PREFIX + _ELEMENT.pack(2, 0, b"UL", 4) + pack("<I", len(body)) + body
+
+
+def with_digest(meta: bytes, digest: bytes) -> bytes:
+    """Return what `encode` returned, with another digest."""
+    return meta[:-DIGEST_BYTES] + digest
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,7 +220,9 @@ class Reconciliation:
         except OSError as error:
             return _Leftover(path, None, empty, b"", b"", 0, self._clock.now(), f"it cannot be read: {error.strerror}")
         problem = found.problem if found.cut else ""
-        if head.digest and head.digest != digest:
+        if head.digest == part10.NO_DIGEST:
+            problem = "it was being written when the node ended, and its sender was not told that it is kept"
+        elif head.digest and head.digest != digest:
             problem = "its content does not match the digest in its own head"
         elif not all(paths.is_uid(uid) for uid in (found.sop_class, found.sop_instance, found.study, found.series)):
             problem = problem or "UIDs are missing or not valid"

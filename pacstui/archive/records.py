@@ -2,8 +2,9 @@
 
 A segment begins with a block that holds its generation. Records follow, each on a boundary of 4096 bytes, so that no
 later write touches the block of an earlier one: a header with the generation and a checksum over all but the data set,
-then path, file meta information (which ends with the data set's SHA-256) and data set. A record of another kind takes
-an object back that was refused after all.
+then a checksum of the data set (XXH3, 128 bits), path, file meta information and data set. The file meta information
+ends with the data set's SHA-256, which need not be known yet when the record is written: whoever reads it works it out.
+A record of another kind takes an object back that was refused after all.
 """
 
 from __future__ import annotations
@@ -15,22 +16,26 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Final, NamedTuple
 
+import xxhash
+
 from pacstui.archive import part10
 
 BLOCK: Final = 4096
 HEAD_BYTES: Final = 44
 _TITLE: Final = b"pacstui journal 1\n".ljust(32)
-_OBJECT: Final = b"\xd1object\n"
+_OBJECT: Final = b"\xd1object2"
+_OBJECT_WITH_DIGEST: Final = b"\xd1object\n"  # of version 0.1: no checksum, the digest is always there
 _TAKEN_BACK: Final = b"\xd1undone\n"
 _HEAD = Struct("<32sQI")
 _RECORD = Struct("<8sQIIIId")
+_SUM_BYTES: Final = 16
 _ZEROS: Final = bytes(BLOCK)
 
 
 class Record(NamedTuple):
     """One object in the journal. ``path`` is relative to the data directory; ``meta`` is what stands before the data
-    set in its file; ``received`` is in seconds since 1970. With no body, one that is taken back: ``meta`` is its
-    digest."""
+    set in its file, where the digest may be zeros when it is written; ``received`` is in seconds since 1970. With no
+    body, one that is taken back: ``meta`` is its digest."""
 
     path: str
     meta: bytes
@@ -66,17 +71,18 @@ def encode(record: Record, generation: int) -> tuple[list[bytes | bytearray | me
     body: bytes | bytearray | memoryview = b"" if record.body is None else record.body
     mark = _TAKEN_BACK if record.body is None else _OBJECT
     sizes = (len(path), len(meta), len(body))
-    check = zlib.crc32(meta, zlib.crc32(path, zlib.crc32(_RECORD.pack(mark, generation, 0, *sizes, record.received))))
-    length = _RECORD.size + sum(sizes)
+    start = (b"" if record.body is None else xxhash.xxh3_128_digest(body)) + path + meta
+    check = zlib.crc32(start, zlib.crc32(_RECORD.pack(mark, generation, 0, *sizes, record.received)))
+    length = _RECORD.size + len(start) + len(body)
     head = _RECORD.pack(mark, generation, check, *sizes, record.received)
-    return [head + path + meta, body, _ZEROS[: _padding(length)]], length + _padding(length)
+    return [head + start, body, _ZEROS[: _padding(length)]], length + _padding(length)
 
 
 def read(data: bytes | memoryview | mmap.mmap) -> Iterator[Record]:
-    """Yield the records of a segment, as far as they are whole.
+    """Yield the records of a segment, as far as they are whole, with their digests.
 
-    A record whose data set does not have the digest that its file meta information states is left out: the sync that
-    it was written for never came back, so nobody was told that the object is kept.
+    A record whose data set does not have its checksum is left out: the sync that it was written for never came back, so
+    nobody was told that the object is kept.
     """
     view = memoryview(data)
     if len(view) < BLOCK:
@@ -87,18 +93,25 @@ def read(data: bytes | memoryview | mmap.mmap) -> Iterator[Record]:
     at = BLOCK
     while at + _RECORD.size <= len(view):
         mark, of, check, path_size, meta_size, body_size, received = _RECORD.unpack_from(view, at)
+        if mark not in (_OBJECT, _OBJECT_WITH_DIGEST, _TAKEN_BACK) or of != generation:
+            return
         start = at + _RECORD.size
-        end = start + path_size + meta_size + body_size
-        if mark not in (_OBJECT, _TAKEN_BACK) or of != generation or end > len(view):
-            return
-        rest = view[start : start + path_size + meta_size]
+        path_at = start + (_SUM_BYTES if mark == _OBJECT else 0)
+        body_at = path_at + path_size + meta_size
+        end = body_at + body_size
         head = _RECORD.pack(mark, of, 0, path_size, meta_size, body_size, received)
-        if meta_size < part10.DIGEST_BYTES or check != zlib.crc32(rest, zlib.crc32(head)):
+        if end > len(view) or meta_size < part10.DIGEST_BYTES:
             return
-        path, meta = bytes(rest[:path_size]).decode("ascii", "replace"), bytes(rest[path_size:])
-        body = view[end - body_size : end]
+        if check != zlib.crc32(view[start:body_at], zlib.crc32(head)):
+            return
+        path = bytes(view[path_at : path_at + path_size]).decode("ascii", "replace")
+        meta = bytes(view[path_at + path_size : body_at])
+        body = view[body_at:end]
         if mark == _TAKEN_BACK:
             yield Record(path, meta, None, received)
+        elif mark == _OBJECT:
+            if xxhash.xxh3_128_digest(body) == view[start:path_at]:
+                yield Record(path, part10.with_digest(meta, hashlib.sha256(body).digest()), body, received)
         elif hashlib.sha256(body).digest() == meta[-part10.DIGEST_BYTES :]:
             yield Record(path, meta, body, received)
         at = end + _padding(end)
@@ -106,4 +119,4 @@ def read(data: bytes | memoryview | mmap.mmap) -> Iterator[Record]:
 
 def most(record: Record) -> int:
     """Return how many bytes a record takes at most."""
-    return _RECORD.size + len(record.path) + len(record.meta) + len(record.body or b"") + BLOCK
+    return _RECORD.size + _SUM_BYTES + len(record.path) + len(record.meta) + len(record.body or b"") + BLOCK

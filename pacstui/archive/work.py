@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pacstui.archive import part10
 from pacstui.dicom.header import Header
 from pacstui.index.entry import Entry, Found
 
@@ -51,7 +54,9 @@ class Job:
     """One object on its way through the lane.
 
     Its bytes are ``meta`` then ``body``, or the file ``temp`` in the incoming folder, which is durable already.
-    ``journaled`` ones need no sync of their own. ``placed`` tells that the file has its name.
+    ``journaled`` ones need no sync of their own. ``placed`` tells that the file has its name. The digest of a data set
+    in memory is worked out by who put the job, beside the lane's work: ``digest`` is empty, and ``meta`` without it,
+    until then.
     """
 
     entry: Entry
@@ -65,6 +70,7 @@ class Job:
     body: bytearray | None
     temp: str
     future: asyncio.Future[Stored]
+    unknown: threading.Lock | None = None
     quarantine_reason: str = ""
     status: int = 0
     comment: str = ""
@@ -83,6 +89,23 @@ class Job:
     refused: Refused | None = None
     warnings: list[str] = field(default_factory=list)
     new: bool = True
+
+    def set_digest(self, digest: bytes) -> None:
+        """Note the digest, for the lane too; an empty one if it could not be worked out."""
+        if digest:
+            self.digest = digest
+            self.meta = part10.with_digest(self.meta, digest)
+        if self.unknown is not None:
+            self.unknown.release()
+
+    def know_digest(self) -> None:
+        """Wait until the digest is known; on the lane's thread. Raises OSError if it could not be worked out."""
+        if self.unknown is not None:
+            with self.unknown:
+                pass
+            self.unknown = None
+        if not self.digest:
+            raise OSError(errno.ENOMEM, "the digest could not be worked out")
 
     @property
     def wrote(self) -> bool:

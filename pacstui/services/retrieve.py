@@ -10,7 +10,6 @@ from typing import Final
 
 from pacstui import events
 from pacstui.archive import Archive
-from pacstui.archive.reading import Content
 from pacstui.bus import Bus
 from pacstui.clock import Clock
 from pacstui.dicom import dataset
@@ -23,14 +22,14 @@ from pacstui.dicom.net.service import BufferSink
 from pacstui.dicom.ul.negotiation import Context
 from pacstui.equipment.line import SENDS, Lines
 from pacstui.errors import PacsError
-from pacstui.imaging.convert import NotConvertible
 from pacstui.index.attributes import LEVELS, PATIENT, UNIQUE
 from pacstui.index.retrieve import Copy, copies, subjects
 from pacstui.services import models
 from pacstui.services.aside import decoded
-from pacstui.services.corrected import Gone, Handing, Uncorrected, discard
+from pacstui.services.corrected import Handing
 from pacstui.services.models import WrongIdentifier, check_above, level_of
-from pacstui.services.sending import Feed, Tally, deliver, group_count, groups, offered_by, proposals
+from pacstui.services.sending import Feed, Tally, group_count, groups, offered_by, proposals
+from pacstui.services.suboperations import SubOperations
 from pacstui.settings import PeerSettings
 from pacstui.text import safe
 
@@ -81,7 +80,7 @@ class Retrieval(BufferSink):
         self.tally = Tally(0)
         self.subjects: tuple[tuple[str, str], ...] = ()
         self.carrying: set[Association] = set()
-        self._corrections = 0
+        self.corrections = 0
 
     @property
     def stopped(self) -> bool:
@@ -98,7 +97,7 @@ class Retrieval(BufferSink):
             if not await self.ready():
                 return
             if self.service.handing is not None:
-                self._corrections = self.service.handing.corrections
+                self.corrections = self.service.handing.corrections
             found = await copies(self.service.archive.db, keys)
             self.subjects = await subjects(self.service.archive.db, keys) if found else ()
         except WrongIdentifier as wrong:
@@ -193,54 +192,7 @@ class Retrieval(BufferSink):
 
     async def work(self, association: Association, contexts: Callable[[Copy], list[Context]], feed: Feed) -> None:
         """Send instances on an association until there are none, the caller cancels, or the association ends."""
-        while not self.stopped:
-            item = await feed.next()
-            if item is None:
-                return
-            copy, content = item
-            try:
-                if isinstance(content, PacsError):
-                    raise content
-                await self._send_one(association, contexts(copy), copy, content)
-            except AssociationEnded as ended:
-                self.tally.fail(copy, ended.message, ended.hint)
-                if self.request.association.ended_error() is not None or association is not self.request.association:
-                    return
-            except (NotConvertible, Uncorrected, Gone) as error:
-                self.tally.fail(copy, error.message, error.hint)
-            except PacsError as error:
-                self.tally.fail(copy, error.message, error.hint)
-                self.service.bus.publish(
-                    events.InstanceUnreadable(
-                        self.service.clock.now(), copy.sop_instance, copy.path, error.message, error.hint
-                    )
-                )
-            except OSError as error:
-                self.tally.fail(copy, f"{copy.path} cannot be read: {error.strerror}", "check the archive's disk")
-
-    async def _send_one(self, association: Association, offered: list[Context], copy: Copy, content: Content) -> None:
-        told, handing = copy, self.service.handing
-        if handing is not None and handing.corrections != self._corrections:
-            copy = await handing.anew(copy)
-        if copy.corrected and handing is not None:
-            copy, content = await handing(copy, content)
-        try:
-            response = await deliver(
-                association, offered, copy, content, who=self.destination, converting=self.service.converting,
-                priority=self.request.command.priority, originator=self.originator,
-            )  # fmt: skip
-        finally:
-            discard(content)
-        if response.ok:
-            self.tally.remaining -= 1
-            if response.status:
-                self.tally.warning += 1
-            else:
-                self.tally.completed += 1
-        else:
-            comment = f": {safe(response.comment, 64)}" if response.comment else ""
-            who = safe(self.destination, 16)
-            self.tally.fail(told, f"{who} answered {response.status:04X}H{comment}", f"look at the log of {who}")
+        await SubOperations(self, association, contexts, feed).run()
 
     @property
     def originator(self) -> tuple[str | None, int | None]:

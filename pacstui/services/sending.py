@@ -81,7 +81,15 @@ class Feed:
         batch = self._ahead[0]
         at = batch.at
         batch.at += 1
+        if batch.reading.done():
+            return batch.copies[at], batch.reading.result()[at]
         return batch.copies[at], (await asyncio.shield(batch.reading))[at]
+
+    def give_back(self, copy: Copy, content: Content | PacsError) -> None:
+        """Put an instance back that was taken and not sent; it is the next."""
+        read: asyncio.Future[list[Content | PacsError]] = asyncio.get_running_loop().create_future()
+        read.set_result([content])
+        self._ahead.appendleft(_Batch([copy], read))
 
     def _read(self) -> bool:
         """Begin to read a batch; return whether there was something to read."""
@@ -160,6 +168,26 @@ async def pieces_of(content: Content) -> AsyncIterator[bytes]:
         yield piece
 
 
+async def fitted(
+    offered: Sequence[Context], copy: Copy, content: Content, who: str, converting: asyncio.Semaphore
+) -> tuple[Context, bytes | AsyncIterable[bytes]]:
+    """Return the context for an instance and its data set as that wants it; arguments and errors as `deliver` has."""
+    context = next((c for c in offered if c.transfer_syntax == copy.transfer_syntax), None)
+    if context is not None:
+        return context, content.data if content.data is not None else pieces_of(content)
+    context = next((c for ts in PLAIN for c in offered if c.transfer_syntax == ts), None)
+    if context is None or not may_convert(copy.transfer_syntax, context.transfer_syntax):
+        takes = ", ".join(name_of(c.transfer_syntax) for c in offered) or "nothing of this SOP class"
+        raise NotConvertible(
+            f"{safe(who, 64)} takes {takes}, the instance is {name_of(copy.sop_class)} in "
+            f"{name_of(copy.transfer_syntax)}",
+            "enable that SOP class and transfer syntax at the receiver",
+        )
+    wanted = context.transfer_syntax
+    async with converting:
+        return context, await asyncio.to_thread(lambda: convert(content.whole(), copy.transfer_syntax, wanted))
+
+
 async def deliver(
     association: Association, offered: Sequence[Context], copy: Copy, content: Content, *, who: str,
     converting: asyncio.Semaphore, priority: int = 0, originator: tuple[str | None, int | None] = (None, None),
@@ -186,20 +214,7 @@ async def deliver(
     OSError
         When its file cannot be read.
     """
-    context = next((c for c in offered if c.transfer_syntax == copy.transfer_syntax), None)
-    data: bytes | AsyncIterable[bytes] = content.data if content.data is not None else pieces_of(content)
-    if context is None:
-        context = next((c for ts in PLAIN for c in offered if c.transfer_syntax == ts), None)
-        if context is None or not may_convert(copy.transfer_syntax, context.transfer_syntax):
-            takes = ", ".join(name_of(c.transfer_syntax) for c in offered) or "nothing of this SOP class"
-            raise NotConvertible(
-                f"{safe(who, 64)} takes {takes}, the instance is {name_of(copy.sop_class)} in "
-                f"{name_of(copy.transfer_syntax)}",
-                "enable that SOP class and transfer syntax at the receiver",
-            )
-        wanted = context.transfer_syntax
-        async with converting:
-            data = await asyncio.to_thread(lambda: convert(content.whole(), copy.transfer_syntax, wanted))
+    context, data = await fitted(offered, copy, content, who, converting)
     return await association.store(
         context, copy.sop_instance, context.transfer_syntax, data, sop_class=copy.sop_class, priority=priority,
         move_originator=originator[0], move_originator_message_id=originator[1],

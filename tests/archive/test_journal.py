@@ -7,7 +7,9 @@ import errno
 import os
 import shutil
 import sqlite3
+import struct
 import threading
+import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pacstui.archive import Archive, Refused, journal, part10, records
+from pacstui.archive import Archive, Refused, aio, journal, part10, records
 from pacstui.archive.disk import Disk
 from pacstui.archive.journal import FOLDER, Journal
 from pacstui.archive.records import Record
@@ -76,6 +78,15 @@ class Volatile(Disk):
     def write_through(self, fd: int, data: memoryview, offset: int) -> None:
         super().write_through(fd, data, offset)
         self.durable[os.fstat(fd).st_ino][offset : offset + len(data)] = data
+
+    def begin_through(self, queue: aio.Queue, fd: int, data: memoryview, offset: int) -> Callable[[], None]:
+        end = super().begin_through(queue, fd, data, offset)
+
+        def ended() -> None:
+            end()
+            self.durable[os.fstat(fd).st_ino][offset : offset + len(data)] = data
+
+        return ended
 
     def statvfs(self, path: Path) -> tuple[int, int]:
         free, total = super().statvfs(path)
@@ -377,22 +388,26 @@ async def test_after_an_end_in_order_everything_is_synced_and_nothing_replayed(t
         assert list(records.read(segment.read_bytes())) == []
 
 
-@pytest.mark.parametrize("step", ["write_at", "sync_data", "write_through"])
-@pytest.mark.parametrize("size", [1000, 100_000], ids=["synced at once", "synced beside"])
+@pytest.mark.parametrize("step", ["write_at", "sync_data", "write_through", "begin_through", "the end"])
+@pytest.mark.parametrize("size", [1000, 200_000], ids=["small", "large"])
 async def test_a_journal_that_fails_is_done_without(
     tmp_path: Path, disk: Volatile, monkeypatch: pytest.MonkeyPatch, step: str, size: int,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(journal, "_BESIDE", 50_000)
-    if step != "write_through":  # a file system on which nothing can be written through
+    if step in ("write_at", "sync_data"):  # a file system on which nothing can be written through
         monkeypatch.setattr(disk, "open_through", lambda path: -1)
-    journaled = await ready(tmp_path / "data", disk, ArchiveSettings(reserve_bytes=0, journal_bytes=4 * SMALL))
+    elif step == "write_through":  # a system that knows no writes that go on beside
+        monkeypatch.setattr(aio, "queue", lambda: None)
+    journaled = await ready(tmp_path / "data", disk, ArchiveSettings(reserve_bytes=0, journal_bytes=8 * SMALL))
 
     def fail(*_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     await send(journaled, Object())
-    monkeypatch.setattr(disk, step, fail)
+    if step == "the end":
+        monkeypatch.setattr(disk, "begin_through", lambda *_: fail)
+    else:
+        monkeypatch.setattr(disk, step, fail)
     thing = Object(pixels=bytes(size))
     stored = await send(journaled, thing)
     assert (stored.new, stored.status) == (True, 0)
@@ -401,6 +416,72 @@ async def test_a_journal_that_fails_is_done_without(
     await send(journaled, Object())
     assert caplog.text.count("one by one") == 1
     await journaled.close()
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_device_that_wants_larger_blocks_is_written_by_the_cache(
+    tmp_path: Path, disk: Volatile, monkeypatch: pytest.MonkeyPatch, at_once: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    journaled = await ready(tmp_path / "data", disk)
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(disk, "begin_through", fail if at_once else lambda *_: fail)
+    sent = [Object() for _ in range(4)]
+    for thing in sent:
+        assert (await send(journaled, thing)).new
+    assert disk.lose_power(journaled.data_dir, tmp_path / "crash", zero, rows_too=False) == len(sent)
+    await journaled.close()
+    again = await ready(tmp_path / "crash")
+    assert await content(again) == {thing.sop: thing.encode() for thing in sent}
+    await again.close()
+    assert "one by one" not in caplog.text
+
+
+async def test_a_write_that_the_disk_did_in_part_is_completed(
+    tmp_path: Path, disk: Volatile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journaled = await ready(tmp_path / "data", disk)
+    whole = aio.Queue.write
+    monkeypatch.setattr(aio.Queue, "write", lambda self, fd, data, at: whole(self, fd, data[:4096], at))
+    thing = Object(pixels=bytes(range(256)) * 64)
+    await send(journaled, thing)
+    disk.lose_power(journaled.data_dir, tmp_path / "crash", zero, rows_too=False)
+    await journaled.close()
+    again = await ready(tmp_path / "crash")
+    assert await content(again) == {thing.sop: thing.encode()}
+    await again.close()
+
+
+async def test_the_digest_of_a_large_object_is_known_before_anybody_reads_it(tmp_path: Path) -> None:
+    archive = await ready(tmp_path / "data", options=ArchiveSettings(reserve_bytes=0, journal_bytes=16 * SMALL))
+    things = [Object(pixels=bytes((number,)) * 300_000) for number in range(8)]
+    first = await asyncio.gather(*(send(archive, thing) for thing in things))
+    assert await content(archive) == {thing.sop: thing.encode() for thing in things}
+    for stored in first:
+        head = part10.parse(archive.path_of(stored.path).read_bytes(), True)
+        assert head.digest == stored.digest
+    again = await asyncio.gather(*(send(archive, thing) for thing in things))
+    assert [(each.new, each.status, each.digest) for each in again] == [(False, 0, each.digest) for each in first]
+    other = things[0].beside(pixels=b"x" * 300_000)
+    other.tags[0x00080018] = things[0].tags[0x00080018]
+    assert (await send(archive, other)).set_aside
+    await archive.close()
+
+
+async def test_a_file_that_was_never_completed_says_so(tmp_path: Path) -> None:
+    archive = await ready(tmp_path / "data", options=ArchiveSettings(reserve_bytes=0, journal_bytes=0))
+    stored = await send(archive, Object(), calling="SENDER")
+    whole = bytearray(archive.path_of(stored.path).read_bytes())
+    head = part10.parse(whole, True)
+    whole[head.offset - part10.DIGEST_BYTES : head.offset] = part10.NO_DIGEST
+    archive.path_of(stored.path).with_name("1.2.3.dcm").write_bytes(whole)
+    report = await archive.reconcile()
+    assert (report.unreadable, report.adopted) == (1, 0)
+    reason = await archive.db.read(lambda c: c.execute("SELECT reason FROM quarantine").fetchone())
+    assert "its sender was not told that it is kept" in reason[0]
+    await archive.close()
 
 
 @pytest.mark.parametrize("why", ["no room", "switched off", "a file in its way"])
@@ -457,6 +538,27 @@ RECORDS.insert(4, Record(RECORDS[3].path, RECORDS[3].digest, None))
 def test_records_are_read_as_they_were_written() -> None:
     assert read(segment_of(RECORDS)) == RECORDS
     assert read(segment_of([])) == []
+
+
+def test_a_digest_that_was_not_known_yet_is_worked_out_by_who_reads() -> None:
+    early = [each._replace(meta=part10.with_digest(each.meta, part10.NO_DIGEST)) for each in RECORDS if each.body]
+    assert read(segment_of(early)) == [each for each in RECORDS if each.body]
+
+
+def test_records_of_the_version_before_are_read() -> None:
+    kept = RECORDS[2]
+    assert kept.body is not None
+    path = kept.path.encode()
+    form = struct.Struct("<8sQIIIId")
+    sizes = (len(path), len(kept.meta), len(kept.body))
+    check = zlib.crc32(path + kept.meta, zlib.crc32(form.pack(b"\xd1object\n", 7, 0, *sizes, kept.received)))
+    old = form.pack(b"\xd1object\n", 7, check, *sizes, kept.received) + path + kept.meta + kept.body
+    segment = bytearray(records.head(7))
+    segment += bytes(4096 - len(segment)) + old + bytes(-len(old) % 4096)
+    segment += segment_of([RECORDS[5]])[4096:]
+    assert read(segment) == [kept, RECORDS[5]]
+    segment[4096 + len(old) - 1] ^= 1
+    assert read(segment) == [RECORDS[5]]
 
 
 def test_records_of_an_earlier_generation_are_over() -> None:

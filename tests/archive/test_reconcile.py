@@ -306,7 +306,7 @@ async def main():
             thing = first.beside(pixels=pixels)
             await send(archive, thing)
             print(thing.sop, flush=True)
-    await asyncio.gather(*(sender(Object(), bytes(size)) for size in (100, 100, 20000, 3000000)))
+    await asyncio.gather(*(sender(Object(), bytes(size)) for size in (100, 20000, 100000, 600000, 3000000)))
 
 asyncio.run(main())
 """

@@ -45,6 +45,16 @@ class Response:
         return self.of_several and self.status in _PENDING
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A whole message, encoded, that waits for its turn; see :meth:`Asking.prepare_store`."""
+
+    message_id: int
+    context: Context
+    field: int
+    parts: list[bytes | memoryview]
+
+
 class Exchange:
     """A request under way: an asynchronous iterator of its responses, which ends after the final one."""
 
@@ -59,6 +69,11 @@ class Exchange:
         self._waiter: asyncio.Future[None] | None = None
         self._error: AssociationEnded | None = None
         self._complete = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether the final response has come."""
+        return self._complete
 
     def put(self, response: Response) -> None:
         """Take a response from the network."""
@@ -274,6 +289,59 @@ class Asking:
         self.connection.write(self.machine.fragment(context_id, header, data))
         if self.connection.write_paused:
             await self.connection.drained()
+
+    def prepare_store(
+        self, context: Context, sop_instance: str, data: bytes, *, sop_class: str = "", priority: int = 0,
+        move_originator: str | None = None, move_originator_message_id: int | None = None,
+    ) -> Prepared | None:  # fmt: skip
+        """Encode a C-STORE-RQ ahead of its turn, for `send_prepared`; None for one that takes several writes.
+
+        ``data`` is in the context's transfer syntax.
+
+        Raises
+        ------
+        AssociationEnded
+            When the association is over.
+        """
+        if len(data) > _AT_ONCE:
+            return None
+        self._check()
+        message_id = self._message_id()
+        command = dimse.encode_request(
+            Field.C_STORE, message_id, has_data=True, priority=priority,
+            affected_sop_class=sop_class or context.abstract_syntax, affected_sop_instance=sop_instance,
+            move_originator=move_originator, move_originator_message_id=move_originator_message_id,
+        )  # fmt: skip
+        if len(data) <= _SMALL:
+            parts: list[bytes | memoryview] = [self.machine.message(context.id, command, memoryview(data))]
+        else:
+            parts = self.machine.message_parts(context.id, command, data)
+        return Prepared(message_id, context, Field.C_STORE, parts)
+
+    async def send_prepared(self, prepared: Prepared) -> Exchange:
+        """Send what was prepared; `answer_to` waits for the answer."""
+        while self._turn.locked():
+            async with self._turn:
+                pass
+        self._check()
+        exchange = Exchange(self, prepared.message_id, prepared.context, prepared.field)
+        self.exchanges[prepared.message_id] = exchange
+        self.connection.write_parts(prepared.parts)
+        return exchange
+
+    async def answer_to(self, exchange: Exchange) -> Response:
+        """Wait until the peer has taken what was sent, then for its final response."""
+        try:
+            if self.connection.write_paused:
+                await self.connection.drained()
+            if not exchange.answered:
+                self._check()
+        except BaseException:
+            self.exchanges.pop(exchange.message_id, None)
+            raise
+        exchange.since = self.connection.loop.time()
+        self.connection.hurry(self.connection.timeouts.response)
+        return await exchange.final()
 
     async def echo(self) -> int:
         """Send a C-ECHO and return its status (PS3.7 9.1.5)."""
