@@ -65,7 +65,7 @@ def main() -> None:
                 folder = Path(scratch) / f"{size}-{associations}-{turn}"
                 for name in names:
                     rates[name].append(measure(name, folder, size, associations, count))
-            row = {"size": size, "associations": associations}
+            row: dict[str, float] = {"size": size, "associations": associations}
             for name in names:
                 row[name] = round(statistics.median(rates[name]))
                 if name != "pacstui" and "pacstui" in rates:

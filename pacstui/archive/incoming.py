@@ -197,8 +197,7 @@ class Incoming:
             raise self._archive.refuse(self, error) from error
 
     def _put(self, job: Job) -> None:
-        """Give a job to the lane. The digest of what is in memory is worked out here; of much, beside the lane's work.
-        """
+        """Give a job to the lane. The digest of what is in memory is worked out here, of much beside the lane."""
         body = job.body
         if body is None:
             self._archive.lane.put(job)

@@ -1,34 +1,30 @@
 """The lane: makes whatever waits durable and indexed, as one batch, in one hop to the database's thread and back.
 
 Order of a batch: the write transaction begins (a locked database fails before anything is on disk); each object is
-looked up; what is small and new goes to the journal, which is synced, and then to its file; of the rest each file is
-written under a temporary name, synced and renamed, and its folder synced; rows are inserted and committed. Where
-anything is not in the journal the commit is synced too. Only then are the waiting told. While a batch is on disk the
-next objects gather and are the next batch.
+looked up; files are placed; rows are inserted; when files, or the journal that stands for them, are durable, the rows
+are committed. Where anything is not in the journal the commit is synced too. Only then are the waiting told. While a
+batch is on disk the next objects gather and are the next batch.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-import os
 import sqlite3
-import time
 from collections import deque
 from collections.abc import Callable
 from hashlib import sha256
 
-from pacstui.archive import part10, paths
-from pacstui.archive.disk import NEW_FILE, Disk, Folders, write_all
-from pacstui.archive.journal import LARGEST, Journal
-from pacstui.archive.records import Record
+from pacstui.archive import paths
+from pacstui.archive.disk import Disk, Folders
+from pacstui.archive.journal import Journal
+from pacstui.archive.placing import Placing
 from pacstui.archive.refusal import DUPLICATE, SET_ASIDE, Refused
 from pacstui.archive.work import Job, Todo
 from pacstui.clock import Clock, microseconds
 from pacstui.db import Database, Writer
 from pacstui.db.faults import is_environment, primary_code
-from pacstui.index.entry import Beside, Found, Place
+from pacstui.index.entry import Beside, Place
 from pacstui.index.ingest import IndexWriter
 
 log = logging.getLogger("pacstui.archive")
@@ -48,19 +44,25 @@ class IngestLane:
         self._db = database
         self._journal = journal
         self._folders = folders
-        self._disk = disk
         self._clock = clock
         self._policy = policy
         self._finished = finished
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
         self._serial = 0
-        self._lane_serial = 0
-        # Whether this session left something on disk that only a reconciliation can judge.
-        self.doubtful = False
+        self.placing = Placing(folders, disk, journal)
+        self._lost_rows = False
         self.index = IndexWriter(beside)
-        self.sync_ms: deque[float] = deque(maxlen=64)
         self.commit_ms: deque[float] = deque(maxlen=64)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether this session left something that only a reconciliation can judge."""
+        return self._lost_rows or self.placing.doubtful
+
+    def doubt(self) -> None:
+        """Let the next start compare files and rows."""
+        self._lost_rows = True
 
     @property
     def writing(self) -> int:
@@ -124,20 +126,23 @@ class IngestLane:
             writer.begin(synced=False)
             for job in batch:
                 self._do_decide(connection, job, day)
-            self._do_place(batch, now.timestamp())
+            self.placing.place(batch, now.timestamp())
             try:
-                for job in batch:
-                    if job.error is None:
-                        self._do_record(connection, job, received)
-                self.index.flush(connection, day, received)
+                self._do_rows(batch, connection, received, day)  # while the journal is at the disk
+                if not self.placing.settled():
+                    writer.rollback()
+                    self.index.forget()
+                    writer.begin(synced=False)
+                    self._do_rows(batch, connection, received, day)
                 writer.commit()
             except sqlite3.Error as error:
                 writer.rollback()
                 self.index.forget()
+                self.placing.settled()
                 # The log may hold the commit although its sync failed; then the rows come back with the next start,
                 # and the files must be there.
                 doubtful = primary_code(error) == sqlite3.SQLITE_IOERR
-                self.doubtful |= doubtful
+                self._lost_rows |= doubtful
                 if is_environment(error) or len(batch) == 1:
                     raise
                 self._do_each(batch, writer, received, day)
@@ -146,14 +151,21 @@ class IngestLane:
             self.index.forget()
             for job in batch:
                 if not (doubtful and job.placed):
-                    self._do_undo(job)
+                    self.placing.undo(job)
             raise
         self._do_sync_rows(batch)
         self.commit_ms.append(writer.commit_s * 1e3)
         for job in batch:
             if job.error is None:
-                self._do_tidy(job)
+                self.placing.tidy(job)
         self._folders.trim()
+
+    def _do_rows(self, batch: list[Job], connection: sqlite3.Connection, received: int, day: str) -> None:
+        """Insert the rows of what has not failed."""
+        for job in batch:
+            if job.error is None:
+                self._do_record(connection, job, received)
+        self.index.flush(connection, day, received)
 
     def _do_sync_rows(self, batch: list[Job]) -> None:
         """Make rows durable that do not follow from the journal."""
@@ -164,7 +176,7 @@ class IngestLane:
             self._db.sync()
         except OSError as error:
             # The rows are there, but may be gone after a power loss; their files are safe and get them again.
-            self.doubtful = True
+            self._lost_rows = True
             for job in waiting:
                 job.error = error
 
@@ -185,7 +197,7 @@ class IngestLane:
                     raise
             except sqlite3.Error as error:
                 job.error = error
-                self._do_undo(job)
+                self.placing.undo(job)
 
     def _do_decide(self, connection: sqlite3.Connection, job: Job, day: str) -> None:
         entry = job.entry
@@ -200,7 +212,7 @@ class IngestLane:
             job.name = paths.object_name(entry.sop_instance)
         elif old.digest == job.digest and old.transfer_syntax == job.transfer_syntax:
             job.new = False
-            if self._do_whole(old):
+            if self.placing.is_whole(old):
                 job.todo = Todo.REPEAT
                 job.folder, _, job.name = old.path.rpartition("/")
             else:
@@ -233,177 +245,6 @@ class IngestLane:
         job.folder = paths.quarantine_folder(day)
         job.name = paths.object_name(job.entry.sop_instance, job.digest)
 
-    def _do_whole(self, old: Found) -> bool:
-        """Return whether a stored object's file is as it was stored: a repeat is dropped only then. Of a very large one
-        the length has to do."""
-        if old.missing:
-            return False
-        try:
-            path = self._folders.root / old.path
-            if self._disk.size_of(path) != old.data_offset + old.size:
-                return False
-            if old.size > _LOOKED_AT:
-                return True
-            with open(path, "rb") as file:
-                file.seek(old.data_offset)
-                return hashlib.file_digest(file, "sha256").digest() == old.digest
-        except OSError:
-            return False
-
-    def _do_place(self, batch: list[Job], received: float) -> None:
-        start = time.perf_counter()
-        placing = [job for job in batch if job.error is None and job.wrote]
-        if not placing:
-            return
-        self._do_journal(placing, received)
-        slow = [job for job in placing if not job.placed and job.error is None]
-        for job in slow:
-            job.know_digest()
-            if job.body is not None:
-                self._do_attempt(job, self._do_write)
-        for job in slow if len(slow) > 1 else ():
-            if job.fd >= 0:
-                self._disk.start_writing(job.fd)  # so that the first sync carries the others' data along
-        for job in slow:
-            if job.fd >= 0:
-                self._do_attempt(job, self._do_sync)
-        for job in slow:
-            if job.error is None:
-                self._do_attempt(job, self._do_rename)
-        failed: dict[str, OSError] = {}
-        self._folders.sync(failed)
-        for path, error in failed.items():
-            for job in placing:
-                if job.error is None and any(
-                    folder == path or not path or folder.startswith(path + "/")
-                    for folder in (job.folder, job.aside_folder)
-                ):
-                    job.error = error
-                    self._do_undo(job)
-        self.sync_ms.append((time.perf_counter() - start) * 1e3)
-
-    def _do_attempt(self, job: Job, step: Callable[[Job], None]) -> None:
-        try:
-            step(job)
-        except OSError as error:
-            job.error = error
-            self._do_undo(job)
-
-    def _do_write(self, job: Job) -> None:
-        assert job.body is not None
-        self._lane_serial += 1
-        name = f"lane-{self._lane_serial}.part"
-        job.fd = self._folders.new_file(name)
-        job.temp = name
-        write_all(self._disk, job.fd, (job.meta, job.body))
-
-    def _do_journal(self, placing: list[Job], received: float) -> None:
-        """Make what is small and new durable at one go, and write its files; if there is no room, nothing is done."""
-        small = [job for job in placing if job.todo is Todo.STORE and job.body is not None and job.size <= LARGEST]
-        if not small:
-            return
-        durable = self._journal.append(
-            [Record(job.path, job.meta, job.body, received) for job in small], {job.folder for job in small}
-        )
-        if durable is None:
-            return
-        for job in small:
-            job.journaled = True
-            self._do_attempt(job, self._do_write_named)
-        if not durable():
-            for job in small:
-                if job.journaled:
-                    self._do_attempt(job, self._do_sync_late)
-
-    def _do_sync_late(self, job: Job) -> None:
-        """Sync the file of an object that the journal could not make durable after all."""
-        job.journaled = False
-        folder = self._folders.get(job.folder)
-        self._do_sync_named(job.name, folder)
-        self._folders.touched(job.folder)
-
-    def _do_write_named(self, job: Job) -> None:
-        """Write a journaled object's file under its name."""
-        assert job.body is not None
-        for attempt in (1, 2):
-            try:
-                job.fd = self._disk.open(job.name, NEW_FILE, 0o600, self._folders.get(job.folder))
-            except FileExistsError:
-                self._do_write_beside(job)
-                return
-            except FileNotFoundError:
-                if attempt == 2:
-                    raise
-                self._do_forget(job.folder)
-            else:
-                break
-        job.placed = True
-        known = bool(job.digest)
-        write_all(self._disk, job.fd, (job.meta, job.body))
-        job.know_digest()
-        if not known:
-            self._disk.overwrite(job.fd, job.digest, len(job.meta) - part10.DIGEST_BYTES)
-        if job.size >= _WRITTEN_OUT:
-            return  # closed when it is on its way to the disk
-        fd, job.fd = job.fd, -1
-        self._disk.close(fd)
-
-    def _do_write_beside(self, job: Job) -> None:
-        """Store an object whose name is taken by a file that the index does not know, as if there were no journal."""
-        job.know_digest()
-        self._journal.take_back(job.path, job.digest)
-        job.journaled = False
-        self._do_write(job)
-        self._do_sync(job)
-        self._do_rename(job)
-
-    def _do_forget(self, folder: str) -> None:
-        """Look for a folder anew: somebody removed the one that is held open."""
-        while folder:
-            self._folders.forget(folder)
-            folder = folder.rpartition("/")[0]
-
-    def _do_sync(self, job: Job) -> None:
-        fd = job.fd
-        self._disk.fsync(fd)
-        job.fd = -1
-        self._disk.close(fd)
-
-    def _do_rename(self, job: Job) -> None:
-        folders, disk = self._folders, self._disk
-        if job.todo is Todo.OVERWRITE and job.old is not None:
-            old_folder, _, old_name = job.old.path.rpartition("/")
-            aside = folders.get(job.aside_folder)
-            if not disk.exists(job.aside_name, aside):
-                disk.link(old_name, job.aside_name, folders.get(old_folder), aside)
-                job.linked = True
-                self._do_sync_named(job.aside_name, aside)  # the journal may still stand for it, by its old name
-            folders.touched(job.aside_folder)
-        for attempt in (1, 2):
-            try:
-                target = folders.get(job.folder)
-                if job.todo in (Todo.STORE, Todo.HEAL) and disk.exists(job.name, target):
-                    # A file that the index does not know: never written over, the next reconciliation looks at it.
-                    self.doubtful = True
-                    job.name = paths.object_name(job.entry.sop_instance, job.digest)
-                disk.rename(job.temp, job.name, folders.incoming, target)
-            except FileNotFoundError:
-                if attempt == 2:
-                    raise
-                self._do_forget(job.folder)
-            else:
-                break
-        job.placed, job.temp = True, ""
-        folders.touched(job.folder)
-
-    def _do_sync_named(self, name: str, folder: int) -> None:
-        """Sync a file that is closed already."""
-        fd = self._disk.open(name, os.O_RDONLY | os.O_CLOEXEC, 0, folder)
-        try:
-            self._disk.fsync(fd)
-        finally:
-            self._disk.close(fd)
-
     def _do_record(self, connection: sqlite3.Connection, job: Job, received: int) -> None:
         todo = job.todo
         if todo in (Todo.REPEAT, Todo.NOTHING):
@@ -426,39 +267,3 @@ class IngestLane:
                 connection, received, job.entry.sop_instance, job.calling, job.reason, job.path, job.size, job.digest
             )
         job.warnings = [doubt] if doubt else []
-
-    def _do_undo(self, job: Job) -> None:
-        """Leave nothing of an object that failed. What cannot be removed is found by the next reconciliation."""
-        disk, folders = self._disk, self._folders
-        try:
-            if job.fd >= 0:
-                fd, job.fd = job.fd, -1
-                disk.close(fd)
-            if job.journaled:
-                job.journaled = False
-                job.know_digest()
-                self._journal.take_back(job.path, job.digest)
-            if job.placed:
-                job.placed = False
-                disk.unlink(job.name, folders.get(job.folder))
-            elif job.temp:
-                name, job.temp = job.temp, ""
-                disk.unlink(name, folders.incoming)
-            if job.linked:
-                job.linked = False
-                disk.unlink(job.aside_name, folders.get(job.aside_folder))
-        except OSError as error:
-            self.doubtful = True
-            log.warning("what is left of a failed object could not be removed: %s", error)
-
-    def _do_tidy(self, job: Job) -> None:
-        """Remove what a committed batch no longer needs: a repeat's file, an overwritten object's old name."""
-        try:
-            if job.todo in (Todo.REPEAT, Todo.NOTHING) and job.temp:
-                self._disk.unlink(job.temp, self._folders.incoming)
-            elif job.todo is Todo.OVERWRITE and job.old is not None:
-                folder, _, name = job.old.path.rpartition("/")
-                self._disk.unlink(name, self._folders.get(folder))
-        except OSError as error:
-            self.doubtful = True
-            log.warning("a file that is no longer needed could not be removed: %s", error)

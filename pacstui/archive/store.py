@@ -189,7 +189,7 @@ class Archive:
             report = await run.folders(sorted(folders))
         except (OSError, PacsError) as error:
             # Without a journal from here on, so that this one is still there at the next start.
-            self.lane.doubtful = True
+            self.lane.doubt()
             self.space.failed(error)
             log.error("files could not be completed from the journal: %s", error)
             return
@@ -222,7 +222,7 @@ class Archive:
             self.db.sync()
         except OSError:
             # The next sync may succeed although the system has dropped what this one could not write.
-            self.lane.doubtful = True
+            self.lane.doubt()
             raise
 
     async def _mark_open(self) -> None:
@@ -288,7 +288,7 @@ class Archive:
         await asyncio.to_thread(self._threads.shutdown)
         await asyncio.to_thread(self.reader.close)
         if not await asyncio.to_thread(self.journal.close):
-            self.lane.doubtful = True
+            self.lane.doubt()
         if self._begun and compared and not self.lane.doubtful:
             await self._session.end()
         await self.db.close()
@@ -339,7 +339,7 @@ class Archive:
         return Stats(
             free_bytes=self.space.free,
             total_bytes=self.space.total,
-            sync_ms=round(median(lane.sync_ms), 3) if lane.sync_ms else 0.0,
+            sync_ms=round(median(lane.placing.sync_ms), 3) if lane.placing.sync_ms else 0.0,
             commit_ms=round(median(lane.commit_ms), 3) if lane.commit_ms else 0.0,
             writing=lane.writing,
             accepting=not self.space.detail,
