@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -32,6 +33,7 @@ def measure(name: str, folder: Path, size: int, associations: int, count: int) -
             check=True,
             capture_output=True,
         )
+        os.sync()  # what the one before left in the cache would be written out now
         senders = [
             subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.sender", str(port), "BENCH", str(count), str(size), str(seed)],
