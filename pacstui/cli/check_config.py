@@ -113,7 +113,7 @@ def check_config(
         _tell(mistakes, json)
         raise typer.Exit(2)
     if loaded.settings.backups.targets:
-        from pacstui.cli.checks import target_faults
+        from pacstui.cli.checks.backups import target_faults
 
         for name, text, remedy in target_faults(loaded.settings):
             loaded.notes.append(f"backup target {name}: {text} ({remedy})")
