@@ -116,7 +116,6 @@ class ConsoleApp(CommonKeysApp):
         self.crash: str = ""
         self.parting = ""
         self.start_node = start_node
-        self._ticking = False
         self.bridge = Bridge(client, refresh_s, self._wake)
         self._tasks: set[asyncio.Task[None]] = set()
         self.on_ready: Callable[[], None] | None = None
