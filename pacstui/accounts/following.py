@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Protocol
 
 from pacstui.accounts.store import DIRECTORY, PERSON, Account, Store, difference
+from pacstui.accounts.trail import Trail
 from pacstui.directory.directory import Directory
 from pacstui.directory.faults import Away
 from pacstui.directory.names import first_value
@@ -17,14 +17,6 @@ from pacstui.text import plural, safe
 log = logging.getLogger("pacstui.accounts")
 GONE = "is not in the directory any more"
 OTHER = "is somebody else in the directory now"
-
-
-class Trail(Protocol):
-    """What of the audit trail is needed here."""
-
-    async def record(self, kind: str, outcome: str, who: str, **more: str) -> None:
-        """Write an entry."""
-        ...
 
 
 class Following:

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pacstui.accounts.caller import CURRENT, OS_USER, TOKEN, Caller, Session, require_person
 from pacstui.accounts.following import Following
@@ -18,6 +18,7 @@ from pacstui.accounts.second import SecondFactors
 from pacstui.accounts.sessions import Sessions
 from pacstui.accounts.store import PERSON, SERVICE, Account, Store
 from pacstui.accounts.tokens import PREFIX, Tokens
+from pacstui.accounts.trail import Trail
 from pacstui.clock import Clock, microseconds
 from pacstui.contract.accounts import Me, SignedIn
 from pacstui.directory.directory import Directory
@@ -29,30 +30,6 @@ CONFIRMED_S = 300.0
 """How long a password that was said again is good for grave actions."""
 _QUIET_S = 900.0
 _WRONG_PASSCODES, _PASSCODE_LOCK_S = 5, 30.0
-
-
-class Trail(Protocol):
-    """What of the audit trail is needed here."""
-
-    def note(
-        self,
-        kind: str,
-        outcome: str,
-        who: str,
-        *,
-        how: str = "",
-        origin: str = "",
-        action: str = "",
-        target: str = "",
-        patient: str = "",
-        detail: str = "",
-    ) -> object:
-        """Put an entry on its way."""
-        ...
-
-    async def record(self, kind: str, outcome: str, who: str, **more: str) -> None:
-        """Write an entry."""
-        ...
 
 
 class Gate:

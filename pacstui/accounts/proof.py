@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 from pacstui.accounts.caller import OS_USER, Caller
 from pacstui.accounts.following import Following
@@ -18,6 +18,7 @@ from pacstui.accounts.lockout import Lockout
 from pacstui.accounts.passwords import Passwords
 from pacstui.accounts.second import SecondFactors
 from pacstui.accounts.store import NAME, PERSON, Account, Store
+from pacstui.accounts.trail import Trail
 from pacstui.directory.directory import Directory
 from pacstui.directory.faults import Away, Wrong
 from pacstui.directory.names import same_dn, user_of
@@ -25,14 +26,6 @@ from pacstui.errors import CodeNeeded, Denied, NotFound, PacsError, Unavailable
 from pacstui.text import duration, safe
 
 PASSWORD, BY_DIRECTORY = "password", "directory"
-
-
-class Trail(Protocol):
-    """What of the audit trail is needed here."""
-
-    async def record(self, kind: str, outcome: str, who: str, **more: str) -> None:
-        """Write an entry."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields, replace
 from datetime import timedelta
-from typing import Protocol
 
 from pacstui.accounts.caller import TOKEN
 from pacstui.accounts.passwords import digest, passcode
 from pacstui.accounts.roles import expand
 from pacstui.accounts.store import SERVICE, Account, Store
+from pacstui.accounts.trail import Trail
 from pacstui.clock import Clock, microseconds, moment_or_none
 from pacstui.contract.accounts import TokenRow
 from pacstui.db import Database
@@ -69,26 +69,6 @@ class Held:
     token: Token
     account: Account
     permissions: frozenset[str]
-
-
-class Trail(Protocol):
-    """What of the audit trail is needed here."""
-
-    def note(
-        self,
-        kind: str,
-        outcome: str,
-        who: str,
-        *,
-        how: str = "",
-        origin: str = "",
-        action: str = "",
-        target: str = "",
-        patient: str = "",
-        detail: str = "",
-    ) -> object:
-        """Put an entry on its way."""
-        ...  # fmt: skip
 
 
 class Tokens:
