@@ -1,12 +1,13 @@
 """Brings an object into another transfer syntax where nothing is lost by it.
 
 pydicom reads and writes; it is loaded at the first need. What is kept in the archive is never changed: this makes a
-copy for one receiver.
+copy for one receiver. The node converts by `pacstui.imaging.conversions`, which keeps decoders out of its process.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
@@ -17,21 +18,23 @@ from pacstui.dicom.syntaxes import (
     HTJ2K_LOSSLESS_RPCL,
     IMPLICIT,
     JPEG_2000_LOSSLESS,
+    JPEG_LOSSLESS,
+    JPEG_LOSSLESS_ANY,
     JPEG_LS_LOSSLESS,
     PLAIN,
     RLE,
 )
 from pacstui.dicom.uids import name_of
 from pacstui.errors import PacsError
+from pacstui.text import safe
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-LOSSLESS: Final = frozenset((JPEG_LS_LOSSLESS, JPEG_2000_LOSSLESS, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, RLE))
-"""Compressed without loss, and there is a decoder: the pixels can be brought into a plain transfer syntax as they were.
-
-For JPEG Lossless (4.57, 4.70) there is none under a licence that fits.
-"""
+LOSSLESS: Final = frozenset((
+    JPEG_LOSSLESS_ANY, JPEG_LOSSLESS, JPEG_LS_LOSSLESS, JPEG_2000_LOSSLESS, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, RLE,
+))  # fmt: skip
+"""Compressed without loss, and there is a decoder: the pixels can be brought into a plain syntax as they were."""
 
 _WORDS: Final = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
@@ -47,8 +50,10 @@ def may_convert(source: str, target: str) -> bool:
     return target in PLAIN and (source in PLAIN or source in LOSSLESS)
 
 
-def convert(data: bytes, source: str, target: str) -> bytes:
-    """Return a data set in another transfer syntax; takes its time, so run it on a thread.
+def convert(data: bytes, source: str, target: str, room_for: Callable[[int], None] = lambda size: None) -> bytes:
+    """Return a data set in another transfer syntax; takes its time.
+
+    ``room_for`` is told before pixel data are decoded how many bytes they will take.
 
     Raises
     ------
@@ -65,8 +70,12 @@ def convert(data: bytes, source: str, target: str) -> bytes:
 
     try:
         whole = dcmread(BytesIO(_head(source) + data), force=True)
+        if data and not len(whole):  # all that pydicom returns of a data set that ends too early
+            raise NotConvertible(f"{name_of(source)} cannot be decoded: the data set ends in the middle of an element")
         if source in LOSSLESS:
-            whole.decompress(as_rgb=False, generate_instance_uid=False)
+            from pacstui.imaging.decode import decode
+
+            decode(whole, source, room_for)
         if (source == BIG_ENDIAN) is not (target == BIG_ENDIAN):
             _swap(whole)
         out = DicomBytesIO()
@@ -74,8 +83,11 @@ def convert(data: bytes, source: str, target: str) -> bytes:
         write_dataset(out, whole)
     except NotConvertible:
         raise
+    except MemoryError as error:
+        raise NotConvertible(f"{name_of(source)} cannot be decoded: it takes more memory than it should") from error
     except Exception as error:  # whatever a decoder or an odd object comes up with
-        raise NotConvertible(f"{name_of(source)} cannot be decoded: {error}") from error
+        why = str(error).strip().splitlines() or [type(error).__name__]
+        raise NotConvertible(f"{name_of(source)} cannot be decoded: {safe(why[-1].strip(), 200)}") from error
     return _deflated(out.getvalue()) if target == DEFLATED else out.getvalue()
 
 

@@ -23,6 +23,7 @@ from pacstui.dicom.net.service import BufferSink
 from pacstui.dicom.ul.negotiation import Context
 from pacstui.equipment.line import SENDS, Lines
 from pacstui.errors import PacsError
+from pacstui.imaging.conversions import Conversions
 from pacstui.imaging.convert import NotConvertible
 from pacstui.index.attributes import LEVELS, PATIENT, UNIQUE
 from pacstui.index.retrieve import Copy, copies, subjects
@@ -43,7 +44,6 @@ _WARNING: Final = 0xB000
 _FAILED_LIST: Final = 0x00080058
 _EVERY_S: Final = 0.5
 _GRACE_S: Final = 5.0
-_CONVERSIONS: Final = 2
 
 
 def chosen(identifier: DataSet, model: models.Model) -> dict[str, Sequence[str]]:
@@ -226,7 +226,7 @@ class Retrieval(BufferSink):
             copy, content = await handing(copy, content)
         try:
             response = await deliver(
-                association, offered, copy, content, who=self.destination, converting=self.service.converting,
+                association, offered, copy, content, who=self.destination, conversions=self.service.conversions,
                 priority=self.request.command.priority, originator=self.originator,
             )  # fmt: skip
         finally:
@@ -334,9 +334,13 @@ class RetrieveService:
         self.lines = lines
         self.bus = bus
         self.clock = clock
-        self.converting = asyncio.Semaphore(_CONVERSIONS)
+        self.conversions = Conversions()
         self.parallel = parallel
         self.handing: Handing | None = None
 
     def begin(self, request: Request) -> Retrieval:
         return _Move(self, request) if request.context.abstract_syntax in models.MOVE else _Get(self, request)
+
+    async def close(self) -> None:
+        """End what decodes for it."""
+        await self.conversions.close()

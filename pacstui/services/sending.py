@@ -16,7 +16,8 @@ from pacstui.dicom.syntaxes import LITTLE, PLAIN
 from pacstui.dicom.uids import name_of
 from pacstui.dicom.ul.negotiation import Context
 from pacstui.errors import PacsError
-from pacstui.imaging.convert import NotConvertible, convert, may_convert
+from pacstui.imaging.conversions import Conversions
+from pacstui.imaging.convert import NotConvertible, may_convert
 from pacstui.index.retrieve import Copy
 from pacstui.text import safe
 
@@ -162,7 +163,7 @@ async def pieces_of(content: Content) -> AsyncIterator[bytes]:
 
 async def deliver(
     association: Association, offered: Sequence[Context], copy: Copy, content: Content, *, who: str,
-    converting: asyncio.Semaphore, priority: int = 0, originator: tuple[str | None, int | None] = (None, None),
+    conversions: Conversions, priority: int = 0, originator: tuple[str | None, int | None] = (None, None),
 ) -> Response:  # fmt: skip
     """Send an instance on an association, in the transfer syntax that it is kept in, else in one that loses nothing.
 
@@ -172,15 +173,15 @@ async def deliver(
         The contexts that may be used for its SOP class.
     who
         What the receiver is called in a fault.
-    converting
-        Held while an instance is decoded and encoded anew.
+    conversions
+        Decodes what the receiver takes in another transfer syntax only.
     originator
         For whom it is sent: AE title and message id of a C-MOVE (PS3.7 9.1.1.1).
 
     Raises
     ------
     NotConvertible
-        When the receiver takes it in no transfer syntax that loses nothing.
+        When the receiver takes it in no transfer syntax that loses nothing, or it cannot be decoded.
     AssociationEnded
         When the association ended meanwhile.
     OSError
@@ -197,9 +198,9 @@ async def deliver(
                 f"{name_of(copy.transfer_syntax)}",
                 "enable that SOP class and transfer syntax at the receiver",
             )
-        wanted = context.transfer_syntax
-        async with converting:
-            data = await asyncio.to_thread(lambda: convert(content.whole(), copy.transfer_syntax, wanted))
+        data = await conversions.convert(
+            content.whole, copy.transfer_syntax, context.transfer_syntax, copy.sop_instance
+        )  # fmt: skip
     return await association.store(
         context, copy.sop_instance, context.transfer_syntax, data, sop_class=copy.sop_class, priority=priority,
         move_originator=originator[0], move_originator_message_id=originator[1],
