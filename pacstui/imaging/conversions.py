@@ -68,13 +68,17 @@ class Conversions:
             When it cannot be read.
         """
         async with self._turns:
-            if source not in LOSSLESS or not may_convert(source, target):
-                return await asyncio.to_thread(lambda: convert(read(), source, target))
-            data = await asyncio.to_thread(read)
-            return await self._decoded(data, source, target, f"{safe(instance, 64)} in {name_of(source)}")
+            try:
+                if source not in LOSSLESS or not may_convert(source, target):
+                    return await asyncio.to_thread(lambda: convert(read(), source, target))
+                return await self._decoded(await asyncio.to_thread(read), source, target)
+            except NotConvertible as fault:
+                text = f"{fault.message}; instance {safe(instance, 64)}"  # the reason first: comments are short
+                raise NotConvertible(text, fault.hint or _AS_IT_IS) from None
 
-    async def _decoded(self, data: bytes, source: str, target: str, what: str) -> bytes:
-        worker = await self._worker(what)
+    async def _decoded(self, data: bytes, source: str, target: str) -> bytes:
+        undecoded = f"{name_of(source)} cannot be decoded: "
+        worker = await self._worker(undecoded)
         limit = self._limit_s + len(data) * _PER_BYTE_S
         well = False
         try:
@@ -83,21 +87,21 @@ class Conversions:
             well = True
         except TimeoutError:
             raise NotConvertible(
-                f"{what}: its decoder was not done after {plural(round(limit), 'second')} and was ended", _AS_IT_IS
+                f"{undecoded}its decoder was not done after {plural(round(limit), 'second')} and was ended"
             ) from None
         except (OSError, ValueError, EOFError):
             await worker.end(at_once=True)
-            raise NotConvertible(f"{what}: its decoder ended suddenly ({worker.ending})", _AS_IT_IS) from None
+            raise NotConvertible(f"{undecoded}its decoder ended suddenly ({worker.ending})") from None
         finally:
             if well and not self._closed:
                 self._keep(worker)
             else:
                 self._let_go(worker, at_once=True)
         if isinstance(found, str):
-            raise NotConvertible(f"{what}: {found}", _AS_IT_IS)
+            raise NotConvertible(found)
         return found
 
-    async def _worker(self, what: str) -> _Worker:
+    async def _worker(self, undecoded: str) -> _Worker:
         while self._idle:
             worker = self._idle.pop()
             worker.stay()
@@ -108,7 +112,7 @@ class Conversions:
             return await _Worker.start()
         except OSError as error:
             raise NotConvertible(
-                f"{what}: no process could be started to decode it ({error.strerror})",
+                f"{undecoded}no process could be started ({error.strerror})",
                 "see whether this machine has memory left, and try again",
             ) from error
 
@@ -152,9 +156,10 @@ class _Worker:
     @classmethod
     async def start(cls) -> _Worker:
         """Start one. Raises OSError."""
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "RUST_BACKTRACE": "0"}
         return cls(await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "pacstui.imaging.worker", stdin=PIPE, stdout=PIPE, stderr=PIPE,
-            limit=_PIECE, start_new_session=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            limit=_PIECE, start_new_session=True, env=environment,
         ))  # fmt: skip
 
     @property

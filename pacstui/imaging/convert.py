@@ -83,12 +83,17 @@ def convert(data: bytes, source: str, target: str, room_for: Callable[[int], Non
         write_dataset(out, whole)
     except NotConvertible:
         raise
-    except MemoryError as error:
-        raise NotConvertible(f"{name_of(source)} cannot be decoded: it takes more memory than it should") from error
     except Exception as error:  # whatever a decoder or an odd object comes up with
-        why = str(error).strip().splitlines() or [type(error).__name__]
-        raise NotConvertible(f"{name_of(source)} cannot be decoded: {safe(why[-1].strip(), 200)}") from error
+        raise NotConvertible(f"{name_of(source)} cannot be decoded: {reason(error)}") from error
     return _deflated(out.getvalue()) if target == DEFLATED else out.getvalue()
+
+
+def reason(error: BaseException) -> str:
+    """Return in one line what a decoder complains of."""
+    if isinstance(error, MemoryError):
+        return "it takes more memory than it should"
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return safe(lines[-1].strip(), 200)
 
 
 def _head(transfer_syntax: str) -> bytes:

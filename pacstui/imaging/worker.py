@@ -21,8 +21,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from pacstui.dicom.uids import name_of
 from pacstui.errors import PacsError
-from pacstui.imaging.convert import convert
+from pacstui.imaging.convert import convert, reason
 from pacstui.imaging.decode import Undecodable
 
 __all__ = ["Undecodable", "ending_with", "main"]  # the decoders are loaded before memory is limited
@@ -70,11 +71,17 @@ def _serve(told: dict[str, str | int], given: BinaryIO, answers: BinaryIO, base:
                 lambda decoded: _limit(base + _FREE + sent + _COPIES * decoded),
             )  # fmt: skip
     except PacsError as error:
-        answers.write(json.dumps({"error": error.message}).encode() + b"\n")
+        _refuse(error.message, answers)
+    except BaseException as error:  # noqa: BLE001 - a panic of a decoder in Rust is no Exception
+        _refuse(f"{name_of(str(told['source']))} cannot be decoded: {reason(error)}", answers)
     else:
         answers.write(json.dumps({"size": len(found)}).encode() + b"\n")
         answers.write(found)
     answers.flush()
+
+
+def _refuse(why: str, answers: BinaryIO) -> None:
+    answers.write(json.dumps({"error": why}).encode() + b"\n")
 
 
 @contextmanager
