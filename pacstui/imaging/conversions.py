@@ -77,21 +77,35 @@ class Conversions:
                 raise NotConvertible(text, fault.hint or _AS_IT_IS) from None
 
     async def _decoded(self, data: bytes, source: str, target: str) -> bytes:
+        while (worker := self._known()) is not None:
+            with suppress(_Died):  # perhaps of what it decoded before; a new one tells
+                return await self._by(worker, data, source, target)
         undecoded = f"{name_of(source)} cannot be decoded: "
-        worker = await self._worker(undecoded)
+        try:
+            return await self._by(await _Worker.start(), data, source, target)
+        except _Died as died:
+            raise NotConvertible(f"{undecoded}its decoder ended suddenly ({died})") from None
+        except OSError as error:
+            raise NotConvertible(
+                f"{undecoded}no process could be started ({error.strerror})",
+                "see whether this machine has memory left, and try again",
+            ) from error
+
+    async def _by(self, worker: _Worker, data: bytes, source: str, target: str) -> bytes:
         limit = self._limit_s + len(data) * _PER_BYTE_S
         well = False
         try:
             async with asyncio.timeout(limit):
                 found = await worker.convert(data, source, target)
-            well = True
+            well = isinstance(found, bytes)  # what a broken object left behind in a process meets no other object
         except TimeoutError:
             raise NotConvertible(
-                f"{undecoded}its decoder was not done after {plural(round(limit), 'second')} and was ended"
+                f"{name_of(source)} cannot be decoded: its decoder was not done after "
+                f"{plural(round(limit), 'second')} and was ended"
             ) from None
         except (OSError, ValueError, EOFError):
             await worker.end(at_once=True)
-            raise NotConvertible(f"{undecoded}its decoder ended suddenly ({worker.ending})") from None
+            raise _Died(worker.ending) from None
         finally:
             if well and not self._closed:
                 self._keep(worker)
@@ -101,20 +115,15 @@ class Conversions:
             raise NotConvertible(found)
         return found
 
-    async def _worker(self, undecoded: str) -> _Worker:
+    def _known(self) -> _Worker | None:
+        """Return a process that waits for work."""
         while self._idle:
             worker = self._idle.pop()
             worker.stay()
             if worker.alive:
                 return worker
             self._let_go(worker, at_once=True)
-        try:
-            return await _Worker.start()
-        except OSError as error:
-            raise NotConvertible(
-                f"{undecoded}no process could be started ({error.strerror})",
-                "see whether this machine has memory left, and try again",
-            ) from error
+        return None
 
     def _keep(self, worker: _Worker) -> None:
         self._idle.append(worker)
@@ -138,6 +147,10 @@ class Conversions:
             worker.stay()
             self._let_go(worker)
         await asyncio.gather(*self._ending)
+
+
+class _Died(Exception):
+    """A process ended while it worked; the message says how."""
 
 
 class _Worker:
