@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Final
 
 from pacstui.dicom.uids import name_of
-from pacstui.imaging.convert import LOSSLESS, NotConvertible, convert, may_convert
+from pacstui.imaging.convert import APART, NotConvertible, convert, may_convert
 from pacstui.text import plural, safe
 
 log = logging.getLogger("pacstui.imaging")
@@ -69,7 +69,7 @@ class Conversions:
         """
         async with self._turns:
             try:
-                if source not in LOSSLESS or not may_convert(source, target):
+                if source not in APART or not may_convert(source, target):
                     return await asyncio.to_thread(lambda: convert(read(), source, target))
                 return await self._decoded(await asyncio.to_thread(read), source, target)
             except NotConvertible as fault:

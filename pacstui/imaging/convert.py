@@ -36,6 +36,10 @@ LOSSLESS: Final = frozenset((
 ))  # fmt: skip
 """Compressed without loss, and there is a decoder: the pixels can be brought into a plain syntax as they were."""
 
+APART: Final = LOSSLESS | {DEFLATED}
+"""What is decoded or inflated in a process of its own."""
+
+_STEP: Final = 1 << 16
 _WORDS: Final = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
 
@@ -53,7 +57,8 @@ def may_convert(source: str, target: str) -> bool:
 def convert(data: bytes, source: str, target: str, room_for: Callable[[int], None] = lambda size: None) -> bytes:
     """Return a data set in another transfer syntax; takes its time.
 
-    ``room_for`` is told before pixel data are decoded how many bytes they will take.
+    ``room_for`` is told before something is decoded or inflated how many bytes that will take; it may raise
+    `NotConvertible`.
 
     Raises
     ------
@@ -69,6 +74,8 @@ def convert(data: bytes, source: str, target: str, room_for: Callable[[int], Non
     from pydicom.filewriter import write_dataset
 
     try:
+        if source == DEFLATED:
+            room_for(_inflated(data))
         whole = dcmread(BytesIO(_head(source) + data), force=True)
         if data and not len(whole):  # all that pydicom returns of a data set that ends too early
             raise NotConvertible(f"{name_of(source)} cannot be decoded: the data set ends in the middle of an element")
@@ -102,6 +109,19 @@ def _head(transfer_syntax: str) -> bytes:
     uid += bytes(len(uid) & 1)
     element = b"\x02\x00\x10\x00UI" + len(uid).to_bytes(2, "little") + uid
     return bytes(128) + b"DICM\x02\x00\x00\x00UL\x04\x00" + len(element).to_bytes(4, "little") + element
+
+
+def _inflated(data: bytes) -> int:
+    """Return how long a deflated data set is without keeping it: some bytes may stand for gigabytes."""
+    reader, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    for at in range(0, len(data), _STEP):
+        rest = data[at : at + _STEP]
+        while rest:
+            size += len(reader.decompress(rest, 16 * _STEP))
+            rest = reader.unconsumed_tail
+        if reader.eof:
+            break
+    return size
 
 
 def _deflated(data: bytes) -> bytes:

@@ -21,9 +21,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import psutil
+
 from pacstui.dicom.uids import name_of
 from pacstui.errors import PacsError
-from pacstui.imaging.convert import convert, reason
+from pacstui.imaging.convert import NotConvertible, convert, reason
 from pacstui.imaging.decode import Undecodable
 
 __all__ = ["Undecodable", "ending_with", "main"]  # the decoders are loaded before memory is limited
@@ -33,6 +35,9 @@ _FREE: Final = 256 << 20
 
 _COPIES: Final = 8
 """How often what was sent, and what is decoded, is in memory at most."""
+
+_AT_ONCE: Final = 6
+"""How often a large picture is in the memory of this process and the node together."""
 
 
 def main() -> int:
@@ -67,8 +72,7 @@ def _serve(told: dict[str, str | int], given: BinaryIO, answers: BinaryIO, base:
             return  # who asked is gone
         with ending_with(given.fileno()):
             found = convert(
-                data, str(told["source"]), str(told["target"]),
-                lambda decoded: _limit(base + _FREE + sent + _COPIES * decoded),
+                data, str(told["source"]), str(told["target"]), lambda decoded: _room_for(decoded, base + _FREE + sent)
             )  # fmt: skip
     except PacsError as error:
         _refuse(error.message, answers)
@@ -78,6 +82,22 @@ def _serve(told: dict[str, str | int], given: BinaryIO, answers: BinaryIO, base:
         answers.write(json.dumps({"size": len(found)}).encode() + b"\n")
         answers.write(found)
     answers.flush()
+
+
+def _room_for(decoded: int, besides: int) -> None:
+    """Allow the memory that decoded pixel data take, where this machine has it: the node holds them too, once or twice.
+
+    Raises
+    ------
+    NotConvertible
+        When it has not.
+    """
+    free = psutil.virtual_memory().available
+    if decoded * _AT_ONCE > free:
+        raise NotConvertible(
+            f"decoded it takes {decoded >> 20:,} MiB, too much for the {free >> 20:,} MiB of memory that are free here"
+        )
+    _limit(besides + _COPIES * decoded)
 
 
 def _refuse(why: str, answers: BinaryIO) -> None:

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,9 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 
-from pacstui.dicom.syntaxes import EXPLICIT, IMPLICIT, JPEG_2000_LOSSLESS, JPEG_LS_LOSSLESS, RLE
+from pacstui.dicom.syntaxes import DEFLATED, EXPLICIT, IMPLICIT, JPEG_2000_LOSSLESS, JPEG_LS_LOSSLESS, RLE
 from pacstui.imaging.conversions import Conversions
-from pacstui.imaging.convert import NotConvertible
+from pacstui.imaging.convert import NotConvertible, convert
 from tests.imaging.encoded import ANY_ORDER, FIRST_ORDER, data_of, object_of, opened, stream
 from tests.interop.kept import data_set_of
 from tests.interop.samples import sample
@@ -164,12 +165,38 @@ async def test_who_gives_up_waiting_leaves_nothing_behind() -> None:
         assert await plain(made) == PICTURE.astype("u1").tobytes()
 
 
-async def test_an_object_that_claims_much_gets_memory_in_proportion() -> None:
-    """A blank frame of 30,000 x 30,000 in JPEG 2000 is a few bytes; memory is limited by what it says that it takes."""
-    found = object_of([stream(PICTURE, 8)], PICTURE, 8, 8, Rows=60000, Columns=60000)
+async def test_a_deflated_data_set_that_grows_without_end_is_not_the_nodes_matter() -> None:
+    plain_data = data_of(object_of([b"none"], PICTURE, 8, 8, EncapsulatedDocument=bytes(50 << 20)))
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    bomb = packer.compress(plain_data) + packer.flush()
+    told: list[int] = []
+    convert(bomb, DEFLATED, EXPLICIT, told.append)
+    assert told == [len(plain_data)]
+    short = data_set_of(sample("image_dfl.dcm"))
     async with conversions() as made:
-        with pytest.raises(NotConvertible, match="60000 x 60000 x 1 are told"):
-            await plain(made, data_of(found))
+        assert opened(await made.convert(lambda: short, DEFLATED, EXPLICIT, "1.2.3"), EXPLICIT).Rows == 512
+        assert len(workers()) == 1
+
+
+def test_no_more_memory_is_taken_than_an_object_says_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = """if True:
+        import numpy
+        from pacstui.imaging import worker
+        worker._room_for(1 << 20, worker._taken() + (64 << 20))
+        numpy.ones(32 << 20, "u1")
+        try:
+            numpy.ones(300 << 20, "u1")
+        except MemoryError:
+            print("refused")
+        try:
+            worker._room_for(1 << 60, 0)
+        except worker.NotConvertible as fault:
+            print(fault.message)
+    """
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, second = ran.stdout.splitlines()
+    assert first == "refused"
+    assert second.startswith("decoded it takes 1,099,511,627,776 MiB, too much for the ")
 
 
 async def test_a_panic_and_a_damaged_object_are_told_and_the_next_is_decoded() -> None:
