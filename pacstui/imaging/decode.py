@@ -17,7 +17,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from pacstui.dicom.syntaxes import JPEG_LOSSLESS, JPEG_LOSSLESS_ANY, JPEG_LS_LOSSLESS, RLE
-from pacstui.imaging.jpeg import samples_of, shape_of
+from pacstui.imaging.jpeg import decoded, shape_of
 
 _JPEG: Final = frozenset((JPEG_LOSSLESS_ANY, JPEG_LOSSLESS))
 _LONGEST: Final = 0xFFFFFFFE
@@ -117,7 +117,7 @@ def _jpeg(whole: Dataset, syntax: str, frames: int) -> Iterator[tuple[Any, str]]
             raise Undecodable(f"a frame has {here} samples (rows, columns, components), {there} are told")
         if shape.precision > allocated:
             raise Undecodable(f"its samples have {shape.precision} bits, which do not fit into {allocated}")
-        array = np.frombuffer(samples_of(stream, shape, syntax), "<u1" if shape.precision <= 8 else "<u2")
+        array = decoded(stream)
         if whole.get("PixelRepresentation") and shape.precision == stored < allocated:
             array = _signed(array, stored, allocated)
         yield array, whole.PhotometricInterpretation

@@ -33,10 +33,10 @@ __all__ = ["Undecodable", "ending_with", "main"]  # the decoders are loaded befo
 _FREE: Final = 256 << 20
 """Bytes of address space that anything may take."""
 
-_COPIES: Final = 8
+_COPIES: Final = 12
 """How often what was sent, and what is decoded, is in memory at most."""
 
-_AT_ONCE: Final = 6
+_AT_ONCE: Final = 8
 """How often a large picture is in the memory of this process and the node together."""
 
 
