@@ -234,7 +234,8 @@ class _Worker:
             self._to.close()
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self._process.wait()), 0.2 if at_once else _GRACE_S)
-        if self._process.returncode is None:
+        by_itself = self._process.returncode is not None
+        if not by_itself:
             with suppress(ProcessLookupError):
                 self._process.kill()
             with suppress(TimeoutError):  # one that hangs in the kernel ends when that lets go of it
@@ -242,7 +243,7 @@ class _Worker:
         self._listening.cancel()
         with suppress(asyncio.CancelledError):
             await self._listening
-        if self._process.returncode and self._said:
+        if by_itself and self._process.returncode and self._said:
             log.warning("a decoder ended by %s: %s", self.ending, safe(self._said.decode("utf-8", "replace"), 500))
 
     async def _listen(self, errors: asyncio.StreamReader) -> None:

@@ -13,6 +13,8 @@ from pydicom.encaps import encapsulate_extended
 
 from pacstui.dicom.syntaxes import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT
 from pacstui.imaging.convert import NotConvertible, convert, may_convert
+from pacstui.imaging.jpeg import decoded
+from pacstui.practice.codecs import jpeg_lossless
 from tests.imaging.encoded import ANY_ORDER, FIRST_ORDER, data_of, object_of, opened, saved, stream
 from tests.interop import dcmtk
 from tests.interop.kept import data_set_of
@@ -194,3 +196,9 @@ def test_our_encoder_is_no_private_language(tmp_path: Path) -> None:
 def test_both_syntaxes_are_converted_from() -> None:
     assert may_convert(ANY_ORDER, IMPLICIT)
     assert may_convert(FIRST_ORDER, EXPLICIT)
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_what_the_practice_hospital_sends_compressed_is_decoded(bits: int) -> None:
+    picture = noise(bits, 33, 21).astype("u1" if bits <= 8 else "u2")
+    assert np.array_equal(decoded(jpeg_lossless(picture, bits=bits)), picture)
