@@ -146,10 +146,14 @@ class Retrieval(BufferSink):
     async def _stop_when_withdrawn(self) -> None:
         """Give what is under way a little time when nobody waits for it any more, then end its associations: a
         destination that stalls holds up no cancel."""
-        await self.request.until_withdrawn()
-        await asyncio.sleep(_GRACE_S)
+        await self._given_up()
         for association in list(self.carrying):
             association.abort("the retrieval was cancelled")
+
+    async def _given_up(self) -> None:
+        """Return some time after nobody waits for it any more."""
+        await self.request.until_withdrawn()
+        await asyncio.sleep(_GRACE_S)
 
     async def _tell_now_and_then(self) -> None:
         """Send pending responses while it takes long, also while nothing moves (PS3.4 C.4.2.3.1)."""
@@ -227,7 +231,7 @@ class Retrieval(BufferSink):
         try:
             response = await deliver(
                 association, offered, copy, content, who=self.destination, conversions=self.service.conversions,
-                priority=self.request.command.priority, originator=self.originator,
+                priority=self.request.command.priority, originator=self.originator, given_up=self._given_up,
             )  # fmt: skip
         finally:
             discard(content)

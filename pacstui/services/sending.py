@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -161,9 +161,24 @@ async def pieces_of(content: Content) -> AsyncIterator[bytes]:
         yield piece
 
 
+async def _unless(given_up: Awaitable[None], converting: Awaitable[bytes]) -> bytes:
+    """Return what is converted; end that when it is given up before. Raises NotConvertible then."""
+    work, stop = asyncio.ensure_future(converting), asyncio.ensure_future(given_up)
+    try:
+        await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise NotConvertible("who asked for it did not wait until it was decoded")
+        return work.result()
+    finally:
+        for task in (work, stop):
+            task.cancel()
+        await asyncio.wait((work, stop))
+
+
 async def deliver(
     association: Association, offered: Sequence[Context], copy: Copy, content: Content, *, who: str,
     conversions: Conversions, priority: int = 0, originator: tuple[str | None, int | None] = (None, None),
+    given_up: Callable[[], Awaitable[None]] | None = None,
 ) -> Response:  # fmt: skip
     """Send an instance on an association, in the transfer syntax that it is kept in, else in one that loses nothing.
 
@@ -177,6 +192,8 @@ async def deliver(
         Decodes what the receiver takes in another transfer syntax only.
     originator
         For whom it is sent: AE title and message id of a C-MOVE (PS3.7 9.1.1.1).
+    given_up
+        Waits until nobody wants it any more; it is not decoded any longer then.
 
     Raises
     ------
@@ -198,9 +215,10 @@ async def deliver(
                 f"{name_of(copy.transfer_syntax)}",
                 "enable that SOP class and transfer syntax at the receiver",
             )
-        data = await conversions.convert(
+        converting = conversions.convert(
             content.whole, copy.transfer_syntax, context.transfer_syntax, copy.sop_instance
         )  # fmt: skip
+        data = await (converting if given_up is None else _unless(given_up(), converting))
     return await association.store(
         context, copy.sop_instance, context.transfer_syntax, data, sop_class=copy.sop_class, priority=priority,
         move_originator=originator[0], move_originator_message_id=originator[1],

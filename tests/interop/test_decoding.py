@@ -13,7 +13,8 @@ import numpy as np
 import psutil
 import pytest
 from pydicom import Dataset, dcmread
-from pynetdicom import AE
+from pynetdicom import AE, build_role
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as GET  # type: ignore[attr-defined]
 
 from pacstui.dicom.syntaxes import EXPLICIT
 from tests.imaging.encoded import ANY_ORDER, FIRST_ORDER, object_of, saved, stream
@@ -184,6 +185,34 @@ def test_a_decoder_that_is_killed_costs_one_object_and_nobody_else_notices(tmp_p
         assert other.send_c_echo().Status == 0
         other.release()
         assert node.process.poll() is None
+
+
+@pytest.mark.slow
+def test_a_cancel_waits_for_no_decoder(tmp_path: Path) -> None:
+    """It is answered some seconds later at the latest, also while a decoder hangs (PS3.4 C.4.3.3)."""
+    with running_node(tmp_path / "node") as node:
+        store(node, tmp_path, good("2.25.51"))
+        assert fetch(node, tmp_path / "got", "2.25.1")[0].code == 0
+        (hanging,) = workers(node)
+        hanging.suspend()
+        entity = AE("ASKER")
+        entity.add_requested_context(GET)
+        entity.add_requested_context(CAPTURE, EXPLICIT)
+        association = entity.associate(
+            "127.0.0.1", node.port, ae_title="PACS", ext_neg=[build_role(CAPTURE, scp_role=True)]
+        )
+        assert association.is_established
+        identifier = Dataset()
+        identifier.QueryRetrieveLevel, identifier.StudyInstanceUID = "STUDY", "2.25.1"
+        statuses = []
+        for status, _ in association.send_c_get(identifier, GET, msg_id=7):
+            if not statuses:
+                association.send_c_cancel(7, query_model=GET)
+            statuses.append(status.Status)
+        association.release()
+        assert statuses[0] == 0xFF00
+        assert statuses[-1] != 0xFF00
+        until(lambda: not hanging.is_running() or hanging.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_a_decoder_ends_with_its_node(tmp_path: Path) -> None:
