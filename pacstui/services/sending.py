@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +16,8 @@ from pacstui.dicom.syntaxes import LITTLE, PLAIN
 from pacstui.dicom.uids import name_of
 from pacstui.dicom.ul.negotiation import Context
 from pacstui.errors import PacsError
-from pacstui.imaging.convert import NotConvertible, convert, may_convert
+from pacstui.imaging.conversions import Conversions
+from pacstui.imaging.convert import NotConvertible, may_convert
 from pacstui.index.retrieve import Copy
 from pacstui.text import safe
 
@@ -168,10 +169,28 @@ async def pieces_of(content: Content) -> AsyncIterator[bytes]:
         yield piece
 
 
+async def _unless(given_up: Awaitable[None], converting: Awaitable[bytes]) -> bytes:
+    """Return what is converted; end that when it is given up before. Raises NotConvertible then."""
+    work, stop = asyncio.ensure_future(converting), asyncio.ensure_future(given_up)
+    try:
+        await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise NotConvertible("who asked for it did not wait until it was decoded")
+        return work.result()
+    finally:
+        for task in (work, stop):
+            task.cancel()
+        await asyncio.wait((work, stop))
+
+
 async def fitted(
-    offered: Sequence[Context], copy: Copy, content: Content, who: str, converting: asyncio.Semaphore
-) -> tuple[Context, bytes | AsyncIterable[bytes]]:
-    """Return the context for an instance and its data set as that wants it; arguments and errors as `deliver` has."""
+    offered: Sequence[Context], copy: Copy, content: Content, *, who: str, conversions: Conversions,
+    given_up: Callable[[], Awaitable[None]] | None = None,
+) -> tuple[Context, bytes | AsyncIterable[bytes]]:  # fmt: skip
+    """Return the context for an instance and its data set as that wants it; arguments and errors as `deliver` has.
+
+    ``given_up`` waits until nobody wants it any more; it is not decoded any longer then.
+    """
     context = next((c for c in offered if c.transfer_syntax == copy.transfer_syntax), None)
     if context is not None:
         return context, content.data if content.data is not None else pieces_of(content)
@@ -183,14 +202,15 @@ async def fitted(
             f"{name_of(copy.transfer_syntax)}",
             "enable that SOP class and transfer syntax at the receiver",
         )
-    wanted = context.transfer_syntax
-    async with converting:
-        return context, await asyncio.to_thread(lambda: convert(content.whole(), copy.transfer_syntax, wanted))
+    converting = conversions.convert(
+        content.whole, copy.transfer_syntax, context.transfer_syntax, copy.sop_instance
+    )  # fmt: skip
+    return context, await (converting if given_up is None else _unless(given_up(), converting))
 
 
 async def deliver(
     association: Association, offered: Sequence[Context], copy: Copy, content: Content, *, who: str,
-    converting: asyncio.Semaphore, priority: int = 0, originator: tuple[str | None, int | None] = (None, None),
+    conversions: Conversions, priority: int = 0, originator: tuple[str | None, int | None] = (None, None),
 ) -> Response:  # fmt: skip
     """Send an instance on an association, in the transfer syntax that it is kept in, else in one that loses nothing.
 
@@ -200,21 +220,21 @@ async def deliver(
         The contexts that may be used for its SOP class.
     who
         What the receiver is called in a fault.
-    converting
-        Held while an instance is decoded and encoded anew.
+    conversions
+        Decodes what the receiver takes in another transfer syntax only.
     originator
         For whom it is sent: AE title and message id of a C-MOVE (PS3.7 9.1.1.1).
 
     Raises
     ------
     NotConvertible
-        When the receiver takes it in no transfer syntax that loses nothing.
+        When the receiver takes it in no transfer syntax that loses nothing, or it cannot be decoded.
     AssociationEnded
         When the association ended meanwhile.
     OSError
         When its file cannot be read.
     """
-    context, data = await fitted(offered, copy, content, who, converting)
+    context, data = await fitted(offered, copy, content, who=who, conversions=conversions)
     return await association.store(
         context, copy.sop_instance, context.transfer_syntax, data, sop_class=copy.sop_class, priority=priority,
         move_originator=originator[0], move_originator_message_id=originator[1],

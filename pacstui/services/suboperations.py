@@ -127,7 +127,8 @@ class SubOperations:
                     leaves, changed = await handing(leaves, content)
             try:
                 context, data = await fitted(
-                    self._contexts(copy), leaves, changed, of.destination, of.service.converting
+                    self._contexts(copy), leaves, changed, who=of.destination, conversions=of.service.conversions,
+                    given_up=of.given_up,
                 )  # fmt: skip
                 prepared = None
                 if isinstance(data, bytes):

@@ -89,6 +89,7 @@ async def inside(folder: Path, peer_port: int = 1, timeouts: Timeouts = QUICK) -
         async with serving(services=services) as place.served:
             yield place
     finally:
+        await retrieve.close()
         await commitment.close()
         await asker.close()
         await place.archive.close()
