@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pacstui.archive.reading import Content, Part
 from pacstui.dicom import dataset
 from pacstui.dicom.dataset import DataSet
 from pacstui.dicom.dimse import Field
@@ -22,6 +23,8 @@ from pacstui.dicom.net.service import OpenPolicy
 from pacstui.dicom.syntaxes import EXPLICIT
 from pacstui.dicom.ul.items import RoleSelection
 from pacstui.dicom.ul.pdu import AssociateRequest
+from pacstui.index.retrieve import Copy
+from pacstui.services.corrected import ChangedContent, Gone
 from tests.archive.conftest import send
 from tests.archive.objects import SECONDARY_CAPTURE, Object
 from tests.dicom.serving import serving, until
@@ -227,3 +230,75 @@ async def test_what_an_association_has_ready_when_it_dies_goes_on_another(tmp_pa
     assert failed in ([dies], [] if late == "answered" else [dies])
     assert len(receiver.seen) == len(set(receiver.seen)) == 4
     assert numbers(responses[-1])[1] == 4 - len(failed)
+
+
+class Correcting:
+    """Stands in for what makes corrected copies: of what is in ``texts`` one with that text, in memory or in a file."""
+
+    def __init__(self, folder: Path, in_a_file: bool) -> None:
+        self.corrections = 0
+        self.texts: dict[str, Object] = {}
+        self.gone: set[str] = set()
+        self._folder, self._in_a_file = folder, in_a_file
+        folder.mkdir()
+
+    async def anew(self, copy: Copy) -> Copy:
+        if copy.sop_instance in self.gone:
+            raise Gone("it is not there any more")
+        return copy._replace(corrected=copy.sop_instance in self.texts)
+
+    async def __call__(self, copy: Copy, content: Content) -> tuple[Copy, Content]:
+        data = self.texts[copy.sop_instance].encode()
+        if not self._in_a_file:
+            part = Part("", 0, len(data), sha256(data).digest())
+            return copy, ChangedContent(Path(), part, data)
+        path = self._folder / f"{copy.sop_instance}-{self.corrections}.part"
+        path.write_bytes(data)
+        return copy, ChangedContent(path, Part(str(path), 0, len(data), sha256(data).digest()), None)
+
+
+@pytest.mark.parametrize("in_a_file", [False, True])
+@pytest.mark.parametrize("verb", ["C-MOVE", "C-GET"])
+async def test_what_is_corrected_or_deleted_while_it_stands_ready_leaves_so(
+    tmp_path: Path, verb: str, in_a_file: bool
+) -> None:
+    first = Object()
+    things = [first, *(first.beside() for _ in range(5))]
+    receiver = Receiver({})
+    receiver.hold = {things[0].sop: asyncio.Event(), things[3].sop: asyncio.Event()}
+    handing = Correcting(tmp_path / "made", in_a_file)
+    async with scene(tmp_path, receiver, 1) as place, asyncio.timeout(20):
+        place.retrieve.handing = handing  # type: ignore[assignment]
+        for thing in things:
+            await send(place.archive, thing)
+        async with asking(place, verb, receiver) as association:
+            retrieving = asyncio.create_task(answers(place, association, verb, first.study, receiver))
+            await until(lambda: len(receiver.seen) == 1)
+            await _turns()
+            handing.texts[things[1].sop] = things[1].copy(description="CORRECTED")
+            handing.gone.add(things[2].sop)
+            handing.corrections += 1
+            receiver.hold[things[0].sop].set()
+            await until(lambda: len(receiver.seen) == 3)
+            await _turns()
+            handing.texts[things[4].sop] = things[4].copy(description="CORRECTED")
+            handing.texts[things[1].sop] = things[1].copy(description="TOO LATE")
+            handing.corrections += 1
+            await _turns()
+            handing.texts[things[4].sop] = things[4].copy(description="CORRECTED AGAIN")
+            handing.corrections += 1
+            receiver.hold[things[3].sop].set()
+            responses, failed = await retrieving
+    assert failed == [things[2].sop]
+    assert numbers(responses[-1]) == (0, 5, 1, 0)
+    wanted = {thing.sop: thing for thing in things if thing is not things[2]}
+    wanted[things[1].sop] = things[1].copy(description="CORRECTED")
+    wanted[things[4].sop] = things[4].copy(description="CORRECTED AGAIN")
+    assert receiver.digests == {sop: sha256(thing.encode()).hexdigest() for sop, thing in wanted.items()}
+    assert list((tmp_path / "made").iterdir()) == [], "nothing that was made for sending is left"
+
+
+async def _turns() -> None:
+    """Let what can go on do so: the next instance is made ready."""
+    for _ in range(200):
+        await asyncio.sleep(0)
