@@ -277,8 +277,7 @@ class _Move(Retrieval):
                 finally:
                     self.carrying.discard(association)
         except PacsError as error:
-            if not self.tally.why:
-                self.tally.why, self.tally.hint = error.message, error.hint
+            self.tally.note(error.message, error.hint)
 
 
 class RetrieveService:

@@ -44,6 +44,10 @@ class Tally:
         self.remaining -= 1
         self.failed += 1
         self.failed_uids.append(copy.sop_instance)
+        self.note(why, hint)
+
+    def note(self, why: str, hint: str = "") -> None:
+        """Note what was in the way, if it is the first that was."""
         if not self.why:
             self.why, self.hint = why, hint
 
@@ -64,15 +68,20 @@ class _Batch:
 
 
 class Feed:
-    """Instances to be sent, read ahead of their turn; shared by the associations of one retrieval."""
+    """Instances to be sent, read ahead of their turn; shared by the associations of one retrieval.
+
+    Who takes one holds it until it says that it is on its way, or has failed, or gives it back.
+    """
 
     def __init__(self, archive: Archive, found: Sequence[Copy]) -> None:
         self._archive = archive
         self._left: Iterator[Copy] = iter(found)
         self._ahead: deque[_Batch] = deque()
+        self._held_by: set[object] = set()
+        self._changed = asyncio.Event()
 
-    async def next(self) -> tuple[Copy, Content | PacsError] | None:
-        """Return the next instance and its content, or why there is none; None at the end."""
+    async def next(self, who: object = None) -> tuple[Copy, Content | PacsError] | None:
+        """Return the next instance and its content, or why there is none; None if nothing is left now."""
         while self._ahead and self._ahead[0].at == len(self._ahead[0].copies):
             self._ahead.popleft()
         while len(self._ahead) < _AHEAD and self._read():
@@ -82,12 +91,26 @@ class Feed:
         batch = self._ahead[0]
         at = batch.at
         batch.at += 1
+        self._held_by.add(who)
         if batch.reading.done():
             return batch.copies[at], batch.reading.result()[at]
         return batch.copies[at], (await asyncio.shield(batch.reading))[at]
 
-    def give_back(self, copy: Copy, content: Content | PacsError) -> None:
+    async def more(self) -> bool:
+        """Wait until there is something again, or nothing can come back any more; return whether there is something."""
+        while self._held_by and not self._ahead:
+            self._changed.clear()
+            await self._changed.wait()
+        return bool(self._ahead)
+
+    def away(self, who: object) -> None:
+        """Note that what was taken does not come back."""
+        self._held_by.discard(who)
+        self._changed.set()
+
+    def give_back(self, who: object, copy: Copy, content: Content | PacsError) -> None:
         """Put an instance back that was taken and not sent; it is the next."""
+        self.away(who)
         read: asyncio.Future[list[Content | PacsError]] = asyncio.get_running_loop().create_future()
         read.set_result([content])
         self._ahead.appendleft(_Batch([copy], read))
