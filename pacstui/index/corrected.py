@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pacstui.dicom.dictionary import tag_of
-from pacstui.index.more import key_of
+from pacstui.index.more import IMAGE_MORE, key_of
 
 PATIENT: Final = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
 """What the index knows of a patient, in the order of its columns below."""
@@ -87,6 +87,24 @@ def said(connection: sqlite3.Connection, sop_instance: str) -> Said | None:
         ).fetchone()
         at = told[0] if told is not None else received
     return Said(key, values, whole, once, by_hand, int(at))
+
+
+_IMAGE: Final = {"InstanceNumber": 2, "ContentDate": 3, "ContentTime": 4}
+"""What the index has of an image in columns: where it stands in the values of its row."""
+
+
+def said_image(connection: sqlite3.Connection, sop_instance: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the values of an image's row (:attr:`pacstui.index.entry.Entry.instance`) with what was corrected of it;
+    themselves where nothing was."""
+    row = connection.execute("SELECT body FROM corrected_instances WHERE sop_instance=?", (sop_instance,)).fetchone()
+    if row is None:
+        return values
+    found = list(values)
+    for path, value in _read(row[0]).items():
+        if path in _IMAGE:
+            found[_IMAGE[path]] = value
+    found[-1] = kept(found[-1], row[0], IMAGE_MORE)
+    return tuple(found)
 
 
 def differs(connection: sqlite3.Connection, sop_instance: str) -> int | None:

@@ -61,21 +61,29 @@ def followed(connection: sqlite3.Connection, study: str, series: str) -> Belongs
     return Belongs(study, series)  # what it was moved to is gone: it is what it says
 
 
-def marked(connection: sqlite3.Connection, series: int, belongs: Belongs) -> None:
-    """Let a series that came after its study was corrected say what its siblings say of patient and study."""
+def marked(connection: sqlite3.Connection, series: int, belongs: Belongs) -> bool:
+    """Let a series that came after its study was corrected say what its siblings say of patient and study; return
+    whether they are hidden."""
     hidden, corrected = connection.execute(
         "SELECT s.hidden, e.corrected FROM series e JOIN studies s ON s.id = e.study WHERE e.id=?", (series,)
     ).fetchone()
     if hidden or corrected:
-        return
+        return bool(hidden)
     row = connection.execute(
         "SELECT e.corrected FROM redirects r JOIN studies s ON s.study = r.to_study"
         " JOIN series e ON e.study = s.id AND e.series = r.to_series WHERE r.correction=? AND e.id != ?"
         " AND e.corrected != '' LIMIT 1", (belongs.by, series),
     ).fetchone()  # fmt: skip
+    if row is None:  # what they said is kept where they were deleted
+        row = connection.execute(
+            "SELECT json_extract(a.body, '$.series.corrected') FROM redirects r JOIN away a ON a.study = r.to_study"
+            " AND a.series = r.to_series WHERE r.correction=? AND r.to_series != ''"
+            " AND json_extract(a.body, '$.series.corrected') != '' LIMIT 1", (belongs.by,),
+        ).fetchone()  # fmt: skip
     told = json.loads(row[0]) if row is not None else {}
     carried = {path: value for path, value in told.items() if path in PATIENT or path in STUDY}
     connection.execute("UPDATE series SET corrected=? WHERE id=?", (json.dumps(carried, ensure_ascii=False), series))
+    return False
 
 
 def renamed(connection: sqlite3.Connection, correction: int, old: str) -> str:
@@ -87,6 +95,7 @@ def renamed(connection: sqlite3.Connection, correction: int, old: str) -> str:
         return str(row[0])
     new = new_uid()
     connection.execute("INSERT INTO renamed_instances (old, new, correction) VALUES (?,?,?)", (old, new, correction))
+    connection.execute("UPDATE corrected_instances SET sop_instance=? WHERE sop_instance=?", (new, old))
     return new
 
 

@@ -18,7 +18,7 @@ from pacstui.errors import NotFound, PacsError
 from pacstui.index.redirects import current
 from pacstui.qc.ledger import rows_of
 from pacstui.qc.notes import KEY_OBJECTS, Note, read
-from pacstui.qc.plans import Request
+from pacstui.qc.plans import Awaited, Request
 from pacstui.text import safe
 from pacstui.transform import TransformError
 
@@ -109,23 +109,29 @@ class Notes:
             return
         if note is None:
             return
-        found = await self._archive.db.read(lambda c: _named(c, note, where["study"]))
-        if not found:
+        found, awaited = await self._archive.db.read(lambda c: _named(c, note, where["study"]))
+        if not found and not awaited:
             raise NotFound("the archive has nothing of what it names of its patient", "")
+        if awaited:
+            found.setdefault(where["study"], [])
         for study, images in found.items():
-            beside = where["sop_instance"] if study == where["study"] else ""
+            own = study == where["study"]
+            beside = where["sop_instance"] if own else ""
             images = [each for each in images if each != beside]
-            await self._reject(
-                Request("reject", study, (), tuple(images), reason=note.reason, note=beside), where["calling"]
-            )
+            request = Request(
+                "reject", study, (), tuple(images), reason=note.reason, note=beside,
+                awaited=tuple(awaited) if own else (),
+            )  # fmt: skip
+            await self._reject(request, where["calling"])
 
     def _read(self, path: str) -> Note | None:
         with open(self._archive.data_dir / path, "rb") as file:
             return read(file)
 
 
-def _named(connection: sqlite3.Connection, note: Note, study: str) -> dict[str, list[str]]:
-    """Return which visible objects of its own patient a note in a study names, by study."""
+def _named(connection: sqlite3.Connection, note: Note, study: str) -> tuple[dict[str, list[str]], list[Awaited]]:
+    """Return which visible objects of its own patient a note in a study names, by study; and what it names that is not
+    here."""
     uids = [current(connection, each.sop_instance) for each in note.named]
     rows = connection.execute(
         "SELECT s.study, i.sop_instance FROM json_each(?) w JOIN instances i ON i.sop_instance = w.value"
@@ -136,4 +142,10 @@ def _named(connection: sqlite3.Connection, note: Note, study: str) -> dict[str, 
     found: dict[str, list[str]] = {}
     for of, uid in rows:
         found.setdefault(of, []).append(uid)
-    return found
+    here = {row[0] for row in connection.execute(
+        "SELECT i.sop_instance FROM json_each(?) w JOIN instances i ON i.sop_instance = w.value", (json.dumps(uids),)
+    )}  # fmt: skip
+    awaited = [
+        Awaited(uid, each.study, each.series) for uid, each in zip(uids, note.named, strict=True) if uid not in here
+    ]
+    return found, list(dict.fromkeys(awaited))
