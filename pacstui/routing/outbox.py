@@ -66,6 +66,8 @@ class Item(NamedTuple):
     level: str
     copy: Copy | None
     calling: str
+    known: int = 0
+    """How often something had been corrected when this was looked up."""
 
 
 class Result(NamedTuple):
