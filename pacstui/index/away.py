@@ -120,7 +120,17 @@ def study_again(connection: sqlite3.Connection, patient: Row, study: Row) -> tup
     ).fetchone()
     study["patient"] = row[0] if row is not None else numbered_as_was(connection, "patients", patient)
     back(connection, study["study"])
-    return insert(connection, "studies", study), row is None
+    key = insert(connection, "studies", study)
+    settle_patient(connection, study["patient"])
+    return key, row is None
+
+
+def settle_patient(connection: sqlite3.Connection, patient: int) -> None:
+    """Hide a patient of whom nothing is seen, show one of whom something is."""
+    connection.execute(
+        "UPDATE patients SET hidden = NOT EXISTS (SELECT 1 FROM studies s WHERE s.patient = patients.id"
+        " AND s.hidden = 0) WHERE id=?", (patient,),
+    )  # fmt: skip
 
 
 def series_again(connection: sqlite3.Connection, study: int, uid: str, was: Row) -> int:

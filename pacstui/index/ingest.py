@@ -144,37 +144,42 @@ class IndexWriter:
 
     def _placed(self, connection: sqlite3.Connection, entry: Entry, received: int) -> tuple[_Ids, Entry]:
         """Return the rows that an object belongs to, and its entry as corrections have it."""
+        if (aside := self._aside(connection, entry, received)) is not None:
+            return aside
         ids = self._ids(connection, entry, received)
         uid = entry.sop_instance
-        found = self._rejection(connection, uid)
         if ids.belongs is not None:
             for correction in ids.belongs.renames:
-                if found is not None:
-                    break  # it was rejected before its siblings got other UIDs
                 self._renamed, uid = True, renamed(connection, correction, uid)
-                found = self._rejection(connection, uid)
             entry = entry._replace(sop_instance=uid, study=ids.belongs.study, series=ids.belongs.series)
-        if ids.corrected:
-            instance = said_image(connection, uid, entry.instance)
-            entry = entry if instance is entry.instance else entry._replace(instance=instance)
-        if found is not None:
-            told = rejected.Said(entry.study, entry.series, *entry.patient[:2], *entry.study_values[:2])
-            if rejected.holds(connection, found, told):
-                rejected.came(connection, found, told)
-                return self._aside(connection, entry, found.to_study, received), entry
-        return ids, entry
+        return ids, self._said(connection, entry) if ids.corrected else entry
 
-    def _rejection(self, connection: sqlite3.Connection, sop_instance: str) -> rejected.Rejected | None:
+    @staticmethod
+    def _said(connection: sqlite3.Connection, entry: Entry) -> Entry:
+        """Return an entry with what was corrected of that single object."""
+        instance = said_image(connection, entry.sop_instance, entry.instance)
+        return entry if instance is entry.instance else entry._replace(instance=instance)
+
+    def _aside(self, connection: sqlite3.Connection, entry: Entry, received: int) -> tuple[_Ids, Entry] | None:
+        """Return the place of an object that was rejected by itself, in the hidden study, and its entry; None for any
+        other."""
         if self._rejected is None:
             self._rejected = rejected.any_rejected(connection)
-        return rejected.of(connection, sop_instance) if self._rejected else None
-
-    def _aside(self, connection: sqlite3.Connection, entry: Entry, hidden: str, received: int) -> _Ids:
-        """Return the rows of a rejected object's place: its series in the hidden study."""
-        beside = entry._replace(study=hidden)
-        study, patient, _ = self._study(connection, beside, received, True)
-        connection.execute("UPDATE studies SET hidden=1, conflict='' WHERE id=? AND hidden=0", (study,))
-        return _Ids(patient, study, self._series_row(connection, beside, study)[0], "", hidden=True)
+        found = rejected.of(connection, entry.sop_instance) if self._rejected else None
+        if found is None:
+            return None
+        there = followed(connection, entry.study, entry.series)
+        told = rejected.Said(there.study, there.series, *entry.patient[:2], *entry.study_values[:2])
+        if not rejected.holds(connection, found, told):
+            return None
+        rejected.came(connection, found, told)
+        series = there.series if found.awaited else found.series
+        entry = entry._replace(sop_instance=found.sop_instance, study=found.to_study, series=series)
+        study, patient, _ = self._study(connection, entry, received, True)
+        if connection.execute("UPDATE studies SET hidden=1, conflict='' WHERE id=? AND hidden=0", (study,)).rowcount:
+            away.settle_patient(connection, patient)
+        key, _ = self._series_row(connection, entry, study)
+        return _Ids(patient, study, key, "", hidden=True), self._said(connection, entry)
 
     def replace(self, connection: sqlite3.Connection, old: Found, entry: Entry, place: Place, received: int) -> str:
         """Let an instance's row describe other content; return why its study is doubtful, empty if it is not."""

@@ -16,6 +16,7 @@ _FIND: Final = (
     "SELECT sop_instance, correction, study, series, to_study, note_study, awaited FROM rejected_instances"
     " WHERE sop_instance=? ORDER BY correction LIMIT 1"
 )
+_STEPS: Final = 64
 _WHOSE: Final = "SELECT patient_id, issuer FROM studies WHERE study=?"
 
 
@@ -49,9 +50,16 @@ def any_rejected(connection: sqlite3.Connection) -> bool:
 
 
 def of(connection: sqlite3.Connection, sop_instance: str) -> Rejected | None:
-    """Return what rejects an object, by the UID that the index knows it by; None if nothing does."""
-    row = connection.execute(_FIND, (sop_instance,)).fetchone()
-    return Rejected._make(row) if row is not None else None
+    """Return what rejects an object that carries this UID, or is known by it; None if nothing does."""
+    for _ in range(_STEPS):
+        row = connection.execute(_FIND, (sop_instance,)).fetchone()
+        if row is not None:
+            return Rejected._make(row)
+        row = connection.execute("SELECT new FROM renamed_instances WHERE old=?", (sop_instance,)).fetchone()
+        if row is None:
+            break
+        sop_instance = str(row[0])
+    return None
 
 
 def holds(connection: sqlite3.Connection, found: Rejected, said: Said) -> bool:
@@ -68,7 +76,7 @@ def holds(connection: sqlite3.Connection, found: Rejected, said: Said) -> bool:
         row = study["patient_id"], study["issuer"]
     mine, theirs = (str(row[0]), str(row[1])), (said.patient_id, said.issuer)
     if mine == theirs:
-        return bool(mine[0]) or said.study == found.study  # without an ID, patients are those of one study
+        return bool(mine[0]) or found.to_study == found.note_study  # without an ID, patients are those of one study
     return identities.is_alias(connection, found.note_study, mine, theirs, said.name, said.birth_date)
 
 

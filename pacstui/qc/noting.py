@@ -90,7 +90,7 @@ class Notes:
     async def tick(self) -> None:
         """Read notes that came."""
         came, self._came = self._came, []
-        for uid in came:
+        for uid in dict.fromkeys(came):
             try:
                 await self._honour(uid)
             except PacsError as fault:
@@ -100,7 +100,7 @@ class Notes:
 
     async def _honour(self, uid: str) -> None:
         where = await self._place(uid)
-        if where is None or where["hidden"]:
+        if where is None or where["hidden"] or await self._archive.db.read(lambda c: _is_known(c, uid)):
             return
         try:
             note = await asyncio.to_thread(self._read, where["path"])
@@ -127,6 +127,11 @@ class Notes:
     def _read(self, path: str) -> Note | None:
         with open(self._archive.data_dir / path, "rb") as file:
             return read(file)
+
+
+def _is_known(connection: sqlite3.Connection, note: str) -> bool:
+    """Return whether a note was acted on already, whatever became of that."""
+    return connection.execute("SELECT 1 FROM corrections WHERE note_uid=?", (note,)).fetchone() is not None
 
 
 def _named(connection: sqlite3.Connection, note: Note, study: str) -> tuple[dict[str, list[str]], list[Awaited]]:

@@ -284,8 +284,9 @@ class _Undoing:
         assert row is not None
         del row["id"]
         self.days["studies"] += 1
-        change(self.connection, "patients", row["patient"], {"hidden": 0})
-        return put(self.connection, "studies", row | {"study": uid, "hidden": 0, "series": 0, "instances": 0})
+        made = put(self.connection, "studies", row | {"study": uid, "hidden": 0, "series": 0, "instances": 0})
+        away.settle_patient(self.connection, row["patient"])
+        return made
 
     def _series_for(self, study: int, uid: str, hidden: int) -> int:
         """Return the series that rejected objects go back to, likewise."""
