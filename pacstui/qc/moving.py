@@ -185,7 +185,7 @@ def reject(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
     if images:
         whole = {row["series"] for row in images}
         chosen = [row for row in chosen if row["id"] in whole]
-        if all(_whole(row, images) for row in chosen) and not request.awaited:
+        if all(_whole(row, images) for row in chosen) and not request.exact:
             images = []  # all images of these series
     if not images and request.awaited:
         chosen = []
@@ -208,7 +208,7 @@ def reject(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
         if stays:
             return
         made = beside(ledger, study, new_uid(), hidden=1)
-        moved = [row for row in chosen if not request.awaited and (not images or _whole(row, images))]
+        moved = [row for row in chosen if not images or (_whole(row, images) and not request.exact)]
         some = [each for each in images if each["series"] not in {row["id"] for row in moved}]
         for each in note:
             of = ledger.row("series", each["series"])
@@ -216,7 +216,7 @@ def reject(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
                 moved.append(of)
             else:
                 some.append(each)
-        if len(moved) == study["series"] and reason != QUALITY and not request.awaited:
+        if len(moved) == study["series"] and reason != QUALITY and not request.exact:
             ledger.redirect(study["study"], "", made["study"], "", False)
         for row in moved:
             ledger.move(row, study, made, False, hide=True)

@@ -112,17 +112,16 @@ class Notes:
         found, awaited = await self._archive.db.read(lambda c: _named(c, note, where["study"]))
         if not found and not awaited:
             raise NotFound("the archive has nothing of what it names of its patient", "")
-        if awaited:
-            found.setdefault(where["study"], [])
+        its = [each for each in found.pop(where["study"], []) if each != where["sop_instance"]]
         for study, images in found.items():
-            own = study == where["study"]
-            beside = where["sop_instance"] if own else ""
-            images = [each for each in images if each != beside]
-            request = Request(
-                "reject", study, (), tuple(images), reason=note.reason, note=beside,
-                awaited=tuple(awaited) if own else (),
+            await self._reject(
+                Request("reject", study, (), tuple(images), reason=note.reason, exact=True), where["calling"]
+            )
+        if its or awaited:  # last, as the note is known to be acted on by this one
+            await self._reject(
+                Request("reject", where["study"], (), tuple(its), reason=note.reason, note=where["sop_instance"],
+                        awaited=tuple(awaited), exact=True), where["calling"],
             )  # fmt: skip
-            await self._reject(request, where["calling"])
 
     def _read(self, path: str) -> Note | None:
         with open(self._archive.data_dir / path, "rb") as file:

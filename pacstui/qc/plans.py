@@ -38,7 +38,7 @@ class Awaited(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Request:
     """What somebody wants corrected. ``note`` is the rejection note that asks for it, ``awaited`` what that names and
-    is not here."""
+    is not here; ``exact`` is whether only what is named is rejected, and nothing that comes later."""
 
     kind: str
     study: str
@@ -52,6 +52,7 @@ class Request:
     reason: str = ""
     note: str = ""
     awaited: tuple[Awaited, ...] = ()
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

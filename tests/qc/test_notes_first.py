@@ -7,9 +7,11 @@ import sqlite3
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 
 from pacstui.qc.notes import Reference, make
@@ -165,6 +167,30 @@ async def test_a_note_that_came_before_a_merge_of_patients_rejects_what_comes_af
         await w.archive.db.write(lambda c: w.archive.lane.index.forget())
         await w.store(*objects)
         assert await w.handed(objects[0].study) == []
+
+
+async def test_a_note_among_the_objects_rejects_no_more_than_it_names(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of(series=1, images=4)
+        await w.store(objects[0])
+        await _told(w, note_of(objects[:1], "worklist"))
+        await w.store(*objects)
+        assert set(_by_uid(await w.handed(objects[0].study))) == {each.sop for each in objects[1:]}
+
+
+async def test_a_note_that_names_nothing_but_itself_rejects_nothing(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of(series=1, images=2)
+        await w.store(*objects)
+        data = note_of(objects)
+        note = pydicom.dcmread(BytesIO(data))
+        for series in note.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence:
+            del series.ReferencedSOPSequence[1:]
+            series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID = note.SOPInstanceUID
+        out = BytesIO()
+        note.save_as(out)
+        await _told(w, out.getvalue())
+        assert {each.sop for each in objects} < set(_by_uid(await w.handed(objects[0].study)))
 
 
 async def test_with_rejected_shown_nothing_that_comes_later_is_hidden(tmp_path: Path) -> None:
