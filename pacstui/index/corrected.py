@@ -107,14 +107,20 @@ def said_image(connection: sqlite3.Connection, sop_instance: str, values: tuple[
     return tuple(found)
 
 
-def differs(connection: sqlite3.Connection, sop_instance: str, hidden: bool = False) -> int | None:
+def differs(connection: sqlite3.Connection, sop_instance: str, notes: bool = False) -> int | None:
     """Return the number of an object's study where it may say something else than the index does, 0 where not, None
-    where nobody is to find it any more; what is ``hidden`` is found if so wanted."""
+    where nobody is to find it any more; of what is hidden, rejection ``notes`` are found if so wanted."""
     row = connection.execute(
         f"SELECT {FLAG}, s.hidden FROM instances i JOIN series e ON e.id = i.series"  # noqa: S608 - of ours
         " JOIN studies s ON s.id = e.study WHERE i.sop_instance=?", (sop_instance,),
     ).fetchone()  # fmt: skip
-    return None if row is None or (row[1] and not hidden) else int(row[0])
+    if row is None:
+        return None
+    if row[1] and not (notes and connection.execute(
+        "SELECT 1 FROM corrections WHERE note_uid=? AND note_uid != ''", (sop_instance,)
+    ).fetchone()):  # fmt: skip
+        return None
+    return int(row[0])
 
 
 def carried(connection: sqlite3.Connection, sop_instance: str) -> str:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from uuid import uuid4
 
 from pacstui.index import away
-from pacstui.index.corrected import PATIENT, STUDY
+from pacstui.index.corrected import PATIENT, STUDY, carried
 
 _STEPS: Final = 64
 _NEXT: Final = (
@@ -107,6 +107,24 @@ def current(connection: sqlite3.Connection, sop_instance: str) -> str:
             break
         sop_instance = str(row[0])
     return sop_instance
+
+
+def as_came(connection: sqlite3.Connection, study: str, series: str, sop_instance: str) -> tuple[str, str, str]:
+    """Return the UIDs that an object itself carries, by those that the index knows it by: others know it by these."""
+    row = connection.execute(
+        "SELECT study, series FROM rejected_instances WHERE sop_instance=? AND to_study=?", (sop_instance, study)
+    ).fetchone()
+    study, series = row if row is not None else (study, series)
+    last = 1 << 62
+    for _ in range(_STEPS):
+        row = connection.execute(
+            "SELECT study, series, correction FROM redirects WHERE to_study=? AND to_series=? AND series != ''"
+            " AND correction < ? ORDER BY correction DESC LIMIT 1", (study, series, last),
+        ).fetchone()  # fmt: skip
+        if row is None:
+            break
+        study, series, last = str(row[0]), str(row[1]), int(row[2])
+    return study, series, carried(connection, sop_instance)
 
 
 def any_renamed(connection: sqlite3.Connection) -> bool:

@@ -330,7 +330,7 @@ class Destination:
         """Leave out what the archive does not have any more."""
         for item in items:
             if item.copy is None:
-                await self._note(Result(item, CANCELLED, error="it was deleted here before it was sent"))
+                await self._note(Result(item, CANCELLED, error="it was deleted or rejected here before it was sent"))
                 self.taken.discard(item.id)
         return [item for item in items if item.copy is not None]
 
@@ -413,7 +413,7 @@ class Destination:
         handing = self._ways.handing()
         if handing is not None and handing.corrections != item.known:
             try:
-                copy = await handing.anew(copy, hidden=True)  # rejection notes are hidden, and are sent
+                copy = await handing.anew(copy, notes=True)
             except Gone as gone:
                 raise Hindered(gone.message, gone.hint) from gone  # it may wait by another UID now
         if copy.corrected and handing is not None:

@@ -92,16 +92,16 @@ class Handing:
         self._uids.clear()
         self.corrections += 1
 
-    async def anew(self, copy: Copy, *, hidden: bool = False) -> Copy:
-        """Return what was found before something was corrected, with whether it was that; what is ``hidden`` too if
-        that is to leave.
+    async def anew(self, copy: Copy, *, notes: bool = False) -> Copy:
+        """Return what was found before something was corrected, with whether it was that; rejection ``notes``, which
+        nobody finds, only where they are to leave.
 
         Raises
         ------
         Gone
             When it has another UID, or was rejected or deleted, since then.
         """
-        study = await self._archive.db.read(lambda c: rows.differs(c, copy.sop_instance, hidden))
+        study = await self._archive.db.read(lambda c: rows.differs(c, copy.sop_instance, notes))
         if study is None:
             raise Gone(f"{copy.sop_instance} is not there any more", "it was corrected or deleted meanwhile; retry")
         return copy._replace(corrected=study)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import threading
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +17,7 @@ from pynetdicom import AE, build_role, evt
 from tests.archive.objects import EXPLICIT
 from tests.qc.test_leaving import do, send
 from tests.qc.ward import study_of, with_meta
-from tests.running import NodeProcess, free_port, running_node
+from tests.running import NodeProcess, free_port, running_node, until
 from tests.services.test_retrieve import CAPTURE, GET, MOVE, Receiver
 
 HERE = "127.0.0.1"
@@ -124,6 +125,37 @@ def test_a_change_in_the_middle_of_a_get_reaches_all_that_has_not_left(tmp_path:
         list(association.send_c_get(wanted(objects[0].study), GET))
         association.release()
     _see(kind, found, objects)
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_change_while_a_route_sends_reaches_all_that_has_not_left(tmp_path: Path, kind: str) -> None:
+    port, hl7 = free_port(), free_port()
+    config = (
+        f'[hl7]\nport = {hl7}\n[[peers]]\nname = "WS1"\nae_title = "WS1"\nhost = "{HERE}"\nport = {port}\n'
+        '[[routes]]\nname = "all"\nto = ["WS1"]\n'
+    )
+    peer = Waiting(port, [EXPLICIT])
+    peer.go_on.clear()
+    try:
+        with running_node(tmp_path / "node", config) as node:
+            tell(hl7, KNOWN, 1)
+            objects = study_of(series=1, images=6, sop_class=CAPTURE)
+            send(node, tmp_path / "in", objects)
+            assert peer.begun.wait(20)
+            change(node, hl7, kind, objects[0].study)
+            peer.go_on.set()
+            until(lambda: not _queued(node, "waiting"))
+            found = [got_of(data) for _, _, data in peer.got]
+            assert len(found) + _queued(node, "cancelled") == 6
+    finally:
+        peer.server.shutdown()
+    _see(kind, found, objects)
+
+
+def _queued(node: NodeProcess, state: str) -> int:
+    with sqlite3.connect(node.data_dir / "index.db") as connection:
+        row = connection.execute("SELECT count(*) FROM outbox WHERE state=?", (state,)).fetchone()
+        return int(row[0])
 
 
 def _see(kind: str, found: list[Any], objects: list[Any]) -> None:
