@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from pacstui.errors import BadRequest
 from pacstui.index import away, identities, rejected
+from pacstui.index.redirects import Belongs, followed, marked, renamed
 
 INSTANCE: Final = (
     "sop_instance", "sop_class", "transfer_syntax", "number", "date", "time", "image_type", "frames", "rows", "columns",
@@ -307,15 +308,16 @@ def put_back(connection: sqlite3.Connection, entry: int, places: dict[int, str],
     kept = json.loads(connection.execute("SELECT rows FROM trash WHERE id = ?", (entry,)).fetchone()[0])
     days = _Days()
     place = _Places(connection, entry, kept, days)
-    columns = ", ".join(name for name in INSTANCE if name != "path")
+    columns = ", ".join(name for name in INSTANCE if name not in ("path", "sop_instance"))
     for key, path in places.items():
         sop_instance, uid, received, size = connection.execute(
             "SELECT sop_instance, series_uid, received, size FROM trashed WHERE id = ?", (key,)
         ).fetchone()
+        series, now = place.of(sop_instance, uid)
         connection.execute(
-            f"INSERT INTO instances (series, path, {columns}) SELECT ?, ?, {columns} FROM trashed WHERE id = ?",  # noqa: S608
-            (place.of(sop_instance, uid), path, key),
-        )
+            f"INSERT INTO instances (series, path, sop_instance, {columns})"  # noqa: S608 - columns of ours
+            f" SELECT ?, ?, ?, {columns} FROM trashed WHERE id = ?", (series, path, now, key),
+        )  # fmt: skip
         days.add(received, "instances")
         days.add(received, "bytes", size)
     place.count(at)
@@ -323,8 +325,8 @@ def put_back(connection: sqlite3.Connection, entry: int, places: dict[int, str],
 
 
 class _Places:
-    """Where instances of an entry go: the study and series that they were of, or the hidden study of what a rejection
-    named that was not undone."""
+    """Where instances of an entry go: to the study and series that they were of, where later corrections put these, or
+    to the hidden study of what a rejection named that was not undone."""
 
     def __init__(self, connection: sqlite3.Connection, entry: int, kept: dict[str, Any], days: _Days) -> None:
         self._connection = connection
@@ -333,36 +335,53 @@ class _Places:
         self._days = days
         self._studies: dict[str, tuple[int, bool]] = {}
         self._series: dict[tuple[str, str], int] = {}
+        self._belongs: dict[str, Belongs] = {}
         self._rejects = rejected.any_rejected(connection)
+        self._after = connection.execute(
+            "SELECT coalesce(max(id), 0) FROM corrections WHERE at <= (SELECT at FROM trash WHERE id = ?)", (entry,)
+        ).fetchone()[0]
 
-    def of(self, sop_instance: str, series: str) -> int:
-        """Return the number of the series that an instance goes to."""
-        study = str(self._kept["study"]["study"])
+    def of(self, sop_instance: str, series: str) -> tuple[int, str]:
+        """Return the number of the series that an instance goes to, and its SOP Instance UID there."""
+        row = self._kept["study"]
+        if series not in self._belongs:
+            self._belongs[series] = followed(self._connection, str(row["study"]), series, self._after)
+        belongs = self._belongs[series]
         found = rejected.of(self._connection, sop_instance) if self._rejects else None
-        if found is not None and found.to_study != study:
-            row = self._kept["study"]
+        if found is not None and found.to_study != row["study"]:
             said = rejected.Said(
-                study, series, row["patient_id"], row["issuer"], row["patient_name"], row["birth_date"]
-            )
+                belongs.study, belongs.series, row["patient_id"], row["issuer"], row["patient_name"],
+                row["birth_date"],
+            )  # fmt: skip
             if rejected.holds(self._connection, found, said):
                 rejected.came(self._connection, found, said)
-                study = found.to_study
-        if (study, series) not in self._series:
-            self._series[study, series] = self._series_of(study, series)
-        return self._series[study, series]
+                return self._row(found.to_study, series, series, Belongs(found.to_study, series), 1), sop_instance
+        for correction in belongs.renames:
+            sop_instance = renamed(self._connection, correction, sop_instance)
+        return self._row(belongs.study, belongs.series, series, belongs), sop_instance
 
-    def _series_of(self, study: str, series: str) -> int:
-        kept = self._kept
-        if study != kept["study"]["study"]:
-            fresh = {"study": study, "hidden": 1, "corrected": "", "identity": 0, "conflict": "", "series": 0,
-                     "instances": 0, "bytes": 0, "modalities": ""}  # fmt: skip
-            kept = {
-                "patient": kept["patient"], "study": _unnumbered(kept["study"]) | fresh,
-                "series": [_unnumbered(each) | {"corrected": ""} for each in kept["series"]],
-            }  # fmt: skip
-        if study not in self._studies:
-            self._studies[study] = _study_again(self._connection, kept, self._days)
-        return _series_again(self._connection, kept, self._studies[study][0], series, self._entry, self._days)
+    def _row(self, study: str, series: str, was: str, belongs: Belongs, hidden: int = 0) -> int:
+        """Return the number of a series; it was ``was`` when it was deleted."""
+        if (study, series) not in self._series:
+            kept, moved = self._kept, (study, series) != (self._kept["study"]["study"], was)
+            if moved:
+                fresh = {"study": study, "hidden": hidden, "corrected": "", "identity": 0, "conflict": "", "series": 0,
+                         "instances": 0, "bytes": 0, "modalities": ""}  # fmt: skip
+                kept = {
+                    "patient": kept["patient"], "study": _unnumbered(kept["study"]) | fresh,
+                    "series": [_unnumbered(each) | {"series": series, "corrected": each["corrected"] * (not hidden)}
+                               for each in kept["series"] if each["series"] == was],
+                }  # fmt: skip
+            if study not in self._studies:
+                self._studies[study] = _study_again(self._connection, kept, self._days)
+            fresh_there = away.kept_series(self._connection, study, series) is None
+            number = _series_again(
+                self._connection, kept, self._studies[study][0], series, (self._entry, was), self._days
+            )
+            if moved and not hidden:
+                marked(self._connection, number, belongs, fresh=fresh_there)
+            self._series[study, series] = number
+        return self._series[study, series]
 
     def count(self, at: int) -> None:
         """Count what is in the series and studies again; ``at`` is the moment, for a study that was there meanwhile."""
@@ -402,8 +421,9 @@ def _study_again(connection: sqlite3.Connection, kept: dict[str, Any], days: _Da
 
 
 def _series_again(
-    connection: sqlite3.Connection, kept: dict[str, Any], study: int, uid: str, entry: int, days: _Days
+    connection: sqlite3.Connection, kept: dict[str, Any], study: int, uid: str, gone: tuple[int, str], days: _Days
 ) -> int:
+    """Return the number of a series, inserted if it is not there; ``gone`` is entry and UID that it was deleted as."""
     was = next(dict(each) for each in kept["series"] if each["series"] == uid)
     of = str(kept["study"]["study"])
     row = connection.execute("SELECT id FROM series WHERE study = ? AND series = ?", (study, uid)).fetchone()
@@ -411,9 +431,9 @@ def _series_again(
         if "id" in was:
             away.series_as_kept(connection, int(row[0]), was, of)
         return int(row[0])
-    first = connection.execute(
-        "SELECT min(received) FROM trashed WHERE trash = ? AND series_uid = ?", (entry, uid)
-    ).fetchone()[0]
+    first = connection.execute("SELECT min(received) FROM trashed WHERE trash = ? AND series_uid = ?", gone).fetchone()[
+        0
+    ]
     days.add(first, "series")
     new = away.series_again(connection, study, of, away.kept_series(connection, of, uid) or was)
     if "id" in was:

@@ -78,6 +78,15 @@ def keep(
     )
 
 
+def renamed_series(connection: sqlite3.Connection, study: str, row: Row, to_study: str, series: str) -> None:
+    """Keep a series of a study, by its row, as one of another study from now on."""
+    back(connection, study, str(row["series"]))
+    connection.execute(
+        "INSERT OR REPLACE INTO away (study, series, body) VALUES (?,?,?)",
+        (to_study, series, json.dumps({"series": row | {"series": series}}, ensure_ascii=False, separators=(",", ":"))),
+    )
+
+
 def back(connection: sqlite3.Connection, study: str, series: str = "") -> None:
     """Drop what is kept of a study or series that is in the index again."""
     connection.execute("DELETE FROM away WHERE study=? AND series=?", (study, series))

@@ -35,9 +35,12 @@ def new_uid() -> str:
     return f"2.25.{uuid4().int}"
 
 
-def followed(connection: sqlite3.Connection, study: str, series: str) -> Belongs:
-    """Return where an object belongs that says it is of a study and series; there itself if nothing was corrected."""
-    here, renames, last = Belongs(study, series), [], -1
+def followed(connection: sqlite3.Connection, study: str, series: str, after: int = -1) -> Belongs:
+    """Return where an object belongs that says it is of a study and series; there itself if nothing was corrected.
+
+    ``after`` is a correction: those up to it put it where it is said to be.
+    """
+    here, renames, last = Belongs(study, series), [], after
     for _ in range(_STEPS):
         row = connection.execute(_NEXT, (here.study, here.series, last)).fetchone()
         if row is None:
@@ -61,13 +64,13 @@ def followed(connection: sqlite3.Connection, study: str, series: str) -> Belongs
     return Belongs(study, series)  # what it was moved to is gone: it is what it says
 
 
-def marked(connection: sqlite3.Connection, series: int, belongs: Belongs) -> bool:
+def marked(connection: sqlite3.Connection, series: int, belongs: Belongs, *, fresh: bool = False) -> bool:
     """Let a series that came after its study was corrected say what its siblings say of patient and study; return
-    whether they are hidden."""
+    whether they are hidden. One that says something already is left alone, unless it is ``fresh`` there."""
     hidden, corrected = connection.execute(
         "SELECT s.hidden, e.corrected FROM series e JOIN studies s ON s.id = e.study WHERE e.id=?", (series,)
     ).fetchone()
-    if hidden or corrected:
+    if hidden or (corrected and not fresh):
         return bool(hidden)
     row = connection.execute(
         "SELECT e.corrected FROM redirects r JOIN studies s ON s.study = r.to_study"
@@ -82,7 +85,8 @@ def marked(connection: sqlite3.Connection, series: int, belongs: Belongs) -> boo
         ).fetchone()  # fmt: skip
     told = json.loads(row[0]) if row is not None else {}
     carried = {path: value for path, value in told.items() if path in PATIENT or path in STUDY}
-    connection.execute("UPDATE series SET corrected=? WHERE id=?", (json.dumps(carried, ensure_ascii=False), series))
+    overlay = carried | (json.loads(corrected) if corrected else {})
+    connection.execute("UPDATE series SET corrected=? WHERE id=?", (json.dumps(overlay, ensure_ascii=False), series))
     return False
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from pacstui.index import away
 from pacstui.index.fold import fold, name_keys
 from pacstui.index.identities import former_ids, search_text
 from pacstui.index.redirects import new_uid
@@ -192,6 +193,21 @@ class Ledger:
             "INSERT INTO redirects (correction, study, series, to_study, to_series, renames) VALUES (?,?,?,?,?,?)",
             (self.correction, study, series, to_study, to_series, int(renames)),
         )
+
+    def redirect_away(self, study: str, to: Row, renames: bool, told: Mapping[str, str]) -> None:
+        """Let series of a study that were deleted, and may come again, go where all of it goes; saying ``told``."""
+        for row in away.all_series(self.connection, study):
+            uid = str(row["series"])
+            taken = self.connection.execute(
+                "SELECT 1 FROM series WHERE study=? AND series=?", (to["id"], uid)
+            ).fetchone() or away.kept_series(self.connection, to["study"], uid)  # fmt: skip
+            new = new_uid() if renames or taken else uid
+            self.redirect(study, uid, to["study"], new, renames)
+            overlay = dict(told) | (json.loads(row["corrected"]) if row["corrected"] else {})
+            says = row["corrected"] if to["hidden"] else json.dumps(overlay, ensure_ascii=False)
+            self._rows.setdefault(f"series {row['id']}", {})["corrected"] = [row["corrected"], says]
+            row["corrected"] = says
+            away.renamed_series(self.connection, study, row, to["study"], new)
 
     def rename(self, series: int) -> None:
         """Give the objects of a series new SOP Instance UIDs."""

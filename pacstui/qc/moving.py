@@ -65,6 +65,7 @@ def assign(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
     def steps(ledger: Ledger) -> None:
         made = beside(ledger, study, uid)
         ledger.redirect(study["study"], "", uid, "", plan.new_uids)
+        ledger.redirect_away(study["study"], made, plan.new_uids, _told(study, made))
         _move_all(ledger, study, chosen, made, plan.new_uids)
         say_study(ledger, made["id"], new, paths)
         ledger.recount(study["id"])
@@ -141,6 +142,7 @@ def merge(connection: sqlite3.Connection, request: Request, policy: Policy) -> P
     def steps(ledger: Ledger) -> None:
         to = ledger.row("studies", into["id"])
         ledger.redirect(study["study"], "", into["study"], "", plan.new_uids)
+        ledger.redirect_away(study["study"], to, plan.new_uids, _told(study, to))
         _move_all(ledger, study, chosen, to, plan.new_uids)
         ledger.pin_as(into["study"], study["study"])
         ledger.recount(into["id"])
@@ -218,6 +220,7 @@ def reject(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
                 some.append(each)
         if len(moved) == study["series"] and reason != QUALITY and not request.exact:
             ledger.redirect(study["study"], "", made["study"], "", False)
+            ledger.redirect_away(study["study"], made, False, {})
         for row in moved:
             ledger.move(row, study, made, False, hide=True)
         for ident in dict.fromkeys(each["series"] for each in some):

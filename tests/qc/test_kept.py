@@ -225,3 +225,47 @@ async def test_what_is_told_downstream_of_single_images_is_known_by_uid(tmp_path
         row = await w.say("edit", objects[0].study, {"ImageLaterality": "L"}, images=(objects[1].sop,))
         body = json.loads((await w.rows("SELECT body FROM corrections WHERE id=?", row.id))[0][0])
         assert body["of_images"] == [objects[1].sop]
+
+
+@pytest.mark.parametrize("policy", ["when moved", "always", "never"])
+@pytest.mark.parametrize("emptied", [True, False])
+@pytest.mark.parametrize("kind", ["merge", "order"])
+async def test_a_series_that_was_away_when_its_study_was_moved_follows_when_it_comes_again(
+    tmp_path: Path, policy: str, emptied: bool, kind: str
+) -> None:
+    async with ward(tmp_path, new_uids=policy, study_uid="order") as w:
+        objects, into = study_of(accession="A1"), study_of(accession="A2", description="KNEE")
+        await w.store(*objects, *into)
+        study, series, to = objects[0].study, objects[0].series, into[0].study
+        side = await w.say("edit", study, {"Laterality": "L"}, series=(series,))
+        w.house.clock.advance(1.0)
+        entry = await _gone(w, study, series, empty=emptied)
+        if kind == "merge":
+            moved = await w.say("merge", study, to)
+        else:
+            person, to = await w.person("P5", "RIS^ONE", "F"), "2.25.4711"
+            moved = await w.say("assign", study, order=await w.order(person, "A9", study=to))
+        await _others(w)
+        if emptied:
+            await w.store(*objects)
+        else:
+            await w.archive.trash.undo(entry)
+        assert await w.rows("SELECT study FROM studies WHERE study=?", study) == []
+        handed = await w.handed(to)
+        assert len(handed) == (8 if kind == "merge" else 4)
+        assert {each.AccessionNumber for each in handed} == {"A2" if kind == "merge" else "A9"}
+        assert len({each.SeriesInstanceUID for each in handed}) == (4 if kind == "merge" else 2)
+        assert [each.get("Laterality", "") for each in handed].count("L") == 2
+        await w.store(*objects)
+        assert len(await w.handed(to)) == len(handed)
+        await _sound(w)
+        await w.room.undo(moved.id, "no")
+        back = await w.handed(study)
+        assert len(back) == 4
+        assert {each.AccessionNumber for each in back} == {"A1"}
+        assert {each.SeriesInstanceUID for each in back if each.get("Laterality", "") == "L"} == {series}
+        await w.room.undo(side.id, "no")
+        back = await w.handed(study)
+        assert {each.SOPInstanceUID for each in back} == {each.sop for each in objects}
+        assert not any("Laterality" in each for each in back)
+        await _sound(w)
