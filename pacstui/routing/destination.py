@@ -30,7 +30,7 @@ from pacstui.routing.patience import Breaker, Pace
 from pacstui.routing.tables import CANCELLED, FAILED, FILTERED, WAITING
 from pacstui.routing.verdict import verdict, verdict_on_move
 from pacstui.routing.ways import Unfit, Ways, Withheld
-from pacstui.services.corrected import Uncorrected
+from pacstui.services.corrected import Gone, Uncorrected
 from pacstui.services.sending import Feed
 from pacstui.settings import DestinationSettings
 from pacstui.text import duration
@@ -228,8 +228,10 @@ class Destination:
 
     async def _take(self, limit: int = _BATCH) -> list[Item]:
         async with self._taking:
-            now = microseconds(self._ways.clock.now())
+            now, handing = microseconds(self._ways.clock.now()), self._ways.handing()
+            known = handing.corrections if handing is not None else 0
             items = await self._ways.outbox.take(self.name, now, limit, self.taken)
+            items = [item._replace(known=known) for item in items] if known else items
             self.taken.update(item.id for item in items)
         return items
 
@@ -328,7 +330,7 @@ class Destination:
         """Leave out what the archive does not have any more."""
         for item in items:
             if item.copy is None:
-                await self._note(Result(item, CANCELLED, error="it was deleted here before it was sent"))
+                await self._note(Result(item, CANCELLED, error="it was deleted or rejected here before it was sent"))
                 self.taken.discard(item.id)
         return [item for item in items if item.copy is not None]
 
@@ -409,6 +411,11 @@ class Destination:
 
     async def _parcel(self, item: Item, copy: Copy, content: Content) -> Parcel:
         handing = self._ways.handing()
+        if handing is not None and handing.corrections != item.known:
+            try:
+                copy = await handing.anew(copy, notes=True)
+            except Gone as gone:
+                raise Hindered(gone.message, gone.hint) from gone  # it may wait by another UID now
         if copy.corrected and handing is not None:
             try:
                 copy, content = await handing(copy, content)
