@@ -4,7 +4,8 @@ against it. Letters go into the reason; the answer that leaves everything as it 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.cells import cell_len
 from textual import events
@@ -250,15 +251,26 @@ class PreviewPanel(Panel, inherit_bindings=False):
         self.renew()
 
 
-class PreviewPage(ModalScreen[CorrectionRow]):
-    """Asks whether a correction is to be done; answers with its row, none where it was left."""
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What is done after a preview, if not a correction: the action that it takes, doing it with a token and a reason,
+    and looking again with a token that does not hold any more."""
+
+    action: str
+    do: Callable[[str, str], Awaitable[Any]]
+    renew: Callable[[str], Awaitable[Preview]]
+
+
+class PreviewPage(ModalScreen[Any]):
+    """Asks whether what is previewed is to be done; answers with what the node answered, none where it was left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "leave", show=False)]
     AUTO_FOCUS = "PreviewPanel"
 
-    def __init__(self, preview: Preview, yes: str = "do it") -> None:
+    def __init__(self, preview: Preview, yes: str = "do it", deed: Deed | None = None) -> None:
         super().__init__()
         self._preview = preview
+        self._deed = deed
         self._panel = PreviewPanel(preview, yes)
 
     def compose(self) -> ComposeResult:
@@ -269,6 +281,16 @@ class PreviewPage(ModalScreen[CorrectionRow]):
         """The application, with its own type."""
         return cast("ConsoleApp", self.app)
 
+    @property
+    def deed(self) -> Deed:
+        """What is done: a correction, if nothing else was said."""
+        corrections = self.console_app.client.corrections
+        return self._deed or Deed(
+            "corrections.apply",
+            lambda token, why: corrections.apply(token=token, why=why),
+            lambda token: corrections.renew(token=token),
+        )
+
     def action_leave(self) -> None:
         """Leave everything as it is."""
         if not self._panel.busy:
@@ -278,7 +300,7 @@ class PreviewPage(ModalScreen[CorrectionRow]):
         """Do it, with a reason."""
         if not why:
             self._tell("say why: others will ask (a few words, no names of patients)")
-        elif self.console_app.allowed("corrections.apply"):
+        elif self.console_app.allowed(self.deed.action):
             self._panel.busy, self._panel.fault = True, ""
             self._panel.renew()
             self.console_app.keep(self._apply(why))
@@ -289,7 +311,7 @@ class PreviewPage(ModalScreen[CorrectionRow]):
 
     async def _apply(self, why: str) -> None:
         try:
-            row: CorrectionRow = await self.console_app.client.corrections.apply(token=self._preview.token, why=why)
+            row = await self.deed.do(self._preview.token, why)
         except Stale:
             await self._renew()
         except (PacsError, OSError, TimeoutError) as error:
@@ -301,7 +323,7 @@ class PreviewPage(ModalScreen[CorrectionRow]):
         """Show how it is now, with what was typed."""
         app = self.console_app
         try:
-            found: Preview = await app.client.corrections.renew(token=self._preview.token)
+            found = await self.deed.renew(self._preview.token)
         except (PacsError, OSError, TimeoutError) as error:
             self._failed(error)
             return

@@ -57,6 +57,7 @@ from tests.screens.fake_backups import FakeBackups, FakeRuns
 from tests.screens.fake_exceptions import FakeCorrections, FakeExceptions
 from tests.screens.fake_hl7 import FakeHl7
 from tests.screens.fake_maintenance import FakeMaintenance
+from tests.screens.fake_merges import FakeMerges
 from tests.screens.fake_peers import FakePeers
 from tests.screens.fake_queue import FakeQueue, FakeRoutes
 from tests.screens.fake_space import FakeSpace
@@ -203,6 +204,7 @@ class FakeClient:
         self.worklist = FakeWorklist(self, self.storage._call)
         self.exceptions = FakeExceptions(self, self.storage._call)
         self.corrections = FakeCorrections(self, self.storage._call)
+        self.merges = FakeMerges(self, self.storage._call)
         self.peers = FakePeers(self, self.storage._call)
         self.studies = _Studies(self)
         self.feed = _Feed(self)
