@@ -38,8 +38,8 @@ class MergesPanel(Panel):
         if not self.page.rows:
             told = (
                 f"No message of the RIS has merged patients{self.whose}. One that does (ADT^A40 and the like) is "
-                "listed here, with what went along: z undoes it then. Studies that lie under the wrong patient for another "
-                "reason are given to the right one by a on a study's page."
+                "listed here, with what went along: z undoes it then. Studies that lie under the wrong patient for "
+                "another reason are given to the right one by a on a study's page."
             )
             return [Section(title, [Item(words(told, width, "dim"))])]
         items = [self._item(row, width) for row in self.page.rows]
