@@ -116,7 +116,8 @@ class BesidePanel(Panel, inherit_bindings=False):
         title.add(f"{of.at + 1} of {len(of.candidates)}", "strong")
         title.add(f"  score {candidate.score}")
         if candidate.state and candidate.state != "scheduled":
-            title.add(f"  {safe(candidate.state, 20)}", "warn" if candidate.state == "cancelled" else "text")
+            grave = candidate.state in ("cancelled", "on hold")
+            title.add(f"  {safe(candidate.state, 20)}", "warn" if grave else "text")
         if not candidate.order:
             title.add("  without orders", "dim")
         elif not candidate.score and not of.search:
@@ -128,7 +129,8 @@ class BesidePanel(Panel, inherit_bindings=False):
         room = width - 2 - _LABEL
         each = (room - 4) // 2 if not how else (room - 6) * 3 // 8
         heads = Line(" " * (2 + _LABEL)).add(fit("arrived", each + 2), "dim").add(fit("expected", each + 2), "dim")
-        lines = [heads.cut(width)]
+        lines = words(work.on_hold(candidate, self.console_app.privacy), width, "warn-text") if candidate.held else []
+        lines.append(heads.cut(width))
         lines += [self._compared(d, each, how).cut(width) for d in candidate.differences if d.arrived or d.expected]
         return Section(title, [Item(lines)], note)
 
