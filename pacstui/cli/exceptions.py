@@ -43,6 +43,9 @@ def _list(value: dict[str, Any]) -> Iterator[str]:
 def _show(value: dict[str, Any]) -> Iterator[str]:
     row = value["row"]
     yield from _one(row)
+    for each in value["disagreements"]:
+        told = ", ".join(f"{said['value'] or '(none)'} in {said['objects']:,}" for said in each["values"])
+        yield f"x its objects disagree, {each['attribute']}: {told}"
     if not value["candidates"]:
         yield ""
         yield "there is no order that it may belong to; --search TEXT looks for another order or patient"

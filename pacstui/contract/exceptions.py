@@ -82,11 +82,30 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class SaidText:
+    """A value, empty for none, and how many objects of a study have it."""
+
+    value: PatientText
+    objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """An attribute that objects of one study say otherwise, most of them first."""
+
+    attribute: str
+    values: tuple[SaidText, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ExceptionView:
-    """A study beside the orders that it may belong to, best first."""
+    """A study beside the orders that it may belong to, best first. ``disagreements`` are where its objects disagree;
+    ``looked`` is how many of them were looked at for that."""
 
     row: ExceptionRow
     candidates: tuple[Candidate, ...]
+    disagreements: tuple[Disagreement, ...] = ()
+    looked: int = 0
 
 
 class Exceptions(Protocol):

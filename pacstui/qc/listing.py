@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pacstui.contract.exceptions import Candidate, Difference, ExceptionPage, ExceptionRow
+from pacstui.contract.exceptions import (
+    Candidate,
+    Difference,
+    Disagreement,
+    ExceptionPage,
+    ExceptionRow,
+    SaidText,
+)
 from pacstui.errors import BadRequest, NotFound
 from pacstui.index.fold import fold
 from pacstui.orders.holding import BODY, IS_HELD, ON_HOLD, hold_of
@@ -15,6 +22,7 @@ from pacstui.qc import scoring, verdict
 from pacstui.qc.candidates import expected, patient
 from pacstui.qc.likeness import Kind
 from pacstui.qc.matching import OPEN
+from pacstui.qc.sayings import Said
 from pacstui.qc.scoring import Arrived, Expected, Scored
 from pacstui.text import safe
 
@@ -174,6 +182,17 @@ def candidate(scored: Scored) -> Candidate:
 def _reason(part: scoring.Part) -> str:
     how = f": {part.how}" if part.how else " agrees" if part.points > 0 else ""
     return f"{part.points:+d} {part.attribute}{how}"
+
+
+def disagreements(said: Said | None) -> tuple[tuple[Disagreement, ...], int]:
+    """Return where objects of a study disagree as the contract has it, and how many of them were looked at."""
+    if said is None or said.counts is None:
+        return (), 0
+    found = tuple(
+        Disagreement(each.attribute, tuple(SaidText(safe(text, 200), count) for text, count in each.values))
+        for each in said.counts.differences()
+    )
+    return found, said.counts.total
 
 
 def candidates(ranked: Sequence[Scored]) -> tuple[Candidate, ...]:
