@@ -165,6 +165,9 @@ class PreviewPanel(Panel, inherit_bindings=False):
             names = ", ".join(f"{safe(each.destination, 32)} ({plural(each.instances, 'image')})" for each in got)
             told = f"got it as it is now: {names}. When done, n on the list of corrections tells them."
             lines += words(told, width, "text", 2, Line("\u2192 ", "accent"))
+        if any(each.level == "patient" for each in self.preview.already):
+            told = "what is already so stands in the index; images that say it otherwise leave as the index has it"
+            lines += words(told, width, "dim", 2, Line("i ", "dim"))
         if self.preview.new_uids:
             told = "copies get new SOP Instance UIDs: receivers take them for other images"
             lines += words(told, width, "dim", 2, Line("i ", "dim"))

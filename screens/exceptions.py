@@ -30,7 +30,7 @@ COLUMNS = (
     C("accession", 9, grow=1, rank=5, most=18),
     C("arrived", 10, grow=1, most=24),
     C("from", 8, grow=1, rank=3, most=18),
-    C("why", 20, grow=6, most=120),
+    C("why", 20, grow=14, most=120),
     C("age", 8, rank=1, role="dim"),
 )
 KEYS = (
@@ -72,7 +72,8 @@ class ChosenPanel(Panel):
             lines.append(
                 Line(f"the order that fits best has a score of {row.score}: Enter shows it, a there assigns", "accent")
             )
-        return [Section(Line("Why", "title"), [Item(lines)])]
+        note = Line("Enter: what was expected, and the keys that mend it", "dim")
+        return [Section(Line("Why", "title"), [Item(lines)], note)]
 
 
 class ExceptionsScreen(AskingScreen):

@@ -55,18 +55,20 @@ class StandingPanel(Panel):
         title = Line("Worklist  ", "title").add(self._of.day_words, "strong")
         if view is None:
             return [Section(title, [Item([Line("asking the node", "dim")])])]
-        widths = cols.share(STANDING, width)
-        items = [Item([cols.heads(STANDING, widths)])]
+        held = any(row.counts.get("on hold") for row in view.standing)
+        shown = [column for column in STANDING if held or column.title != "on hold"]
+        widths = cols.share(shown, width)
+        items = [Item([cols.heads(shown, widths)])]
         for row in view.standing:
             chosen = (row.modality, row.room) == self._of.only
-            line = cols.row(STANDING, widths, self._cells(row, chosen))
+            line = cols.row(shown, widths, self._cells(row, chosen, held))
             items.append(Item([line], (row.modality, row.room)))
         note = Line("Enter: only these", "dim") if self.has_focus else Line("left right: another day", "dim")
         return [Section(title, items, note)]
 
-    def _cells(self, row: Standing, chosen: bool) -> Sequence[cols.Cell]:
+    def _cells(self, row: Standing, chosen: bool, held: bool) -> Sequence[cols.Cell]:
         out: list[cols.Cell] = [safe(row.modality, 8), (safe(row.room, 64) or "-", "accent" if chosen else "text")]
-        for name in _ORDER:
+        for name in _ORDER if held else [name for name in _ORDER if name != "on hold"]:
             number = row.counts.get(name, 0)
             role = cells.STATES[name][1]
             mark = "!" if name == "no images yet" and number else ""

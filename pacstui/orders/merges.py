@@ -33,6 +33,11 @@ _OF_STUDY: Final = (
         " JOIN persons o ON o.id = n.id OR (o.merged_into = n.id AND n.id != 0) WHERE t.study=?"
     )
 )  # fmt: skip
+_STUDY: Final = (
+    "SELECT trim(modalities || ' ' || CASE length(date) WHEN 8"
+    " THEN substr(date, 1, 4) || '-' || substr(date, 5, 2) || '-' || substr(date, 7) ELSE date END),"
+    " patient_name, instances, series FROM studies WHERE study=?"
+)
 _WHY: Final = 500
 
 
@@ -115,7 +120,7 @@ def _shown(connection: sqlite3.Connection, row: Sequence[Any]) -> MergeRow:
     message = connection.execute(_MESSAGE, (control, sender, facility, at)).fetchone()
     return MergeRow(
         ident, moment(at), safe(kind, 32), safe(prior, 64), safe(issuer, 64), safe(name, 200), safe(other, 64),
-        safe(other_issuer, 64), safe(other_name, 200), safe(source.replace("|", " "), 64),
+        safe(other_issuer, 64), safe(other_name, 200), safe(source.replace("|", "@").strip("@"), 64),
         int(message[0]) if message else 0, len(body.get("orders", ())), len(body.get("studies", ())),
         moment_or_none(undone), safe(str(body.get("undone_by", "")), 64), safe(str(body.get("why", "")), _WHY),
         unmerging.hindrance(kind, undone),
@@ -126,12 +131,12 @@ def _count(found: Back) -> str:
     return f"{plural(len(found.studies), 'study', 'studies')} and {plural(len(found.orders), 'order')}"
 
 
-def _who(name: str, shown: str) -> str:
-    return f"{person(name)} ({safe(shown, 64)})"
+def _who(name: str, one: Person) -> str:
+    return f"{person(name)} ({safe(', '.join(filter(None, (one.patient_id, one.issuer))), 100)})"
 
 
 def _whose(one: Person) -> str:
-    return _who(one.name, one.shown)
+    return _who(one.name, one)
 
 
 def _preview(connection: sqlite3.Connection, found: Back) -> Preview:
@@ -139,15 +144,10 @@ def _preview(connection: sqlite3.Connection, found: Back) -> Preview:
     prior, survivor = found.prior, found.survivor
     changes, images, series = [], 0, 0
     for study in found.studies:
-        label, name, instances, parts = connection.execute(
-            "SELECT trim(modalities || ' ' || date), patient_name, instances, series FROM studies WHERE study=?",
-            (study,),
-        ).fetchone()
+        label, name, instances, parts = connection.execute(_STUDY, (study,)).fetchone()
         images, series = images + instances, series + parts
         then = prior.name or found.before.get(study, (name, "", ""))[0]
-        changes.append(
-            ChangeText("patient", f"study {safe(label, 26)}", _who(name, survivor.shown), _who(then, prior.shown))
-        )
+        changes.append(ChangeText("patient", f"study {safe(label, 26)}", _who(name, survivor), _who(then, prior)))
     for order in found.orders:
         label = connection.execute(
             "SELECT coalesce(nullif(accession, ''), nullif(placer, ''), id) FROM orders WHERE id=?", (order,)

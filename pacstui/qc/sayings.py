@@ -49,10 +49,14 @@ class Sayings:
 
     def add(self, said: Sequence[str], objects: int = 1) -> None:
         """Count what objects say."""
+        counts = self.counts
+        if said in counts:  # as nearly always: an equal tuple is found without being made one of these
+            counts[said] += objects
+            return
         saying = Saying(*said)
-        if saying not in self.counts and len(self.counts) >= MOST:
-            saying = next(iter(self.counts))
-        self.counts[saying] = self.counts.get(saying, 0) + objects
+        if saying not in counts and len(counts) >= MOST:
+            saying = next(iter(counts))
+        counts[saying] = counts.get(saying, 0) + objects
 
     def with_more(self, other: Sayings | None) -> Sayings:
         """Return these and others together."""

@@ -63,7 +63,7 @@ def test_it_is_found_by_its_message_and_by_the_study_and_undone_with_what_went_a
     assert node.call("merges", "list_all", message=message - 1)["rows"] == []
     shown = node.call("merges", "show", id=row["id"])
     assert {(each["old"], each["new"]) for each in shown["changes"]} == {
-        ("DOE, JANE (B (HOSP))", "ROE, RICHARD (A (HOSP))")
+        ("DOE, JANE (B, HOSP)", "ROE, RICHARD (A, HOSP)")
     }
     assert len(shown["changes"]) == 2 and "1 study and 1 order go back" in shown["sentence"]
     with pytest.raises(BadRequest, match="why"):
