@@ -84,7 +84,7 @@ class CorrectionsScreen(AskingScreen):
         "the wrong copy. z undoes the chosen one, n sends those who have the wrong copy the rejection note and the "
         "right one, Enter shows the study. u lists patients that messages of the RIS merged: these can be undone too."
     )
-    KEYS = (*work.LISTED, merge_work.LISTED, keymap.Key("r", "refresh", "Ask anew", "refresh"))
+    KEYS = (*work.LISTED, merge_work.listed(1), keymap.Key("r", "refresh", "Ask anew", "refresh"))
 
     def __init__(self, study: str = "") -> None:
         super().__init__()

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from screens.app import ConsoleApp
     from screens.privacy import Privacy
 
-_LIST = keymap.acts("merges.list_all", "merges", weight=2)
-LISTED = keymap.Key(_LIST.key, "merges", "Patients that messages of the RIS merged, and undoing that", "merges",
-                    _LIST.action, 1)  # fmt: skip
+_LIST = keymap.acts("merges.list_all", "merges")
 UNDO = keymap.acts("merges.undo", "undo", weight=0)
 _MERGING = ("A18", "A34", "A36", "A39", "A40", "A46", "A47", "A49")
 """Events that merge patients or change an ID (HL7 v2.5 3.3)."""
+
+
+def listed(weight: int) -> keymap.Key:
+    """Return the key that shows merges, on pages that are about something else."""
+    does = "Patients that messages of the RIS merged, and undoing that"
+    return keymap.Key(_LIST.key, "merges", does, "merges", _LIST.action, weight)
 
 
 def who(privacy: Privacy, name: str, ident: str, issuer: str) -> str:

@@ -168,7 +168,7 @@ class StudyScreen(ConsoleScreen):
         *correction_work.KEYS,
         keymap.Key("space", "pick", "Pick the chosen series, or let it go", "pick", weight=2, shown="space"),
         keymap.Key("c", "its corrections", "List the corrections of this study", "corrected", weight=4),
-        merge_work.LISTED,
+        merge_work.listed(4),
     )
 
     def __init__(self, study: str) -> None:
