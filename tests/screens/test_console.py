@@ -54,6 +54,19 @@ async def test_an_association_says_what_was_asked_for_and_how_many_answers_there
         await console.until(lambda: "TESTA" not in console.text)
 
 
+async def test_what_is_scrolled_past_has_its_title_no_more():
+    async with driven(size=(60, 15)) as console:
+        await console.press("2")
+        await console.shows("Associations")
+        await console.press("enter")
+        text = await console.shows("What it asked for")
+        assert "╭─ open" in text
+        await console.press(*["down"] * 20)
+        await console.shows("╭─ What it asked for  2")
+        await console.press(*["up"] * 20)
+        await console.shows("╭─ open")
+
+
 async def test_enter_leads_from_a_refusal_to_what_mends_it_and_escape_back():
     async with driven() as console:
         panel = console.app.screen.query_one("#associations")

@@ -312,18 +312,3 @@ def test_what_can_be_shown_is_edited_as_it_is() -> None:
     text = "MSH|^~\\&|A\nPID|1||é漢字||\\F\\"
     assert editable(text) == (text, 0)
     assert editable("MSH|^~\\&|A\rPID|\x1b") == ("MSH|^~\\&|A\nPID|\\X1B\\", 0)
-
-
-async def test_what_is_scrolled_past_has_its_title_no_more() -> None:
-    client = SteppedClient()
-    client.hl7.busy()
-    async with driven(client, (80, 19)) as console:
-        await console.press("H")
-        await console.shows("Messages")
-        await console.press("e")
-        await console.shows("Errors")
-        await console.press("enter")
-        text = await console.shows("x PID-7")
-        assert "PID patient" in text and "MSH message header" not in text
-        await console.press("home", *["up"] * 8)
-        await console.shows("MSH message header")
