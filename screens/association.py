@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from textual.widget import Widget
 
-from pacstui.contract.associations import AssociationDetail, ContextRow, KeyText, QueryText
+from pacstui.contract.associations import AssociationDetail, ContextRow
 from pacstui.contract.overview import View
 from pacstui.errors import NotFound, PacsError
 from pacstui.text import count, duration, plural, safe, size
@@ -17,6 +17,7 @@ from screens.widgets.association_cells import moved, rate, state, who
 from screens.widgets.footer import FootLine
 from screens.widgets.line import Line, fit
 from screens.widgets.panel import Item, Panel, Section, words
+from screens.widgets.query_lines import asked
 
 RESULTS = {
     0: ("accepted", "good"),
@@ -77,27 +78,11 @@ class AssociationPage(Panel):
         if row.state != "failed":
             sections.append(context_section)
         if detail.queries:
-            sections.insert(1 + bool(detail.remedies), self._queries(detail.queries, width))
+            title = Line("What it asked for  ", "title").add(count(len(detail.queries)), "strong")
+            lines = asked(detail.queries, width, self.console_app.privacy)
+            sections.insert(1 + bool(detail.remedies), Section(title, [Item(lines)]))
         sections.append(Section(Line("Timeline", "title"), [Item(moments)]))
         return sections
-
-    def _queries(self, queries: Sequence[QueryText], width: int) -> Section:
-        """Return what was asked, newest first: the keys with a value, and how many answers there were."""
-        lines: list[Line] = []
-        for query in reversed(queries):
-            told = plural(query.answers, "answer")
-            role = "text" if query.answers else "warn-text"
-            line = Line(f"{query.at.astimezone():%H:%M:%S}  ", "dim").add(told, role)
-            if query.outcome != "done":
-                line.add(f", {safe(query.outcome, 60) or 'goes on'}", "dim" if not query.outcome else "warn-text")
-            level = f" {safe(query.level, 16).lower()}" if query.level else ""
-            lines.append(line.add(f"  {safe(query.model, 64)}{level}", "dim").cut(width))
-            asked = ", ".join(f"{safe(key.keyword, 40)} {self._value(key)}" for key in query.keys)
-            lines += words(asked or "no key has a value: everything was asked for", width, "text", 10, Line(" " * 10))
-        return Section(Line("What it asked for  ", "title").add(count(len(queries)), "strong"), [Item(lines)])
-
-    def _value(self, key: KeyText) -> str:
-        return self.console_app.privacy.ident(key.patient) if key.patient else safe(key.value, 100)
 
     def _facts(self, detail: AssociationDetail, width: int) -> list[Line]:
         row = detail.row
