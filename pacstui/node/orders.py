@@ -19,6 +19,7 @@ from pacstui.node.network import Network
 from pacstui.node.signing_in import SigningIn
 from pacstui.orders.applying import Applying
 from pacstui.orders.desk import Desk
+from pacstui.orders.merges import MergesRoom
 from pacstui.qc.corrections import CorrectionsRoom
 from pacstui.qc.exceptions import ExceptionsRoom
 from pacstui.routing.onward import Onward
@@ -101,6 +102,14 @@ async def open_corrections(
     room.title, room.send = ground.title, onward.queue.send_objects
     await room.open()
     ground.course.every(1.0, room.tick, "rejection notes")
+    return room
+
+
+def open_merges(ground: Ground, archive: Archive, signing: SigningIn, corrections: CorrectionsRoom) -> MergesRoom:
+    """Open what takes patients apart that were merged."""
+    room = MergesRoom(archive.db, ground.bus, ground.clock, caller, archive.lane.index.forget_known)
+    room.changed = lambda: corrections.changed()
+    room.noted = lambda action, patient, detail: signing.note("action", action, "", detail, patient)
     return room
 
 

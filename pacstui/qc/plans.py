@@ -66,7 +66,8 @@ class Policy:
 
 @dataclass(slots=True)
 class Plan:
-    """What a correction would do. ``steps`` does it; ``salient`` is what the token depends on beside ``changes``.
+    """What a correction would do. ``steps`` does it; ``salient`` is what the token depends on beside ``changes``,
+    ``already`` what an order or patient gives and is so here.
 
     ``of_series`` are the rows and ``of_images`` the UIDs that it is about; ``rejects`` is the reason of a rejection,
     whose objects stay visible where ``stays``. ``says`` is what the study will say, by keyword and by path.
@@ -89,6 +90,7 @@ class Plan:
     stays: bool = False
     says: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
     salient: Any = None
+    already: list[ChangeText] = field(default_factory=list)
 
     @property
     def digest(self) -> str:

@@ -107,7 +107,17 @@ def assign(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
     of = f", now of {who(study)}," if (now["patient_id"], now["issuer"]) != _whose(study) else ""
     plan.sentence = f"Gives the study{of} with {count} to {what + ' of ' if request.order else ''}{named}"
     plan.doubts += doubts + strange(now, study)
+    plan.already = _already(plan, new)
     return plan
+
+
+def _already(plan: Plan, new: Mapping[str, str]) -> list[ChangeText]:
+    """Return what an order or patient gives and the study has: where the index follows the RIS, that is much of it."""
+    changed = {each.attribute for each in plan.changes}
+    return [
+        ChangeText(KNOWN[keyword].level, keyword, safe(value, 200), safe(value, 200))
+        for keyword, value in new.items() if value.strip() and keyword not in changed
+    ]  # fmt: skip
 
 
 def _to_move(connection: sqlite3.Connection, request: Request, policy: Policy, study: Row) -> bool:
