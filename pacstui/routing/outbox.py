@@ -40,7 +40,7 @@ _NEXT = (
 )
 _SUMS = (
     "SELECT destination, sum(waiting), sum(failed), min(CASE WHEN waiting > 0 THEN queued END),"
-    " sum(CASE WHEN held != 0 THEN waiting ELSE 0 END), sum(bytes_waiting), sum(CASE WHEN failed > 0 THEN 1 ELSE 0 END)"
+    " sum(CASE WHEN held != 0 THEN waiting ELSE 0 END), sum(bytes_waiting)"
     " FROM sendings WHERE {} GROUP BY destination"
 )
 
@@ -95,7 +95,6 @@ class Sums:
     held: int = 0
     bytes: int = 0
     oldest: int = 0
-    failed_sendings: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +137,15 @@ class Outbox:
         """Return what waits and what failed, by destination."""
 
         def read(connection: sqlite3.Connection) -> dict[str, Sums]:
-            found: dict[str, list[int]] = defaultdict(lambda: [0] * 6)
+            found: dict[str, list[int]] = defaultdict(lambda: [0] * 5)
             for where in ("waiting > 0", "failed > 0 AND waiting = 0"):
-                for name, waiting, failed, oldest, held, octets, bad in connection.execute(_SUMS.format(where)):
+                for name, waiting, failed, oldest, held, octets in connection.execute(_SUMS.format(where)):
                     row = found[name]
                     row[0] += waiting
                     row[1] += failed
                     row[2] += held
                     row[3] += octets
                     row[4] = row[4] or oldest or 0
-                    row[5] += bad
             return {name: Sums(*row) for name, row in found.items()}
 
         return await self._db.read(read)

@@ -165,11 +165,11 @@ class QueueRoom:
                 if destination is not None:
                     destination.wake()
 
-    def _down(self, destination: Destination, fault: PacsError) -> None:
-        self._bus.publish(events.DestinationDown(self._clock.now(), destination.name, fault.message, fault.hint))
+    def _down(self, destination: str, fault: PacsError) -> None:
+        self._bus.publish(events.DestinationDown(self._clock.now(), destination, fault.message, fault.hint))
 
-    def _up(self, destination: Destination) -> None:
-        self._bus.publish(events.DestinationUp(self._clock.now(), destination.name))
+    def _up(self, destination: str) -> None:
+        self._bus.publish(events.DestinationUp(self._clock.now(), destination))
 
     def _ended(self, ended: Ended) -> None:
         """Note that nothing waits of a sending; it is told when nothing more came for a while."""
@@ -215,7 +215,9 @@ class QueueRoom:
 
     def outgoing(self) -> tuple[DestinationRow, ...]:
         """Return destinations that something waits for, failed at, or went to; those in trouble first."""
-        names = set(self._sums) | {name for name, each in self._destinations.items() if each.sent or each.paused_by}
+        names = set(self._sums) | {
+            name for name, each in self._destinations.items() if each.attempts.sent or each.paused_by
+        }
         return standing.ordered(self._row(name) for name in sorted(names))
 
     def _row(self, name: str) -> DestinationRow:
@@ -230,7 +232,7 @@ class QueueRoom:
         failed = sum(each.failed for each in self._sums.values())
         return QueuePart(
             waiting, sum(each.sending for each in self._destinations.values()), failed,
-            sum(each.sent for each in self._destinations.values()),
+            sum(each.attempts.sent for each in self._destinations.values()),
         )  # fmt: skip
 
     def problems(self) -> Iterable[tuple[str, str, str, str, str]]:
@@ -243,7 +245,7 @@ class QueueRoom:
 
     @property
     def _taken(self) -> set[int]:
-        return {ident for each in self._destinations.values() for ident in each.on_the_way}
+        return {ident for each in self._destinations.values() for ident in each.attempts.on_the_way}
 
     async def sendings(
         self,
