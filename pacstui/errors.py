@@ -77,6 +77,12 @@ class BadRequest(PacsError):
     code = "bad-request"
 
 
+class Stale(BadRequest):
+    """What was previewed does not hold any more; a new preview says how it stands now."""
+
+    code = "stale"
+
+
 class Unavailable(PacsError):
     """A resource that is needed is out of reach for now: full disk, locked database, silent peer."""
 

@@ -17,6 +17,7 @@ from screens.widgets.association_cells import moved, rate, state, who
 from screens.widgets.footer import FootLine
 from screens.widgets.line import Line, fit
 from screens.widgets.panel import Item, Panel, Section, words
+from screens.widgets.query_lines import asked
 
 RESULTS = {
     0: ("accepted", "good"),
@@ -76,6 +77,10 @@ class AssociationPage(Panel):
         )
         if row.state != "failed":
             sections.append(context_section)
+        if detail.queries:
+            title = Line("What it asked for  ", "title").add(count(len(detail.queries)), "strong")
+            lines = asked(detail.queries, width, self.console_app.privacy)
+            sections.insert(1 + bool(detail.remedies), Section(title, [Item(lines)]))
         sections.append(Section(Line("Timeline", "title"), [Item(moments)]))
         return sections
 
@@ -169,9 +174,10 @@ class AssociationScreen(ConsoleScreen):
     """One association."""
 
     ABOUT = (
-        "What this association negotiated and did, kept for a while after it ended. For a refused one: the answer that "
-        "the caller got, with its codes (result/source/reason, PS3.8 9.3.4), and what mends it on either side. p adds "
-        "a caller that is no peer as one."
+        "What this association negotiated and did, kept for a while after it ended; of queries what was asked for, "
+        "with which values, and how many answers there were. For a refused one: the answer that the caller got, with "
+        "its codes (result/source/reason, PS3.8 9.3.4), and what mends it on either side. p adds a caller that is no "
+        "peer as one."
     )
     KEYS = (
         keymap.acts("associations.abort", "abort"),

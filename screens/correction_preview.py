@@ -4,7 +4,8 @@ against it. Letters go into the reason; the answer that leaves everything as it 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.cells import cell_len
 from textual import events
@@ -14,7 +15,7 @@ from textual.geometry import Size
 from textual.screen import ModalScreen
 
 from pacstui.contract.corrections import ChangeText, CorrectionRow, Preview
-from pacstui.errors import PacsError
+from pacstui.errors import PacsError, Stale
 from pacstui.text import plural, safe
 from screens.widgets.line import Line, fit
 from screens.widgets.panel import Item, Panel, Section, words
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 Done = Callable[[CorrectionRow], None]
 LONGEST = 500
+_ALREADY = "  already so"
 _EDITING: dict[str, Callable[[str, int], tuple[str, int]]] = {
     "backspace": lambda text, at: (text[: max(0, at - 1)] + text[at:], max(0, at - 1)),
     "delete": lambda text, at: (text[:at] + text[at + 1 :], at),
@@ -73,14 +75,24 @@ class PreviewPanel(Panel, inherit_bindings=False):
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         inside = max(1, width - 4)
-        parts = [self._head(inside), self._changes(inside), self._after(inside), self._foot(inside)]
-        return min(viewport.height, sum(map(len, parts)) + sum(1 for part in parts[1:3] if part) + 2)
+        parts = [
+            self._head(inside),
+            self._since(inside),
+            self._changes(inside),
+            self._after(inside),
+            self._foot(inside),
+        ]
+        return min(viewport.height, sum(map(len, parts)) + sum(1 for part in parts[1:4] if part) + 2)
 
     def sections(self, width: int, height: int) -> Sequence[Section]:
         head, changes, after, foot = (
             self._head(width), self._changes(width), self._after(width), self._foot(width),
         )  # fmt: skip
         room = height - len(head) - len(foot) - bool(changes) - bool(after)
+        since = self._since(width)
+        if since:  # the newest of what has changed, where not all of it fits: the preview itself has the rest
+            since = since[: max(1, room - len(after) - 4)]
+            room -= len(since) + 1
         # What speaks against it is never cut off: changes scroll.
         kept = max(2, room - len(after))
         below = len(changes) - kept
@@ -91,6 +103,8 @@ class PreviewPanel(Panel, inherit_bindings=False):
             seen = f"{self.first + 1}-{self.first + len(shown)} of {len(changes)}, up/down"
             note = Line(f" {seen} ", "dim")
         found = [Section(Line("What this would do", "focus-title"), [Item(head)])]
+        if since:
+            found.append(Section(Line("Changed since you looked", "warn"), [Item(since)]))
         if changes:
             found.append(Section(Line("Changes", "title"), [Item(shown)], note))
         if after:
@@ -106,6 +120,12 @@ class PreviewPanel(Panel, inherit_bindings=False):
     def _head(self, width: int) -> list[Line]:
         return words(self._app.privacy.sentence(self.preview.sentence), width, "strong")
 
+    def _since(self, width: int) -> list[Line]:
+        lines: list[Line] = []
+        for told in self.preview.since:
+            lines += words(self._app.privacy.sentence(told), width, "text", 2, Line("~ ", "warn"))
+        return lines
+
     @property
     def _app(self) -> ConsoleApp:
         return cast("PreviewPage", self.screen).console_app
@@ -117,11 +137,11 @@ class PreviewPanel(Panel, inherit_bindings=False):
         return self._app.privacy.ident(text) if patient else safe(text, 200)
 
     def _changes(self, width: int) -> list[Line]:
-        rows = self.preview.changes
+        rows = (*self.preview.changes, *self.preview.already)
         label = max((cell_len(word_for(each.attribute)) for each in rows), default=0) + 2
         room = max(8, (width - label - 6) // 2)
         lines = []
-        for each in rows:
+        for each in self.preview.changes:
             mark, role = mark_of(each)
             old, new = self._shown(each, each.old), self._shown(each, each.new)
             line = Line(f"{mark} ", role).add(fit(word_for(each.attribute), label), "dim")
@@ -130,6 +150,10 @@ class PreviewPanel(Panel, inherit_bindings=False):
                 continue
             lines.append(line.add(fit(old, width - label - 2), "text"))
             lines.append(Line(" " * (label - 1)).add(" \u2192 ", "dim").add(fit(new, width - label - 2), "strong"))
+        for each in self.preview.already:
+            line = Line("= ", "dim").add(fit(word_for(each.attribute), label), "dim")
+            value = fit(self._shown(each, each.new), max(4, width - label - 2 - len(_ALREADY))).rstrip()
+            lines.append(line.add(value, "text").add(_ALREADY, "dim"))
         return lines
 
     def _after(self, width: int) -> list[Line]:
@@ -141,6 +165,9 @@ class PreviewPanel(Panel, inherit_bindings=False):
             names = ", ".join(f"{safe(each.destination, 32)} ({plural(each.instances, 'image')})" for each in got)
             told = f"got it as it is now: {names}. When done, n on the list of corrections tells them."
             lines += words(told, width, "text", 2, Line("\u2192 ", "accent"))
+        if any(each.level == "patient" for each in self.preview.already):
+            told = "what is already so stands in the index; images that say it otherwise leave as the index has it"
+            lines += words(told, width, "dim", 2, Line("i ", "dim"))
         if self.preview.new_uids:
             told = "copies get new SOP Instance UIDs: receivers take them for other images"
             lines += words(told, width, "dim", 2, Line("i ", "dim"))
@@ -168,6 +195,12 @@ class PreviewPanel(Panel, inherit_bindings=False):
 
     def copied(self) -> str:
         return self._app.privacy.sentence(self.preview.sentence)
+
+    def take(self, preview: Preview) -> None:
+        """Show a newer preview; the reason stays, and the answer has to be chosen again."""
+        self.preview, self.busy, self.fault = preview, False, ""
+        self.at, self._chosen, self.first = 0, False, 0
+        self.renew()
 
     # keys
 
@@ -221,15 +254,26 @@ class PreviewPanel(Panel, inherit_bindings=False):
         self.renew()
 
 
-class PreviewPage(ModalScreen[CorrectionRow]):
-    """Asks whether a correction is to be done; answers with its row, none where it was left."""
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What is done after a preview, if not a correction: the action that it takes, doing it with a token and a reason,
+    and looking again with a token that does not hold any more."""
+
+    action: str
+    do: Callable[[str, str], Awaitable[Any]]
+    renew: Callable[[str], Awaitable[Preview]]
+
+
+class PreviewPage(ModalScreen[Any]):
+    """Asks whether what is previewed is to be done; answers with what the node answered, none where it was left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "leave", show=False)]
     AUTO_FOCUS = "PreviewPanel"
 
-    def __init__(self, preview: Preview, yes: str = "do it") -> None:
+    def __init__(self, preview: Preview, yes: str = "do it", deed: Deed | None = None) -> None:
         super().__init__()
         self._preview = preview
+        self._deed = deed
         self._panel = PreviewPanel(preview, yes)
 
     def compose(self) -> ComposeResult:
@@ -240,6 +284,16 @@ class PreviewPage(ModalScreen[CorrectionRow]):
         """The application, with its own type."""
         return cast("ConsoleApp", self.app)
 
+    @property
+    def deed(self) -> Deed:
+        """What is done: a correction, if nothing else was said."""
+        corrections = self.console_app.client.corrections
+        return self._deed or Deed(
+            "corrections.apply",
+            lambda token, why: corrections.apply(token=token, why=why),
+            lambda token: corrections.renew(token=token),
+        )
+
     def action_leave(self) -> None:
         """Leave everything as it is."""
         if not self._panel.busy:
@@ -249,7 +303,7 @@ class PreviewPage(ModalScreen[CorrectionRow]):
         """Do it, with a reason."""
         if not why:
             self._tell("say why: others will ask (a few words, no names of patients)")
-        elif self.console_app.allowed("corrections.apply"):
+        elif self.console_app.allowed(self.deed.action):
             self._panel.busy, self._panel.fault = True, ""
             self._panel.renew()
             self.console_app.keep(self._apply(why))
@@ -260,19 +314,38 @@ class PreviewPage(ModalScreen[CorrectionRow]):
 
     async def _apply(self, why: str) -> None:
         try:
-            row: CorrectionRow = await self.console_app.client.corrections.apply(token=self._preview.token, why=why)
-        except PacsError as error:
-            self._tell(safe(f"{error.message}{': ' if error.hint else ''}{error.hint}", 400))
-        except (OSError, TimeoutError) as error:
-            self._tell(safe(f"the node did not answer: {error}", 400))
+            row = await self.deed.do(self._preview.token, why)
+        except Stale:
+            await self._renew()
+        except (PacsError, OSError, TimeoutError) as error:
+            self._failed(error)
         else:
             self.dismiss(row)
+
+    async def _renew(self) -> None:
+        """Show how it is now, with what was typed."""
+        app = self.console_app
+        try:
+            found = await self.deed.renew(self._preview.token)
+        except (PacsError, OSError, TimeoutError) as error:
+            self._failed(error)
+            return
+        learn(app, found)
+        self._preview = found
+        self._panel.take(found)
+
+    def _failed(self, error: Exception) -> None:
+        if isinstance(error, PacsError):
+            self._tell(safe(f"{error.message}{': ' if error.hint else ''}{error.hint}", 400))
+        else:
+            self._tell(safe(f"the node did not answer: {error}", 400))
 
 
 def learn(app: ConsoleApp, preview: Preview) -> None:
     """Remember who patients in a preview are, so that the privacy mode hides them in sentences too."""
     app.privacy.learn(
-        text for each in preview.changes if each.level == "patient" or each.attribute == "AccessionNumber"
+        text for each in (*preview.changes, *preview.already)
+        if each.level == "patient" or each.attribute == "AccessionNumber"
         for text in (each.old, each.new)
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from pacstui.contract.corrections import CorrectionPage, CorrectionRow
 from pacstui.text import count, plural, safe
 from screens import correction_work as work
-from screens import keymap
+from screens import keymap, merge_work
 from screens.asking import AskingScreen
 from screens.widgets.line import Line, fit
 from screens.widgets.panel import Item, Panel, Section, words
@@ -82,9 +82,9 @@ class CorrectionsScreen(AskingScreen):
     ABOUT = (
         "What was put right, newest first: who did it, when and why, whether it was undone, and which destinations had "
         "the wrong copy. z undoes the chosen one, n sends those who have the wrong copy the rejection note and the "
-        "right one, Enter shows the study."
+        "right one, Enter shows the study. u lists patients that messages of the RIS merged: these can be undone too."
     )
-    KEYS = (*work.LISTED, keymap.Key("r", "refresh", "Ask anew", "refresh"))
+    KEYS = (*work.LISTED, merge_work.listed(1), keymap.Key("r", "refresh", "Ask anew", "refresh"))
 
     def __init__(self, study: str = "") -> None:
         super().__init__()
@@ -118,6 +118,10 @@ class CorrectionsScreen(AskingScreen):
         """Undo the chosen one."""
         if self.panel.row is not None:
             work.undo(self.console_app, self.panel.row, self.renew)
+
+    def action_merges(self) -> None:
+        """List patients that were merged; those of the study's patient where this list is a study's."""
+        merge_work.open_list(self.console_app, study=self._study)
 
     def action_tell(self) -> None:
         """Tell those who have the wrong copy."""

@@ -22,6 +22,7 @@ from screens.widgets.row_table import RowTable
 C = cols.Column
 PAGE = 200
 STATES = ("conflicting", "unmatched", "probable")
+ON_HOLD = "on hold"
 COLUMNS = (
     C("state", 13),
     C("patient", 14, grow=2, most=36, role="strong"),
@@ -29,7 +30,7 @@ COLUMNS = (
     C("accession", 9, grow=1, rank=5, most=18),
     C("arrived", 10, grow=1, most=24),
     C("from", 8, grow=1, rank=3, most=18),
-    C("why", 20, grow=6, most=120),
+    C("why", 20, grow=14, most=120),
     C("age", 8, rank=1, role="dim"),
 )
 KEYS = (
@@ -65,11 +66,14 @@ class ChosenPanel(Panel):
         why = f"taken as it is by {row.settled}" if row.settled else row.why
         lines = [Line(who, "strong").cut(width), Line(what, "dim").cut(width)]
         lines += words(privacy.sentence(why), width, "warn-text")
+        if row.held:
+            lines += words(work.on_hold(row, privacy), width, "accent")
         if row.order and row.score:
             lines.append(
                 Line(f"the order that fits best has a score of {row.score}: Enter shows it, a there assigns", "accent")
             )
-        return [Section(Line("Why", "title"), [Item(lines)])]
+        note = Line("Enter: what was expected, and the keys that mend it", "dim")
+        return [Section(Line("Why", "title"), [Item(lines)], note)]
 
 
 class ExceptionsScreen(AskingScreen):
@@ -80,9 +84,9 @@ class ExceptionsScreen(AskingScreen):
         "Studies that came and do not fit. x conflicting: what a study says of order and patient contradicts itself, "
         "or its ID is somebody else's; look at these first. ! unmatched: there is no order for it. ~ probable: the "
         "order is known but for a slip. Enter shows what arrived beside what was expected, and puts it right. t takes "
-        "a study as it is, with a reason; d shows those. f shows one state only. / looks in name, ID, accession number "
-        "and description. Studies are matched when nothing more of them came for a while, and again when orders or "
-        "patients change. Which need no order is set in [qc]."
+        "a study as it is, with a reason; d shows those. f shows one state only, at last those whose order is on hold. "
+        "/ looks in name, ID, accession number and description. Studies are matched when nothing more of them came for "
+        "a while, and again when orders or patients change. Which need no order is set in [qc]."
     )
     KEYS = KEYS
 
@@ -118,7 +122,8 @@ class ExceptionsScreen(AskingScreen):
             privacy.ident(row.accession, "(none)"),
             f"{safe(row.modality, 8) or '?'} {count(row.instances)} img",
             safe(row.calling, 32),
-            privacy.sentence(f"taken by {row.settled}" if row.settled else row.why),
+            ("order on hold; " if row.held else "")
+            + privacy.sentence(f"taken by {row.settled}" if row.settled else row.why),
             ago(row.received, self.console_app.now()).removesuffix(" ago"),
         )
 
@@ -156,7 +161,9 @@ class ExceptionsScreen(AskingScreen):
         if self._settled:
             return Line("Taken as they are  ", "title").add(count(counts.get("settled", 0)), "strong")
         total = sum(counts.get(state, 0) for state in STATES)
-        if self._state:
+        if self._state == ON_HOLD:
+            line = Line("only those whose order is ", "title").add("~ on hold", "warn-text")
+        elif self._state:
             word, role = work.STATES[self._state]
             line = Line("only ", "title").add(word, role).add(f" {count(counts.get(self._state, 0))}", "strong")
             line.add(f" of {count(total)}")
@@ -220,7 +227,7 @@ class ExceptionsScreen(AskingScreen):
 
     def action_state(self) -> None:
         """Show one state only, then the next, then all."""
-        order = ("", *STATES)
+        order = ("", *STATES, ON_HOLD)
         self._state = order[(order.index(self._state) + 1) % len(order)]
         self._anew()
 

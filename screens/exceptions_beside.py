@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from pacstui.contract.corrections import CorrectionRow
 from pacstui.contract.exceptions import Candidate, Difference, ExceptionView
-from pacstui.text import ago, plural, safe
+from pacstui.text import ago, count, plural, safe
 from screens import exceptions_work as work
 from screens import keymap
 from screens.asking import AskingScreen
@@ -30,6 +30,7 @@ _PERSON = ("name", "patient ID", "born", "accession number")
 _FREE = ("study UID", "procedure")
 """Attributes that may well differ: that costs no points."""
 _TAIL = 24
+_VALUES = 5
 KEYS = (
     work.key_of("corrections.assign", "a", "assign", "Assign the study to the order or patient on the right", "assign",
                 0),
@@ -94,9 +95,25 @@ class BesidePanel(Panel, inherit_bindings=False):
         elif row.state == "matched":
             lines.append(Line("it fits its order in all that counts", "good"))
         candidate = self._of.candidate
+        first = [Section(title, [Item(lines)]), *self._disagreements(view, width)]
         if candidate is None:
-            return [Section(title, [Item(lines)]), self._alone(width)]
-        return [Section(title, [Item(lines)]), self._beside(candidate, width), self._reasons(candidate, width)]
+            return [*first, self._alone(width)]
+        return [*first, self._beside(candidate, width), self._reasons(candidate, width)]
+
+    def _disagreements(self, view: ExceptionView, width: int) -> list[Section]:
+        """Return where objects of the study disagree, in a section; none where they do not."""
+        if not view.disagreements:
+            return []
+        lines: list[Line] = []
+        for each in view.disagreements:
+            shown = [(said.value.strip(), said.objects) for said in each.values[:_VALUES]]
+            values = [f"{self._value(each.attribute, said) if said else '(none)'} in {count(n)}" for said, n in shown]
+            values += [f"{len(each.values) - _VALUES} more values"] if len(each.values) > _VALUES else []
+            label = Line("x ", "warn").add(fit(safe(each.attribute, 40), _LABEL), "dim")
+            lines += words(", ".join(values), width, "warn-text", _LABEL + 2, label)
+        some = view.looked < view.row.instances
+        of = f"{count(view.looked)} of {plural(view.row.instances, 'image')}" if some else plural(view.looked, "image")
+        return [Section(Line(f"Its objects disagree: {of} looked at", "title"), [Item(lines)])]
 
     def _alone(self, width: int) -> Section:
         search = self._of.search
@@ -116,7 +133,8 @@ class BesidePanel(Panel, inherit_bindings=False):
         title.add(f"{of.at + 1} of {len(of.candidates)}", "strong")
         title.add(f"  score {candidate.score}")
         if candidate.state and candidate.state != "scheduled":
-            title.add(f"  {safe(candidate.state, 20)}", "warn" if candidate.state == "cancelled" else "text")
+            grave = candidate.state in ("cancelled", "on hold")
+            title.add(f"  {safe(candidate.state, 20)}", "warn" if grave else "text")
         if not candidate.order:
             title.add("  without orders", "dim")
         elif not candidate.score and not of.search:
@@ -128,7 +146,8 @@ class BesidePanel(Panel, inherit_bindings=False):
         room = width - 2 - _LABEL
         each = (room - 4) // 2 if not how else (room - 6) * 3 // 8
         heads = Line(" " * (2 + _LABEL)).add(fit("arrived", each + 2), "dim").add(fit("expected", each + 2), "dim")
-        lines = [heads.cut(width)]
+        lines = words(work.on_hold(candidate, self.console_app.privacy), width, "warn-text") if candidate.held else []
+        lines.append(heads.cut(width))
         lines += [self._compared(d, each, how).cut(width) for d in candidate.differences if d.arrived or d.expected]
         return Section(title, [Item(lines)], note)
 
@@ -173,11 +192,12 @@ class BesideScreen(AskingScreen):
     EVERY_S = 5.0
     ABOUT = (
         "Left, what arrived; right, what was expected: the order that fits best, then others with the right arrow. "
-        "= the same, ~ near (a slip), x another, \u00b7 one of them says nothing. Below, the points that make the "
-        "score. a assigns the study to the order on the right: what would change is shown first, and it asks why. / "
-        "looks for another order or patient. n enters the order of an emergency afterwards, as done, so that no "
-        "modality does it again, and assigns the study to it. e changes what the study says, j rejects it with a "
-        "reason, t takes it as it is. z undoes what was done last. The originals are always kept."
+        "Before that, where objects of the study disagree among themselves. = the same, ~ near (a slip), x another, "
+        "\u00b7 one of them says nothing. Below, the points that make the score. a assigns the study to the order on "
+        "the right: what would change is shown first, and it asks why. / looks for another order or patient. n enters "
+        "the order of an emergency afterwards, as done, so that no modality does it again, and assigns the study to "
+        "it. e changes what the study says, j rejects it with a reason, t takes it as it is. z undoes what was done "
+        "last. The originals are always kept."
     )
     KEYS = KEYS
 

@@ -18,6 +18,7 @@ from screens.widgets.form import Field
 
 if TYPE_CHECKING:
     from screens.app import ConsoleApp
+    from screens.privacy import Privacy
 
 Done = Callable[[], None]
 Corrected = Callable[[CorrectionRow], None]
@@ -45,6 +46,12 @@ NOTHING = "says all of that already"
 def key_of(name: str, key: str, verb: str, does: str, run: str, weight: int = 1) -> keymap.Key:
     """Return the key of a contract action with words of this screen."""
     return keymap.Key(key, verb, does, run, all_actions().get(name), weight)
+
+
+def on_hold(row: ExceptionRow | Candidate, privacy: Privacy) -> str:
+    """Return in words who put an order on hold, and why."""
+    why = f": {privacy.sentence(row.held_why)}" if row.held_why else ", no reason was given"
+    return f"its order is on hold by {safe(row.held, 100)}{why}; W, then s on it releases it"
 
 
 def _may(app: ConsoleApp, name: str) -> bool:

@@ -51,7 +51,7 @@ MESSAGES = (
     C("sender", 9, grow=1, rank=2, most=24, role="strong"),
     C("kind", 7),
     C("code", 4, rank=6),
-    C("what it did, or what was wrong", 32, grow=9, most=120),
+    C("what it did, or what was wrong", 32, grow=20, most=120),
     C("patient", 8, grow=1, rank=3, most=20),
     C("accession", 9, grow=1, rank=4, most=20),
     C("control ID", 10, grow=1, rank=5, most=24, role="dim"),

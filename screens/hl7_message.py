@@ -8,11 +8,12 @@ from typing import ClassVar
 from textual.widget import Widget
 
 from pacstui.contract.hl7 import MessageRow, MessageView, OutgoingPage, OutgoingRow
+from pacstui.contract.merges import MergeRow
 from pacstui.errors import PacsError
 from pacstui.text import plural, safe, size
 from screens import hl7_cells as cells
 from screens import hl7_work as work
-from screens import keymap
+from screens import keymap, merge_work
 from screens.asking import AskingScreen
 from screens.hl7 import wrong
 from screens.job_cells import when
@@ -73,11 +74,13 @@ class Hl7MessageScreen(AskingScreen):
         "Above, who sent the message, what it did or what was wrong, and what mends that. Below, its segments with the "
         "standard's names of the fields and their values, unescaped; x marks the fields that were complained about. v "
         "shows it as it was sent, a line for each segment, and then the answer that its sender got. e edits a copy and "
-        "acts on it, r acts on it again as it was sent, i takes it off the list of errors. y copies what is shown."
+        "acts on it, r acts on it again as it was sent, i takes it off the list of errors. u shows the patients that "
+        "it merged, and takes them apart again. y copies what is shown."
     )
     KEYS: ClassVar[tuple[keymap.Key, ...]] = (
         keymap.Key("v", "view", "Show it taken apart, as it was sent, or the answer", "view", weight=0),
         *work.MENDING,
+        merge_work.listed(4),
         keymap.Key("l", "linked", "Show the message that this one was made from, or the one made from it", "linked",
                    weight=2),
     )  # fmt: skip
@@ -88,6 +91,7 @@ class Hl7MessageScreen(AskingScreen):
         self.found: MessageView | None = None
         self.fault: PacsError | None = None
         self.way = VIEWS[0]
+        self.merged: tuple[MergeRow, ...] = ()
 
     def body(self) -> Iterable[Widget]:
         yield FactsPanel(self)
@@ -99,7 +103,9 @@ class Hl7MessageScreen(AskingScreen):
 
     async def call(self) -> MessageView:
         """Ask the node for it."""
-        found: MessageView = await self.console_app.client.hl7.message(id=self.ident)
+        client = self.console_app.client
+        found: MessageView = await client.hl7.message(id=self.ident)
+        self.merged = await merge_work.of_message(self.console_app, found.row)
         return found
 
     async def ask(self) -> MessageView | None:
@@ -163,6 +169,8 @@ class Hl7MessageScreen(AskingScreen):
             told = privacy.sentence(row.text) or "nothing"
             by = f", by {safe(row.by, 64)}" if row.by else ""
             fact("did" if row.state == "done" else row.state, f"{told}{by}")
+        for merge in self.merged:
+            fact("merge", merge_work.told(merge, privacy), "dim" if merge.undone else "text")
         if row.answer:
             fact("answered", safe(row.answer, 8), "text" if row.answer in ("AA", "CA") else "fail-text")
         linked = []
@@ -239,6 +247,13 @@ class Hl7MessageScreen(AskingScreen):
         """Take it off the list of errors."""
         if self.row is not None:
             work.ignore(self.console_app, [self.row], self.renew)
+
+    def action_merges(self) -> None:
+        """Show the patients that it merged."""
+        if self.merged:
+            merge_work.open_list(self.console_app, message=self.ident)
+        elif self.row is not None:
+            self.console_app.say("this message merged no patients; C, then u lists all merges")
 
     def action_linked(self) -> None:
         """Show the message that this one was made from, or was made from it last."""

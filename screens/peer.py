@@ -8,6 +8,7 @@ from datetime import timedelta
 from textual.containers import Container
 from textual.widget import Widget
 
+from pacstui.contract.associations import QueryText
 from pacstui.contract.overview import View
 from pacstui.contract.peers import DayRow, EndRow, PeerDetail, PeerHistory
 from pacstui.errors import NotFound, PacsError
@@ -19,11 +20,15 @@ from screens.base import ConsoleScreen
 from screens.widgets.line import Line, fit
 from screens.widgets.panel import Item, Panel, Section, words
 from screens.widgets.plot import chart, spark
+from screens.widgets.query_lines import asked
 
 LABEL = 10
 DAYS = 30
 _EVERY_S = 2.0
 _HISTORY_S = 30.0
+_LOOKED = 5
+"""Newest associations of a peer that are looked at for what it asked."""
+_ASKED = 3
 _BLOCKS = {"up": "\u2588", "part": "\u2584", "down": "\u2581", "": "\u00b7"}
 _ROLES = {"up": "good", "part": "warn-text", "down": "fail", "": "dim"}
 
@@ -63,6 +68,10 @@ class IdentityPanel(Panel):
             sections += history_sections(of, width)
         for end in detail.ends:
             sections.append(self._end(end, width))
+        if of.queries:
+            note = Line(f"association {of.asked_in}: 2 has it", "dim")
+            lines = asked(of.queries, width, self.console_app.privacy)
+            sections.append(Section(Line("What it asked last", "title"), [Item(lines)], note))
         return sections
 
     def _facts(self, detail: PeerDetail, width: int) -> list[Line]:
@@ -186,7 +195,7 @@ class PeerScreen(ConsoleScreen):
         "What the peer is, what it may, and where it stands; then how it answered to C-ECHO: a block for each day "
         "(full: all of the time, half: not always, low: mostly not, a dot: not known), round trips of the last echoes "
         "with least, median and longest, and months. Below: what was negotiated in each direction, gathered from the "
-        "associations, and what failed last. t tests it step by step."
+        "associations, what it asked last by C-FIND, and what failed last. t tests it step by step."
     )
     KEYS = (
         *work.KEYS,
@@ -200,6 +209,8 @@ class PeerScreen(ConsoleScreen):
         self.detail: PeerDetail | None = None
         self.history: PeerHistory | None = None
         self.fault: PacsError | None = None
+        self.queries: tuple[QueryText, ...] = ()
+        self.asked_in = 0
         self._busy = False
         self._loaded = self._history_at = -100.0
 
@@ -231,6 +242,7 @@ class PeerScreen(ConsoleScreen):
             if app.door.clock() - self._history_at >= _HISTORY_S:
                 self._history_at = app.door.clock()
                 self.history = await app.client.peers.history(self.peer, days=DAYS)
+                await self._asked()
         except NotFound as error:
             self.fault = error
         except (PacsError, OSError, TimeoutError) as error:
@@ -241,6 +253,18 @@ class PeerScreen(ConsoleScreen):
             self._loaded = app.door.clock()
         if self.is_attached:
             self._redraw()
+
+    async def _asked(self) -> None:
+        """Find what it asked last, among its newest associations."""
+        client = self.console_app.client
+        if self.console_app.door.lacks("associations.view"):
+            return
+        rows = [row for row in await client.associations.list(ended=True) if row.peer == self.peer and not row.outgoing]
+        for row in sorted(rows, key=lambda each: -each.id)[:_LOOKED]:
+            found = await client.associations.show(row.id)
+            if found.queries:
+                self.queries, self.asked_in = found.queries[-_ASKED:], row.id
+                return
 
     def _redraw(self) -> None:
         for panel in self.query(Panel):

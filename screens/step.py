@@ -39,7 +39,7 @@ class StepPanel(Panel):
         row = view.row
         mark, role = cells.state(row.state)
         title = Line(safe(row.description, 64) or "(no description)", "focus-title").add("  ").add(mark, role)
-        facts = tell.trouble(row, width, view.performed)
+        facts = tell.trouble(row, width, of.console_app.privacy, view.performed)
         facts += self._facts(view, width)
         performed = [self._performed(each, width) for each in view.performed]
         if not performed:

@@ -68,6 +68,15 @@ def wrong(row: StepRow, performed: tuple[PerformedRow, ...] | None = None) -> li
         )
     elif row.expected >= 0 and row.received > row.expected and cells.is_over(row):
         found.append((cells.missing(row), "nothing is lost: images were added after the modality had reported"))
+    if row.state == "on hold":
+        why = f": {safe(row.held_why, 200)}" if row.held_why else ", no reason was given"
+        came = f"; {plural(row.received, 'image')} came all the same" if row.received else ""
+        found.append(
+            (
+                f"on hold by {safe(row.held, 100)}{why}{came}",
+                "no modality is told of it; whoever holds it releases it, or s does (arrived, scheduled)",
+            )
+        )
     if row.state == "cancelled" and row.received:
         found.append(
             (
@@ -107,18 +116,20 @@ def wrong(row: StepRow, performed: tuple[PerformedRow, ...] | None = None) -> li
     return found  # fmt: skip
 
 
-def trouble(row: StepRow, width: int, performed: tuple[PerformedRow, ...] | None = None) -> list[Line]:
+def trouble(
+    row: StepRow, width: int, privacy: Privacy, performed: tuple[PerformedRow, ...] | None = None
+) -> list[Line]:
     """Return what is wrong and what mends it, as lines."""
     lines: list[Line] = []
     for what, mends in wrong(row, performed):
-        lines += words(what, width, "warn-text", 2, Line("! ", "warn"))
+        lines += words(privacy.sentence(what), width, "warn-text", 2, Line("! ", "warn"))
         lines += words(mends, width, "strong", 2, Line("> ", "accent"))
     return lines
 
 
 def told(row: StepRow, privacy: Privacy, today: date, width: int) -> list[Line]:
     """Return a step in some lines: what is wrong with it first."""
-    lines = trouble(row, width)
+    lines = trouble(row, width, privacy)
     fact(lines, width, "patient", f"{whose(row, privacy)}; ID {privacy.ident(row.patient_id, '(none)')}", "strong")
     fact(lines, width, "scheduled", where(row, today))
     fact(lines, width, "accession", privacy.ident(row.accession))

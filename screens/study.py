@@ -12,7 +12,7 @@ from pacstui.contract.storage import MissingRow
 from pacstui.contract.studies import SeriesRow, StudyDetail
 from pacstui.errors import PacsError
 from pacstui.text import count, plural, safe, size
-from screens import correction_work, keymap, queue_work, space_work
+from screens import correction_work, keymap, merge_work, queue_work, space_work
 from screens import exceptions_work as work
 from screens.base import ConsoleScreen
 from screens.studies import day
@@ -157,7 +157,8 @@ class StudyScreen(ConsoleScreen):
         "What the index knows of this study and its series. It is fetched again while images arrive, or with r. s "
         "sends the study, or the chosen series, somewhere; D moves it to the trash. p pins the study, so that no rule "
         "purges it, or takes the pin off. a gives it to an order or patient, e edits it, m merges it, x rejects it; "
-        "space picks series for e, x, t (split) and v (move). c lists its corrections. Each shows first what it does."
+        "space picks series for e, x, t (split) and v (move). c lists its corrections, u what "
+        "the RIS merged into its patient. Each shows first what it does."
     )
     KEYS = (
         keymap.Key("r", "refresh", "Fetch the study anew", "refresh"),
@@ -167,6 +168,7 @@ class StudyScreen(ConsoleScreen):
         *correction_work.KEYS,
         keymap.Key("space", "pick", "Pick the chosen series, or let it go", "pick", weight=2, shown="space"),
         keymap.Key("c", "its corrections", "List the corrections of this study", "corrected", weight=4),
+        merge_work.listed(4),
     )
 
     def __init__(self, study: str) -> None:
@@ -264,6 +266,10 @@ class StudyScreen(ConsoleScreen):
 
         if self.console_app.allowed("corrections.list_all"):
             self.console_app.go(CorrectionsScreen(self._study))
+
+    def action_merges(self) -> None:
+        """List the merges of this study's patient."""
+        merge_work.open_list(self.console_app, study=self._study)
 
     def _corrected(self) -> None:
         page = self.query_one(StudyPagePanel)

@@ -32,13 +32,14 @@ STANDING = (
     C("room", 8, grow=1, most=24),
     C("scheduled", 9, align=">"),
     C("arrived", 7, align=">"),
+    C("on hold", 7, align=">"),
     C("in progress", 11, align=">"),
     C("completed", 9, align=">"),
     C("no images", 9, align=">"),
     C("broken off", 10, align=">", rank=2),
     C("cancelled", 9, align=">", rank=1),
 )
-_ORDER = ("scheduled", "arrived", "in progress", "completed", "no images yet", "discontinued", "cancelled")
+_ORDER = ("scheduled", "arrived", "on hold", "in progress", "completed", "no images yet", "discontinued", "cancelled")
 
 
 class StandingPanel(Panel):
@@ -53,18 +54,20 @@ class StandingPanel(Panel):
         title = Line("Worklist  ", "title").add(self._of.day_words, "strong")
         if view is None:
             return [Section(title, [Item([Line("asking the node", "dim")])])]
-        widths = cols.share(STANDING, width)
-        items = [Item([cols.heads(STANDING, widths)])]
+        held = any(row.counts.get("on hold") for row in view.standing)
+        shown = [column for column in STANDING if held or column.title != "on hold"]
+        widths = cols.share(shown, width)
+        items = [Item([cols.heads(shown, widths)])]
         for row in view.standing:
             chosen = (row.modality, row.room) == self._of.only
-            line = cols.row(STANDING, widths, self._cells(row, chosen))
+            line = cols.row(shown, widths, self._cells(row, chosen, held))
             items.append(Item([line], (row.modality, row.room)))
         note = Line("Enter: only these", "dim") if self.has_focus else Line("left right: another day", "dim")
         return [Section(title, items, note)]
 
-    def _cells(self, row: Standing, chosen: bool) -> Sequence[cols.Cell]:
+    def _cells(self, row: Standing, chosen: bool, held: bool) -> Sequence[cols.Cell]:
         out: list[cols.Cell] = [safe(row.modality, 8), (safe(row.room, 64) or "-", "accent" if chosen else "text")]
-        for name in _ORDER:
+        for name in _ORDER if held else [name for name in _ORDER if name != "on hold"]:
             number = row.counts.get(name, 0)
             role = cells.STATES[name][1]
             mark = "!" if name == "no images yet" and number else ""
@@ -102,11 +105,11 @@ class WorklistScreen(SearchingScreen, AskingScreen):
     ABOUT = (
         "Above, where the day's procedures stand, by modality and room; Enter there shows only those. Below, each: "
         "\u00b7 scheduled, + arrived, > in progress, = completed, ! overdue, or completed and no images are here yet, "
-        "- cancelled or broken off. images: received of those that the modality named (MPPS); ! where they differ. "
-        "Enter shows a step: its order, what was performed, its history. left and right go to the day before and "
-        "after, d to any day, t to today. m and f limit the list by modality and state, / looks on all days for name, "
-        "ID, accession number and procedure. u: studies of the day that belong to no order; p: what modalities "
-        "reported as performed. Orders come from the RIS by HL7 (H); n enters one by hand."
+        "- cancelled or broken off, ~ on hold: no modality is told of it. images: received of those that the modality "
+        "named (MPPS); ! where they differ. Enter shows a step: its order, what was performed, its history. left and "
+        "right go to the day before and after, d to any day, t to today. m and f limit the list by modality and state, "
+        "/ looks on all days for name, ID, accession number and procedure. u: studies of the day that belong to no "
+        "order; p: what modalities reported as performed. Orders come from the RIS by HL7 (H); n enters one by hand."
     )
     KEYS = (
         *work.KEYS,

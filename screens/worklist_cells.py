@@ -12,11 +12,15 @@ from screens.widgets import columns as cols
 
 C = cols.Column
 STATES = {
-    "scheduled": ("\u00b7 scheduled", "text"), "arrived": ("+ arrived", "accent"),
-    "in progress": ("> in progress", "good"), "completed": ("= completed", "dim"),
-    "no images yet": ("! no images", "warn"), "discontinued": ("- discontinued", "warn-text"),
+    "scheduled": ("\u00b7 scheduled", "text"),
+    "arrived": ("+ arrived", "accent"),
+    "on hold": ("~ on hold", "warn-text"),
+    "in progress": ("> in progress", "good"),
+    "completed": ("= completed", "dim"),
+    "no images yet": ("! no images", "warn"),
+    "discontinued": ("- discontinued", "warn-text"),
     "cancelled": ("- cancelled", "dim"),
-}  # fmt: skip
+}
 """Words for where a step stands."""
 
 PERFORMED = {

@@ -36,6 +36,7 @@ _SEXES = (("unknown", ""), ("F", ""), ("M", ""), ("O", ""))
 _TO_SET = (
     ("arrived", "the patient is here and waits"),
     ("scheduled", "it is still to come: modalities see it again"),
+    ("on hold", "it is not to be done now: no modality is told of it"),
     ("completed", "it is done, though the modality did not report it"),
     ("discontinued", "it was begun and broken off"),
 )

@@ -75,6 +75,7 @@ class ApiClient:
         self.space = cast(contract.Space, _Noun(self, "space"))
         self.maintenance = cast(contract.Maintenance, _Noun(self, "maintenance"))
         self.corrections = cast(contract.Corrections, _Noun(self, "corrections"))
+        self.merges = cast(contract.Merges, _Noun(self, "merges"))
         self.routes = cast(contract.Routes, _Noun(self, "routes"))
         self.reports = cast(contract.Reports, _Noun(self, "reports"))
         self.hl7 = cast(contract.Hl7, _Noun(self, "hl7"))

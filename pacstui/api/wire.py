@@ -120,7 +120,7 @@ def idle_s(headers: Mapping[str, str]) -> float:
 
 _HTTP_STATUS = {
     "not-found": 404, "denied": 403, "unconfirmed": 403, "code-needed": 403,
-    "bad-request": 400, "unavailable": 503, "storage-full": 507,
+    "bad-request": 400, "stale": 409, "unavailable": 503, "storage-full": 507,
 }  # fmt: skip
 
 

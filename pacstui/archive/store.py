@@ -66,6 +66,10 @@ class Stats:
     unsettled: str
 
 
+_SAID = (0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040, 0x00080050)
+"""What an object says of its patient and order, as events tell it."""
+
+
 class Archive:
     """Objects on disk and their index. Everything here runs on the event loop that opened it."""
 
@@ -455,5 +459,6 @@ class Archive:
             events.InstanceStored(
                 now, job.association, job.calling, header.sop_instance, header.series, header.study,
                 header.patient_name, header.modality, header.get(0x00081030), job.size, job.new,
+                tuple(map(header.get, _SAID)),
             )
         )  # fmt: skip

@@ -65,9 +65,22 @@ def _show(detail: dict[str, Any]) -> Iterator[str]:
         ),
         empty="no presentation contexts",
     )
+    for query in detail["queries"]:
+        yield ""
+        level = f", level {query['level']}" if query["level"] else ""
+        yield f"{moment(query['at'])}  asked {query['model']}{level}: {_answers(query)}"
+        for key in query["keys"]:
+            yield f"    {key['keyword']} = {key['value'] or key['patient']}"
+        if not query["keys"]:
+            yield "    no key with a value: everything"
     yield ""
     for step in detail["timeline"]:
         yield f"{moment(step['at'])}  {step['text']}"
+
+
+def _answers(query: dict[str, Any]) -> str:
+    told = plural(query["answers"], "answer")
+    return told if query["outcome"] == "done" else f"{told}, {query['outcome'] or 'goes on'}"
 
 
 def _refusals(rows: list[dict[str, Any]]) -> Iterator[str]:

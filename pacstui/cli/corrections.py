@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,7 @@ from pacstui.cli.actions import call_confirmed, group
 from pacstui.cli.doors import door
 from pacstui.cli.out import moment, say, say_json, table
 from pacstui.contract import Corrections, actions_of
-from pacstui.errors import BadRequest
+from pacstui.errors import BadRequest, Stale
 from pacstui.text import person, plural
 
 _ASKS = {name: f"{action.label}; asks, then does it." for name, action in actions_of(Corrections).items()}
@@ -55,6 +56,8 @@ def _row(value: dict[str, Any]) -> Iterator[str]:
 def shown(value: dict[str, Any]) -> Iterator[str]:
     """Yield what a preview says, for a person."""
     yield value["sentence"]
+    for told in value["since"]:
+        yield f"~ since the last preview: {told}"
     if value["changes"]:
         yield ""
     yield from (
@@ -66,6 +69,9 @@ def shown(value: dict[str, Any]) -> Iterator[str]:
         if value["changes"]
         else ()
     )
+    if value["already"]:
+        same = ", ".join(f"{each['attribute']} {each['new']}" for each in value["already"])
+        yield f"already so: {same}"
     if value["new_uids"]:
         yield "copies get new SOP Instance UIDs"
     for each in value["downstream"]:
@@ -75,10 +81,15 @@ def shown(value: dict[str, Any]) -> Iterator[str]:
         yield f"! {doubt}"
 
 
+def _renewed(value: dict[str, Any]) -> Iterator[str]:
+    yield from shown(value)
+    yield f"to do it: pacstui corrections apply {value['token']} WHY"
+
+
 app = group(
     "corrections",
     "Studies put right: assigned, edited, split, merged, moved, rejected; each can be undone.",
-    {"list_all": _list, "apply": _row, "undo": _row, "tell": _row},
+    {"list_all": _list, "renew": _renewed, "apply": _row, "undo": _row, "tell": _row},
     words={
         "study": "Study Instance UID.", "before": "Below this number.", "limit": "At most so many.",
         "token": "Of a preview (--json).", "why": "A few words, without names of patients; they are kept.",
@@ -113,14 +124,27 @@ def _go(context: typer.Context, method: str, why: str, yes: bool, as_json: bool,
             say("nothing was done: --yes --why TEXT does it")
             return
         why = why or typer.prompt("Why", default="", show_default=False)
-        if not typer.confirm("Do it?", default=False):
-            raise typer.Exit(1)
-    row = call_confirmed(data_dir, "apply", "corrections", token=found["token"], why=why)
+    row = _done(data_dir, found, why, yes)
     if as_json:
         say_json(row)
     else:
         for line in _row(row):
             say(line)
+
+
+def _done(data_dir: Path, found: dict[str, Any], why: str, yes: bool) -> Any:
+    """Ask, and do what was shown; where somebody changed something meanwhile, show it as it is now and ask again."""
+    while True:
+        if not yes and not typer.confirm("Do it?", default=False):
+            raise typer.Exit(1)
+        try:
+            return call_confirmed(data_dir, "apply", "corrections", token=found["token"], why=why)
+        except Stale:
+            if yes:
+                raise
+            found = plain.call(data_dir, "corrections", "renew", token=found["token"])
+            for line in shown(found):
+                say(line)
 
 
 @app.command("assign", help=_ASKS["assign"])

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "deidentify": ("deidentify", "Copies of files without what identifies the patient"),
     "studies": ("studies", "The archive's content"),
     "corrections": ("corrections", "Studies put right: assigned, edited, split, merged, moved, rejected; undo"),
+    "merges": ("merges", "Patients that the RIS merged; taking them apart again"),
     "associations": ("associations", "Who is connected, and who was refused"),
     "queue": ("queue", "What is arriving and what waits to go out"),
     "routes": ("routes", "What is sent on, where to, when and how changed"),

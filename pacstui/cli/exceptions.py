@@ -11,12 +11,21 @@ from pacstui.cli.out import moment, table
 _MARKS = {"same": "=", "near": "~", "different": "x", "missing": "-"}
 
 
+def _why(row: dict[str, Any]) -> str:
+    why = f"taken by {row['settled']}" if row["settled"] else row["why"]
+    return f"{why}; {_held(row)}" if row["held"] else str(why)
+
+
+def _held(row: dict[str, Any]) -> str:
+    return f"its order is on hold by {row['held']}" + (f": {row['held_why']}" if row["held_why"] else "")
+
+
 def _rows(rows: list[dict[str, Any]], empty: str = "") -> list[str]:
     return table(
         ["state", "received", "patient", "ID", "accession", "mod", "images", "score", "why", "study"],
         (
             [r["state"], moment(r["received"])[:16], r["patient_name"], r["patient_id"], r["accession"], r["modality"],
-             r["instances"], r["score"], (r["settled"] and f"taken by {r['settled']}") or r["why"], r["study"]]
+             r["instances"], r["score"], _why(r), r["study"]]
             for r in rows
         ),
         empty=empty,
@@ -34,6 +43,9 @@ def _list(value: dict[str, Any]) -> Iterator[str]:
 def _show(value: dict[str, Any]) -> Iterator[str]:
     row = value["row"]
     yield from _one(row)
+    for each in value["disagreements"]:
+        told = ", ".join(f"{said['value'] or '(none)'} in {said['objects']:,}" for said in each["values"])
+        yield f"x its objects disagree, {each['attribute']}: {told}"
     if not value["candidates"]:
         yield ""
         yield "there is no order that it may belong to; --search TEXT looks for another order or patient"
@@ -42,6 +54,8 @@ def _show(value: dict[str, Any]) -> Iterator[str]:
         state = f", {each['state']}" if each["state"] else ""
         yield ""
         yield f"{number}. {order}{state}, score {each['score']}"
+        if each["held"]:
+            yield f"   {_held(each)}"
         yield from (
             "   " + line
             for line in table(
@@ -66,7 +80,7 @@ app = group(
     "Studies that do not fit their order or patient, beside what was expected.",
     {"list_all": _list, "show": _show, "settle": _one, "match": _one, "reopen": _one},
     words={
-        "state": "Only conflicting, unmatched, probable or matched ones.",
+        "state": "Only conflicting, unmatched, probable or matched ones, or those whose order is 'on hold'.",
         "search": "Words in name, ID, accession number or description; with show, another order or patient to compare.",
         "settled": "Those that somebody took as they are.", "before": "Below this cursor.", "limit": "At most so many.",
         "study": "The Study Instance UID.", "why": "A few words; who looks later will ask.",

@@ -26,6 +26,9 @@ def _counts(row: dict[str, Any]) -> str:
 def _state(row: dict[str, Any]) -> str:
     late = row["late_min"]
     told = f"{late} min" if late < 60 else f"{late // 60}:{late % 60:02} h"
+    if row["held"]:
+        why = row["held_why"]
+        return f"{row['state']} by {row['held']}{f': {why}' if why else ''}"
     return f"{row['state']}, {told} late" if late else str(row["state"])
 
 

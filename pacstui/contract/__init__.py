@@ -20,6 +20,7 @@ from pacstui.contract.feed import Feed
 from pacstui.contract.hl7 import Hl7
 from pacstui.contract.jobs import Jobs
 from pacstui.contract.maintenance import Maintenance
+from pacstui.contract.merges import Merges
 from pacstui.contract.node import Node
 from pacstui.contract.overview import Overview
 from pacstui.contract.peers import Peers
@@ -55,6 +56,7 @@ NOUNS: dict[str, type] = {
     "exceptions": Exceptions,
     "worklist": Worklist,
     "corrections": Corrections,
+    "merges": Merges,
 }
 
 
@@ -104,4 +106,5 @@ __all__ = [
     "Exceptions",
     "Worklist",
     "Corrections",
+    "Merges",
 ]

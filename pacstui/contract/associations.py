@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pacstui.contract.action import Danger, action
+from pacstui.contract.privacy import PatientText
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,37 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyText:
+    """One key of a query and the value that was asked for: in ``patient`` where it points at one, else in ``value``."""
+
+    keyword: str
+    value: str
+    patient: PatientText = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryText:
+    """A query that came: of which information model and level, with which keys, and how it ended.
+
+    ``told`` counts the keys without a value: what is only to be told. ``answers`` is how many there were so far;
+    ``outcome`` is empty while it is being answered, "done", or says what it ended with.
+    """
+
+    at: datetime
+    model: str
+    level: str
+    keys: tuple[KeyText, ...]
+    told: int
+    answers: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
 class AssociationDetail:
     """All that is known of one association, ended ones included while they are remembered.
 
     ``title``, ``answer`` and ``remedies`` are sentences for a person; ``answer`` holds the codes as well.
+    ``queries`` are those that came, the last ones, newest last.
     """
 
     row: AssociationRow
@@ -78,6 +106,7 @@ class AssociationDetail:
     receiving: str
     receiving_bytes: int
     refused_today: int
+    queries: tuple[QueryText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pacstui.contract.action import Danger, action
-from pacstui.contract.privacy import PatientId, PatientText
+from pacstui.contract.privacy import PatientId, PatientText, PatientTexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Preview:
     """What a correction would do. ``token`` is given to `apply`; it holds while nothing that counts has changed.
 
     ``sentence`` says it in words, with numbers; ``doubts`` what speaks against it. ``patient_id`` is whose study it is.
+    ``already`` are attributes that an order or patient gives and that are so here (old and new are the same); ``since``
+    says in sentences what has changed since the preview that this one takes the place of.
     """
 
     token: str
@@ -48,6 +50,8 @@ class Preview:
     downstream: tuple[Downstream, ...]
     doubts: tuple[PatientText, ...]
     patient_id: PatientId = ""
+    already: tuple[ChangeText, ...] = ()
+    since: PatientTexts = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,10 @@ class Corrections(Protocol):
     async def reject(
         self, study: str, reason: str, series: tuple[str, ...] = (), images: tuple[str, ...] = ()
     ) -> Preview: ...
+
+    @action("renew", "Bring a preview that does not hold any more up to date, and say what changed since",
+            permission="qc.correct")  # fmt: skip
+    async def renew(self, token: str) -> Preview: ...
 
     @action("apply", "Do what was previewed", permission="qc.correct", danger=Danger.CONFIRM, audited=True)
     async def apply(self, token: str, why: str) -> CorrectionRow: ...

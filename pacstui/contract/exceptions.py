@@ -17,7 +17,8 @@ it says of patient and order contradicts itself; or no order is expected for it.
 @dataclass(frozen=True, slots=True)
 class ExceptionRow:
     """A study and how well it fits. ``order`` is the best candidate, 0 if there is none; ``score`` 0 to 100 how much
-    speaks for it; ``why`` says in words what does not fit. ``settled`` says who took it as it is, empty if nobody."""
+    speaks for it; ``why`` says in words what does not fit. ``settled`` says who took it as it is, empty if nobody.
+    ``held`` says who put that order on hold and since when, ``held_why`` why; empty if it is on none."""
 
     study: str
     state: str
@@ -33,6 +34,8 @@ class ExceptionRow:
     score: int
     why: PatientText
     settled: str = ""
+    held: str = ""
+    held_why: PatientText = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Difference:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """An order that the study may belong to, beside what arrived; ``order`` is 0 for a patient who has none. ``state``
-    is where the order stands."""
+    is where the order stands; ``held`` and ``held_why`` as in `ExceptionRow`."""
 
     order: int
     step: int
@@ -74,14 +77,35 @@ class Candidate:
     reasons: tuple[str, ...]
     issuer: str = ""
     state: str = ""
+    held: str = ""
+    held_why: PatientText = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SaidText:
+    """A value, empty for none, and how many objects of a study have it."""
+
+    value: PatientText
+    objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """An attribute that objects of one study say otherwise, most of them first."""
+
+    attribute: str
+    values: tuple[SaidText, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ExceptionView:
-    """A study beside the orders that it may belong to, best first."""
+    """A study beside the orders that it may belong to, best first. ``disagreements`` are where its objects disagree;
+    ``looked`` is how many of them were looked at for that."""
 
     row: ExceptionRow
     candidates: tuple[Candidate, ...]
+    disagreements: tuple[Disagreement, ...] = ()
+    looked: int = 0
 
 
 class Exceptions(Protocol):

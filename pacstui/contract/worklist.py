@@ -9,8 +9,9 @@ from typing import Protocol
 from pacstui.contract.action import Danger, action
 from pacstui.contract.privacy import PatientId, PatientText, PatientTexts
 
-STATES = ("scheduled", "arrived", "in progress", "completed", "no images yet", "discontinued", "cancelled")
-"""Where a step stands. ``no images yet`` is a completed one of which nothing has arrived."""
+STATES = ("scheduled", "arrived", "on hold", "in progress", "completed", "no images yet", "discontinued", "cancelled")
+"""Where a step stands. ``no images yet`` is a completed one of which nothing has arrived; ``on hold`` one that has not
+begun and is not to be done now: no modality is told of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class StepRow:
     """A scheduled procedure step with its order and patient; dates and times as in DICOM (YYYYMMDD, HHMMSS, local).
 
     ``expected`` is the number of instances that its performed procedure step names, -1 if it has not said; ``received``
-    how many of its study are here. ``late_min`` is how many minutes it is overdue, 0 if it is not.
+    how many of its study are here. ``late_min`` is how many minutes it is overdue, 0 if it is not. ``held`` says who
+    put its order on hold and since when, ``held_why`` why; empty if it is on none.
     """
 
     id: int
@@ -45,6 +47,8 @@ class StepRow:
     received: int
     late_min: int
     source: str
+    held: str = ""
+    held_why: PatientText = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +171,8 @@ class Worklist(Protocol):
         priority: str | None = None, accession: PatientText | None = None,
     ) -> StepRow: ...  # fmt: skip
 
-    @action("set", "Set where a step stands: arrived, scheduled, completed or discontinued", permission="worklist.edit",
-            danger=Danger.CONFIRM, audited=True, key="s")  # fmt: skip
+    @action("set", "Set where a step stands: arrived, scheduled, on hold, completed or discontinued",
+            permission="worklist.edit", danger=Danger.CONFIRM, audited=True, key="s")  # fmt: skip
     async def set_state(self, id: int, state: str, why: str = "") -> StepRow: ...
 
     @action("cancel", "Cancel a worklist item", permission="worklist.edit", danger=Danger.CONFIRM, audited=True,

@@ -9,7 +9,8 @@ from pacstui.events.base import Event
 
 @dataclass(frozen=True, slots=True)
 class InstanceStored(Event):
-    """An instance is durable and indexed; success may be sent. ``new`` is false for an identical repeat."""
+    """An instance is durable and indexed; success may be sent. ``new`` is false for an identical repeat. ``said`` is
+    what it says of its patient and order: name, Patient ID, its issuer, birth date, sex, Accession Number."""
 
     association: int
     calling: str
@@ -21,6 +22,7 @@ class InstanceStored(Event):
     description: str
     size: int
     new: bool
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

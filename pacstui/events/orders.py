@@ -9,9 +9,11 @@ from pacstui.events.base import Event
 
 @dataclass(frozen=True, slots=True)
 class PatientChanged(Event):
-    """What is known of patients changed; ``persons`` are their rows."""
+    """What is known of patients changed; ``persons`` are their rows. ``studies`` is whether studies followed: what
+    leaves of them is something else from now on."""
 
     persons: tuple[int, ...]
+    studies: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
@@ -237,12 +237,18 @@ class Ledger(Unobserved):
             entry.doing = "echoes"
             entry.moment(self._clock, "C-ECHO")
 
+    def asked(self, association: Association, command: Command, keys: Sequence[tuple[int, str]]) -> None:
+        entry = self._open.get(association.id)
+        if entry is not None:
+            entry.queries.asked(self._clock.now(), command, keys)
+
     def answered(self, association: Association, command: Command, status: int) -> None:
         entry = self._open.get(association.id)
         if entry is None:
             return
         entry.receiving = ""
         if command.field in _ASKS:
+            entry.queries.answered(command, status)
             self._answered(entry, command, status)
         elif command.field == Field.C_STORE:
             entry.count(self._clock, status, f"refused an instance with {status:04X}H")
@@ -356,6 +362,7 @@ class Ledger(Unobserved):
             receiving=safe(entry.receiving, 64),
             receiving_bytes=entry.received - entry.receiving_from if entry.receiving else 0,
             refused_today=sum(r.count for r in gathered) if refused else 0,
+            queries=entry.queries.shown(),
         )
 
     async def abort(self, id: int) -> None:

@@ -12,6 +12,7 @@ from pacstui.dicom.dimse import Command, Status
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.uids import name_of
 from pacstui.monitor.callers import software
+from pacstui.monitor.queries import Queries
 from pacstui.monitor.rates import Recent
 from pacstui.text import plural, safe
 
@@ -53,6 +54,7 @@ class Entry:
     receiving: str = ""
     receiving_from: int = 0
     pending: int = 0
+    queries: Queries = field(default_factory=Queries)
     times: int = 1
 
     @property

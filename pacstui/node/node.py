@@ -24,7 +24,14 @@ from pacstui.node.configured import index_more, only_later
 from pacstui.node.course import Moment
 from pacstui.node.ground import Ground, caller
 from pacstui.node.network import open_lines, open_network
-from pacstui.node.orders import begin_exchange, open_corrections, open_desk, open_exceptions, open_exchange
+from pacstui.node.orders import (
+    begin_exchange,
+    open_corrections,
+    open_desk,
+    open_exceptions,
+    open_exchange,
+    open_merges,
+)
 from pacstui.node.sending import begin_onward, open_maintenance, open_onward, open_peers
 from pacstui.node.signing_in import open_signing_in
 from pacstui.node.work import open_work
@@ -137,6 +144,7 @@ class Node:
             "hl7": exchange.room,
             "worklist": desk.room,
             "corrections": corrections,
+            "merges": open_merges(ground, archive, signing, corrections),
         }
         server = ControlServer(data_dir, rooms, archive_room.import_one, signing.gate, signing.audit, bus, clock)
         accounts = signing.accounts

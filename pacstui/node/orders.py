@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pacstui import events
 from pacstui.archive import Archive
 from pacstui.db import Database
 from pacstui.equipment.book import PeerBook
@@ -18,6 +19,7 @@ from pacstui.node.network import Network
 from pacstui.node.signing_in import SigningIn
 from pacstui.orders.applying import Applying
 from pacstui.orders.desk import Desk
+from pacstui.orders.merges import MergesRoom
 from pacstui.qc.corrections import CorrectionsRoom
 from pacstui.qc.exceptions import ExceptionsRoom
 from pacstui.routing.onward import Onward
@@ -89,11 +91,25 @@ async def open_corrections(
     room = CorrectionsRoom(archive, ground.bus, ground.clock, lambda: ground.settings.qc, caller)
     room.arriving = lambda: (row.study for row in arriving.rows() if row.state == "receiving")
     room.changed = handing.forget
+
+    def follow(event: events.PatientChanged) -> None:
+        if event.studies:
+            handing.forget()
+
+    ground.bus.subscribe(events.PatientChanged, follow)
     room.knows = lambda calling: bool(book.titled(calling))
     room.noted = lambda action, study, patient, detail: signing.note("action", action, study, detail, patient)
     room.title, room.send = ground.title, onward.queue.send_objects
     await room.open()
     ground.course.every(1.0, room.tick, "rejection notes")
+    return room
+
+
+def open_merges(ground: Ground, archive: Archive, signing: SigningIn, corrections: CorrectionsRoom) -> MergesRoom:
+    """Open what takes patients apart that were merged."""
+    room = MergesRoom(archive.db, ground.bus, ground.clock, caller, archive.lane.index.forget_known)
+    room.changed = lambda: corrections.changed()
+    room.noted = lambda action, patient, detail: signing.note("action", action, "", detail, patient)
     return room
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from pacstui.errors import NotFound
 from pacstui.index import identities
 from pacstui.index.identities import Identity
 from pacstui.orders import persons
@@ -28,7 +27,7 @@ class Moved:
     indexed: bool = False
 
 
-def _identity(person: Person) -> Identity:
+def identity_of(person: Person) -> Identity:
     body = person.body
     return Identity(
         person.id, person.patient_id, person.issuer, person.name, person.birth_date, person.sex,
@@ -55,7 +54,7 @@ def _sources(connection: sqlite3.Connection, person: Person, local_issuer: str) 
 def follow(connection: sqlite3.Connection, person: Person, local_issuer: str = "", *, known: bool = True) -> bool:
     """Let the index follow a person; return whether anything changed."""
     sources = list(_sources(connection, person, local_issuer))
-    return bool(identities.follow(connection, _identity(person), sources, known=known))
+    return bool(identities.follow(connection, identity_of(person), sources, known=known))
 
 
 def merge(
@@ -83,7 +82,7 @@ def merge(
         survivor = replace(survivor, body={**survivor.body, **kept, "names": [*mine, *more]})
         persons.save(connection, survivor, at)
     sources = list(_sources(connection, survivor, local_issuer))
-    followed = identities.follow(connection, _identity(survivor), sources, known=True)
+    followed = identities.follow(connection, identity_of(survivor), sources, known=True)
     connection.execute(
         "INSERT INTO merges (at, kind, prior, survivor, source, control, body) VALUES (?,?,?,?,?,?,?)",
         (at, "merge", prior.id, survivor.id, source, control,
@@ -106,53 +105,10 @@ def renamed(
     connection.execute("UPDATE persons SET merged_into=? WHERE id=?", (person.id, behind.id))
     person = replace(person, patient_id=new.id, issuer=new.issuer)
     sources = list(_sources(connection, person, local_issuer))
-    followed = identities.follow(connection, _identity(person), sources, known=True)
+    followed = identities.follow(connection, identity_of(person), sources, known=True)
     connection.execute(
         "INSERT INTO merges (at, kind, prior, survivor, source, control, body) VALUES (?,?,?,?,?,?,?)",
         (at, "change of ID", behind.id, person.id, source, control,
          json.dumps({"studies": followed.studies}, separators=(",", ":"))),
     )  # fmt: skip
     return Moved((), bool(followed))
-
-
-def undo(connection: sqlite3.Connection, merge: int, at: int) -> Moved:
-    """Undo a merge, by its row of ``merges``: the prior patient is one of its own again, with the orders and studies
-    that went along and those that came for its ID since.
-
-    Raises
-    ------
-    NotFound
-        When there is none, or it was undone before, or it was a change of ID.
-    """
-    row = connection.execute(
-        "SELECT prior, survivor, body FROM merges WHERE id=? AND kind='merge' AND undone=0", (merge,)
-    ).fetchone()
-    if row is None:
-        raise NotFound(f"There is no merge {merge} that could be undone", "pacstui hl7 list shows the messages")
-    prior, body = persons.by_id(connection, row[0]), json.loads(row[2])
-    survivor = persons.survivor(connection, persons.by_id(connection, row[1]))
-    chain = [persons.by_id(connection, each) for each in body["chain"]]
-    for person in (each for each in chain if each.merged_into == survivor.id):
-        connection.execute("UPDATE persons SET merged_into=?, changed=? WHERE id=?", (prior.id, at, person.id))
-    prior = replace(prior, merged_into=0)
-    persons.save(connection, prior, at)
-    left = {key: value for key, value in survivor.body.items() if key not in body["kept"]}
-    left["names"] = [name for name in left.get("names", ()) if name not in body["names"]]
-    survivor = replace(survivor, body=left)
-    persons.save(connection, survivor, at)
-    for order in body["orders"]:
-        connection.execute("UPDATE orders SET person=?, changed=? WHERE id=? AND person=?",
-                           (prior.id, at, order, survivor.id))  # fmt: skip
-    ids = {prior.patient_id, *(each.patient_id for each in chain)}
-    before = {each[0]: tuple(each[3:6]) for each in body["studies"] if each[1] in ids}
-    under = connection.execute(
-        "SELECT f.study, f.patient_id FROM former_identities f JOIN studies s ON s.study = f.study"
-        " WHERE s.patient_id=? AND s.issuer=? AND instr(s.corrected, '\"PatientID\"') = 0",  # a person's choice stays
-        (survivor.patient_id, survivor.issuer),
-    ).fetchall()  # fmt: skip
-    ours = {study for study, id in under if id in ids} - {study for study, id in under if id == survivor.patient_id}
-    identity = _identity(prior)
-    for study in sorted(ours):
-        identities.give_back(connection, identity, study, before.get(study))
-    connection.execute("UPDATE merges SET undone=? WHERE id=?", (at, merge))
-    return Moved(tuple(body["orders"]), bool(ours))

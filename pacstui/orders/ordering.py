@@ -11,7 +11,7 @@ from typing import Final
 
 from pacstui.hl7v2.message import NULL
 from pacstui.hl7v2.outcome import DUPLICATE_KEY, REQUIRED, TABLE_VALUE, UNKNOWN_KEY, Fault, Refused
-from pacstui.orders import coding
+from pacstui.orders import coding, holding
 from pacstui.orders.mapping import Asked, Planned, Procedures
 from pacstui.orders.persons import Person
 from pacstui.orders.requests import Request, StepAsked
@@ -366,8 +366,9 @@ class Ordering:
         word = "on hold" if held else "released"
         changed = bool(order.body.get("held")) != held
         if changed:
-            body = {**order.body, "held": True} if held else {k: v for k, v in order.body.items() if k != "held"}
-            order = replace(order, body=body).said(f"{self._stamp} {word} by {self._sender[0]}")
+            by, why = self._sender[0], request.why[:200]
+            body = holding.held(order.body, by, self._stamp, why) if held else holding.released(order.body)
+            order = replace(order, body=body).said(f"{self._stamp} {word}{f': {why},' if why else ''} by {by}")
             save_order(self._connection, order, self._at)
         return Done(order, f"order {order.shown} {word}", changed)
 

@@ -37,8 +37,9 @@ class StepAsked:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A requested procedure as a message has it. ``segment`` is its OBR, or its ORC where there is none; ``shared`` how
-    many requests of the message have the same numbers; ``where`` says which ORC and OBR of the message are its."""
+    """A requested procedure as a message has it. ``segment`` is its OBR, or its ORC where there is none; ``why`` is the
+    reason of the order's control code (ORC-16); ``shared`` how many requests of the message have the same numbers;
+    ``where`` says which ORC and OBR of the message are its."""
 
     segment: Segment
     control: str
@@ -60,6 +61,7 @@ class Request:
     steps: tuple[StepAsked, ...] = ()
     notes: dict[str, str] = field(default_factory=dict)
     parent: str = ""
+    why: str = ""
     shared: int = 1
     where: dict[str, int] = field(default_factory=dict)
 
@@ -159,6 +161,7 @@ def _of(group: _Group, visit: Segment | None, zds: Segment | None, told: list[Fa
         "start": _start(group, told), "priority": _priority(group), "requesting": _requesting(obr, orc, told),
         "referring": coding.staff(visit, 8, told) if visit is not None else "", "notes": _notes(group),
         "parent": coding.plain(orc.value(8)) if orc is not None else "", "where": group.where,
+        "why": coding.plain(orc.value(16, 2)) or coding.plain(orc.value(16)) if orc is not None else "",
     }  # fmt: skip
     study = _uid(zds, 1, told) if zds is not None else ""
     if obr is None:

@@ -26,15 +26,16 @@ from pacstui.db import Database
 from pacstui.dicom.matching import normal_time
 from pacstui.errors import BadRequest, NotFound
 from pacstui.index.fold import fold
-from pacstui.orders import persons, reading, rows, views
+from pacstui.orders import holding, persons, reading, rows, views
 from pacstui.orders.days import day_of, days_of, shown
+from pacstui.orders.holding import ON_HOLD
 from pacstui.orders.persons import Ambiguous, Identifier, Person
 from pacstui.orders.rows import ARRIVED, CANCELLED, COMPLETED, DISCONTINUED, IN_PROGRESS, OPEN, SCHEDULED, Order, Step
 from pacstui.settings import Settings
 from pacstui.text import safe
 
 T = TypeVar("T")
-_BY_HAND: Final = (SCHEDULED, ARRIVED, COMPLETED, DISCONTINUED)
+_BY_HAND: Final = (SCHEDULED, ARRIVED, ON_HOLD, COMPLETED, DISCONTINUED)
 _CODE: Final = re.compile(r"[A-Z0-9_ ]{1,16}")
 _MOST: Final = 1000
 _ORDER: Final = 'id=(SELECT "order" FROM steps WHERE id=?)'
@@ -198,7 +199,27 @@ class WorklistRoom:
         word = state.strip().lower()
         if word not in _BY_HAND:
             raise BadRequest(f"{safe(state, 32)} cannot be set by hand", ", ".join(_BY_HAND))
-        return await self._move(id, word, why)
+        return await (self._hold(id, why) if word == ON_HOLD else self._move(id, word, why))
+
+    async def _hold(self, id: int, why: str) -> StepRow:
+        """Put a step's order on hold."""
+        if not why.strip():
+            raise BadRequest("say why it is on hold", "who sees it there will ask")
+        now, sentence, by = self._clock.now(), self._sentences(), self._caller()
+        reason = _text("reason", why, 200)
+
+        def body(connection: sqlite3.Connection) -> int:
+            step, order = _found(connection, id)
+            if step.state not in OPEN:
+                raise BadRequest(f"it is {step.state}", "only what has not begun is put on hold")
+            if order.body.get("held"):
+                raise BadRequest("it is on hold already", "set it to scheduled or arrived to release it")
+            kept = holding.held(order.body, by, f"{now.astimezone():%Y-%m-%d %H:%M}", reason)
+            told = sentence(f"{ON_HOLD}: {reason}")
+            rows.save_order(connection, replace(order, body=kept).said(told), microseconds(now))
+            return id
+
+        return await self._done(await self._db.write(body))
 
     async def cancel(self, id: int, why: str) -> StepRow:
         """Cancel a step that was not begun."""
@@ -217,14 +238,16 @@ class WorklistRoom:
 
         def body(connection: sqlite3.Connection) -> int:
             step, order = _found(connection, id)
-            if step.state == state:
+            held = bool(order.body.get("held")) and step.state in OPEN
+            if step.state == state and not held:
                 raise BadRequest(f"it is {state} already")
             check(step)
             at = microseconds(now)
             rows.save_step(connection, replace(step, state=state), at)
             stands = rows.state_of(each.state for each in rows.steps(connection, order.id))
-            told = sentence(f"{state}{': ' + reason if reason else ''}")
-            rows.save_order(connection, replace(order, state=stands).said(told), at)
+            told = sentence(f"{'released, ' if held else ''}{state}{': ' + reason if reason else ''}")
+            body = holding.released(order.body) if held else order.body
+            rows.save_order(connection, replace(order, state=stands, body=body).said(told), at)
             return id
 
         return await self._done(await self._db.write(body))

@@ -1,8 +1,9 @@
 """Rows of ``orders`` and ``steps``. Everything here runs on the writer lane, in a transaction.
 
 What ``orders.body`` may hold: ``history`` (sentences, oldest first), ``held`` (true while the order is on hold),
-``placer_issuer``, ``filler_issuer``, ``comments``, ``diagnoses``, ``information``, ``danger``, ``transport``, ``site``,
-``other_code`` (list of code, scheme, meaning), ``priority`` (as it was sent), ``parent`` (placer's number).
+``hold`` (by whom, when, why), ``placer_issuer``, ``filler_issuer``, ``comments``, ``diagnoses``, ``information``,
+``danger``, ``transport``, ``site``, ``other_code`` (list of code, scheme, meaning), ``priority`` (as it was sent),
+``parent`` (placer's number).
 
 What ``steps.body`` may hold: ``duration_min``, ``number`` (which step of its order, from 1), ``made`` (values that
 nobody sent: "date", "step_id").

@@ -12,7 +12,7 @@ from pacstui.db import Database
 from pacstui.dicom.matching import LIST, RANGE, SINGLE, UNIVERSAL, Match, between, item_test
 from pacstui.dicom.sequences import name_of
 from pacstui.index.fold import fold
-from pacstui.orders import keys
+from pacstui.orders import holding, keys
 from pacstui.orders.keys import STEP
 from pacstui.orders.telling import COLUMNS, FROM, Item, item_of
 
@@ -152,7 +152,7 @@ class Plan:
 
 
 _ANY: Final = Match("", UNIVERSAL)
-_NOT_HELD: Final = "instr(o.body, '\"held\":true') = 0"
+_NOT_HELD: Final = f"NOT ({holding.IS_HELD})"
 """An order on hold is not to be done now."""
 
 _STATION: Final = name_of(keys.STATION_AE)

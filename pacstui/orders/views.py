@@ -14,6 +14,7 @@ from pacstui.clock import microseconds, moment
 from pacstui.contract.worklist import PerformedRow, Standing, StepPage, StepRow, StepView, UnorderedRow, WorklistView
 from pacstui.index.fold import fold
 from pacstui.orders.days import minutes_late
+from pacstui.orders.holding import BODY, IS_HELD, ON_HOLD, hold_of
 from pacstui.orders.reading import IN_PROGRESS
 from pacstui.orders.rows import OPEN
 from pacstui.text import safe
@@ -31,8 +32,9 @@ _FROM: Final = ' FROM steps s JOIN orders o ON o.id = s."order" JOIN persons p O
 _SHOWN: Final = (
     f"SELECT s.id, o.id, s.date, s.time, s.modality, s.station_ae, s.room, s.state, p.name, p.patient_id, p.issuer,"
     f" p.birth_date, p.sex, o.accession, s.description, o.description, o.procedure_id, s.step_id, o.study, o.priority,"
-    f" s.physician, {_EXPECTED} expected, {_OF_ORDER} received, o.source{_FROM}"
+    f" s.physician, {_EXPECTED} expected, {_OF_ORDER} received, o.source, {BODY}{_FROM}"
 )
+_STEP_HELD: Final = f'(SELECT {IS_HELD} FROM orders o WHERE o.id = steps."order")'  # noqa: S608 - ours
 _PERFORMED: Final = (
     "SELECT id, sop_instance, state, station_ae, calling, modality, patient_name, patient_id, study, accession, step,"
     " started, ended, images, reason, body FROM performed"
@@ -73,32 +75,37 @@ def today(now: datetime, connection: sqlite3.Connection) -> dict[str, int]:
     here = now.astimezone()
     day, due = f"{here:%Y%m%d}", f"{here - timedelta(minutes=GRACE_MIN):%Y%m%d%H%M%S}"
     row = connection.execute(
-        "SELECT count(*), sum(state IN ('scheduled', 'arrived')), sum(state = 'in progress'),"
-        " sum(state IN ('scheduled', 'arrived') AND date || substr(time, 1, 6) < ? AND time != '')"
+        "SELECT count(*), sum(state IN ('scheduled', 'arrived')), sum(state = 'in progress'),"  # noqa: S608 - ours
+        " sum(state IN ('scheduled', 'arrived') AND date || substr(time, 1, 6) < ? AND time != ''"
+        f" AND NOT {_STEP_HELD})"
         " FROM steps WHERE date = ?",
         (due, day),
     ).fetchone()
     return dict(zip(("today", "to_come", "in_progress", "late"), (number or 0 for number in row), strict=True))
 
 
-def _state(state: str, expected: int | None, received: int) -> str:
+def _state(state: str, expected: int | None, received: int, held: object = False) -> str:
     """Return where a step stands: one that was completed and should have images, of which there are none, has none
-    yet."""
+    yet; one that has not begun and is ``held`` is on hold."""
+    if held and state in OPEN:
+        return ON_HOLD
     return NO_IMAGES if state == "completed" and not received and expected != 0 else state
 
 
 def _row(row: Sequence[Any], now: datetime) -> StepRow:
     (
         id, order, date, time, modality, station, room, state, name, patient_id, issuer, birth_date, sex, accession,
-        description, procedure, procedure_id, step_id, study, priority, physician, expected, received, source,
+        description, procedure, procedure_id, step_id, study, priority, physician, expected, received, source, body,
     ) = row  # fmt: skip
-    late = minutes_late(date, time, now) if state in OPEN else 0
+    hold = hold_of(body) if state in OPEN else None
+    late = minutes_late(date, time, now) if state in OPEN and hold is None else 0
     return StepRow(
         id, order, safe(date, 8), safe(time, 16), safe(modality, 16), safe(station, _TEXT), safe(room, _TEXT),
-        _state(state, expected, received), safe(name, 200), safe(patient_id, _TEXT), safe(issuer, _TEXT),
+        _state(state, expected, received, hold), safe(name, 200), safe(patient_id, _TEXT), safe(issuer, _TEXT),
         safe(birth_date, 10), safe(sex, 16), safe(accession, _TEXT), safe(description or procedure, _TEXT),
         safe(procedure_id, _TEXT), safe(step_id, _TEXT), safe(study, _TEXT), safe(priority, 16), safe(physician, 200),
         -1 if expected is None else expected, received, late, safe(source, _TEXT),
+        hold.who if hold is not None else "", safe(hold.why, 200) if hold is not None else "",
     )  # fmt: skip
 
 
@@ -111,8 +118,10 @@ def steps(shown: Shown, now: datetime, connection: sqlite3.Connection) -> StepPa
     if shown.state in (NO_IMAGES, "completed"):
         none = f"({_OF_ORDER} = 0 AND COALESCE({_EXPECTED}, -1) != 0)"
         where.append(f"s.state = 'completed' AND {none if shown.state == NO_IMAGES else f'NOT {none}'}")
+    elif shown.state == ON_HOLD:
+        where.append(f"s.state IN ('scheduled', 'arrived') AND {IS_HELD}")
     elif shown.state:
-        where.append("s.state = ?")
+        where.append(f"s.state = ? AND NOT (s.state IN ('scheduled', 'arrived') AND {IS_HELD})")
         values.append(shown.state)
     if shown.search:
         where.append(
@@ -240,12 +249,12 @@ def _forwarded(connection: sqlite3.Connection, performed: int) -> str:
 def day(day: str, connection: sqlite3.Connection) -> WorklistView:
     """Return where a day's steps stand, by modality and room."""
     rows = connection.execute(
-        f"SELECT s.modality, s.room, s.state, {_EXPECTED}, {_OF_ORDER}{_FROM} WHERE s.date = ?", (day,)
+        f"SELECT s.modality, s.room, s.state, {_EXPECTED}, {_OF_ORDER}, {IS_HELD}{_FROM} WHERE s.date = ?", (day,)
     ).fetchall()
     counts: dict[tuple[str, str], dict[str, int]] = {}
-    for modality, room, state, expected, here in rows:
+    for modality, room, state, expected, here, held in rows:
         count = counts.setdefault((modality, room), {})
-        word = _state(state, expected, here)
+        word = _state(state, expected, here, held)
         count[word] = count.get(word, 0) + 1
     unordered = connection.execute(
         f"SELECT COUNT(*) FROM studies t WHERE t.date = ? AND NOT ({_ORDERED})",  # noqa: S608

@@ -14,6 +14,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
 from pacstui.index.fold import fold, name_keys
+from pacstui.orders.holding import BODY, ON_HOLD, hold_of
+from pacstui.orders.rows import OPEN
 from pacstui.qc import likeness
 from pacstui.qc.likeness import Kind
 from pacstui.qc.scoring import Arrived, Expected, Scored, score
@@ -27,13 +29,13 @@ _ENOUGH: Final = 60
 """A score with which what is scheduled about that time need not be looked through."""
 _LONGEST: Final = 16
 """Characters of an accession number (PS3.5 6.2, VR SH)."""
+_FROM: Final = ' FROM orders o JOIN persons p ON p.id = o.person LEFT JOIN steps s ON s."order" = o.id WHERE o.id'
 _ORDER: Final = (
-    "SELECT o.id, s.id, o.study, o.accession, p.patient_id, p.issuer, p.name, p.birth_date, p.sex,"
+    "SELECT o.id, s.id, o.study, o.accession, p.patient_id, p.issuer, p.name, p.birth_date, p.sex,"  # noqa: S608
     " coalesce(s.modality, ''), coalesce(s.station_ae, ''), coalesce(s.station_name, ''), coalesce(s.date, ''),"
     " coalesce(s.time, ''), o.description, coalesce(s.description, ''), o.state, coalesce(s.state, ''), p.id, p.body,"
     ' (SELECT count(*) FROM matches m WHERE m."order" = o.id AND m."order" != 0 AND m.state = \'matched\''
-    " AND m.study != ?)"
-    ' FROM orders o JOIN persons p ON p.id = o.person LEFT JOIN steps s ON s."order" = o.id WHERE o.id'
+    f" AND m.study != ?), {BODY}{_FROM}"
 )
 
 
@@ -215,12 +217,15 @@ def expected(connection: sqlite3.Connection, orders: Sequence[int], study: str) 
             if person not in aliases:
                 aliases[person] = _former(connection, person, body)
             moment, timed = moment_of(row[12], row[13])
+            state = row[17] if row[17] == "cancelled" else row[16]
+            hold = hold_of(row[21]) if state in OPEN else None
             found.append(
                 Expected(
                     row[0], row[1] or 0, row[2], row[3], row[4], row[5], aliases[person], row[6],
                     _names(body, row[6]), row[7], row[8], row[9],
                     tuple(part for part in (*row[10].split("\\"), row[11]) if part), moment, timed,
-                    row[14] or row[15], row[17] if row[17] == "cancelled" else row[16], row[20],
+                    row[14] or row[15], state if hold is None else ON_HOLD, row[20],
+                    "" if hold is None else hold.who, "" if hold is None else hold.why,
                 )
             )  # fmt: skip
     return found

@@ -7,7 +7,7 @@ import logging
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pacstui import events
@@ -15,7 +15,7 @@ from pacstui.archive import Archive
 from pacstui.bus import Bus
 from pacstui.clock import Clock, microseconds, moment_or_none
 from pacstui.contract.corrections import CorrectionPage, CorrectionRow, Downstream, Preview
-from pacstui.errors import BadRequest, NotFound
+from pacstui.errors import BadRequest, NotFound, Stale
 from pacstui.index.redirects import new_uid
 from pacstui.qc import moving, saying, undoing
 from pacstui.qc.downstream import Telling, right_copies
@@ -24,6 +24,7 @@ from pacstui.qc.moving import beside
 from pacstui.qc.notes import Made, make, references
 from pacstui.qc.noting import Notes
 from pacstui.qc.plans import Plan, Policy, Request
+from pacstui.qc.since import corrected_since, differences
 from pacstui.settings import QcSettings
 from pacstui.text import plural, safe
 
@@ -38,12 +39,14 @@ _WHY: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A preview that somebody was shown: what it was of, and until when it holds."""
+    """A preview that somebody was shown: what it was of and said, when (microseconds), and until when it holds."""
 
     request: Request
     digest: str
     until: float
     by: str
+    at: int
+    shown: Preview
 
 
 class CorrectionsRoom:
@@ -65,8 +68,10 @@ class CorrectionsRoom:
         self.arriving: Callable[[], Iterable[str]] = tuple
         """Study Instance UIDs of what is being received."""
         self.changed: Callable[[], None] = lambda: None
+        """Called after each correction, before anybody is told: what is known of studies elsewhere has to be looked up
+        anew."""
         self.knows: Callable[[str], bool] = lambda calling: True
-        """Called after each correction: what is known of studies elsewhere has to be looked up anew."""
+        """Whether a caller's rejection notes are honoured."""
         self.noted: Callable[[str, str, str, str], None] = lambda action, study, patient, detail: None
         """Told what was done, to which study, of which patient: for the audit trail."""
 
@@ -99,7 +104,15 @@ class CorrectionsRoom:
     ) -> Preview:
         return await self._preview(Request("reject", study, series, images, reason=reason))
 
-    async def _preview(self, request: Request) -> Preview:
+    async def renew(self, token: str) -> Preview:
+        old = self._held.get(token)
+        if old is None or old.by != self._caller():
+            raise BadRequest("this preview is not known any more", "esc, then the same key shows how it is now")
+        studies = {old.request.study, old.request.into, *old.shown.studies}
+        found = await self._archive.db.read(lambda c: corrected_since(c, studies, old.at))
+        return await self._preview(old.request, old, tuple(found))
+
+    async def _preview(self, request: Request, old: _Held | None = None, since: tuple[str, ...] = ()) -> Preview:
         policy = self._policy
         plan = await self._archive.db.read(lambda c: _PLANS[request.kind](c, request, policy))
         doubts = list(plan.doubts)
@@ -107,21 +120,35 @@ class CorrectionsRoom:
             doubts.insert(0, "images of it are still arriving; those that come later follow the correction")
         token = secrets.token_urlsafe(12)
         now = self._clock.monotonic()
-        self._held = {key: held for key, held in self._held.items() if held.until > now}
+        # One that does not hold any more stays a while: it can be brought up to date, and says then what has changed.
         while len(self._held) >= _HELD:
             del self._held[next(iter(self._held))]
-        self._held[token] = _Held(request, plan.digest, now + self._settings().preview_s, self._caller())
-        return Preview(
+        shown = Preview(
             token, plan.sentence, tuple(plan.changes), tuple(plan.studies), plan.series, plan.instances, plan.new_uids,
-            plan.downstream, tuple(doubts), safe(plan.study["patient_id"], 64),
+            plan.downstream, tuple(doubts), safe(plan.study["patient_id"], 64), tuple(plan.already),
         )  # fmt: skip
+        if old is not None:
+            told = (*since, *differences(old.shown, shown))
+            same = (
+                "nothing: it was only too old" if old.digest == plan.digest else "what it is about is another one now"
+            )
+            shown = replace(shown, since=told or (same,))
+        self._held[token] = _Held(
+            request,
+            plan.digest,
+            now + self._settings().preview_s,
+            self._caller(),
+            microseconds(self._clock.now()),
+            shown,
+        )
+        return shown
 
     # doing and undoing
 
     async def apply(self, token: str, why: str) -> CorrectionRow:
         held = self._held.get(token)
         if held is None or held.until <= self._clock.monotonic() or held.by != self._caller():
-            raise BadRequest("this preview does not hold any more", "esc, then the same key shows how it is now")
+            raise Stale("this preview does not hold any more", "a new one shows how it is now")
         if not why.strip():
             raise BadRequest("why?", "others will ask: say it in a few words, without names of patients")
         ident = await self._do(held.request, held.digest, held.by, why.strip()[:_WHY])
@@ -135,13 +162,15 @@ class CorrectionsRoom:
         def work(connection: sqlite3.Connection) -> int:
             plan = _PLANS[request.kind](connection, request, policy)
             if digest and plan.digest != digest:
-                raise BadRequest("something has changed since the preview", "esc, then the same key shows it anew")
+                raise Stale("something has changed since the preview", "a new one shows what")
             try:
                 return self._write(connection, plan, by, why, at)
             finally:
                 self._archive.lane.index.forget()
 
-        return await self._archive.db.write(work)
+        ident = await self._archive.db.write(work)
+        self.changed()
+        return ident
 
     def _write(self, connection: sqlite3.Connection, plan: Plan, by: str, why: str, at: int) -> int:
         study = plan.study
@@ -224,13 +253,13 @@ class CorrectionsRoom:
                 self._archive.lane.index.forget()
 
         await self._archive.db.write(work)
+        self.changed()
         return await self._after("undo", id)
 
     async def _after(self, action: str, ident: int, more: str = "") -> CorrectionRow:
         await self.notes.settle(ident)
         row = await self._one(ident)
         studies = await self._archive.db.read(lambda c: _studies(c, ident))
-        self.changed()
         self.noted(f"corrections.{action}", row.study, row.patient_id, f"correction {ident}: {row.kind}{more}")
         told = f"{row.kind}: {plural(row.instances, 'image')}" if action == "apply" else f"undone: {row.kind}"
         who = row.by if action == "apply" else row.undone_by

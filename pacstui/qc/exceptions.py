@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -17,6 +18,7 @@ from pacstui.contract.exceptions import ExceptionPage, ExceptionRow, ExceptionVi
 from pacstui.errors import BadRequest, NotFound
 from pacstui.qc import candidates, listing, matching, told, verdict
 from pacstui.qc.matching import Kept, Look, Rules
+from pacstui.qc.sayings import Said, Sayings
 from pacstui.settings import Settings
 from pacstui.text import plural, safe
 
@@ -51,6 +53,7 @@ class ExceptionsRoom:
         self._caller = caller
         self._settings = settings
         self._arriving: dict[str, float] = {}
+        self._said: dict[str, Sayings] = {}
         self._due: dict[str, None] = {}
         self._later: dict[str, None] = {}
         self._orders: dict[int, None] = {}
@@ -78,6 +81,8 @@ class ExceptionsRoom:
     def _stored(self, event: events.InstanceStored) -> None:
         if event.new:
             self._arriving[event.study] = self._clock.monotonic()
+            if event.said:
+                self._said.setdefault(event.study, Sayings()).add(event.said)
 
     def _trashed(self, event: events.TrashChanged) -> None:
         self._stale = True
@@ -160,7 +165,8 @@ class ExceptionsRoom:
     async def _look_at(self, studies: dict[str, bool]) -> list[Kept]:
         rules = self._rules()
         since = self._first
-        said = await self._told(studies)
+        fresh = self._fresh(studies)
+        said = await self._what_objects_say(studies, fresh)
 
         def look(connection: sqlite3.Connection) -> list[Look]:
             found = (
@@ -171,6 +177,7 @@ class ExceptionsRoom:
 
         looks = await self._db.read(look)
         if not looks:
+            self._kept(fresh)  # they are gone, or belong elsewhere by a correction
             return []
         now = self._clock.now()
 
@@ -181,6 +188,7 @@ class ExceptionsRoom:
             return kept, steps + [each.step for each in fresh if matching.images_came(connection, each.step, now)]
 
         kept, steps = await self._db.write(keep)
+        self._kept(fresh)
         self._stale = True
         if steps:
             self._bus.publish(events.StepChanged(now, tuple(steps)))
@@ -190,10 +198,39 @@ class ExceptionsRoom:
                 self._bus.publish(events.StudyMatched(now, *how))
         return kept
 
-    async def _told(self, studies: Iterable[str]) -> dict[str, told.Told]:
-        """Return what objects of studies say of their patient."""
-        places = await self._db.read(lambda c: told.places(c, studies))
-        return await asyncio.to_thread(told.read, self._root, places) if places else {}
+    async def _what_objects_say(self, studies: Iterable[str], fresh: Mapping[str, Sayings]) -> dict[str, Said]:
+        """Return what objects of studies say: as it was counted when they came, with the ``fresh`` ones; of studies of
+        which not all objects were counted, as some of them are read. What a person corrected says what its row says."""
+
+        def read(connection: sqlite3.Connection) -> tuple[dict[str, Said], list[told.Place]]:
+            found: dict[str, Said] = {}
+            lacking = []
+            for study in studies:
+                kept, instances = matching.counted_of(connection, study)
+                counted = kept.with_more(fresh.get(study))
+                free = told.corrected(connection, study) is None
+                whole = free and 0 < counted.total == instances
+                found[study] = Said(counted if whole else None, counted)
+                lacking += [study] if free and not whole else []
+            return found, told.places(connection, lacking)
+
+        found, places = await self._db.read(read)
+        sampled: dict[str, Sayings] = {}
+        for study, one in await asyncio.to_thread(told.read, self._root, places) if places else ():
+            values = (one.name, one.patient_id, one.issuer, one.born, one.sex, one.accession)
+            sampled.setdefault(study, Sayings()).add(values)
+        return found | {study: replace(found[study], counts=some) for study, some in sampled.items()}
+
+    def _fresh(self, studies: Iterable[str]) -> dict[str, Sayings]:
+        """Return what was counted of studies and is kept with no row yet."""
+        return {study: self._said[study].with_more(None) for study in studies if study in self._said}
+
+    def _kept(self, fresh: Mapping[str, Sayings]) -> None:
+        """Forget what was counted and is kept with a row now; what came meanwhile stays."""
+        for study, took in fresh.items():
+            there = self._said.pop(study, Sayings()).without(took)
+            if there.counts:
+                self._said[study] = there
 
     def _rules(self) -> Rules:
         settings = self._settings()
@@ -232,7 +269,7 @@ class ExceptionsRoom:
 
     async def show(self, study: str, search: str = "") -> ExceptionView:
         rules = self._rules()
-        said = await self._told([study])
+        said = await self._what_objects_say([study], self._fresh([study]))
 
         def read(connection: sqlite3.Connection) -> ExceptionView:
             found = matching.look(connection, study, rules, self._first, said.get(study))
@@ -245,7 +282,7 @@ class ExceptionsRoom:
                 shown = listing.candidates(found.ranked) or tuple(
                     listing.candidate(each) for each in candidates.near(connection, found.seen.arrived, _NEAR)
                 )
-            return ExceptionView(listing.one(connection, study), shown)
+            return ExceptionView(listing.one(connection, study), shown, *listing.disagreements(found.said))
 
         return await self._db.read(read)
 

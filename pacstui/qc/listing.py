@@ -7,34 +7,51 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pacstui.contract.exceptions import Candidate, Difference, ExceptionPage, ExceptionRow
+from pacstui.contract.exceptions import (
+    Candidate,
+    Difference,
+    Disagreement,
+    ExceptionPage,
+    ExceptionRow,
+    SaidText,
+)
 from pacstui.errors import BadRequest, NotFound
 from pacstui.index.fold import fold
+from pacstui.orders.holding import BODY, IS_HELD, ON_HOLD, hold_of
 from pacstui.qc import scoring, verdict
 from pacstui.qc.candidates import expected, patient
 from pacstui.qc.likeness import Kind
 from pacstui.qc.matching import OPEN
+from pacstui.qc.sayings import Said
 from pacstui.qc.scoring import Arrived, Expected, Scored
+from pacstui.text import safe
 
 STATES: Final = (verdict.CONFLICTING, verdict.UNMATCHED, verdict.PROBABLE)
 """States that are exceptions, gravest first."""
 _SHOWN: Final = 12
 _FOUND: Final = 40
 _HIGHEST: Final = "\U0010ffff"
+_OF_ORDER: Final = "FROM orders o WHERE o.id = m.\"order\" AND o.state IN ('scheduled', 'arrived')"
+_FROM: Final = " FROM "
 _ROW: Final = (
     "SELECT m.study, m.state, coalesce(json_extract(m.body, '$.name'), s.patient_name),"
     " coalesce(json_extract(m.body, '$.id'), s.patient_id), s.accession, s.modalities, s.description, s.calling,"
-    ' s.instances, s.received, m."order", m.score, m.why, m.settled, s.id FROM '
+    ' s.instances, s.received, m."order", m.score, m.why, m.settled, s.id,'
+    f" (SELECT {BODY} {_OF_ORDER}){_FROM}"
 )
+_HELD: Final = f"EXISTS (SELECT 1 {_OF_ORDER} AND {IS_HELD})"
+"""Whether the best order of a study is on hold."""
 _MARKS: Final = {
     Kind.SAME: "same", Kind.ALIKE: "near", Kind.SLIP: "near", Kind.DIFFERENT: "different", Kind.MISSING: "missing",
 }  # fmt: skip
 
 
 def _row(row: Sequence[Any]) -> ExceptionRow:
+    hold = hold_of(row[15])
     return ExceptionRow(
         row[0], row[1], row[2], row[3], row[4], row[5].replace("\\", "/"), row[6], row[7].replace("\\", ", "), row[8],
         datetime.fromtimestamp(row[9] / 1e6, UTC), row[10], row[11], row[12], row[13],
+        "" if hold is None else hold.who, "" if hold is None else safe(hold.why, 200),
     )  # fmt: skip
 
 
@@ -77,15 +94,16 @@ def _open() -> str:
 def page(
     connection: sqlite3.Connection, state: str, search: str, settled: bool, before: int, limit: int
 ) -> ExceptionPage:
-    """Return exceptions, newest arrival first; of a state that is none, the studies in it.
+    """Return exceptions, newest arrival first; of a state that is none, the studies in it. On hold are those whose best
+    order is.
 
     Raises
     ------
     BadRequest
         For a state that there is not.
     """
-    if state and state not in (*STATES, verdict.MATCHED, verdict.APART):
-        raise BadRequest(f"there is no state {state[:32]}", f"one of {', '.join((*STATES, verdict.MATCHED))}")
+    if state and state not in (*STATES, verdict.MATCHED, verdict.APART, ON_HOLD):
+        raise BadRequest(f"there is no state {state[:32]}", f"one of {', '.join((*STATES, verdict.MATCHED, ON_HOLD))}")
     if settled:
         source, where = "matches m CROSS JOIN studies s ON s.study = m.study", "m.settled != ''"
     elif state in (verdict.MATCHED, verdict.APART):
@@ -94,7 +112,9 @@ def page(
         source, where = "matches m CROSS JOIN studies s ON s.study = m.study", _open()
     values: list[object] = [before or 1 << 62]
     where += " AND s.hidden=0 AND s.id < ?"
-    if state:
+    if state == ON_HOLD:
+        where += f" AND {_HELD}"
+    elif state:
         where += " AND m.state = ?"
         values.append(state)
     if word := fold(search):
@@ -155,13 +175,24 @@ def candidate(scored: Scored) -> Candidate:
         e.order, e.step, e.name, e.patient_id, e.accession, e.modality, e.description, when, scored.score,
         tuple(Difference(p.attribute, p.arrived, p.expected, _MARKS[p.kind], p.how) for p in shown),
         tuple(_reason(p) for p in sorted(scored.parts, key=lambda p: -abs(p.points)) if p.points),
-        e.issuer, e.state,
+        e.issuer, e.state, safe(e.held, 100), safe(e.held_why, 200),
     )  # fmt: skip
 
 
 def _reason(part: scoring.Part) -> str:
     how = f": {part.how}" if part.how else " agrees" if part.points > 0 else ""
     return f"{part.points:+d} {part.attribute}{how}"
+
+
+def disagreements(said: Said | None) -> tuple[tuple[Disagreement, ...], int]:
+    """Return where objects of a study disagree as the contract has it, and how many of them were looked at."""
+    if said is None or said.counts is None:
+        return (), 0
+    found = tuple(
+        Disagreement(each.attribute, tuple(SaidText(safe(text, 200), count) for text, count in each.values))
+        for each in said.counts.differences()
+    )
+    return found, said.counts.total
 
 
 def candidates(ranked: Sequence[Scored]) -> tuple[Candidate, ...]:

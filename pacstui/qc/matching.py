@@ -18,6 +18,7 @@ from pacstui.orders import standing
 from pacstui.qc import scoring, verdict
 from pacstui.qc.candidates import candidates, issuers_of, moment_of, patient, persons_of
 from pacstui.qc.likeness import Kind
+from pacstui.qc.sayings import Said, Sayings, loaded, spelled
 from pacstui.qc.scoring import Arrived, Scored, score
 from pacstui.qc.told import Told, corrected
 from pacstui.qc.verdict import Doubts, Thresholds, Verdict
@@ -48,11 +49,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What came of looking at a study."""
+    """What came of looking at a study; ``said`` is what its objects say."""
 
     seen: Seen
     verdict: Verdict
     ranked: tuple[Scored, ...]
+    said: Said | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +127,21 @@ def seen_of(
         moment = local(received)
     if told is not None:
         patient_id, issuer, name, born, sex = told.patient_id, told.issuer, told.name, told.born, told.sex
+        accession = told.accession or accession
     arrived = Arrived(
         uid, accession, patient_id, issuer or (local_issuer if patient_id else ""), name, born, sex,
         tuple(each for each in modalities.split("\\") if each),
         tuple(dict.fromkeys((*callers, *(each[0] for each in stations if each[0])))), moment, description,
     )  # fmt: skip
     return Seen(key, arrived, callers, conflict, instances, received, changed, day)
+
+
+def counted_of(connection: sqlite3.Connection, study: str) -> tuple[Sayings, int]:
+    """Return what was counted of a study's objects and is kept with its row, and how many objects it has."""
+    row = connection.execute(
+        "SELECT m.body, s.instances FROM studies s LEFT JOIN matches m ON m.study = s.study WHERE s.study=?", (study,)
+    ).fetchone()
+    return (loaded(row[0] or ""), int(row[1])) if row is not None else (Sayings(), 0)
 
 
 def first_order(connection: sqlite3.Connection) -> int:
@@ -140,7 +151,12 @@ def first_order(connection: sqlite3.Connection) -> int:
 
 
 def look(
-    connection: sqlite3.Connection, study: str, rules: Rules, since: int, told: Told | None = None, again: bool = False
+    connection: sqlite3.Connection,
+    study: str,
+    rules: Rules,
+    since: int,
+    said: Said | None = None,
+    again: bool = False,
 ) -> Look | None:
     """Look at a study; None if the index has it not.
 
@@ -148,13 +164,14 @@ def look(
     ----------
     since
         When the first order came.
-    told
-        What its objects say of their patient; none where they were corrected, or cannot be read.
+    said
+        What its objects say.
     again
         Whether only orders or patients have changed since it was looked at last: a study that was matched stays so when
         its patient gets another name or birth date.
     """
-    seen = seen_of(connection, study, rules.local_issuer, told)
+    counts = said.counts if said is not None else None
+    seen = seen_of(connection, study, rules.local_issuer, counts.told() if counts is not None else None)
     if seen is None:
         return None
     apart = rules.needs_none(seen, since)
@@ -169,9 +186,22 @@ def look(
         row = connection.execute('SELECT state, "order", seen FROM matches WHERE study=?', (study,)).fetchone()
         if row == (verdict.MATCHED, judged.order, seen.changed):
             judged = replace(judged, state=verdict.MATCHED, why="")
+    if counts is not None and given is None:
+        judged = _apart(judged, counts, seen.conflict)
     if apart and judged.state != verdict.MATCHED and not seen.conflict:
         judged = Verdict(verdict.APART, 0, 0, judged.score, apart)
-    return Look(seen, judged, tuple(ranked))
+    return Look(seen, judged, tuple(ranked), said)
+
+
+def _apart(judged: Verdict, said: Sayings, conflict: str) -> Verdict:
+    """Return a verdict that takes into account that objects of the study disagree: one that is matched by most of them
+    is to be looked at, one that conflicts says how many of them say what."""
+    if judged.state == verdict.MATCHED and (why := said.grave()):
+        return replace(judged, state=verdict.PROBABLE, why=why)
+    ids = next((each.values for each in said.differences() if each.attribute == "patient ID"), ())
+    if conflict and judged.state == verdict.CONFLICTING and ids:
+        return replace(judged, why=f"{judged.why}; patient ID {spelled(ids)} of its objects")
+    return judged
 
 
 def _doubts(connection: sqlite3.Connection, seen: Seen) -> Doubts:
@@ -213,7 +243,7 @@ def keep(connection: sqlite3.Connection, found: Look, at: int) -> Kept:
             judged.score,
             judged.why,
             settled,
-            _body(found.seen.arrived),
+            _body(found),
             since,
             found.seen.changed,
         ),
@@ -259,10 +289,13 @@ def images_went(connection: sqlite3.Connection, order: int, now: datetime) -> li
     return [row[0] for row in rows]
 
 
-def _body(arrived: Arrived) -> str:
-    """Return what a study said of its patient, for the list: the index may have it otherwise."""
+def _body(found: Look) -> str:
+    """Return what a study said of its patient, for the list: the index may have it otherwise; and how many of its
+    objects said what, of those that were counted."""
+    arrived = found.seen.arrived
+    counted = found.said.counted.dumped() if found.said is not None else []
     key = " ".join(filter(None, (fold(arrived.name.replace("=", " ")), fold(arrived.patient_id))))
-    return json.dumps({"name": arrived.name, "id": arrived.patient_id, "key": key}, ensure_ascii=False)
+    return json.dumps({"name": arrived.name, "id": arrived.patient_id, "key": key, "said": counted}, ensure_ascii=False)
 
 
 def unseen(connection: sqlite3.Connection, before: int, most: int) -> tuple[list[str], int]:

@@ -107,7 +107,17 @@ def assign(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
     of = f", now of {who(study)}," if (now["patient_id"], now["issuer"]) != _whose(study) else ""
     plan.sentence = f"Gives the study{of} with {count} to {what + ' of ' if request.order else ''}{named}"
     plan.doubts += doubts + strange(now, study)
+    plan.already = _already(plan, new)
     return plan
+
+
+def _already(plan: Plan, new: Mapping[str, str]) -> list[ChangeText]:
+    """Return what an order or patient gives and the study has: where the index follows the RIS, that is much of it."""
+    changed = {each.attribute for each in plan.changes}
+    return [
+        ChangeText(KNOWN[keyword].level, keyword, safe(value, 200), safe(value, 200))
+        for keyword, value in new.items() if value.strip() and keyword not in changed
+    ]  # fmt: skip
 
 
 def _to_move(connection: sqlite3.Connection, request: Request, policy: Policy, study: Row) -> bool:
@@ -254,7 +264,8 @@ def _plan(
     plan = Plan(
         request, study, "", changes, [study["study"]], len({row["series"] for row in images} or series), instances,
         renames, sent, doubts_of(connection, study), of_series=tuple(row["id"] for row in series),
-        of_images=tuple(row["id"] for row in images), salient=[[row["id"] for row in images], sorted(paths.items())],
+        of_images=tuple(row["sop_instance"] for row in images),
+        salient=[[row["id"] for row in images], sorted(paths.items())],
     )  # fmt: skip
 
     def steps(ledger: Ledger) -> None:

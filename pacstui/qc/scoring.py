@@ -62,7 +62,7 @@ class Arrived:
 class Expected:
     """What an order (with one of its steps) says. ``former`` are other IDs of its patient, with their issuers, which
     were merged into the present one, ``former_names`` what the patient was called before; ``others`` how many other
-    studies are matched to the order already."""
+    studies are matched to the order already; ``held`` who put it on hold and since when, ``held_why`` why."""
 
     order: int = 0
     step: int = 0
@@ -82,6 +82,8 @@ class Expected:
     description: str = ""
     state: str = ""
     others: int = 0
+    held: str = ""
+    held_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from pacstui.routing.patience import Breaker, Pace
 from pacstui.routing.tables import FAILED, FILTERED, WAITING
 from pacstui.routing.verdict import verdict, verdict_on_move
 from pacstui.routing.ways import Unfit, Ways, Withheld
-from pacstui.services.corrected import Uncorrected
+from pacstui.services.corrected import Gone, Uncorrected
 from pacstui.settings import DestinationSettings
 
 log = logging.getLogger("pacstui.routing")
@@ -115,6 +115,11 @@ class Attempts:
 
     async def _parcel(self, item: Item, copy: Copy, content: Content) -> Parcel:
         handing = self._ways.handing()
+        if handing is not None and handing.corrections != item.known:
+            try:
+                copy = await handing.anew(copy, notes=True)
+            except Gone as gone:
+                raise Hindered(gone.message, gone.hint) from gone  # it may wait by another UID now
         if copy.corrected and handing is not None:
             try:
                 copy, content = await handing(copy, content)

@@ -206,8 +206,10 @@ class Destination:
 
     async def _take(self, limit: int = _BATCH) -> list[Item]:
         async with self._taking:
-            now = microseconds(self._ways.clock.now())
+            now, handing = microseconds(self._ways.clock.now()), self._ways.handing()
+            known = handing.corrections if handing is not None else 0
             items = await self._ways.outbox.take(self.name, now, limit, self.taken)
+            items = [item._replace(known=known) for item in items] if known else items
             self.taken.update(item.id for item in items)
         return items
 
@@ -306,7 +308,8 @@ class Destination:
         """Leave out what the archive does not have any more."""
         for item in items:
             if item.copy is None:
-                await self.attempts.note(Result(item, CANCELLED, error="it was deleted here before it was sent"))
+                why = "it was deleted or rejected here before it was sent"
+                await self.attempts.note(Result(item, CANCELLED, error=why))
                 self.taken.discard(item.id)
         return [item for item in items if item.copy is not None]
 

@@ -22,7 +22,9 @@ _AHEAD_US: Final = 2 * 86_400_000_000
 
 _TAKE = (
     "SELECT o.id, o.sending, o.sop_instance, o.size, o.attempts, s.route, s.study, s.priority, s.transform, s.level,"
-    " i.sop_class, i.transfer_syntax, i.path, i.data_offset, i.size, i.digest,"
+    " CASE WHEN t.hidden != 0 AND NOT EXISTS (SELECT 1 FROM corrections c WHERE c.note_uid != ''"
+    " AND c.note_uid = i.sop_instance) THEN NULL ELSE i.sop_class END,"  # what was rejected goes nowhere, its note does
+    " i.transfer_syntax, i.path, i.data_offset, i.size, i.digest,"
     " CASE WHEN t.corrected != '' OR t.identity != 0 OR e.corrected != '' THEN t.id ELSE 0 END, i.calling"
     " FROM sendings s JOIN outbox o ON o.sending = s.id AND o.state = 'waiting'"
     " LEFT JOIN instances i ON i.sop_instance = o.sop_instance"
@@ -52,7 +54,8 @@ _UNSENT = (
 
 
 class Item(NamedTuple):
-    """One object that waits for a destination. ``copy`` is none where the archive does not have it any more."""
+    """One object that waits for a destination. ``copy`` is none where the archive does not have it any more, or it was
+    rejected."""
 
     id: int
     sending: int
@@ -66,6 +69,8 @@ class Item(NamedTuple):
     level: str
     copy: Copy | None
     calling: str
+    known: int = 0
+    """How often something had been corrected when this was looked up."""
 
 
 class Result(NamedTuple):

@@ -27,6 +27,7 @@ from pacstui.contract.queue import (
 )
 from pacstui.equipment.line import Lines
 from pacstui.errors import BadRequest, NotFound, PacsError
+from pacstui.imaging.conversions import Conversions
 from pacstui.routing import actions, listing, made, standing
 from pacstui.routing.actions import Chosen
 from pacstui.routing.changing import Changing
@@ -42,7 +43,6 @@ from pacstui.settings import DestinationSettings, RoutingSettings
 from pacstui.text import plural, safe
 
 log = logging.getLogger("pacstui.routing")
-_CONVERSIONS: Final = 2
 _PRUNE_S: Final = 300.0
 _QUIET_S: Final = 3.0
 _MOST: Final = 500
@@ -93,7 +93,7 @@ class QueueRoom:
         self._bus = bus
         self._clock = clock
         self._outbox = Outbox(archive.db)
-        self._converting = asyncio.Semaphore(_CONVERSIONS)
+        self._conversions = Conversions()
         self._destinations: dict[str, Destination] = {}
         self._strange: dict[str, str] = {}
         self._quiet: dict[int, tuple[Ended, float]] = {}
@@ -116,6 +116,7 @@ class QueueRoom:
     async def close(self, patience_s: float) -> None:
         """Stop to send; what is on its way gets some seconds to arrive."""
         await asyncio.gather(*(each.close(patience_s) for each in self._destinations.values()))
+        await self._conversions.close()
 
     async def arrange(self) -> None:
         """Bring the senders up to settings, peers and pauses; others' objects stay where they are in the queue."""
@@ -150,7 +151,7 @@ class QueueRoom:
             return FolderCourier(Path(settings.folder).expanduser(), self._places.ae_title())
         if settings.move_from:
             return MoveCourier(self._lines, settings.move_from, settings.move_to)
-        return PeerCourier(self._lines, settings.name, self._converting)
+        return PeerCourier(self._lines, settings.name, self._conversions)
 
     # What happens.
 

@@ -7,18 +7,20 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pacstui.dicom.dataset import DataSet, DataSetError
-from pacstui.dicom.dictionary import keyword_of
+from pacstui.dicom.dataset import CHARSET, DataSet, DataSetError
+from pacstui.dicom.dictionary import keyword_of, vr_of
 from pacstui.dicom.dimse import Status
 from pacstui.dicom.net.request import Request
 from pacstui.dicom.net.service import BufferSink
 from pacstui.errors import PacsError
 from pacstui.services.aside import decoded
-from pacstui.services.identifiers import while_wanted
+from pacstui.services.identifiers import key_text, while_wanted
 from pacstui.services.models import WrongIdentifier
 
 _UNABLE: Final = 0xC001
 _COMMENT: Final = 64
+_LONGEST: Final = 200
+_MOST_KEYS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,20 @@ class Found:
     encode: Callable[[Any], bytes]
     unsupported: Iterable[int]
     limit: int
+
+
+def keys_of(identifier: DataSet) -> list[tuple[int, str]]:
+    """Return the keys of an identifier as texts, those in items of sequences too; empty for what is only to be told."""
+    keys: list[tuple[int, str]] = []
+    for tag in identifier:
+        if tag == CHARSET:
+            continue
+        vr = vr_of(tag)
+        if vr == "SQ":
+            keys += [key for item in identifier.items(tag) for key in keys_of(item)]
+        else:
+            keys.append((tag, key_text(identifier, tag, vr)[:_LONGEST]))
+    return keys[:_MOST_KEYS]
 
 
 class FindSink(BufferSink):
@@ -51,7 +67,9 @@ class FindSink(BufferSink):
                 raise WrongIdentifier("C-FIND-RQ without an identifier", *self._level)
             if self.too_long:
                 raise WrongIdentifier("the identifier has more than 1 MiB")
-            await self._answer(self._understand(await decoded(self)))
+            identifier = await decoded(self)
+            request.tell_keys(keys_of(identifier))
+            await self._answer(self._understand(identifier))
         except WrongIdentifier as wrong:
             await request.respond(Status.DATA_SET_MISMATCH, comment=wrong.comment, offending=wrong.offending)
         except DataSetError as error:

@@ -108,7 +108,9 @@ class Panel(Lines):
         self._order, self._rows = order, rows
         self._keep_in_sight(room)
         border = "focus" if focused else "frame"
-        out: list[Line | Strip] = [rule(width, self.UPPER, sections[0].title, sections[0].note, focused)]
+        # What is scrolled past has its title no more: the frame says what the first line in sight belongs to.
+        head = next((section for _, _, section in reversed(rows[: self.top]) if section is not None), sections[0])
+        out: list[Line | Strip] = [rule(width, self.UPPER, head.title, head.note, focused)]
         thumb = self._thumb(room)
         for y in range(room):
             at = self.top + y

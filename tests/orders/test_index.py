@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pacstui.errors import NotFound
-from pacstui.orders import merging
+from pacstui.clock import moment
+from pacstui.errors import BadRequest
+from pacstui.orders import unmerging
 from tests.orders.ward import Ward, adt, merge, order, pid
 
 NEW = "SMITH^JANE"
@@ -229,7 +230,7 @@ class TestUndo:
         ward.hear(merge("A", "B"))
         late = ward.store("A", name="ROE^R", birth="19500505")
         assert {ward.study(study)[0] for study in (early, own, late)} == {"B"}
-        merging.undo(ward.connection, 1, ward.at)
+        unmerging.undo(ward.connection, 1, moment(ward.at))
         ward.index.forget_known()
         assert {ward.study(study)[:3] for study in (early, late)} == {("A", "HOSP", "ROE^RICHARD")}
         assert ward.study(own)[:3] == ("B", "HOSP", "DOE^JANE")
@@ -241,15 +242,15 @@ class TestUndo:
         stranger = ward.store("B", name="ROE^RICHARD", birth="19500505")
         assert ward.study(stranger)[5]
         ward.sound()
-        with pytest.raises(NotFound):
-            merging.undo(ward.connection, 1, ward.at)
+        with pytest.raises(BadRequest, match="undone already"):
+            unmerging.undo(ward.connection, 1, moment(ward.at))
 
     def test_studies_of_an_unknown_prior_patient_have_their_own_data_again(self) -> None:
         ward = Ward()
         study = ward.store("A", name="UNKNOWN^TRAUMA", birth="19000101")
         ward.hear(merge("A", "B"))
         assert ward.study(study)[:3] == ("B", "HOSP", "DOE^JANE")
-        merging.undo(ward.connection, 1, ward.at)
+        unmerging.undo(ward.connection, 1, moment(ward.at))
         assert ward.study(study)[:4] == ("A", "HOSP", "UNKNOWN^TRAUMA", "19000101")
         ward.sound()
 
@@ -257,7 +258,7 @@ class TestUndo:
         ward = Ward()
         study = ward.store("A")
         ward.hear(merge("A", "B"), merge("B", "C"))
-        merging.undo(ward.connection, 1, ward.at)
+        unmerging.undo(ward.connection, 1, moment(ward.at))
         assert ward.study(study)[0] == "A"
         assert ward.rows("SELECT patient_id FROM persons WHERE merged_into != 0") == [("B",)]
         ward.sound()

@@ -107,6 +107,20 @@ async def test_a_misspelled_name_is_shown_beside_the_right_one_though_the_index_
     assert (await desk.room.list_all(search="nobody")).rows == ()
 
 
+async def test_images_of_an_order_that_is_on_hold_say_so_and_are_found_by_that(desk: Desk) -> None:
+    body = '{"held":true,"hold":{"by":"RIS","at":"2025-01-11 11:00","why":"creatinine"}}'
+    await desk.order(1, o_body=body)
+    await desk.order(2)
+    study = await desk.study(accession="A1", patient="P1", name="TSET^NUMBER 1")
+    other = await desk.study(accession="A2", patient="P2", name="TSET^NUMBER 2")
+    await desk.settled()
+    rows = {row.study: (row.state, row.held, row.held_why) for row in (await desk.room.list_all()).rows}
+    assert rows == {study: ("probable", "RIS, since 2025-01-11 11:00", "creatinine"), other: ("probable", "", "")}
+    assert [row.study for row in (await desk.room.list_all(state="on hold")).rows] == [study]
+    first = (await desk.room.show(study)).candidates[0]
+    assert (first.state, first.held_why) == ("on hold", "creatinine")
+
+
 async def test_a_node_that_never_had_an_order_has_no_exceptions(desk: Desk) -> None:
     for number in range(3):
         await desk.study(accession=f"X{number}", patient=f"Q{number}")

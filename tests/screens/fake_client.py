@@ -32,7 +32,15 @@ from pacstui.contract.accounts import (
     TokenRow,
     UseRow,
 )
-from pacstui.contract.associations import AssociationDetail, AssociationRow, ContextRow, Moment, RefusalRow
+from pacstui.contract.associations import (
+    AssociationDetail,
+    AssociationRow,
+    ContextRow,
+    KeyText,
+    Moment,
+    QueryText,
+    RefusalRow,
+)
 from pacstui.contract.audit import AuditPage, AuditRow, AuditState, Flaw, Verdict
 from pacstui.contract.feed import FeedRow
 from pacstui.contract.jobs import JobRow, JobsView, KindRow, ParameterRow, PlannedRow, RunLine, RunRow
@@ -57,6 +65,7 @@ from tests.screens.fake_backups import FakeBackups, FakeRuns
 from tests.screens.fake_exceptions import FakeCorrections, FakeExceptions
 from tests.screens.fake_hl7 import FakeHl7
 from tests.screens.fake_maintenance import FakeMaintenance
+from tests.screens.fake_merges import FakeMerges
 from tests.screens.fake_peers import FakePeers
 from tests.screens.fake_queue import FakeQueue, FakeRoutes
 from tests.screens.fake_space import FakeSpace
@@ -203,6 +212,7 @@ class FakeClient:
         self.worklist = FakeWorklist(self, self.storage._call)
         self.exceptions = FakeExceptions(self, self.storage._call)
         self.corrections = FakeCorrections(self, self.storage._call)
+        self.merges = FakeMerges(self, self.storage._call)
         self.peers = FakePeers(self, self.storage._call)
         self.studies = _Studies(self)
         self.feed = _Feed(self)
@@ -659,7 +669,14 @@ class _Associations(_Noun):
             receiving="" if refused or row.state != "open" else "CT 1.2.826.0.1.3680043.8.498.77",
             receiving_bytes=131_072,
             refused_today=3 if refused else 0,
-        )
+            queries=() if refused else (
+                QueryText(row.opened, "Modality Worklist FIND", "", (), 14, 212, "ended with A700H"),
+                QueryText(
+                    row.opened, "Modality Worklist FIND", "",
+                    (KeyText("Modality", "CT [/]\x1b[2J"), KeyText("PatientName", "", "TESTA*")), 12, 0, "done",
+                ),
+            ),
+        )  # fmt: skip
 
     async def refusals(self) -> tuple[RefusalRow, ...]:
         return self._call("associations.refusals")._refusals

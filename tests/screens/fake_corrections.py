@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from pacstui.contract.corrections import ChangeText, CorrectionPage, CorrectionRow, Downstream, Preview
-from pacstui.errors import BadRequest
+from pacstui.errors import BadRequest, Stale
 
 NASTY = "X[/]^\x1b[2JBAD"
 
@@ -18,6 +18,7 @@ class Corrections:
         self.client = client
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.fault = ""
+        self.stale = False
         changes = [
             ChangeText("patient", "PatientName", "TEST^ANNA", NASTY), ChangeText("patient", "PatientSex", "", "F"),
             ChangeText("study", "AccessionNumber", "A1", ""),
@@ -26,7 +27,8 @@ class Corrections:
         self.preview = Preview(
             "token", "Changes the study of TEST, ANNA (P1) with 2 series, 4 images", tuple(changes), ("1.2.3",), 2, 4,
             True, (Downstream("WS1", 4, client.at, ""), Downstream("WS2", 3, client.at, "")),
-            ("the sex differs: M in the images, F in the new patient",),
+            ("the sex differs: M in the images, F in the new patient",), "P1",
+            (ChangeText("patient", "PatientID", "P1", "P1"),),
         )  # fmt: skip
         self.rows: list[CorrectionRow] = [
             self.row(2, kind="merge", irreversible=""),
@@ -58,7 +60,18 @@ class Corrections:
         self.asked.append(("apply", {"token": token, "why": why}))
         if self.fault:
             raise BadRequest(self.fault, "look at it again, then do it")
+        if self.stale:
+            raise Stale("something has changed since the preview", "a new one shows what")
         return self.row(3)
+
+    async def renew(self, token: str) -> Preview:
+        self.asked.append(("renew", {"token": token}))
+        self.stale = False
+        self.preview = replace(
+            self.preview, token="newer",
+            since=("op2 did correction 9 at 14:03: Changes the sex", f"name is {NASTY} now"),
+        )  # fmt: skip
+        return self.preview
 
     async def undo(self, id: int, why: str) -> CorrectionRow:
         self.asked.append(("undo", {"id": id, "why": why}))

@@ -8,7 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 from pacstui.contract.corrections import ChangeText, CorrectionPage, CorrectionRow, Preview
-from pacstui.contract.exceptions import Candidate, Difference, ExceptionPage, ExceptionRow, ExceptionView
+from pacstui.contract.exceptions import (
+    Candidate,
+    Difference,
+    Disagreement,
+    ExceptionPage,
+    ExceptionRow,
+    ExceptionView,
+)
 from pacstui.errors import BadRequest, NotFound
 
 
@@ -48,6 +55,7 @@ class FakeExceptions:
         }
         self.found = (candidate(0, "MUSTER^EVA", 0),)
         self.counts: dict[str, int] = {}
+        self.disagreements: tuple[Disagreement, ...] = ()
 
     async def list_all(
         self, state: str = "", search: str = "", settled: bool = False, before: int = 0, limit: int = 100
@@ -73,7 +81,8 @@ class FakeExceptions:
 
     async def show(self, study: str, search: str = "") -> ExceptionView:
         self._call("exceptions.show", (study, search))
-        return ExceptionView(self._row(study), self.found if search else self.candidates.get(study, ()))
+        found = self.found if search else self.candidates.get(study, ())
+        return ExceptionView(self._row(study), found, self.disagreements, 120 if self.disagreements else 0)
 
     async def settle(self, study: str, why: str) -> ExceptionRow:
         self._call("exceptions.settle", (study, why))

@@ -40,6 +40,33 @@ async def test_a_number_key_opens_its_screen(key, words):
         assert console.lines[0].startswith(" RADNODE1")
 
 
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+async def test_an_association_says_what_was_asked_for_and_how_many_answers_there_were(size):
+    async with driven(size=size) as console:
+        await console.press("2")
+        await console.shows("Associations")
+        await console.press("enter")
+        text = await console.shows("What it asked for  2")
+        assert "0 answers  Modality Worklist FIND" in text and "PatientName TESTA*" in text
+        assert "212 answers, ended with A700H" in text and "everything was asked for" in text
+        assert text.index("0 answers") < text.index("212 answers") and "\x1b" not in text
+        await console.press("P")
+        await console.until(lambda: "TESTA" not in console.text)
+
+
+async def test_what_is_scrolled_past_has_its_title_no_more():
+    async with driven(size=(60, 15)) as console:
+        await console.press("2")
+        await console.shows("Associations")
+        await console.press("enter")
+        text = await console.shows("What it asked for")
+        assert "╭─ open" in text
+        await console.press(*["down"] * 20)
+        await console.shows("╭─ What it asked for  2")
+        await console.press(*["up"] * 20)
+        await console.shows("╭─ open")
+
+
 async def test_enter_leads_from_a_refusal_to_what_mends_it_and_escape_back():
     async with driven() as console:
         panel = console.app.screen.query_one("#associations")

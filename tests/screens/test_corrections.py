@@ -60,6 +60,33 @@ async def test_it_is_done_with_a_reason_only_and_a_fault_of_the_node_stays_to_be
         assert corrections.asked[-1] == ("apply", {"token": "token", "why": "typo"})
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_somebody_changed_meanwhile_is_shown_in_place_and_the_reason_stays(size: tuple[int, int]) -> None:
+    client, corrections = made(30)
+    corrections.stale = True
+    async with driven(client, size) as console:
+        await page(console)
+        await console.press("x", "enter")
+        await console.shows("What this would do")
+        await console.press(*"typo of CT2", "enter", "enter")
+        text = await console.shows("Changed since you looked")
+        for words in ("~ op2 did correction 9 at 14:03", "why  typo of CT2", "! the sex differs", "▸[ leave it ]"):
+            assert words in text, words
+        assert "\x1b" not in text
+        await console.press("enter", "enter")
+        await console.until(lambda: "What this would do" not in console.text)
+        assert corrections.asked[-1] == ("apply", {"token": "newer", "why": "typo of CT2"})
+
+
+async def test_what_is_so_already_is_not_left_out() -> None:
+    client, _ = made()
+    async with driven(client, (80, 24)) as console:
+        await page(console)
+        await console.press("a", *"17", "enter")
+        text = await console.shows("already so")
+        assert "= patient ID" in text and "P1  already so" in text
+
+
 async def test_many_changes_scroll_and_what_speaks_against_it_stays_in_sight() -> None:
     client, _ = made(40)
     async with driven(client, (80, 24)) as console:
@@ -67,7 +94,7 @@ async def test_many_changes_scroll_and_what_speaks_against_it_stays_in_sight() -
         await console.press("x", "enter")
         text = await console.shows("What this would do")
         assert "! the sex differs" in text
-        assert "of 43" in text
+        assert "of 44" in text
         await console.press("pagedown", "pagedown", "pagedown", "pagedown", "pagedown")
         await console.shows("Attribute39")
         assert "▸[ leave it ]" in console.text

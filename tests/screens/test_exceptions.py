@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from pacstui.contract.exceptions import Disagreement, SaidText
 from tests.screens.conftest import Driven, driven
 from tests.screens.fake_client import SteppedClient
 
@@ -167,6 +169,42 @@ async def test_states_one_at_a_time_and_a_search() -> None:
         await console.press("slash", *"beis", "enter")
         await console.until(lambda: "TESTTA" not in console.text)
         assert ("", "beis", False) in said(client, "exceptions.list_all")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_one_whose_order_is_on_hold_says_by_whom_and_why(size: tuple[int, int]) -> None:
+    client = SteppedClient()
+    held = {"held": "RIS, since 2026-11-25 11:00", "held_why": "creatinine [/]\x1b[2J"}
+    client.exceptions.put("1.2.3", **held)
+    client.exceptions.candidates["1.2.3"] = tuple(
+        replace(each, state="on hold", **held) for each in client.exceptions.candidates["1.2.3"]
+    )
+    async with driven(client, size) as console:
+        await console.press("X")
+        await console.shows("its order is on hold by RIS, since 2026-11-25 11:00")
+        await console.press("f", "f", "f", "f")
+        await console.shows("only those whose order is ~ on hold")
+        await console.press("escape")
+        await console.shows("TESTTA, ANNA")
+        await console.press("enter")
+        text = await console.shows("its order is on hold by RIS")
+        assert "score 82  on hold" in text and "\x1b" not in text
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_where_objects_of_one_study_disagree_is_shown(size: tuple[int, int]) -> None:
+    client = SteppedClient()
+    client.exceptions.disagreements = (
+        Disagreement("patient ID", (SaidText("P1", 119), SaidText("P9 [/]\x1b[2J", 1))),
+        Disagreement("accession number", (SaidText("A1", 117), SaidText("", 3))),
+    )
+    async with driven(client, size) as console:
+        await at_the_first(console)
+        text = await console.shows("Its objects disagree: 120 of 212 images looked at")
+        assert "P1 in 119, P9 [/]" in text and "A1 in 117, (none) in 3" in text and "\x1b" not in text
+        await console.press("P")
+        text = await console.shows("•••••• in 117, (none) in 3")
+        assert "P9" not in text
 
 
 async def test_names_are_hidden_in_private_and_read_only_holds_back() -> None:

@@ -40,6 +40,18 @@ async def test_a_peer_page_tells_what_it_is_how_it_answers_and_what_failed() -> 
         assert text.count("has not answered since") == 0, "the title says that already"
 
 
+async def test_a_peer_page_tells_what_it_asked_last() -> None:
+    async with driven(size=(80, 48)) as console:
+        await console.press("5")
+        await console.shows("TELERAD")
+        await console.press("slash", *"CT1", "enter")
+        await console.until(lambda: "TELERAD" not in console.text)
+        await console.press("enter")
+        text = await console.shows("What it asked last")
+        assert "0 answers  Modality Worklist FIND" in text and "PatientName TESTA*" in text
+        assert ": 2 has it" in text and "\x1b" not in text
+
+
 async def test_a_test_that_fails_gives_a_text_to_copy() -> None:
     async with driven() as console:
         await console.press("5")

@@ -50,6 +50,22 @@ async def test_the_day_says_where_everything_stands(size: tuple[int, int]) -> No
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+async def test_what_is_on_hold_is_seen_in_the_list_by_its_filter_and_with_who_and_why(size: tuple[int, int]) -> None:
+    client = SteppedClient()
+    held = {"held": "RIS, since 2026-11-25 11:00", "held_why": "creatinine [/]\x1b[2J"}
+    client.worklist.rows[4] = replace(client.worklist.rows[4], state="on hold", **held)
+    async with driven(client, size) as console:
+        text = await opened(console)
+        assert "~ on hold" in text and "on hold" in text.split("Steps")[0]
+        await console.press("f", "f", "f")
+        text = await console.shows("only on hold")
+        assert "\x1b" not in text
+        await console.press("enter")
+        text = await console.shows("! on hold by RIS, since 2026-11-25 11:00: creatinine [/]")
+        assert "s does (arrived, scheduled)" in " ".join(text.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
 async def test_the_dashboard_says_how_late_the_day_is(size: tuple[int, int]) -> None:
     client = SteppedClient()
     async with driven(client, size) as console:
@@ -390,7 +406,7 @@ def test_nothing_is_wrong_with_a_step_that_goes_as_it_should() -> None:
     for row in (step_row(1), step_row(1, "in progress", received=3), step_row(1, "completed", expected=4, received=4),
                 step_row(1, "cancelled")):  # fmt: skip
         assert step_words.wrong(row, (performed_row(1, 1),)) == []
-        assert not step_words.trouble(row, 76)
+        assert not step_words.trouble(row, 76, Privacy())
 
 
 def test_lateness_and_images_in_words() -> None:

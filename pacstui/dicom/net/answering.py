@@ -6,7 +6,7 @@ import asyncio
 import collections
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from pacstui.dicom import dimse
@@ -381,6 +381,10 @@ class Answering(Asking):
                 self.counters.failed += 1
         self.send_whole(message)
         self._observer.answered(request.association, request.command, status)
+
+    def asked(self, request: Request, keys: Sequence[tuple[int, str]]) -> None:
+        """Pass on what a query asks for to who watches."""
+        self._observer.asked(request.association, request.command, keys)
 
     def drop_messages(self, why: str) -> None:
         """The association ended: nothing that is unfinished is kept."""

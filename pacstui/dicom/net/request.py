@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,10 @@ class Request:
             self._withdrawn = asyncio.Event()
         if not self.cancelled and not self.association.over:
             await self._withdrawn.wait()
+
+    def tell_keys(self, keys: Sequence[tuple[int, str]]) -> None:
+        """Tell who watches what a query asks for."""
+        self.association.asked(self, keys)
 
     async def respond(
         self,

@@ -125,6 +125,11 @@ class Observer(Protocol):
         """A command came; its data set, if any, follows."""
         ...
 
+    def asked(self, association: Association, command: Command, keys: Sequence[tuple[int, str]]) -> None:
+        """What a query asks for was understood: elements and the texts of their keys, empty for those that are only to
+        be told."""
+        ...
+
     def answered(self, association: Association, command: Command, status: int) -> None:
         """A response to ``command`` was sent."""
         ...
@@ -151,6 +156,9 @@ class Unobserved:
         return None
 
     def message(self, association: Association, command: Command) -> None:
+        return None
+
+    def asked(self, association: Association, command: Command, keys: Sequence[tuple[int, str]]) -> None:
         return None
 
     def answered(self, association: Association, command: Command, status: int) -> None:
@@ -192,6 +200,12 @@ class Careful:
             self._observer.message(association, command)
         except Exception:
             log.exception("an observer failed on a message")
+
+    def asked(self, association: Association, command: Command, keys: Sequence[tuple[int, str]]) -> None:
+        try:
+            self._observer.asked(association, command, keys)
+        except Exception:
+            log.exception("an observer failed on a query")
 
     def answered(self, association: Association, command: Command, status: int) -> None:
         try:
