@@ -5,6 +5,10 @@ same disk. The table shows instances per second (median of the rounds) and pacst
 pair by pair within a round. pacstui answers when object and index survive a power loss; Orthanc syncs the file and
 indexes; storescp and the pynetdicom receiver only write files. TCP_NODELAY is set at both ends.
 
+Where a machine is lent its memory page by page, as many virtual ones are, a page of the cache costs ten times as much
+when it is used for the first time, for every receiver. Quote pairs, and let the runs share a control group with a
+memory limit that they have filled once.
+
 Nothing is deleted before the end: ext4 passes over the inodes of files deleted within the last minutes, one by one,
 and a new file costs twenty times as much then.
 """

@@ -29,10 +29,6 @@ class Apart:
         self._lock = threading.Lock()
         self._running: dict[Hashable, Future[Any]] = {}
 
-    def hangs(self, key: Hashable) -> bool:
-        """Return whether a call has not come back yet."""
-        return key in self._running
-
     async def call(self, key: Hashable, work: Callable[[], T]) -> T:
         """Return what a call returns; when the waiting is cancelled, the call goes on by itself.
 

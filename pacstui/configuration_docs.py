@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pacstui.configuration import CONFIG_VARIABLE, PREFIX
-from pacstui.configuration_words import expectation
+from pacstui.configuration.words import expectation
 from pacstui.settings import Settings
 
 _WIDTH = 100

@@ -12,31 +12,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual._compositor import ChopsUpdate
-from textual.app import App
 from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import AwaitMount
 
-from pacstui.contract import all_actions
 from pacstui.errors import Denied, PacsError
-from pacstui.text import safe
-from screens import clipboard, keymap, theme
-from screens.base import ConsoleScreen
+from screens import keymap, theme
 from screens.bridge import Bridge
+from screens.common_keys import CommonKeysApp
 from screens.confirming import Confirming
 from screens.door import Door
 from screens.frames import narrow
-from screens.pages import open_page
 from screens.privacy import Privacy
 
 if TYPE_CHECKING:
-    from pacstui.contract import Action
-    from pacstui.contract.accounts import Me
     from pacstui.contract.feed import FeedRow
     from pacstui.contract.overview import View
 
-NOTICE_S = 6.0
 ENTRY = "entry"
 """The mode of the pages that stand before everything; it has no number and nothing in it but them."""
 
@@ -59,7 +52,7 @@ class Fresh(Message):
     """The bridge has something new."""
 
 
-class ConsoleApp(App[int]):
+class ConsoleApp(CommonKeysApp):
     """The console.
 
     Parameters
@@ -120,12 +113,9 @@ class ConsoleApp(App[int]):
         self.frozen = False
         self.read_only = read_only
         self.privacy = Privacy()
-        self.notice: tuple[str, str] | None = None
         self.crash: str = ""
         self.parting = ""
         self.start_node = start_node
-        self._notices = 0
-        self._ticking = False
         self.bridge = Bridge(client, refresh_s, self._wake)
         self._tasks: set[asyncio.Task[None]] = set()
         self.on_ready: Callable[[], None] | None = None
@@ -172,6 +162,23 @@ class ConsoleApp(App[int]):
         self.parting = parting
         self.exit(code, return_code=code)
 
+    def action_quit_console(self) -> None:
+        """Leave; with a node of our own, ask what becomes of it."""
+        from screens.node_life import ask_to_leave
+
+        ask_to_leave(self)
+
+    @property
+    def can_start(self) -> bool:
+        """Whether this console knows how to start a node."""
+        return self.start_node is not None
+
+    async def action_start_node(self) -> None:
+        """Start a node where none answers."""
+        from screens.node_life import start
+
+        await start(self)
+
     def _handle_exception(self, error: Exception) -> None:
         if not self.crash:
             self.crash = "".join(traceback.format_exception(error))
@@ -195,6 +202,10 @@ class ConsoleApp(App[int]):
         self.post_message(Fresh())
 
     def on_fresh(self) -> None:
+        """The bridge has something new."""
+        self.catch_up()
+
+    def catch_up(self) -> None:
         """Take the newest view and show it, unless the screen is frozen."""
         away = self.away_since is not None
         self.latest = self.bridge.taken()
@@ -208,43 +219,23 @@ class ConsoleApp(App[int]):
         if not self.frozen:
             self.view = self.latest
             self.feed = self.bridge.feed
-            self._show()
+            self.show_view()
         else:
-            self._chrome()
+            self.redraw_chrome()
 
-    def page(self) -> ConsoleScreen | None:
-        """Return the screen in sight, or the one under the questions that lie over it."""
-        for screen in reversed(self.screen_stack):
-            if isinstance(screen, ConsoleScreen):
-                return screen
-        return None
-
-    def _show(self) -> None:
+    def show_view(self) -> None:
+        """Show the screen in sight what is known."""
         page = self.page()
         if page is not None and page.is_mounted:
             if self.view is not None and self.screen is page:
                 page.show(self.view)
             page.chrome()
 
-    def _chrome(self) -> None:
-        page = self.page()
-        if page is not None and page.is_mounted:
-            page.chrome()
-
     def _tick(self) -> None:
         self.door.tick()
-        self._chrome()
-
-    def redraw_chrome(self) -> None:
-        """Draw head and foot again."""
-        self._chrome()
+        self.redraw_chrome()
 
     # who is there
-
-    @property
-    def me(self) -> Me | None:
-        """Who the node takes us for; none before it has said."""
-        return self.door.me
 
     async def on_event(self, event: events.Event) -> None:
         """Take keys and the mouse, unless they come so late that they only find the lock."""
@@ -265,7 +256,7 @@ class ConsoleApp(App[int]):
         super().switch_mode(mode)
         self.remove_mode(ENTRY)
         self.add_mode(ENTRY, Entry)
-        self._show()
+        self.show_view()
 
     def begin_anew(self) -> None:
         """Show nothing of what was there for somebody else."""
@@ -298,230 +289,3 @@ class ConsoleApp(App[int]):
     def now(self) -> datetime:
         """Return local time."""
         return datetime.now(UTC).astimezone()
-
-    def redraw_all(self) -> None:
-        """Draw every cell again, after output was lost or garbled."""
-        self.screen.refresh()
-
-    # keys of all screens
-
-    async def action_mode(self, mode: str) -> None:
-        """Go to a mode; its stack is as it was left."""
-        if not self.may_see(mode):
-            return
-        if self.current_mode != mode:
-            await self.switch_mode(mode)
-        elif len(self.screen_stack) > 1:
-            while len(self.screen_stack) > 1:
-                await self.pop_screen()
-
-    def go(self, screen: Screen[Any]) -> None:
-        """Open a page over the present one."""
-        self.push_screen(screen)
-
-    def back(self) -> None:
-        """Close this page; from a mode's own page go to the dashboard."""
-        if len(self.screen_stack) > 1:
-            self.pop_screen()
-        elif self.current_mode != "dashboard":
-            self.switch_mode("dashboard")
-
-    async def action_back(self) -> None:
-        """Go back."""
-        page = self.page()
-        if page is not None:
-            page.action_back()
-
-    def action_find(self) -> None:
-        """Filter this screen."""
-        page = self.page()
-        if page is not None:
-            page.action_find()
-
-    def find_study(self) -> None:
-        """Look for a study from a screen that has nothing to filter."""
-
-        async def look() -> None:
-            await self.action_mode("studies")
-            page = self.page()
-            if page is not None and page.filtered() is not None:
-                page.action_find()
-
-        self.keep(look())
-
-    def action_freeze(self) -> None:
-        """Hold what is shown, or follow again."""
-        self.frozen = not self.frozen
-        if self.frozen:
-            self._chrome()
-        else:
-            self.on_fresh()
-
-    def action_privacy(self) -> None:
-        """Hide or show names and IDs."""
-        self.privacy.on = not self.privacy.on
-        self._show()
-        self.say("patients' names and IDs are hidden: P shows them" if self.privacy.on else "names and IDs are shown")
-
-    def action_read_only(self) -> None:
-        """Hold back actions that change something, or allow them again."""
-        self.read_only = not self.read_only
-        self.say("read-only until R: nothing can be changed from here" if self.read_only else "actions are allowed")
-
-    def action_routes(self) -> None:
-        """Show where studies are sent on."""
-        open_page(self, "routes")
-
-    def action_worklist(self) -> None:
-        """Show today's worklist."""
-        open_page(self, "worklist")
-
-    def action_exceptions(self) -> None:
-        """Show studies that do not fit."""
-        open_page(self, "exceptions")
-
-    def action_corrections(self) -> None:
-        """Show corrections."""
-        open_page(self, "corrections")
-
-    def action_maintenance(self) -> None:
-        """Show maintenance."""
-        open_page(self, "maintenance")
-
-    def action_hl7(self) -> None:
-        """Show HL7."""
-        open_page(self, "hl7")
-
-    def action_account(self) -> None:
-        """Open the menu of the account."""
-        from screens.modals.account_menu import AccountMenu
-
-        if not self.door.barred:
-            self.push_screen(AccountMenu())
-
-    def action_lock(self) -> None:
-        """Lock now."""
-        self.door.lock()
-
-    def action_copy(self) -> None:
-        """Copy."""
-        page = self.page()
-        self.copy(page.copied() if page is not None else "")
-
-    def copy(self, text: str) -> None:
-        """Hand ``text`` to the terminal's clipboard."""
-        if not text:
-            self.say("nothing to copy here")
-            return
-        if self._driver is not None:
-            self._driver.write(clipboard.osc52(text))
-        self._clipboard = text
-        lines = text.count("\n") + 1
-        self.say(f"copied: {text}" if lines == 1 else f"copied {lines} lines")
-
-    def action_redraw(self) -> None:
-        """Draw all of it again."""
-        self.redraw_all()
-
-    def action_help(self) -> None:
-        """Open help for this screen."""
-        from screens.modals.help import Help
-
-        page = self.page()
-        if page is not None:
-            self.push_screen(Help(page))
-
-    def action_palette(self) -> None:
-        """Open the palette."""
-        from screens.palette import open_palette
-
-        page = self.page()
-        if page is not None:
-            open_palette(self, page)
-
-    def action_problems(self) -> None:
-        """Open the list of problems."""
-        from screens.modals.problems import Problems
-
-        self.push_screen(Problems())
-
-    def action_quit_console(self) -> None:
-        """Leave; with a node of our own, ask what becomes of it."""
-        from screens.node_life import ask_to_leave
-
-        ask_to_leave(self)
-
-    @property
-    def can_start(self) -> bool:
-        """Whether this console knows how to start a node."""
-        return self.start_node is not None
-
-    async def action_start_node(self) -> None:
-        """Start a node where none answers."""
-        from screens.node_life import start
-
-        await start(self)
-
-    # actions of the contract
-
-    def say(self, text: str | PacsError, role: str = "accent") -> None:
-        """Show a notice in the foot line for a moment."""
-        if isinstance(text, PacsError):
-            text = f"{text.message}{': ' if text.hint else ''}{text.hint}"
-        mark = "x " if role == "fail" else ""
-        self.notice = (mark + safe(text, 400), role)
-        self._notices += 1
-        mine = self._notices
-
-        def over() -> None:
-            if mine == self._notices:
-                self.notice = None
-                self._chrome()
-
-        self.set_timer(NOTICE_S, over)
-        self._chrome()
-
-    def held_back(self, action: Action | None) -> str:
-        """Return in words why an action is not to be had now, empty if it is."""
-        if action is not None and self.door.lacks(action.permission):
-            return f"takes {action.permission}"
-        if self.read_only and keymap.changes_something(action):
-            return "held back: read-only"
-        page = next((each for each in reversed(self.screen_stack) if isinstance(each, ConsoleScreen)), None)
-        return page.unfit(action) if page is not None and action is not None else ""
-
-    def lacks(self, permission: str, what: str) -> bool:
-        """Return whether the account lacks a permission that ``what`` takes; say so if it does."""
-        if not self.door.lacks(permission):
-            return False
-        assert self.me is not None
-        self.say(f"{what} takes the permission {permission}; {self.me.account} lacks it", "warn")
-        return True
-
-    def may_see(self, mode: str) -> bool:
-        """Return whether the account may see a mode's screen; say why if it may not."""
-        action = all_actions().get(keymap.MODE_NEEDS.get(mode, ""))
-        return action is None or not self.lacks(action.permission, f"the screen {mode.capitalize()}")
-
-    def allowed(self, name: str) -> bool:
-        """Return whether an action may be done now; say why if it may not."""
-        action = all_actions()[name]
-        if self.door.barred or self.lacks(action.permission, action.verb):
-            return False
-        if self.read_only and keymap.changes_something(action):
-            self.say(f"read-only: {action.verb} is held back; R allows actions again", "warn")
-            return False
-        if self.away_since is not None:
-            self.say(f"the node is not reached: {action.verb} is not possible now", "fail")
-            return False
-        return True
-
-    async def fetch(self, call: Awaitable[Any]) -> Any:
-        """Await a call to the node; a fault becomes a notice and none."""
-        try:
-            return await call
-        except PacsError as error:
-            self.say(error, "fail")
-        except (OSError, TimeoutError) as error:
-            self.say(f"the node did not answer: {error}", "fail")
-        return None

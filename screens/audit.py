@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 
 from textual import on
-from textual.timer import Timer
 from textual.widget import Widget
 
 from pacstui.contract.audit import AuditPage, AuditRow, AuditState, Verdict
@@ -76,7 +75,6 @@ class AuditScreen(ConsoleScreen):
         self._search = ""
         self._limits: dict[str, str] = {}
         self._turn = 0
-        self._soon: Timer | None = None
         self._begun = False
         self._state: AuditState | None = None
         self._newest = 0
@@ -221,9 +219,7 @@ class AuditScreen(ConsoleScreen):
             return
         if (wanted, asked) != (self._search, self._limits):
             self._search, self._limits, self._found = wanted, asked, None
-            if self._soon is not None:
-                self._soon.stop()
-            self._soon = self.set_timer(0.3, self.action_refresh)
+            self.when_typing_pauses(self.action_refresh, 0.3)
         self._entitle()
 
     @on(RowTable.Chosen)

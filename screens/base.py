@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import ComposeResult
@@ -22,12 +22,15 @@ from screens.widgets.row_table import RowTable
 
 if TYPE_CHECKING:
     from textual import events
+    from textual.timer import Timer
 
     from pacstui.contract import Action
     from pacstui.contract.overview import View
     from screens.app import ConsoleApp
 
 SMALLEST = (60, 15)
+TYPING_S = 0.15
+"""Seconds after the last key after which typing counts as paused."""
 
 
 class SmallLine(Lines):
@@ -59,6 +62,7 @@ class ConsoleScreen(Screen[None]):
     TYPED: ClassVar[bool] = False
     """Letters and signs are typed into this screen: none of them is a key."""
     AUTO_FOCUS = "Panel, RowTable"
+    _soon: Timer | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         cls.BINDINGS = keymap.bindings(*cls.__dict__.get("KEYS", ()))
@@ -126,6 +130,12 @@ class ConsoleScreen(Screen[None]):
         table = self.filtered()
         if table is not None:
             table.filter(text)
+
+    def when_typing_pauses(self, do: Callable[[], None], after_s: float = TYPING_S) -> None:
+        """Do something once nothing more is typed; of what was to be done before only the last is done."""
+        if self._soon is not None:
+            self._soon.stop()
+        self._soon = self.set_timer(after_s, do)
 
     def action_find(self) -> None:
         """Open the filter line."""

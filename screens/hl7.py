@@ -13,7 +13,7 @@ from pacstui.text import count, plural, safe
 from screens import hl7_cells as cells
 from screens import hl7_work as work
 from screens import keymap
-from screens.hl7_list import PagedScreen
+from screens.paged import PagedScreen
 from screens.widgets import columns as cols
 from screens.widgets.line import Line
 from screens.widgets.panel import Item, Panel, Section, words

@@ -85,36 +85,36 @@ def mode_keys() -> tuple[Key, ...]:
     )
 
 
-ROUTES = Key("O", "routes", "Routes: where studies are sent on", "app.routes", _actions().get("routes.list"))
+ROUTES = Key("O", "routes", "Routes: where studies are sent on", "app.page('routes')", _actions().get("routes.list"))
 """The way to the routes, which have no number."""
 
 MAINTENANCE = Key(
-    "M", "maintenance", "Maintenance: drain the node, plan windows, what was changed", "app.maintenance",
+    "M", "maintenance", "Maintenance: drain the node, plan windows, what was changed", "app.page('maintenance')",
     _actions().get("maintenance.show"), 3,
 )  # fmt: skip
 """The way to maintenance, which has no number either."""
 
 WORKLIST = Key(
-    "W", "worklist", "Worklist: what is scheduled today, where it stands, what was performed", "app.worklist",
+    "W", "worklist", "Worklist: what is scheduled today, where it stands, what was performed", "app.page('worklist')",
     _actions().get("worklist.day"), 2,
 )  # fmt: skip
 """The way to the worklist, which has no number either."""
 
 EXCEPTIONS = Key(
-    "X", "exceptions", "Exceptions: studies that do not fit an order or patient", "app.exceptions",
+    "X", "exceptions", "Exceptions: studies that do not fit an order or patient", "app.page('exceptions')",
     _actions().get("exceptions.list_all"), 2,
 )  # fmt: skip
 """The way to the exceptions, which have no number either."""
 
 HL7 = Key(
-    "H", "HL7", "HL7: messages of the RIS, what became of them, errors, what goes out", "app.hl7",
+    "H", "HL7", "HL7: messages of the RIS, what became of them, errors, what goes out", "app.page('hl7')",
     _actions().get("hl7.show"), 2,
 )  # fmt: skip
 """The way to HL7, which has no number either."""
 
 CORRECTIONS = Key(
     "C", "corrections", "Corrections: what was put right, undoing it, telling who has the wrong copy",
-    "app.corrections", _actions().get("corrections.list_all"), 3,
+    "app.page('corrections')", _actions().get("corrections.list_all"), 3,
 )  # fmt: skip
 """The way to corrections, which have no number either."""
 

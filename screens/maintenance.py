@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 
 from textual import on
 from textual.widget import Widget
@@ -12,7 +13,7 @@ from pacstui.contract import all_actions
 from pacstui.contract.maintenance import MaintenanceView, WindowRow
 from pacstui.text import ago, count, plural, safe
 from screens import maintenance_work as work
-from screens.polling import PollingScreen
+from screens.asking import AskingScreen
 from screens.widgets import columns as cols
 from screens.widgets.line import Line
 from screens.widgets.panel import Item, Panel, Section, words
@@ -82,7 +83,7 @@ class StandPanel(Panel):
         return lines
 
 
-class MaintenanceScreen(PollingScreen):
+class MaintenanceScreen(AskingScreen):
     """Draining and planned windows."""
 
     TITLE_WORDS = "Maintenance"
@@ -129,13 +130,17 @@ class MaintenanceScreen(PollingScreen):
             safe(row.owner or row.made_by, 64),
         )
 
-    async def load(self) -> None:
+    async def ask(self) -> Any:
         app = self.console_app
         view = await app.fetch(app.client.maintenance.show())
         known = all_actions()["routes.destinations"].permission
         if view is not None and not self._peers and not app.door.lacks(known):
             self._peers = await app.fetch(app.client.routes.destinations()) or ()
-        if view is None or not self.is_attached:
+        return view
+
+    async def took(self, found: Any) -> None:
+        view: MaintenanceView | None = found
+        if view is None:
             return
         self.view = view
         order = {"running": 0, "planned": 1, "over": 2, "cancelled": 3}

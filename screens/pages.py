@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from screens.app import ConsoleApp
+    from screens.common_keys import CommonKeysApp
 
 _PAGES: Final = {
     "routes": ("RoutesScreen", "routes.list"),
@@ -19,7 +19,7 @@ _PAGES: Final = {
 """By module of ``screens``."""
 
 
-def open_page(app: ConsoleApp, module: str) -> None:
+def open_page(app: CommonKeysApp, module: str) -> None:
     """Open a page over the present one, unless it is the one in sight."""
     name, action = _PAGES[module]
     if app.allowed(action):

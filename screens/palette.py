@@ -20,7 +20,7 @@ from screens.widgets.lines import Lines
 from screens.widgets.panel import Item, Panel, Section
 
 if TYPE_CHECKING:
-    from screens.app import ConsoleApp
+    from screens.common_keys import CommonKeysApp
 
 
 def entries(page: ConsoleScreen) -> list[keymap.Key]:
@@ -121,7 +121,7 @@ class Palette(ModalScreen[str]):
         self.dismiss(run if isinstance(run, str) else None)
 
 
-def open_palette(app: ConsoleApp, page: ConsoleScreen) -> None:
+def open_palette(app: CommonKeysApp, page: ConsoleScreen) -> None:
     """Open the palette over ``page`` and do what is chosen."""
 
     async def do(run: str) -> None:

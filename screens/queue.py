@@ -182,12 +182,6 @@ class QueueScreen(ConsoleScreen):
         for table in self.query(RowTable):
             table.filter(text)
 
-    def point_at(self, destination: str) -> None:
-        """Choose a destination."""
-        self._table.cursor = destination
-        self._table.focus()
-        self.query_one(DestinationPanel).redraw()
-
     @on(RowTable.Moved, "#going")
     def _moved(self) -> None:
         self.query_one(DestinationPanel).redraw()

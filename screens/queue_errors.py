@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from textual import on
 from textual.widget import Widget
@@ -12,7 +13,7 @@ from pacstui.contract.sheets import status_word
 from pacstui.text import ago, count, plural, safe
 from screens import keymap
 from screens import queue_work as work
-from screens.polling import PollingScreen
+from screens.asking import AskingScreen
 from screens.queue_cells import error_of
 from screens.widgets import columns as cols
 from screens.widgets.line import Line
@@ -53,7 +54,7 @@ class ReasonPanel(Panel):
         return [Section(Line(safe(row.destination, 64), "focus-title"), [Item(lines[:height])])]
 
 
-class ErrorsScreen(PollingScreen):
+class ErrorsScreen(AskingScreen):
     """The reasons at one destination, or at all."""
 
     TITLE_WORDS = "Errors"
@@ -106,11 +107,12 @@ class ErrorsScreen(PollingScreen):
             safe(row.error, 300),
         )
 
-    async def load(self) -> None:
+    async def ask(self) -> Any:
         app = self.console_app
-        rows: Sequence[ErrorRow] | None = await app.fetch(app.client.queue.errors(destination=self.destination))
-        if not self.is_attached:
-            return
+        return await app.fetch(app.client.queue.errors(destination=self.destination))
+
+    async def took(self, found: Any) -> None:
+        rows: Sequence[ErrorRow] | None = found
         table = self.table
         if rows is None:
             table.empty = ["The node did not give them; it is asked again."]
@@ -119,7 +121,7 @@ class ErrorsScreen(PollingScreen):
         table.title = self._title(len(rows))
         table.empty = ["Nothing failed, and nothing is tried again."]
         table.show(rows)
-        self._redraw()
+        self.redraw_all()
 
     @on(RowTable.Moved)
     def _moved(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from textual import on
-from textual.timer import Timer
 from textual.widget import Widget
 
 from pacstui.contract.overview import View
@@ -65,7 +64,6 @@ class RemoteScreen(ConsoleScreen):
         self._keys: dict[str, str] | None = None
         self._asking = False
         self._watching = False
-        self._soon: Timer | None = None
         self._turn = 0
 
     def body(self) -> Iterable[Widget]:
@@ -173,9 +171,7 @@ class RemoteScreen(ConsoleScreen):
             self._keys = {"id": wanted if "*" in wanted else f"{wanted}*"}
         else:
             self._keys = {"name": wanted}
-        if self._soon is not None:
-            self._soon.stop()
-        self._soon = self.set_timer(0.5, self.action_refresh)
+        self.when_typing_pauses(self.action_refresh, 0.5)
 
     def action_pull(self) -> None:
         """Fetch the chosen study."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from textual import on
 from textual.widget import Widget
@@ -10,7 +11,7 @@ from textual.widget import Widget
 from pacstui.contract.routes import RouteRow
 from pacstui.text import ago, count, safe
 from screens import route_work as work
-from screens.polling import PollingScreen
+from screens.asking import AskingScreen
 from screens.queue_cells import label
 from screens.widgets import columns as cols
 from screens.widgets.line import Line
@@ -67,7 +68,7 @@ class RoutePanel(Panel):
         return [Section(Line(safe(row.name, 64), "focus-title"), [Item(lines[:height])], Line("Enter: dry run", "dim"))]
 
 
-class RoutesScreen(PollingScreen):
+class RoutesScreen(AskingScreen):
     """All routes in their order."""
 
     TITLE_WORDS = "Routes"
@@ -80,9 +81,6 @@ class RoutesScreen(PollingScreen):
     )
     EVERY_S = 3.0
     KEYS = work.KEYS
-
-    def __init__(self) -> None:
-        super().__init__()
 
     def body(self) -> Iterable[Widget]:
         table: RowTable[RouteRow] = RowTable(
@@ -120,11 +118,12 @@ class RoutesScreen(PollingScreen):
             self.table.want(name)
         self.renew()
 
-    async def load(self) -> None:
+    async def ask(self) -> Any:
         app = self.console_app
-        rows: Sequence[RouteRow] | None = await app.fetch(app.client.routes.list())
-        if not self.is_attached:
-            return
+        return await app.fetch(app.client.routes.list())
+
+    async def took(self, found: Any) -> None:
+        rows: Sequence[RouteRow] | None = found
         table = self.table
         if rows is None:
             table.empty = ["The node did not give them; it is asked again."]
@@ -139,7 +138,7 @@ class RoutesScreen(PollingScreen):
             "n makes one: choose where it goes, then what. It shows first what it would have sent.",
         ]
         table.show(rows)
-        self._redraw()
+        self.redraw_all()
 
     @on(RowTable.Moved)
     def _moved(self) -> None:

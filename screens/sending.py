@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from textual import on
@@ -15,8 +15,8 @@ from pacstui.errors import PacsError
 from pacstui.text import count, duration, plural, safe, size
 from screens import keymap, queue_cells
 from screens import queue_work as work
-from screens.base import ConsoleScreen
 from screens.job_cells import when
+from screens.queue_keys import QueueKeys
 from screens.studies import day
 from screens.widgets import columns as cols
 from screens.widgets.line import Line
@@ -88,7 +88,7 @@ class SendingPanel(Panel):
         return lines
 
 
-class SendingScreen(ConsoleScreen):
+class SendingScreen(QueueKeys):
     """A sending and its objects."""
 
     TITLE_WORDS = "Sending"
@@ -173,35 +173,11 @@ class SendingScreen(ConsoleScreen):
         table.show(found.objects)
         self._redraw()
 
-    def _do(self, do: Callable[..., None]) -> None:
-        if self.row is not None:
-            do(self.console_app, work.of_rows([self.row]), self.renew)
+    def sendings(self) -> work.Chosen | None:
+        return work.of_rows([self.row], self.row.destination) if self.row is not None else None
 
-    def action_retry(self) -> None:
-        """Try again now."""
-        self._do(work.retry)
-
-    def action_hold(self) -> None:
-        """Hold it."""
-        self._do(work.hold)
-
-    def action_release(self) -> None:
-        """Let it go."""
-        self._do(work.release)
-
-    def action_cancel(self) -> None:
-        """Do not send it."""
-        self._do(work.cancel)
-
-    def action_priority(self) -> None:
-        """Change what goes first."""
-        self._do(work.priority)
-
-    def action_redirect(self) -> None:
-        """Send it elsewhere."""
-        if self.row is not None:
-            chosen = work.of_rows([self.row], self.row.destination)
-            work.redirect(self.console_app, chosen, self.renew)
+    def done(self) -> None:
+        self.renew()
 
     @on(RowTable.Chosen)
     def _open(self) -> None:

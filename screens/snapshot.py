@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from textual import on
-from textual.timer import Timer
 from textual.widget import Widget
 
 from pacstui.contract import privacy
@@ -16,6 +15,7 @@ from screens import keymap
 from screens.backup_words import stamp
 from screens.backup_work import node_time
 from screens.base import ConsoleScreen
+from screens.searching import SearchingScreen
 from screens.studies import day
 from screens.widgets import columns as cols
 from screens.widgets.line import Line
@@ -47,10 +47,11 @@ CHANGES = (
 _WHAT = {"added": ("+ added", "good"), "removed": ("- removed", "warn"), "changed": ("~ changed", "accent")}
 
 
-class SnapshotScreen(ConsoleScreen):
+class SnapshotScreen(SearchingScreen):
     """The studies of a snapshot."""
 
     TITLE_WORDS = "Snapshot"
+    SEARCHES = "of the whole snapshot"
     ABOUT = (
         "What a snapshot holds, by study, newest received first. Here: how many of its images this archive has now. "
         "/ looks in name, ID, accession number and description, over the whole snapshot. Enter on a study offers to "
@@ -64,11 +65,9 @@ class SnapshotScreen(ConsoleScreen):
     def __init__(self, target: str, row: SnapshotRow) -> None:
         super().__init__()
         self._target, self._row = target, row
-        self._search = ""
         self._turn = 0
         self._next: int | None = 0
         self._begun = False
-        self._soon: Timer | None = None
 
     def body(self) -> Iterable[Widget]:
         table: RowTable[SavedStudy] = RowTable(COLUMNS, self._cells, lambda r: r.study, lambda r: "", id="saved")
@@ -114,7 +113,7 @@ class SnapshotScreen(ConsoleScreen):
         row, table = self._row, self._table
         table.title = Line(f"{safe(self._target, 64)}, {row.at.astimezone():%Y-%m-%d %H:%M}  ", "title")
         table.title.add(plural(total, "study", "studies"), "strong")
-        table.title.add(f" found for {safe(self._search, 40)}" if self._search else "")
+        table.title.add(f" found for {safe(self.search, 40)}" if self.search else "")
         if row.missing:
             table.title.add(f"  ! {count(row.missing)} instances missing", "warn")
         if row.doubted:
@@ -144,7 +143,7 @@ class SnapshotScreen(ConsoleScreen):
         app, table = self.console_app, self._table
         page: SavedPage | None = await app.fetch(
             app.client.backups.studies(
-                target=self._target, snapshot=self._row.id, search=self._search, limit=PAGE, after=after
+                target=self._target, snapshot=self._row.id, search=self.search, limit=PAGE, after=after
             )
         )
         if page is not None:
@@ -159,7 +158,7 @@ class SnapshotScreen(ConsoleScreen):
             return
         self._next = page.next
         table.empty = (
-            [f'Nothing is found for "{safe(self._search, 60)}". esc shows all.'] if self._search
+            [f'Nothing is found for "{safe(self.search, 60)}". esc shows all.'] if self.search
             else ["This snapshot has no studies."]
         )  # fmt: skip
         self._entitle(page.total)
@@ -169,18 +168,13 @@ class SnapshotScreen(ConsoleScreen):
             table.show(page.rows, more=page.next is not None, total=page.total)
 
     def filter_changed(self, text: str) -> None:
-        """Ask the node, once the typing pauses."""
-        wanted = text.strip()
-        if wanted.startswith("!"):
-            self.console_app.say("a search of the whole snapshot cannot be inverted: leave out the !", "warn")
-            return
-        if wanted and self.console_app.lacks(privacy.PERMISSION, "a search"):
-            return
-        if wanted != self._search:
-            self._search = wanted
-            if self._soon is not None:
-                self._soon.stop()
-            self._soon = self.set_timer(0.15, self.action_refresh)
+        """Search; what is found of the same words stays, as a snapshot takes a while to read."""
+        if text.strip() != self.search:
+            super().filter_changed(text)
+
+    def anew(self) -> None:
+        """Begin at the first of what is searched for."""
+        self.action_refresh()
 
     @on(RowTable.Chosen)
     def _open(self, event: RowTable.Chosen) -> None:

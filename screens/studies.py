@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from textual import on
-from textual.timer import Timer
 from textual.widget import Widget
 
-from pacstui.contract import privacy
 from pacstui.contract.overview import View
 from pacstui.contract.studies import StudyPage, StudyRow
 from pacstui.text import count, safe, size
 from screens import keymap, queue_work, space_work
-from screens.base import ConsoleScreen
+from screens.searching import SearchingScreen
 from screens.widgets import columns as cols
 from screens.widgets.line import Line
 from screens.widgets.row_table import RowTable
@@ -56,11 +54,12 @@ def day(text: str) -> str:
     return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdigit() else safe(text, 16)
 
 
-class StudiesScreen(ConsoleScreen):
+class StudiesScreen(SearchingScreen):
     """What the archive holds."""
 
     TITLE_WORDS = "Studies"
     MODE = "studies"
+    SEARCHES = "of the whole archive"
     ABOUT = (
         "Newest received first. Rows are fetched as you scroll, so a million studies open as fast as a hundred. "
         "/ looks in name, ID, accession number and description, over the whole archive. Enter shows a study's series. "
@@ -90,10 +89,8 @@ class StudiesScreen(ConsoleScreen):
         super().__init__()
         self._total = 0
         self._uncounted = False
-        self._search = ""
         self._only = ""
         self._turn = 0
-        self._soon: Timer | None = None
         self._loaded_total = -1
         self._loading = False
 
@@ -134,10 +131,10 @@ class StudiesScreen(ConsoleScreen):
             self.action_refresh()
             return
         news = view.status.archive.studies - self._loaded_total
-        if not self._table.shown and news > 0 and not self._search and not self._only and not self._loading:
+        if not self._table.shown and news > 0 and not self.search and not self._only and not self._loading:
             self.action_refresh()
             return
-        self._entitle(news if not self._search and not self._only else 0)
+        self._entitle(news if not self.search and not self._only else 0)
         self._table.redraw()
 
     def _entitle(self, news: int = 0) -> None:
@@ -145,27 +142,27 @@ class StudiesScreen(ConsoleScreen):
         name = ONLY.get(self._only, "Studies")
         number = f"more than {count(self._total - 1)}" if self._uncounted else count(self._total)
         table.title = Line(f"{name}  ", "title").add(number, "strong")
-        table.title.add(f" found for {safe(self._search, 40)}" if self._search else "")
+        table.title.add(f" found for {safe(self.search, 40)}" if self.search else "")
         table.note = Line(f"\u2191 {count(news)} new: r", "accent") if news > 0 else None
 
     def limit_to(self, only: str) -> None:
         """Show only the studies with a problem of a kind, until r or esc."""
         self._only = only
-        self._begin()
+        self.anew()
 
     def action_refresh(self) -> None:
         """Begin at the newest, with all studies."""
         self._only = ""
-        self._anew()
+        self._fetch()
 
     def action_back(self) -> None:
         """Show all studies again, else go back."""
-        if self._only and not self._search:
+        if self._only and not self.search:
             self.action_refresh()
         else:
             super().action_back()
 
-    def _anew(self) -> None:
+    def _fetch(self) -> None:
         self._turn += 1
         self.console_app.keep(self._load(None, self._turn))
 
@@ -187,8 +184,8 @@ class StudiesScreen(ConsoleScreen):
         table = self._table
         left = self._total - table.above - len(table.held)
         if not event.last:
-            self._begin()
-        elif self._search or self._only or left <= FEW:
+            self.anew()
+        elif self.search or self._only or left <= FEW:
             table.go_on_to_the_end()
         else:
             self._turn += 1
@@ -196,7 +193,7 @@ class StudiesScreen(ConsoleScreen):
 
     async def _ask(self, limit: int, before: int | None = None, after: int | None = None) -> StudyPage | None:
         app = self.console_app
-        call = app.client.studies.list(search=self._search, limit=limit, before=before, only=self._only, after=after)
+        call = app.client.studies.list(search=self.search, limit=limit, before=before, only=self._only, after=after)
         page: StudyPage | None = await app.fetch(call)
         if page is not None:
             app.privacy.learn(t for r in page.rows for t in (r.patient_name, r.patient_id, r.accession))
@@ -220,7 +217,7 @@ class StudiesScreen(ConsoleScreen):
             return
         if turn != self._turn:
             return
-        limited = bool(self._search or self._only)
+        limited = bool(self.search or self._only)
         known = table.above + len(table.held) if limited and before is not None else 0
         self._total = known + page.total
         self._uncounted = limited and page.total > COUNTED
@@ -232,10 +229,10 @@ class StudiesScreen(ConsoleScreen):
         table.bounded = not limited
         table.empty = (
             [
-                f'Nothing is found for "{safe(self._search, 60)}".',
+                f'Nothing is found for "{safe(self.search, 60)}".',
                 "Names match by their beginning or any part; esc clears.",
             ]
-            if self._search
+            if self.search
             else [f"{ONLY[self._only]}: there are none. r shows all."]
             if self._only
             else ["The archive is empty. Send a study to this node, or import files:", "  pacstui import PATH"]
@@ -265,23 +262,11 @@ class StudiesScreen(ConsoleScreen):
             table.show(page.rows, total=page.total, above=max(1, page.total - len(page.rows)))
             table.action_edge(1)
 
-    def filter_changed(self, text: str) -> None:
-        """Ask the node, once the typing pauses."""
-        wanted = text.strip()
-        if wanted.startswith("!"):
-            self.console_app.say("a search of the whole archive cannot be inverted: leave out the !", "warn")
-            return
-        if wanted and self.console_app.lacks(privacy.PERMISSION, "a search"):
-            return
-        self._search = wanted
-        if self._soon is not None:
-            self._soon.stop()
-        self._soon = self.set_timer(0.15, self._begin)
-
-    def _begin(self) -> None:
+    def anew(self) -> None:
+        """Begin at the newest of what is searched for."""
         self._table.cursor = None
         self._table.top = 0
-        self._anew()
+        self._fetch()
 
     def action_send(self) -> None:
         """Send the chosen study to a destination."""
@@ -293,13 +278,13 @@ class StudiesScreen(ConsoleScreen):
         """Move the chosen study to the trash."""
         row = self._table.selected
         if row is not None:
-            space_work.delete_study(self.console_app, row, self._begin)
+            space_work.delete_study(self.console_app, row, self.anew)
 
     def action_pin(self) -> None:
         """Pin the chosen study, or take its pin off."""
         row = self._table.selected
         if row is not None:
-            space_work.pin(self.console_app, row, self._begin)
+            space_work.pin(self.console_app, row, self.anew)
 
     @on(RowTable.Chosen)
     def _open(self, event: RowTable.Chosen) -> None:

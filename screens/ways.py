@@ -35,24 +35,16 @@ async def follow(app: ConsoleApp, target: Hashable | None) -> None:
                 from screens.destination import DestinationScreen
 
                 app.go(DestinationScreen(name))
-        case ("routes", _):
-            app.action_routes()
-        case ("exceptions", _):
-            app.action_exceptions()
+        case ("routes" | "exceptions" | "worklist" | "maintenance" | "hl7" | "corrections" as page, _):
+            app.action_page(page)
         case ("exception", str(uid)):
             from screens.exceptions_beside import BesideScreen
 
             app.go(BesideScreen(uid))
-        case ("worklist", _):
-            app.action_worklist()
         case ("step", int(ident)):
             from screens.step import StepScreen
 
             app.go(StepScreen(ident))
-        case ("maintenance", _):
-            app.action_maintenance()
-        case ("hl7", _):
-            app.action_hl7()
         case ("hl7-errors", _):
             from screens.hl7_errors import Hl7ErrorsScreen
 
@@ -68,8 +60,6 @@ async def follow(app: ConsoleApp, target: Hashable | None) -> None:
 
             if app.allowed("hl7.message"):
                 app.go(Hl7MessageScreen(ident))
-        case ("corrections", _):
-            app.action_corrections()
         case ("mode", str(mode)):
             await app.action_mode(mode)
         case _:

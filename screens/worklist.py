@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from textual import on
-from textual.timer import Timer
 from textual.widget import Widget
 
-from pacstui.contract import privacy
 from pacstui.contract.worklist import STATES, Standing, StepPage, StepRow, WorklistView
 from pacstui.text import count, plural, safe
 from screens import keymap
@@ -17,6 +15,7 @@ from screens import worklist_cells as cells
 from screens import worklist_work as work
 from screens.asking import AskingScreen
 from screens.modals.form import Form, Values
+from screens.searching import SearchingScreen
 from screens.widgets import columns as cols
 from screens.widgets.form import Field
 from screens.widgets.line import Line
@@ -96,10 +95,11 @@ class ChosenPanel(Panel):
         return [Section(title, [Item(lines[:height])], Line("Enter: all of it", "dim"))]
 
 
-class WorklistScreen(AskingScreen):
+class WorklistScreen(SearchingScreen, AskingScreen):
     """A day's worklist."""
 
     TITLE_WORDS = "Worklist"
+    SEARCHES = "on the node"
     EVERY_S = 3.0
     AUTO_FOCUS = "#steps"
     ABOUT = (
@@ -130,10 +130,8 @@ class WorklistScreen(AskingScreen):
         self.view: WorklistView | None = None
         self.only: tuple[str, str] = ("", "")
         self.state = ""
-        self._search = ""
         self._turn = 0
         self._placed = False
-        self._soon: Timer | None = None
 
     def body(self) -> Iterable[Widget]:
         yield StandingPanel(self)
@@ -183,10 +181,10 @@ class WorklistScreen(AskingScreen):
         while view is not None and more and len(rows) < MOST:
             page: StepPage | None = await app.fetch(
                 app.client.worklist.steps(
-                    day="" if self._search else day,
+                    day="" if self.search else day,
                     modality=self.only[0],
                     state=self.state,
-                    search=self._search,
+                    search=self.search,
                     after=after,
                     limit=PAGE,
                 )
@@ -234,7 +232,7 @@ class WorklistScreen(AskingScreen):
         modality, room = self.only
         limits = [safe(modality, 8) + (f" in {safe(room, 32)}" if room else "")] if modality or room else []
         limits += [self.state] if self.state else []
-        limits += [f'with "{safe(self._search, 24)}", all days'] if self._search else []
+        limits += [f'with "{safe(self.search, 24)}", all days'] if self.search else []
         if limits:
             title.add(f"  only {', '.join(limits)}", "accent")
         late = sum(cells.is_late(row) for row in rows)
@@ -248,8 +246,8 @@ class WorklistScreen(AskingScreen):
         table.note = Line(told, "warn-text") if view.unordered else None
 
     def _empty(self) -> list[str]:
-        if self.only != ("", "") or self.state or self._search:
-            when = "any day" if self._search else self.day_words
+        if self.only != ("", "") or self.state or self.search:
+            when = "any day" if self.search else self.day_words
             return [f"Nothing of {when} fits. esc takes the limits away."]
         return [
             f"Nothing is scheduled for {self.day_words}.",
@@ -276,7 +274,8 @@ class WorklistScreen(AskingScreen):
 
     # limits
 
-    def _anew(self) -> None:
+    def anew(self) -> None:
+        """Ask anew, with the limits as they are now."""
         self._turn += 1
         self.table.cursor = None
         self.table.top = 0
@@ -286,7 +285,7 @@ class WorklistScreen(AskingScreen):
     def _only(self, event: Panel.Chosen) -> None:
         if isinstance(event.id, tuple):
             self.only = ("", "") if self.only == event.id else event.id
-            self._anew()
+            self.anew()
             self.table.focus()
 
     def action_modality(self) -> None:
@@ -294,32 +293,19 @@ class WorklistScreen(AskingScreen):
         names = ["", *dict.fromkeys(row.modality for row in self.view.standing)] if self.view is not None else [""]
         here = names.index(self.only[0]) if self.only[0] in names else 0
         self.only = (names[(here + 1) % len(names)], "")
-        self._anew()
+        self.anew()
 
     def action_state(self, by: int) -> None:
         """Limit the list to another state."""
         names = ["", *STATES]
         self.state = names[(names.index(self.state) + by) % len(names)]
-        self._anew()
-
-    def filter_changed(self, text: str) -> None:
-        """Ask the node, once the typing pauses."""
-        wanted = text.strip()
-        if wanted.startswith("!"):
-            self.console_app.say("a search on the node cannot be inverted: leave out the !", "warn")
-            return
-        if wanted and self.console_app.lacks(privacy.PERMISSION, "a search"):
-            return
-        self._search = wanted
-        if self._soon is not None:
-            self._soon.stop()
-        self._soon = self.set_timer(0.15, self._anew)
+        self.anew()
 
     def action_back(self) -> None:
         """Take the limits away, else go back."""
-        if (self.only != ("", "") or self.state) and not self._search:
+        if (self.only != ("", "") or self.state) and not self.search:
             self.only, self.state = ("", ""), ""
-            self._anew()
+            self.anew()
         else:
             super().action_back()
 
@@ -330,7 +316,7 @@ class WorklistScreen(AskingScreen):
         self.view, self._placed = None, False
         self.table.show([])
         self.table.empty = ["asking the node"]
-        self._anew()
+        self.anew()
 
     def action_move_day(self, by: int) -> None:
         """Go to another day."""

@@ -62,12 +62,14 @@ class Begun:
     def __init__(self, queue: Queue, data: memoryview) -> None:
         self._queue = queue
         self._data = data  # not to be freed before the disk has it
-        self._written = -1
+        self._written: int | None = None
 
     def wait(self) -> int:
         """Wait, and return how many bytes were written; raises OSError. May be called again."""
-        if self._written < 0:
+        if self._written is None:
             self._written = self._queue.finished()
+        if self._written < 0:
+            raise OSError(-self._written, os.strerror(-self._written))
         return self._written
 
 
@@ -107,12 +109,9 @@ class Queue:
         return Begun(self, data)
 
     def finished(self) -> int:
-        """Wait for the write under way; return the number of its bytes."""
+        """Wait for the write under way; return the number of its bytes, or that of its fault, negative."""
         self._call(self._events, self._context, self._one, self._one, ctypes.byref(self._event), None)
-        result = int(self._event.result)
-        if result < 0:
-            raise OSError(-result, os.strerror(-result))
-        return result
+        return int(self._event.result)
 
     def close(self) -> None:
         """End it; waits for what is under way."""

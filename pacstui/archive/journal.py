@@ -18,7 +18,7 @@ import mmap
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +26,7 @@ from typing import Final
 
 from pacstui.archive import part10, paths
 from pacstui.archive.disk import Disk, write_all
-from pacstui.archive.records import BLOCK, HEAD_BYTES, Record, encode, generation_of, head, most, read
+from pacstui.archive.records import BLOCK, HEAD_BYTES, Record, encode, generation_of, head, read, room_for, standing
 from pacstui.archive.segment import Segment, Writing
 
 log = logging.getLogger("pacstui.archive")
@@ -36,6 +36,7 @@ LARGEST: Final = 1 << 20
 _NAMES: Final = ("a", "b")
 _ZEROS: Final = bytes(1 << 20)
 _AT_ONCE: Final = 128
+_FILES_OPEN: Final = 64
 _IDLE_S: Final = 5.0
 
 
@@ -62,6 +63,8 @@ class Journal:
         self._ready = threading.Event()
         self._serial = 0
         self._used_at = 0.0
+        self._counting = threading.Lock()
+        self._files_open = 0
         # Whether the segments may hold objects of an earlier session.
         self._old = True
         self.trouble = ""
@@ -90,26 +93,10 @@ class Journal:
         OSError
             The journal is as it was then, to be replayed at the next start.
         """
-        last: dict[str, Record] = {}
-        for _, path in sorted((self._generation(each.path), each.path) for each in self._segments):
-            try:
-                with open(path, "rb") as file:
-                    if os.fstat(file.fileno()).st_size < BLOCK:
-                        continue
-                    view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            except FileNotFoundError:
-                continue
-            for record in read(view):
-                if not paths.is_object(record.path):
-                    log.error("a record of the journal names no object's place, and is left out: %r", record.path[:200])
-                elif record.body is not None:
-                    last[record.path] = record
-                elif record.path in last and last[record.path].digest == record.digest:
-                    del last[record.path]
         written = 0
         folders: set[str] = set()
         fault: OSError | None = None
-        for record in last.values():
+        for record in standing(self._records()).values():
             if not kept(part10.parse(record.meta, True).sop_instance, record.digest, record.path):
                 continue
             try:
@@ -125,6 +112,22 @@ class Journal:
         if fault is not None:
             raise fault
         return written, folders
+
+    def _records(self) -> Iterator[Record]:
+        """Yield what both segments hold, in the order in which it was written; raises OSError."""
+        for _, path in sorted((self._generation(each.path), each.path) for each in self._segments):
+            try:
+                with open(path, "rb") as file:
+                    if os.fstat(file.fileno()).st_size < BLOCK:
+                        continue
+                    view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except FileNotFoundError:
+                continue
+            for record in read(view):
+                if paths.is_object(record.path):
+                    yield record
+                else:
+                    log.error("a record of the journal names no object's place, and is left out: %r", record.path[:200])
 
     def start(self) -> None:
         """Make room on the disk, on a thread; objects are journaled from when that is done."""
@@ -152,7 +155,7 @@ class Journal:
         """
         if not self._ready.is_set():
             return None
-        wanted = sum(most(each) for each in records)
+        wanted = sum(room_for(each) for each in records)
         if self._active.at + wanted > self._size and not self.turn():
             return None
         segment = self._active
@@ -185,19 +188,23 @@ class Journal:
         return True
 
     def take_back(self, path: str, digest: bytes) -> None:
-        """Note that an object was refused after it was journaled; no sync, as nobody was told that it is kept."""
-        record = Record(path, digest, None)
-        _, length = encode(record, 0)
-        if not self._ready.is_set() or (self._active.at + length > self._size and not self.turn()):
-            return
-        parts, length = encode(record, self._active.generation)
-        self._active.unsynced = True
+        """Note that an object of this batch was refused after it was journaled; no sync, as nobody was told that it is
+        kept. There is room: `append` saw to that. In the middle of a batch the segment must not be set free.
+        """
+        if self._ready.is_set():
+            self._note_back(path, digest)
+
+    def _note_back(self, path: str, digest: bytes) -> bool:
+        parts, length = encode(Record(path, digest, None), self._active.generation)
+        if self._active.at + length > self._size:
+            return False
         try:
-            self._disk.write_at(self._active.fd, parts, self._active.at)
+            self._writing.note(self._active, parts, self._active.at)
         except OSError as error:
             self._give_up(error)
-            return
+            return False
         self._active.at += length
+        return True
 
     def let_go(self, objects: Sequence[tuple[str, bytes]]) -> bool:
         """Note, durably, that objects are no longer where the journal says, so that no replay brings them back.
@@ -216,44 +223,66 @@ class Journal:
         """
         if self._old or any(path in segment.failed for path, _ in objects for segment in self._segments):
             return False
+        if not self._noted_is_durable():  # a segment that was begun anew may still be the one before on the disk
+            return False
         held = [each for each in objects if any(each[0] in segment.names for segment in self._segments)]
         if not held:
             return True
         for path, digest in held:
-            _, length = encode(Record(path, digest, None), 0)
-            if not self._ready.is_set() or (self._active.at + length > self._size and not self.turn()):
+            if not self._ready.is_set():
                 return False
-            parts, length = encode(Record(path, digest, None), self._active.generation)
-            self._active.unsynced = True
-            try:
-                self._disk.write_at(self._active.fd, parts, self._active.at)
-            except OSError as error:
-                self._give_up(error)
+            if not self._note_back(path, digest) and not (self.turn() and self._note_back(path, digest)):
                 return False
-            self._active.at += length
+        return self._noted_is_durable()
+
+    def _noted_is_durable(self) -> bool:
+        """Sync what was noted in the segments, if anything was; return whether that could be done."""
         try:
+            self._writing.wait()
             for segment in self._segments:
-                self._disk.sync_data(segment.fd)
-                segment.unsynced = False
+                if segment.unsynced:
+                    self._writing.sync(segment)
         except OSError as error:
-            self._give_up(error)
+            if self._ready.is_set():
+                self._give_up(error)
             return False
         return True
 
-    def write_out(self, files: list[int]) -> None:
+    @property
+    def takes_files(self) -> bool:
+        """Whether `write_out` takes open files: not while as many wait there as a slow disk would let come together."""
+        return self._files_open < _FILES_OPEN
+
+    def write_out(self, files: Sequence[tuple[int, str]]) -> None:
         """Let the system write files out that were journaled, then close them, all on a thread. May be called by any.
 
         Done as they come, and not by those who sync all of a segment, it never takes the disk from the next object.
+
+        Parameters
+        ----------
+        files
+            Descriptor and path of each.
         """
+        with self._counting:
+            self._files_open += len(files)
         try:
             self._thread.submit(self._write_out, files)
         except RuntimeError:  # it is being closed, which syncs them
             self._write_out(files)
 
-    def _write_out(self, files: list[int]) -> None:
-        for fd in files:
-            self._disk.start_writing(fd)
-            self._disk.close(fd)
+    def _write_out(self, files: Sequence[tuple[int, str]]) -> None:
+        for fd, path in files:
+            with suppress(OSError):  # the sync comes later, and says what is wrong
+                self._disk.start_writing(fd)
+            try:
+                self._disk.close(fd)
+            except OSError as error:  # who syncs it later may not be told any more
+                log.warning("%s could not be written and is written again: %s", path, error)
+                for segment in self._segments:
+                    if path in segment.objects:
+                        segment.failed.add(path)
+        with self._counting:
+            self._files_open -= len(files)
 
     def turn(self) -> bool:
         """Go on in the other segment, if it is free, and let the files of this one be synced."""
@@ -292,7 +321,7 @@ class Journal:
         try:
             for segment in self._segments if settled and self._ready.is_set() else ():
                 self._begin(segment, self._active.generation + 1)
-                self._disk.sync_data(segment.fd)
+                self._writing.sync(segment)
         except OSError as error:
             log.warning("the journal could not be emptied: %s", error)
         self._ready.clear()
@@ -307,8 +336,7 @@ class Journal:
 
     def _begin(self, segment: Segment, generation: int) -> None:
         """Give a segment a new generation; its first record's sync carries that along."""
-        segment.unsynced = True
-        self._disk.write_at(segment.fd, [head(generation)], 0)
+        self._writing.note(segment, [head(generation)], 0)
         segment.generation = generation
         segment.at = BLOCK
         segment.objects = []
@@ -340,8 +368,7 @@ class Journal:
                 generation = max(generation, self._generation(segment.path) + 1)
             for segment in self._segments:
                 self._begin(segment, generation)
-                self._disk.sync_data(segment.fd)
-                segment.unsynced = False
+                self._writing.sync(segment)
             self._sync_folders({FOLDER, ""})
         except OSError as error:
             log.warning("objects are synced one by one: no journal can be made: %s", error)
@@ -429,11 +456,10 @@ class Journal:
             for _, fd in opened:
                 os.close(fd)
         if failed:
-            with mmap.mmap(segment.fd, 0, access=mmap.ACCESS_READ) as view:
-                for record in read(bytes(view)):
-                    if record.path in failed and record.body is not None:
-                        self._write(record)
-                        failed.discard(record.path)
+            last = standing(self._records())
+            for name in sorted(failed & set(last)):
+                self._write(last[name])
+                failed.discard(name)
         if failed:
             raise OSError(errno.EIO, os.strerror(errno.EIO), min(failed))
 

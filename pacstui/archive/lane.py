@@ -30,8 +30,6 @@ from pacstui.index.ingest import IndexWriter
 log = logging.getLogger("pacstui.archive")
 _BATCH = 64
 _BATCH_BYTES = 32 << 20
-_LOOKED_AT = 256 << 20
-_WRITTEN_OUT = 1 << 16
 
 
 class IngestLane:
@@ -110,7 +108,7 @@ class IngestLane:
         if self._waiting:
             self._start()
         self._finished(batch)
-        written = [job.fd for job in batch if job.fd >= 0]
+        written = [(job.fd, job.path) for job in batch if job.fd >= 0]
         if written:
             asyncio.get_running_loop().call_soon(self._journal.write_out, written)  # those who wait are answered first
 
@@ -149,6 +147,7 @@ class IngestLane:
         except BaseException:
             writer.rollback()
             self.index.forget()
+            self.placing.settled()  # whatever it was: a write that fails is to be noticed before the next one begins
             for job in batch:
                 if not (doubtful and job.placed):
                     self.placing.undo(job)
@@ -197,7 +196,10 @@ class IngestLane:
                     raise
             except sqlite3.Error as error:
                 job.error = error
-                self.placing.undo(job)
+                if primary_code(error) == sqlite3.SQLITE_IOERR:
+                    self._lost_rows = True
+                else:
+                    self.placing.undo(job)
 
     def _do_decide(self, connection: sqlite3.Connection, job: Job, day: str) -> None:
         entry = job.entry

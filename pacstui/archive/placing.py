@@ -145,7 +145,7 @@ class Placing:
         job.know_digest()
         if not known:
             self._disk.overwrite(job.fd, job.digest, len(job.meta) - part10.DIGEST_BYTES)
-        if job.size >= _WRITTEN_OUT:
+        if job.size >= _WRITTEN_OUT and self._journal.takes_files:
             return  # closed when it is on its way to the disk
         fd, job.fd = job.fd, -1
         self._disk.close(fd)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -117,6 +117,18 @@ def read(data: bytes | memoryview | mmap.mmap) -> Iterator[Record]:
         at = end + _padding(end)
 
 
-def most(record: Record) -> int:
-    """Return how many bytes a record takes at most."""
-    return _RECORD.size + _SUM_BYTES + len(record.path) + len(record.meta) + len(record.body or b"") + BLOCK
+def standing(records: Iterable[Record]) -> dict[str, Record]:
+    """Return the last object of each path that was not taken back; ``records`` are in the order of their writing."""
+    last: dict[str, Record] = {}
+    for record in records:
+        if record.body is not None:
+            last[record.path] = record
+        elif record.path in last and last[record.path].digest == record.digest:
+            del last[record.path]
+    return last
+
+
+def room_for(record: Record) -> int:
+    """Return how many bytes of a segment an object takes, with the block in which it may be taken back."""
+    length = _RECORD.size + _SUM_BYTES + len(record.path) + len(record.meta) + len(record.body or b"")
+    return length + _padding(length) + BLOCK

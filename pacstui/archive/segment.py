@@ -20,6 +20,8 @@ from pacstui.archive.records import BLOCK
 _BESIDE: Final = 1 << 17  # making so much durable takes longer than handing it to a thread
 _THROUGH: Final = 2 << 20
 _HUGE_PAGE: Final = 2 << 20
+_NOT_THIS_WAY: Final = frozenset((errno.EAGAIN, errno.ENOMEM, errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP))
+"""What io_submit(2) says that does not concern the disk: the thread writes itself then."""
 
 Part = bytes | bytearray | memoryview
 
@@ -28,15 +30,17 @@ Part = bytes | bytearray | memoryview
 class Segment:
     """A file of fixed size. ``at`` is where the next record goes.
 
-    ``through`` is a descriptor whose writes are durable on return, and pass by what was written by ``fd``. ``unsynced``
-    tells whether something was written by ``fd`` and not synced. ``names`` are all objects that stand in it, also after
-    their files were synced: until it is written over, a crash would bring them back.
+    ``through`` is a descriptor whose writes are durable on return, and pass by what was written by ``fd``. ``cached``
+    counts the writes by ``fd``, and ``synced`` says how many of them are durable: a sync on another thread does not
+    stand for what came after it was asked for. ``names`` are all objects that stand in it, also after their files were
+    synced: until it is written over, a crash would bring them back.
     """
 
     path: Path
     fd: int = -1
     through: int = -1
-    unsynced: bool = False
+    cached: int = 0
+    synced: int = 0
     generation: int = 0
     at: int = BLOCK
     free: bool = True
@@ -45,6 +49,11 @@ class Segment:
     folders: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
+
+    @property
+    def unsynced(self) -> bool:
+        """Whether something was written by ``fd`` and not synced."""
+        return self.synced != self.cached
 
 
 def _nothing() -> None:
@@ -80,10 +89,10 @@ class Writing:
         """Begin to write ``parts``, of ``size`` bytes in all, where the segment's next record goes; raises OSError.
 
         The parts must not change before `wait` was called, but for the first bytes of a bytearray's content: what goes
-        past the cache was copied.
+        past the cache was copied. A write before this one that nobody waited for is waited for here: if it failed, what
+        would come after it in the segment could not be found.
         """
-        with suppress(OSError):
-            self.wait()  # for what a batch left behind that failed meanwhile
+        self.wait()
         at = segment.at
         if segment.through >= 0 and size <= _THROUGH and not segment.unsynced:
             filled = 0
@@ -97,11 +106,22 @@ class Writing:
             else:
                 self._under_way = partial(self._end, end, segment, parts, at)
                 return
-        segment.unsynced = True
+        segment.cached += 1
         if size >= _BESIDE:
-            self._under_way = self._thread.submit(self._sync, segment, parts, at).result
+            self._under_way = self._thread.submit(self._sync, segment, parts, at, segment.cached).result
         else:
-            self._sync(segment, parts, at)
+            self._sync(segment, parts, at, segment.cached)
+
+    def note(self, segment: Segment, parts: Sequence[Part], at: int) -> None:
+        """Write a little that the next sync is to carry along; raises OSError."""
+        segment.cached += 1
+        self._disk.write_at(segment.fd, parts, at)
+
+    def sync(self, segment: Segment) -> None:
+        """Make durable what was noted; raises OSError."""
+        upto = segment.cached
+        self._disk.sync_data(segment.fd)
+        segment.synced = max(segment.synced, upto)
 
     def wait(self) -> None:
         """Wait until what was begun is durable; raises OSError."""
@@ -118,7 +138,11 @@ class Writing:
 
     def _begin_through(self, fd: int, data: memoryview, at: int) -> Callable[[], object]:
         if self._queue is not None:
-            return self._disk.begin_through(self._queue, fd, data, at)
+            try:
+                return self._disk.begin_through(self._queue, fd, data, at)
+            except OSError as error:
+                if error.errno not in _NOT_THIS_WAY:
+                    raise
         if len(data) >= _BESIDE:
             return self._thread.submit(self._disk.write_through, fd, data, at).result
         self._disk.write_through(fd, data, at)
@@ -129,17 +153,19 @@ class Writing:
             end()
         except OSError as error:
             self._no_more_through(error)
-            segment.unsynced = True
-            self._sync(segment, parts, at)
+            segment.cached += 1
+            self._sync(segment, parts, at, segment.cached)
 
     def _no_more_through(self, error: OSError) -> None:
         """Write by the cache from now on, where the device wants larger blocks; raise any other fault."""
         if error.errno != errno.EINVAL:
             raise error
         for each in self._segments:
-            each.through = -1
+            if each.through >= 0:
+                self._disk.close(each.through)
+                each.through = -1
 
-    def _sync(self, segment: Segment, parts: Sequence[Part], at: int) -> None:
+    def _sync(self, segment: Segment, parts: Sequence[Part], at: int, upto: int) -> None:
         self._disk.write_at(segment.fd, parts, at)
         self._disk.sync_data(segment.fd)
-        segment.unsynced = False
+        segment.synced = max(segment.synced, upto)

@@ -38,7 +38,6 @@ from pacstui.db import Database, Writer
 from pacstui.db.faults import translate
 from pacstui.errors import NotFound, PacsError, StorageFull, Unavailable
 from pacstui.events import TrashChanged
-from pacstui.index import away
 from pacstui.text import plural
 
 T = TypeVar("T")
@@ -327,8 +326,6 @@ def _is_in_archive(path: Path, stored: Path, row: Trashed) -> bool:
 
 def _forget(entry: int, connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM trashed WHERE trash = ?", (entry,))
-    for (study,) in connection.execute("SELECT study FROM trash WHERE id = ?", (entry,)).fetchall():
-        away.remember(connection, study)
     connection.execute("DELETE FROM trash WHERE id = ?", (entry,))
 
 

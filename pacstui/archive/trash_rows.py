@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pacstui.errors import BadRequest
-from pacstui.index import away, identities
+from pacstui.index import away, identities, rejected
+from pacstui.index.redirects import Belongs, followed, marked, renamed
 
 INSTANCE: Final = (
     "sop_instance", "sop_class", "transfer_syntax", "number", "date", "time", "image_type", "frames", "rows", "columns",
@@ -208,12 +209,11 @@ def take_out(
     touched = connection.execute(
         f"SELECT e.id, count(*), sum(i.size), min(i.received) {_FROM} WHERE {where} GROUP BY e.id", values
     ).fetchall()
-    kept = {
+    kept: dict[str, Any] = {
         "patient": _row(connection, "patients", study[1]), "study": _row(connection, "studies", study[0]),
         "series": [_row(connection, "series", each[0]) for each in touched],
     }  # fmt: skip
     about = kept["study"]
-    assert isinstance(about, dict)
     entry = away.insert(
         connection, "trash",
         {
@@ -237,26 +237,37 @@ def take_out(
         days.add(received, "instances")
         days.add(received, "bytes", size)
     connection.execute(f"DELETE FROM instances WHERE id IN (SELECT i.id {_FROM} WHERE {where})", values)  # noqa: S608
-    for key, _, _, received in touched:
+    gone = []
+    for (key, _, _, received), row in zip(touched, kept["series"], strict=True):
         if not _recount_series(connection, key):
             connection.execute("DELETE FROM series WHERE id = ?", (key,))
             days.add(received, "series")
+            gone.append(row)
     _recount_study(connection, study[0], at)
+    whole = None
     if not _any(connection, "SELECT 1 FROM series WHERE study = ? AND instances > 0", study[0]):
-        _drop_study(connection, study[0], study[1], about["received"], days)
+        whole = kept["patient"], about
+        gone += _drop_study(connection, study[0], study[1], about["received"], days)
+    away.keep(connection, which.study, gone, whole)
     days.take(connection)
     return entry
 
 
-def _drop_study(connection: sqlite3.Connection, study: int, patient: int, received: int, days: _Days) -> None:
-    """Remove a study without instances, and its patient if there is no other study."""
-    empty = connection.execute("DELETE FROM series WHERE study = ?", (study,)).rowcount
-    days.add(received, "series", empty)
+def _drop_study(
+    connection: sqlite3.Connection, study: int, patient: int, received: int, days: _Days
+) -> list[dict[str, Any]]:
+    """Remove a study without instances, and its patient if there is no other study; return the rows of its series."""
+    empty = [_row(connection, "series", each[0]) for each in connection.execute(
+        "SELECT id FROM series WHERE study = ?", (study,)
+    ).fetchall()]  # fmt: skip
+    connection.execute("DELETE FROM series WHERE study = ?", (study,))
+    days.add(received, "series", len(empty))
     connection.execute("DELETE FROM studies WHERE id = ?", (study,))
     days.add(received, "studies")
     if not _any(connection, "SELECT 1 FROM studies WHERE patient = ?", patient):
         connection.execute("DELETE FROM patients WHERE id = ?", (patient,))
         days.add(received, "patients")
+    return empty
 
 
 def _any(connection: sqlite3.Connection, query: str, key: int) -> bool:
@@ -296,25 +307,92 @@ def put_back(connection: sqlite3.Connection, entry: int, places: dict[int, str],
         return
     kept = json.loads(connection.execute("SELECT rows FROM trash WHERE id = ?", (entry,)).fetchone()[0])
     days = _Days()
-    study, new = _study_again(connection, kept, days)
-    series: dict[str, int] = {}
-    columns = ", ".join(name for name in INSTANCE if name != "path")
+    place = _Places(connection, entry, kept, days)
+    columns = ", ".join(name for name in INSTANCE if name not in ("path", "sop_instance"))
     for key, path in places.items():
-        uid, received, size = connection.execute(
-            "SELECT series_uid, received, size FROM trashed WHERE id = ?", (key,)
+        sop_instance, uid, received, size = connection.execute(
+            "SELECT sop_instance, series_uid, received, size FROM trashed WHERE id = ?", (key,)
         ).fetchone()
-        if uid not in series:
-            series[uid] = _series_again(connection, kept, study, uid, entry, days)
+        series, now = place.of(sop_instance, uid)
         connection.execute(
-            f"INSERT INTO instances (series, path, {columns}) SELECT ?, ?, {columns} FROM trashed WHERE id = ?",  # noqa: S608
-            (series[uid], path, key),
-        )
+            f"INSERT INTO instances (series, path, sop_instance, {columns})"  # noqa: S608 - columns of ours
+            f" SELECT ?, ?, ?, {columns} FROM trashed WHERE id = ?", (series, path, now, key),
+        )  # fmt: skip
         days.add(received, "instances")
         days.add(received, "bytes", size)
-    for row in series.values():
-        _recount_series(connection, row)
-    _recount_study(connection, study, None if new else at)
+    place.count(at)
     days.put(connection)
+
+
+class _Places:
+    """Where instances of an entry go: to the study and series that they were of, where later corrections put these, or
+    to the hidden study of what a rejection named that was not undone."""
+
+    def __init__(self, connection: sqlite3.Connection, entry: int, kept: dict[str, Any], days: _Days) -> None:
+        self._connection = connection
+        self._entry = entry
+        self._kept = kept
+        self._days = days
+        self._studies: dict[str, tuple[int, bool]] = {}
+        self._series: dict[tuple[str, str], int] = {}
+        self._belongs: dict[str, Belongs] = {}
+        self._rejects = rejected.any_rejected(connection)
+        self._after = connection.execute(
+            "SELECT coalesce(max(id), 0) FROM corrections WHERE at <= (SELECT at FROM trash WHERE id = ?)", (entry,)
+        ).fetchone()[0]
+
+    def of(self, sop_instance: str, series: str) -> tuple[int, str]:
+        """Return the number of the series that an instance goes to, and its SOP Instance UID there."""
+        row = self._kept["study"]
+        if series not in self._belongs:
+            self._belongs[series] = followed(self._connection, str(row["study"]), series, self._after)
+        belongs = self._belongs[series]
+        found = rejected.of(self._connection, sop_instance) if self._rejects else None
+        if found is not None and found.to_study != row["study"]:
+            said = rejected.Said(
+                belongs.study, belongs.series, row["patient_id"], row["issuer"], row["patient_name"],
+                row["birth_date"],
+            )  # fmt: skip
+            if rejected.holds(self._connection, found, said):
+                rejected.came(self._connection, found, said)
+                return self._row(found.to_study, series, series, Belongs(found.to_study, series), 1), sop_instance
+        for correction in belongs.renames:
+            sop_instance = renamed(self._connection, correction, sop_instance)
+        return self._row(belongs.study, belongs.series, series, belongs), sop_instance
+
+    def _row(self, study: str, series: str, was: str, belongs: Belongs, hidden: int = 0) -> int:
+        """Return the number of a series; it was ``was`` when it was deleted."""
+        if (study, series) not in self._series:
+            kept, moved = self._kept, (study, series) != (self._kept["study"]["study"], was)
+            if moved:
+                fresh = {"study": study, "hidden": hidden, "corrected": "", "identity": 0, "conflict": "", "series": 0,
+                         "instances": 0, "bytes": 0, "modalities": ""}  # fmt: skip
+                kept = {
+                    "patient": kept["patient"], "study": _unnumbered(kept["study"]) | fresh,
+                    "series": [_unnumbered(each) | {"series": series, "corrected": each["corrected"] * (not hidden)}
+                               for each in kept["series"] if each["series"] == was],
+                }  # fmt: skip
+            if study not in self._studies:
+                self._studies[study] = _study_again(self._connection, kept, self._days)
+            fresh_there = away.kept_series(self._connection, study, series) is None
+            number = _series_again(
+                self._connection, kept, self._studies[study][0], series, (self._entry, was), self._days
+            )
+            if moved and not hidden:
+                marked(self._connection, number, belongs, fresh=fresh_there)
+            self._series[study, series] = number
+        return self._series[study, series]
+
+    def count(self, at: int) -> None:
+        """Count what is in the series and studies again; ``at`` is the moment, for a study that was there meanwhile."""
+        for row in self._series.values():
+            _recount_series(self._connection, row)
+        for study, new in self._studies.values():
+            _recount_study(self._connection, study, None if new else at)
+
+
+def _unnumbered(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "id"}
 
 
 def _study_again(connection: sqlite3.Connection, kept: dict[str, Any], days: _Days) -> tuple[int, bool]:
@@ -334,7 +412,8 @@ def _study_again(connection: sqlite3.Connection, kept: dict[str, Any], days: _Da
             (conflict, callers, study["marked"], key),
         )
         return int(key), False
-    key, fresh = away.study_again(connection, patient, study)
+    newest = away.kept(connection, study["study"]) or {}
+    key, fresh = away.study_again(connection, newest.get("patient", patient), newest.get("study", study))
     if fresh:
         days.add(study["received"], "patients")
     days.add(study["received"], "studies")
@@ -342,21 +421,23 @@ def _study_again(connection: sqlite3.Connection, kept: dict[str, Any], days: _Da
 
 
 def _series_again(
-    connection: sqlite3.Connection, kept: dict[str, Any], study: int, uid: str, entry: int, days: _Days
+    connection: sqlite3.Connection, kept: dict[str, Any], study: int, uid: str, gone: tuple[int, str], days: _Days
 ) -> int:
+    """Return the number of a series, inserted if it is not there; ``gone`` is entry and UID that it was deleted as."""
     was = next(dict(each) for each in kept["series"] if each["series"] == uid)
     of = str(kept["study"]["study"])
     row = connection.execute("SELECT id FROM series WHERE study = ? AND series = ?", (study, uid)).fetchone()
     if row is not None:
-        away.series_as_kept(connection, int(row[0]), was, of)
+        if "id" in was:
+            away.series_as_kept(connection, int(row[0]), was, of)
         return int(row[0])
-    first = connection.execute(
-        "SELECT min(received) FROM trashed WHERE trash = ? AND series_uid = ?", (entry, uid)
-    ).fetchone()[0]
+    first = connection.execute("SELECT min(received) FROM trashed WHERE trash = ? AND series_uid = ?", gone).fetchone()[
+        0
+    ]
     days.add(first, "series")
-    old = was.pop("id")
-    new = away.insert(connection, "series", {**was, "study": study})
-    away.numbered(connection, of, old, new)
+    new = away.series_again(connection, study, of, away.kept_series(connection, of, uid) or was)
+    if "id" in was:
+        away.numbered(connection, of, int(was["id"]), new)
     return new
 
 
@@ -373,8 +454,6 @@ def settle(connection: sqlite3.Connection, entry: int, gone: Iterable[int], prob
             (problem, left, size, entry),
         )
     else:
-        for (study,) in connection.execute("SELECT study FROM trash WHERE id = ?", (entry,)).fetchall():
-            away.remember(connection, study)
         connection.execute("DELETE FROM trash WHERE id = ?", (entry,))
     return int(left)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import errno
+import hashlib
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -93,19 +93,21 @@ class Job:
     def set_digest(self, digest: bytes) -> None:
         """Note the digest, for the lane too; an empty one if it could not be worked out."""
         if digest:
-            self.digest = digest
             self.meta = part10.with_digest(self.meta, digest)
+            self.digest = digest  # last: who sees it takes it that it is in ``meta``
         if self.unknown is not None:
             self.unknown.release()
 
     def know_digest(self) -> None:
-        """Wait until the digest is known; on the lane's thread. Raises OSError if it could not be worked out."""
+        """Wait until the digest is known; on the lane's thread."""
         if self.unknown is not None:
             with self.unknown:
                 pass
             self.unknown = None
-        if not self.digest:
-            raise OSError(errno.ENOMEM, "the digest could not be worked out")
+        if not self.digest:  # who should have worked it out was stopped
+            assert self.body is not None
+            digest = hashlib.sha256(self.body).digest()
+            self.meta, self.digest = part10.with_digest(self.meta, digest), digest
 
     @property
     def wrote(self) -> bool:

@@ -14,7 +14,7 @@ from pacstui.errors import PacsError
 from pacstui.text import plural
 
 if TYPE_CHECKING:
-    from pacstui.configuration_words import Mistake
+    from pacstui.configuration.mistakes import Mistake
     from pacstui.settings import Settings
 
 app = new_app()
@@ -33,7 +33,8 @@ def _tell(mistakes: Sequence[Mistake], as_json: bool) -> None:
 
 def transform_mistakes(loaded: Loaded) -> list[Mistake]:
     """Return what is wrong with the transforms of a configuration: attributes, VRs, templates, patterns."""
-    from pacstui.configuration_words import Lines, Mistake, key_of
+    from pacstui.configuration.lines import Lines, key_of
+    from pacstui.configuration.mistakes import Mistake
     from pacstui.transform import examine
 
     text = loaded.source.read_text("utf-8-sig", "replace") if loaded.source is not None else ""
@@ -48,7 +49,8 @@ def transform_mistakes(loaded: Loaded) -> list[Mistake]:
 
 def hl7_mistakes(loaded: Loaded) -> list[Mistake]:
     """Return what is wrong with HL7 forward rules, templates and hours."""
-    from pacstui.configuration_words import Lines, Mistake, key_of
+    from pacstui.configuration.lines import Lines, key_of
+    from pacstui.configuration.mistakes import Mistake
     from pacstui.hl7v2.outgoing_notify import template_of
     from pacstui.hl7v2.outgoing_rules import Mistaken, Rule
     from pacstui.jobs.schedule import window_of
@@ -113,7 +115,7 @@ def check_config(
         _tell(mistakes, json)
         raise typer.Exit(2)
     if loaded.settings.backups.targets:
-        from pacstui.cli.checks import target_faults
+        from pacstui.cli.checks.backups import target_faults
 
         for name, text, remedy in target_faults(loaded.settings):
             loaded.notes.append(f"backup target {name}: {text} ({remedy})")

@@ -8,11 +8,22 @@ from typing import Annotated
 
 import typer
 
-from pacstui.cli.checks import CHECKS, tell
+from pacstui.cli.checks.backups import backups
+from pacstui.cli.checks.finding import Check, Finding, examine
+from pacstui.cli.checks.machine import certificates, clock, data_directory, database, disk, limits
+from pacstui.cli.checks.node import association, control_socket, hl7_port, node, port
+from pacstui.cli.checks.peers import hl7_receivers, peers
+from pacstui.cli.checks.servers import audit_server, directory
+from pacstui.cli.checks.telling import tell
 from pacstui.cli.doors import door, new_app
-from pacstui.cli.finding import Finding, examine
 from pacstui.configuration import load
 from pacstui.errors import SettingsError
+
+CHECKS: tuple[Check, ...] = (
+    node, data_directory, disk, port, hl7_port, association, control_socket, certificates, directory,
+    audit_server, clock, limits, database, peers, hl7_receivers, backups,
+)  # fmt: skip
+"""Every check, in the order in which they are told."""
 
 app = new_app()
 

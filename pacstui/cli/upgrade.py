@@ -19,9 +19,9 @@ import typer
 from pacstui import __version__
 from pacstui.api import plain
 from pacstui.archive.paths import DATABASE
-from pacstui.cli.checks import tell
+from pacstui.cli.checks.finding import Finding
+from pacstui.cli.checks.telling import tell
 from pacstui.cli.doors import door, new_app
-from pacstui.cli.finding import Finding
 from pacstui.configuration import load
 from pacstui.db import schema
 from pacstui.errors import NotRunning, PacsError, SettingsError

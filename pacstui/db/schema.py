@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pacstui.errors import PacsError, Unavailable
 
-HEAD = "0023"
+HEAD = "0024"
 """Revision of the newest migration."""
 
 

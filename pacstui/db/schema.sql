@@ -43,7 +43,7 @@ CREATE TABLE daily (
     PRIMARY KEY (day)
 );
 CREATE TABLE patients (
-    id INTEGER NOT NULL,
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     patient_id TEXT DEFAULT '' NOT NULL,
     issuer TEXT DEFAULT '' NOT NULL,
     scope TEXT DEFAULT '' NOT NULL,
@@ -54,7 +54,6 @@ CREATE TABLE patients (
     marked INTEGER DEFAULT '0' NOT NULL,
     person INTEGER DEFAULT '0' NOT NULL,
     hidden INTEGER DEFAULT '0' NOT NULL,
-    PRIMARY KEY (id),
     UNIQUE (patient_id, issuer, scope)
 );
 CREATE INDEX patients_hidden ON patients (id) WHERE hidden != 0;
@@ -121,7 +120,7 @@ CREATE INDEX studies_other_name ON studies (other_name_key) WHERE other_name_key
 CREATE INDEX studies_patient ON studies (patient);
 CREATE INDEX studies_patient_id ON studies (patient_id_key);
 CREATE TABLE series (
-    id INTEGER NOT NULL,
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     study INTEGER NOT NULL,
     series TEXT NOT NULL,
     number TEXT DEFAULT '' NOT NULL,
@@ -136,7 +135,6 @@ CREATE TABLE series (
     bytes INTEGER DEFAULT '0' NOT NULL,
     more TEXT DEFAULT '' NOT NULL,
     corrected TEXT DEFAULT '' NOT NULL,
-    PRIMARY KEY (id),
     UNIQUE (study, series),
     FOREIGN KEY(study) REFERENCES studies (id)
 );
@@ -811,4 +809,21 @@ CREATE TABLE corrected_instances (
     body TEXT DEFAULT '{}' NOT NULL,
     PRIMARY KEY (sop_instance)
 );
+CREATE TABLE away (
+    study TEXT NOT NULL,
+    series TEXT NOT NULL,
+    body TEXT DEFAULT '{}' NOT NULL,
+    PRIMARY KEY (study, series)
+);
+CREATE TABLE rejected_instances (
+    sop_instance TEXT NOT NULL,
+    correction INTEGER NOT NULL,
+    study TEXT DEFAULT '' NOT NULL,
+    series TEXT DEFAULT '' NOT NULL,
+    to_study TEXT DEFAULT '' NOT NULL,
+    note_study TEXT DEFAULT '' NOT NULL,
+    awaited INTEGER DEFAULT '0' NOT NULL,
+    PRIMARY KEY (sop_instance, correction)
+);
+CREATE INDEX rejected_instances_correction ON rejected_instances (correction);
 CREATE TRIGGER studies_identity AFTER UPDATE OF patient_id, issuer, patient_name, birth_date, sex ON studies WHEN OLD.identity = 0 AND (OLD.patient_id != NEW.patient_id OR OLD.issuer != NEW.issuer OR (OLD.patient_name != '' AND OLD.patient_name != NEW.patient_name) OR (OLD.birth_date != '' AND OLD.birth_date != NEW.birth_date) OR (OLD.sex != '' AND OLD.sex != NEW.sex)) BEGIN UPDATE studies SET identity = 1 WHERE id = NEW.id; END;

@@ -27,7 +27,7 @@ TEXT_VRS: Final = _vrs("LO LT PN SH ST UC UT")
 """VRs that Specific Character Set applies to (PS3.5 6.1.2.2)."""
 
 LONG_VRS: Final = _vrs("OB OD OF OL OV OW SQ SV UC UN UR UT UV")
-_KNOWN: Final = LONG_VRS | _vrs("AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US")
+KNOWN_VRS: Final = LONG_VRS | _vrs("AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US")
 _BLANK: Final = _vrs("AE AS CS DA DS DT IS LO LT PN SH ST TM UC UR UT")
 _UNDEFINED: Final = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -181,7 +181,7 @@ class _Reader:
             vr = ""
             if explicit:
                 letters = self.data[at + 4 : at + 6].decode("latin_1")
-                if letters in _KNOWN:
+                if letters in KNOWN_VRS:
                     vr = letters
                     length = self.order.explicit.unpack_from(self.data, at)[3]
                     if vr in LONG_VRS:

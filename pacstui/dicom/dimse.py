@@ -166,10 +166,6 @@ class Command:
         return trim_uid(self.elements.get(element, b""))
 
     @property
-    def is_response(self) -> bool:
-        return bool(self.field & RESPONSE)
-
-    @property
     def affected_sop_class(self) -> str:
         return self.text(E_AFFECTED_CLASS)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sqlite3
 import ssl
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -22,8 +21,7 @@ from pacstui.hl7v2.connection import Connection, Held, Limits
 from pacstui.hl7v2.intake import Intake
 from pacstui.hl7v2.keeping import Beside, Keeping, Todo, kind_of
 from pacstui.hl7v2.listener import MllpListener
-from pacstui.hl7v2.message import Message
-from pacstui.hl7v2.outcome import REJECTED, UNSUPPORTED_EVENT, UNSUPPORTED_TYPE, Applier, Fault, Outcome, Refused
+from pacstui.hl7v2.outcome import Applier
 from pacstui.hl7v2.outgoing import OutgoingHl7
 from pacstui.hl7v2.reading import RulesFor
 from pacstui.hl7v2.room import Hl7Room, silent_since
@@ -36,28 +34,6 @@ log = logging.getLogger("pacstui.hl7")
 _PRUNED: Final = 500
 _LONGER: Final = 4
 _PLACES: Final = ("enabled", "host", "port", "tls_port", "plain", "client_certificates")
-_KINDS: Final = frozenset({"ADT", "ORM", "OMG", "OMI", "ORU"})
-
-
-class Keeper:
-    """Acts on nothing: messages are kept and acknowledged."""
-
-    def apply(self, connection: sqlite3.Connection, message: Message, at: int) -> Outcome:
-        del connection, at
-        if message.kind not in _KINDS:
-            raise Refused(Fault("MSH", 9, UNSUPPORTED_TYPE, f"nothing here acts on {message.kind}"), code=REJECTED)
-        if not message.trigger and message.kind == "ADT":
-            raise Refused(Fault("MSH", 9, UNSUPPORTED_EVENT, "MSH-9 names no trigger event"), code=REJECTED)
-        return Outcome(patient=message.value("PID", 3), accession=message.value("OBR", 18))
-
-    def kept(self) -> None:
-        pass
-
-    def committed(self) -> None:
-        pass
-
-    def forget(self) -> None:
-        pass
 
 
 class Exchange:

@@ -52,7 +52,6 @@ class Intake:
         self._idle.set()
         self.trouble = ""
         self.hint = ""
-        self.in_flight = 0
 
     def wake(self, source: Source) -> None:
         """Take messages from a source from now on, until it has none."""
@@ -117,7 +116,6 @@ class Intake:
             if not batch:
                 break
             self._running = True
-            self.in_flight += len(batch)
             if size <= _SMALL:
                 self._store(batch, sources)
             else:  # reading takes long enough to hold up what else is written
@@ -157,7 +155,6 @@ class Intake:
 
     def _ended(self, batch: list[Todo], sources: list[Source], error: BaseException | None) -> None:
         self._running = False
-        self.in_flight -= len(batch)
         if error is not None:
             self._failed(batch, error)
         elif self.trouble:

@@ -61,7 +61,7 @@ class Traffic:
 
     def __init__(self) -> None:
         self.senders: OrderedDict[Who, Counts] = OrderedDict()
-        self.today = self.failed_today = self.repeated_today = self.refused_today = 0
+        self.today = self.repeated_today = self.refused_today = 0
         self._day = ""
         self._seconds: deque[tuple[int, int]] = deque(maxlen=_RATE_S + 1)
 
@@ -91,7 +91,6 @@ class Traffic:
         self.today += 1
         self.repeated_today += state == store.REPEATED
         failed = state == store.FAILED
-        self.failed_today += failed
         counts = self._of(who)
         counts.add(at, failed)
         counts.tick(at)
@@ -124,4 +123,4 @@ class Traffic:
         day = f"{now.astimezone():%Y%m%d}"
         if day != self._day:
             self._day = day
-            self.today = self.failed_today = self.repeated_today = self.refused_today = 0
+            self.today = self.repeated_today = self.refused_today = 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pacstui.dicom.dictionary import tag_of
-from pacstui.index.more import key_of
+from pacstui.index.more import IMAGE_MORE, key_of
 
 PATIENT: Final = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
 """What the index knows of a patient, in the order of its columns below."""
@@ -89,14 +89,38 @@ def said(connection: sqlite3.Connection, sop_instance: str) -> Said | None:
     return Said(key, values, whole, once, by_hand, int(at))
 
 
-def differs(connection: sqlite3.Connection, sop_instance: str) -> int | None:
+_IMAGE: Final = {"InstanceNumber": 2, "ContentDate": 3, "ContentTime": 4}
+"""What the index has of an image in columns: where it stands in the values of its row."""
+
+
+def said_image(connection: sqlite3.Connection, sop_instance: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the values of an image's row (:attr:`pacstui.index.entry.Entry.instance`) with what was corrected of it;
+    themselves where nothing was."""
+    row = connection.execute("SELECT body FROM corrected_instances WHERE sop_instance=?", (sop_instance,)).fetchone()
+    if row is None:
+        return values
+    found = list(values)
+    for path, value in _read(row[0]).items():
+        if path in _IMAGE:
+            found[_IMAGE[path]] = value
+    found[-1] = kept(found[-1], row[0], IMAGE_MORE)
+    return tuple(found)
+
+
+def differs(connection: sqlite3.Connection, sop_instance: str, notes: bool = False) -> int | None:
     """Return the number of an object's study where it may say something else than the index does, 0 where not, None
-    where nobody is to find it any more."""
+    where nobody is to find it any more; of what is hidden, rejection ``notes`` are found if so wanted."""
     row = connection.execute(
         f"SELECT {FLAG}, s.hidden FROM instances i JOIN series e ON e.id = i.series"  # noqa: S608 - of ours
         " JOIN studies s ON s.id = e.study WHERE i.sop_instance=?", (sop_instance,),
     ).fetchone()  # fmt: skip
-    return None if row is None or row[1] else int(row[0])
+    if row is None:
+        return None
+    if row[1] and not (notes and connection.execute(
+        "SELECT 1 FROM corrections WHERE note_uid=? AND note_uid != ''", (sop_instance,)
+    ).fetchone()):  # fmt: skip
+        return None
+    return int(row[0])
 
 
 def carried(connection: sqlite3.Connection, sop_instance: str) -> str:

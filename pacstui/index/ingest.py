@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pacstui.index import away, identities
+from pacstui.index import away, identities, rejected
+from pacstui.index.corrected import said_image
 from pacstui.index.entry import Beside, Entry, Found, Place
 from pacstui.index.fold import fold, name_keys
 from pacstui.index.identities import Identity, former_ids, search_text
@@ -73,6 +74,8 @@ class _Ids:
     series: int
     conflict: str
     belongs: Belongs | None = None  # where a correction put its siblings, if not where it says
+    corrected: bool = False  # whether anything of its series was
+    hidden: bool = False  # whether it lies with what was rejected
 
 
 class IndexWriter:
@@ -85,6 +88,8 @@ class IndexWriter:
         self._beside = beside
         self._seen: dict[tuple[Any, ...], _Ids] = {}
         self._renamed: bool | None = None
+        self._away: bool | None = None
+        self._rejected: bool | None = None
         self._clear()
 
     def _clear(self) -> None:
@@ -99,7 +104,7 @@ class IndexWriter:
     def forget(self) -> None:
         """Drop everything that a transaction which was rolled back has left behind."""
         self._seen.clear()
-        self._renamed = None
+        self._renamed = self._away = self._rejected = None
         self._clear()
         if self._beside is not None:
             self._beside.forget()
@@ -125,9 +130,7 @@ class IndexWriter:
 
         ``received`` is in microseconds since 1970.
         """
-        ids = self._ids(connection, entry, received)
-        if ids.belongs is not None:
-            entry = self._corrected(connection, entry, ids.belongs)
+        ids, entry = self._placed(connection, entry, received)
         digest, meta_digest, data_offset, size, path = place
         connection.execute(
             _INSERT_INSTANCE,
@@ -135,20 +138,52 @@ class IndexWriter:
              entry.calling, received),
         )  # fmt: skip
         self._count(ids.series, ids.study, 1, size)
-        if self._beside is not None and entry.onward:
+        if self._beside is not None and entry.onward and not ids.hidden:
             self._beside.stored(connection, entry, size, received)
         return ids.conflict
 
-    def _corrected(self, connection: sqlite3.Connection, entry: Entry, belongs: Belongs) -> Entry:
-        """Return a late object's entry as a correction of its siblings has it."""
+    def _placed(self, connection: sqlite3.Connection, entry: Entry, received: int) -> tuple[_Ids, Entry]:
+        """Return the rows that an object belongs to, and its entry as corrections have it."""
+        if (aside := self._aside(connection, entry, received)) is not None:
+            return aside
+        ids = self._ids(connection, entry, received)
         uid = entry.sop_instance
-        for correction in belongs.renames:
-            self._renamed, uid = True, renamed(connection, correction, uid)
-        return entry._replace(sop_instance=uid, study=belongs.study, series=belongs.series)
+        if ids.belongs is not None:
+            for correction in ids.belongs.renames:
+                self._renamed, uid = True, renamed(connection, correction, uid)
+            entry = entry._replace(sop_instance=uid, study=ids.belongs.study, series=ids.belongs.series)
+        return ids, self._said(connection, entry) if ids.corrected else entry
+
+    @staticmethod
+    def _said(connection: sqlite3.Connection, entry: Entry) -> Entry:
+        """Return an entry with what was corrected of that single object."""
+        instance = said_image(connection, entry.sop_instance, entry.instance)
+        return entry if instance is entry.instance else entry._replace(instance=instance)
+
+    def _aside(self, connection: sqlite3.Connection, entry: Entry, received: int) -> tuple[_Ids, Entry] | None:
+        """Return the place of an object that was rejected by itself, in the hidden study, and its entry; None for any
+        other."""
+        if self._rejected is None:
+            self._rejected = rejected.any_rejected(connection)
+        found = rejected.of(connection, entry.sop_instance) if self._rejected else None
+        if found is None:
+            return None
+        there = followed(connection, entry.study, entry.series)
+        told = rejected.Said(there.study, there.series, *entry.patient[:2], *entry.study_values[:2])
+        if not rejected.holds(connection, found, told):
+            return None
+        rejected.came(connection, found, told)
+        series = there.series if found.awaited else found.series
+        entry = entry._replace(sop_instance=found.sop_instance, study=found.to_study, series=series)
+        study, patient, _ = self._study(connection, entry, received, True)
+        if connection.execute("UPDATE studies SET hidden=1, conflict='' WHERE id=? AND hidden=0", (study,)).rowcount:
+            away.settle_patient(connection, patient)
+        key, _ = self._series_row(connection, entry, study)
+        return _Ids(patient, study, key, "", hidden=True), self._said(connection, entry)
 
     def replace(self, connection: sqlite3.Connection, old: Found, entry: Entry, place: Place, received: int) -> str:
         """Let an instance's row describe other content; return why its study is doubtful, empty if it is not."""
-        ids = self._ids(connection, entry, received)
+        ids, entry = self._placed(connection, entry, received)
         digest, meta_digest, data_offset, size, path = place
         connection.execute(
             _REPLACE_INSTANCE,
@@ -157,7 +192,7 @@ class IndexWriter:
         )  # fmt: skip
         self._count(old.series, old.study, -1, -old.size)
         self._count(ids.series, ids.study, 1, size)
-        if self._beside is not None and entry.onward:
+        if self._beside is not None and entry.onward and not ids.hidden:
             self._beside.stored(connection, entry, size, received)
         return ids.conflict
 
@@ -225,10 +260,11 @@ class IndexWriter:
         if belongs is not None:
             entry = entry._replace(study=belongs.study, series=belongs.series)
         study, patient, conflict = self._study(connection, entry, received, belongs is not None)
-        series = self._series_row(connection, entry, study)
+        series, corrected = self._series_row(connection, entry, study)
+        hidden = False
         if belongs is not None:
-            marked(connection, series, belongs)
-        ids = _Ids(patient, study, series, conflict, belongs)
+            hidden = marked(connection, series, belongs)
+        ids = _Ids(patient, study, series, conflict, belongs, corrected or belongs is not None, hidden)
         if len(self._seen) >= _CACHE:
             self._seen.clear()
         self._seen[known] = ids
@@ -272,7 +308,7 @@ class IndexWriter:
 
     def _study(self, connection: sqlite3.Connection, entry: Entry, received: int, moved: bool) -> tuple[int, int, str]:
         row = connection.execute(_FIND_STUDY, (entry.study,)).fetchone()
-        if row is None and (kept := away.kept(connection, entry.study)) is not None:
+        if row is None and self._has_away(connection) and (kept := away.kept(connection, entry.study)) is not None:
             self._back(connection, kept, received)
             row = connection.execute(_FIND_STUDY, (entry.study,)).fetchone()
         if row is None:
@@ -305,12 +341,30 @@ class IndexWriter:
             )  # fmt: skip
         return key, patient, why
 
-    def _back(self, connection: sqlite3.Connection, kept: dict[str, Any], received: int) -> None:
-        """Insert the row of a study that was corrected and is in the trash, without anything in it."""
-        empty = {"series": 0, "instances": 0, "bytes": 0, "modalities": "", "changed": received}
-        _, fresh = away.study_again(connection, dict(kept["patient"]), kept["study"] | empty)
+    def _has_away(self, connection: sqlite3.Connection) -> bool:
+        if self._away is None:
+            self._away = away.any_kept(connection)
+        return self._away
+
+    def _back(self, connection: sqlite3.Connection, kept: dict[str, dict[str, Any]], received: int) -> None:
+        """Insert the row of a study that was corrected and deleted, without anything in it."""
+        _, fresh = away.study_again(connection, kept["patient"], kept["study"] | {"changed": received})
         self._patients_added += fresh
         self._studies_added += 1
+
+    def _series_back(self, connection: sqlite3.Connection, entry: Entry, study: int) -> bool:
+        """Insert the row of a series of a corrected study that was deleted, saying what it said; false if there is
+        none."""
+        was = away.kept_series(connection, entry.study, entry.series) if self._has_away(connection) else None
+        if was is None:
+            return False
+        if not was["corrected"]:
+            was |= dict(zip(_SERIES_FILL, entry.series_values, strict=True))
+        away.series_again(connection, study, entry.study, was)
+        self._series_added += 1
+        connection.execute("UPDATE studies SET series=series+1 WHERE id=?", (study,))
+        self._modality(connection, study, str(was["modality"]))
+        return True
 
     def _first(self, connection: sqlite3.Connection, entry: Entry, received: int) -> tuple[int, int, str]:
         """Insert a study's row: under the patient whose person its ID means, unless its objects contradict that."""
@@ -346,21 +400,24 @@ class IndexWriter:
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
-    def _series_row(self, connection: sqlite3.Connection, entry: Entry, study: int) -> int:
+    def _series_row(self, connection: sqlite3.Connection, entry: Entry, study: int) -> tuple[int, bool]:
+        """Return the number of an object's series, and whether anything of it was corrected."""
         row = connection.execute(_FIND_SERIES, (study, entry.series)).fetchone()
+        if row is None and self._series_back(connection, entry, study):
+            row = connection.execute(_FIND_SERIES, (study, entry.series)).fetchone()
         if row is not None:
             key, corrected, *values = row
             merged = values if corrected else [old or new for old, new in zip(values, entry.series_values, strict=True)]
             if merged != values:
                 connection.execute(_UPDATE_SERIES, (*merged, key))
                 self._modality(connection, study, merged[1])
-            return int(key)
+            return int(key), bool(corrected)
         cursor = connection.execute(_INSERT_SERIES, (study, entry.series, *entry.series_values))
         self._series_added += 1
         connection.execute("UPDATE studies SET series=series+1 WHERE id=?", (study,))
         self._modality(connection, study, entry.series_values[1])
         assert cursor.lastrowid is not None
-        return cursor.lastrowid
+        return cursor.lastrowid, False
 
     def _modality(self, connection: sqlite3.Connection, study: int, modality: str) -> None:
         known = connection.execute("SELECT modalities FROM studies WHERE id=?", (study,)).fetchone()[0]

@@ -37,6 +37,7 @@ patients = sa.Table(
     # 1 where all that there is of a patient was rejected.
     _count("hidden"),
     sa.UniqueConstraint("patient_id", "issuer", "scope"),
+    sqlite_autoincrement=True,  # corrections are undone by numbers
 )
 
 studies = sa.Table(
@@ -114,6 +115,7 @@ series = sa.Table(
     # JSON, as in studies.
     _text("corrected"),
     sa.UniqueConstraint("study", "series"),
+    sqlite_autoincrement=True,  # as patients
 )
 
 instances = sa.Table(

@@ -113,6 +113,7 @@ async def open_network(
     certificates = _Certificates(book)
     certificates.read(settings.tls)
     course.at_end(Moment.LISTENER, lambda: listener.close(settings.node.drain_s))
+    course.at_end(Moment.SENT, retrieve.close)
     port = await _listen(listener, dicom, settings.tls, certificates)
 
     def take(new: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pacstui import events
 from pacstui.archive import Archive
 from pacstui.db import Database
 from pacstui.equipment.book import PeerBook
@@ -90,6 +91,12 @@ async def open_corrections(
     room = CorrectionsRoom(archive, ground.bus, ground.clock, lambda: ground.settings.qc, caller)
     room.arriving = lambda: (row.study for row in arriving.rows() if row.state == "receiving")
     room.changed = handing.forget
+
+    def follow(event: events.PatientChanged) -> None:
+        if event.studies:
+            handing.forget()
+
+    ground.bus.subscribe(events.PatientChanged, follow)
     room.knows = lambda calling: bool(book.titled(calling))
     room.noted = lambda action, study, patient, detail: signing.note("action", action, study, detail, patient)
     room.title, room.send = ground.title, onward.queue.send_objects

@@ -45,7 +45,8 @@ class Applying:
         self._forget_index = forget_index
         self._persons: set[int] = set()
         self._orders: set[int] = set()
-        self._durable: deque[tuple[set[int], set[int]]] = deque()
+        self._studies = False
+        self._durable: deque[tuple[set[int], set[int], bool]] = deque()
 
     async def begin(self, db: Database) -> None:
         """Let the index know the local issuer before the first message comes."""
@@ -94,6 +95,7 @@ class Applying:
             )  # fmt: skip
         if result.indexed:
             self._forget_index()
+            self._studies = True
         self._persons |= result.persons
         self._orders |= result.orders
         done = "; ".join([*result.said, *result.unchanged])
@@ -127,20 +129,22 @@ class Applying:
 
     def kept(self) -> None:
         """What was done so far is durable. On the writer lane's thread."""
-        if self._persons or self._orders:
-            self._durable.append((self._persons, self._orders))
-            self._persons, self._orders = set(), set()
+        if self._persons or self._orders or self._studies:
+            self._durable.append((self._persons, self._orders, self._studies))
+            self._persons, self._orders, self._studies = set(), set(), False
 
     def committed(self) -> None:
         """Tell the others what changed and is durable. On the event loop."""
         persons: set[int] = set()
         orders: set[int] = set()
+        studies = False
         while self._durable:
-            of_persons, of_orders = self._durable.popleft()
+            of_persons, of_orders, of_studies = self._durable.popleft()
             persons |= of_persons
             orders |= of_orders
-        if persons:
-            self._bus.publish(events.PatientChanged(self._clock.now(), tuple(sorted(persons))))
+            studies |= of_studies
+        if persons or studies:
+            self._bus.publish(events.PatientChanged(self._clock.now(), tuple(sorted(persons)), studies))
         if orders:
             self._bus.publish(events.OrderChanged(self._clock.now(), tuple(sorted(orders))))
 
@@ -148,6 +152,7 @@ class Applying:
         """Drop what a transaction that was rolled back would have told. On the writer lane's thread."""
         self._persons.clear()
         self._orders.clear()
+        self._studies = False
 
 
 def _placed(fault: Fault, request: Request) -> Fault:

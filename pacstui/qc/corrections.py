@@ -68,8 +68,10 @@ class CorrectionsRoom:
         self.arriving: Callable[[], Iterable[str]] = tuple
         """Study Instance UIDs of what is being received."""
         self.changed: Callable[[], None] = lambda: None
+        """Called after each correction, before anybody is told: what is known of studies elsewhere has to be looked up
+        anew."""
         self.knows: Callable[[str], bool] = lambda calling: True
-        """Called after each correction: what is known of studies elsewhere has to be looked up anew."""
+        """Whether a caller's rejection notes are honoured."""
         self.noted: Callable[[str, str, str, str], None] = lambda action, study, patient, detail: None
         """Told what was done, to which study, of which patient: for the audit trail."""
 
@@ -166,7 +168,9 @@ class CorrectionsRoom:
             finally:
                 self._archive.lane.index.forget()
 
-        return await self._archive.db.write(work)
+        ident = await self._archive.db.write(work)
+        self.changed()
+        return ident
 
     def _write(self, connection: sqlite3.Connection, plan: Plan, by: str, why: str, at: int) -> int:
         study = plan.study
@@ -249,13 +253,13 @@ class CorrectionsRoom:
                 self._archive.lane.index.forget()
 
         await self._archive.db.write(work)
+        self.changed()
         return await self._after("undo", id)
 
     async def _after(self, action: str, ident: int, more: str = "") -> CorrectionRow:
         await self.notes.settle(ident)
         row = await self._one(ident)
         studies = await self._archive.db.read(lambda c: _studies(c, ident))
-        self.changed()
         self.noted(f"corrections.{action}", row.study, row.patient_id, f"correction {ident}: {row.kind}{more}")
         told = f"{row.kind}: {plural(row.instances, 'image')}" if action == "apply" else f"undone: {row.kind}"
         who = row.by if action == "apply" else row.undone_by

@@ -30,8 +30,8 @@ def right_copies(connection: sqlite3.Connection, correction: Row) -> tuple[list[
     if body["of_images"]:
         rows = connection.execute(
             "SELECT i.sop_instance FROM instances i JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study"
-            " WHERE i.id IN (SELECT value FROM json_each(?)) AND s.hidden = 0 ORDER BY i.id",
-            (json.dumps(body["of_images"]),),
+            " WHERE i.sop_instance IN (SELECT value FROM json_each(?)) AND s.hidden = 0 ORDER BY i.id",
+            (json.dumps([current(connection, uid) for uid in body["of_images"]]),),
         )
         found = [row[0] for row in rows]
     else:

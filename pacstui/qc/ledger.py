@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from pacstui.index import away
 from pacstui.index.fold import fold, name_keys
 from pacstui.index.identities import former_ids, search_text
 from pacstui.index.redirects import new_uid
@@ -83,7 +84,6 @@ class Ledger:
         self._made: list[list[Any]] = []
         self._gone: list[list[Any]] = []
         self._bodies: dict[str, str | None] = {}
-        self._images: list[list[int]] = []
         self._former: list[list[str]] = []
         self._pins: list[str] = []
         self._days: dict[str, int] = {}
@@ -91,7 +91,7 @@ class Ledger:
     def body(self) -> str:
         """Return all that it takes to undo it, as JSON."""
         told = {
-            "rows": self._rows, "made": self._made, "gone": self._gone, "bodies": self._bodies, "images": self._images,
+            "rows": self._rows, "made": self._made, "gone": self._gone, "bodies": self._bodies,
             "former": self._former, "pins": self._pins, "days": self._days,
         }  # fmt: skip
         return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
@@ -108,7 +108,8 @@ class Ledger:
         """Set columns of a row, and note what stood there."""
         here = self.row(table, ident)
         differ = {name: value for name, value in columns.items() if here[name] != value}
-        noted = self._rows.setdefault(f"{table} {ident}", {})
+        known = here["sop_instance"] if table == "instances" else ident  # objects that come again get other numbers
+        noted = self._rows.setdefault(f"{table} {known}", {})
         change(self.connection, table, ident, differ)
         for name, value in differ.items():
             noted.setdefault(name, [here[name], None])[1] = value
@@ -193,6 +194,21 @@ class Ledger:
             (self.correction, study, series, to_study, to_series, int(renames)),
         )
 
+    def redirect_away(self, study: str, to: Row, renames: bool, told: Mapping[str, str]) -> None:
+        """Let series of a study that were deleted, and may come again, go where all of it goes; saying ``told``."""
+        for row in away.all_series(self.connection, study):
+            uid = str(row["series"])
+            taken = self.connection.execute(
+                "SELECT 1 FROM series WHERE study=? AND series=?", (to["id"], uid)
+            ).fetchone() or away.kept_series(self.connection, to["study"], uid)  # fmt: skip
+            new = new_uid() if renames or taken else uid
+            self.redirect(study, uid, to["study"], new, renames)
+            overlay = dict(told) | (json.loads(row["corrected"]) if row["corrected"] else {})
+            says = row["corrected"] if to["hidden"] else json.dumps(overlay, ensure_ascii=False)
+            self._rows.setdefault(f"series {row['id']}", {})["corrected"] = [row["corrected"], says]
+            row["corrected"] = says
+            away.renamed_series(self.connection, study, row, to["study"], new)
+
     def rename(self, series: int) -> None:
         """Give the objects of a series new SOP Instance UIDs."""
         rows = self.connection.execute("SELECT id, sop_instance FROM instances WHERE series=?", (series,)).fetchall()
@@ -216,12 +232,20 @@ class Ledger:
         if renames:
             self.rename(series["id"])
 
-    def move_images(self, images: Iterable[int], series: int) -> None:
-        """Put single objects into another series' row."""
-        for ident in images:
-            old = self.connection.execute("SELECT series FROM instances WHERE id=?", (ident,)).fetchone()[0]
-            self._images.append([ident, int(old)])
-            self.connection.execute("UPDATE instances SET series=? WHERE id=?", (series, ident))
+    def reject_images(self, images: Iterable[Row], study: Row, series: Row, to: Row) -> None:
+        """Put single objects of a series into a hidden study, for good: they are known by their UIDs."""
+        aside = self.make("series", series | {"study": to["id"], "instances": 0, "bytes": 0})
+        for each in images:
+            self.connection.execute("UPDATE instances SET series=? WHERE id=?", (aside, each["id"]))
+            self.await_image(each["sop_instance"], study["study"], series["series"], to["study"])
+
+    def await_image(self, sop_instance: str, study: str, series: str, hidden: str, note_study: str = "") -> None:
+        """Note that an object is rejected; one that is not here, if ``note_study`` says where the note lies."""
+        self.connection.execute(
+            "INSERT OR IGNORE INTO rejected_instances"
+            " (sop_instance, correction, study, series, to_study, note_study, awaited) VALUES (?,?,?,?,?,?,?)",
+            (sop_instance, self.correction, study, series, hidden, note_study, int(bool(note_study))),
+        )
 
     def recount(self, study: int) -> None:
         """Bring a study up to what is in it; drop it where that is nothing."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from pacstui.contract.corrections import ChangeText
 from pacstui.errors import BadRequest
-from pacstui.index.redirects import new_uid
+from pacstui.index.redirects import followed, new_uid
 from pacstui.qc import saying
 from pacstui.qc.ledger import Ledger, Row
 from pacstui.qc.plans import (
@@ -65,6 +65,7 @@ def assign(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
     def steps(ledger: Ledger) -> None:
         made = beside(ledger, study, uid)
         ledger.redirect(study["study"], "", uid, "", plan.new_uids)
+        ledger.redirect_away(study["study"], made, plan.new_uids, _told(study, made))
         _move_all(ledger, study, chosen, made, plan.new_uids)
         say_study(ledger, made["id"], new, paths)
         ledger.recount(study["id"])
@@ -141,6 +142,7 @@ def merge(connection: sqlite3.Connection, request: Request, policy: Policy) -> P
     def steps(ledger: Ledger) -> None:
         to = ledger.row("studies", into["id"])
         ledger.redirect(study["study"], "", into["study"], "", plan.new_uids)
+        ledger.redirect_away(study["study"], to, plan.new_uids, _told(study, to))
         _move_all(ledger, study, chosen, to, plan.new_uids)
         ledger.pin_as(into["study"], study["study"])
         ledger.recount(into["id"])
@@ -185,17 +187,21 @@ def reject(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
     if images:
         whole = {row["series"] for row in images}
         chosen = [row for row in chosen if row["id"] in whole]
-        if all(_whole(row, images) for row in chosen):
+        if all(_whole(row, images) for row in chosen) and not request.exact:
             images = []  # all images of these series
+    if not images and request.awaited:
+        chosen = []
     plan = _moved(connection, request, policy, study, chosen, None, images)
     stays = reason == QUALITY and policy.show_rejected
     plan.new_uids = False
     plan.changes = []
-    what = plural(len(images), "image") if images else counted(plan.series, plan.instances)
-    if not images and len(chosen) == study["series"]:
+    what = plural(len(images), "image") if images or request.awaited else counted(plan.series, plan.instances)
+    if not images and chosen and len(chosen) == study["series"]:
         what = f"the whole study, {what},"
     shown = "they stay in lists beside the note" if stays else "nobody finds or retrieves them any more until undone"
     plan.sentence = f"Rejects {what} of {who(study)}: {title.lower()} ({code}); {shown}"
+    if request.awaited:
+        plan.sentence += f"; {len(request.awaited)} more that the note names had not come, and are when they do"
     plan.rejects, plan.stays = reason, stays
     plan.salient = [plan.salient, reason, stays, [row["id"] for row in images]]
 
@@ -204,7 +210,7 @@ def reject(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
         if stays:
             return
         made = beside(ledger, study, new_uid(), hidden=1)
-        moved = [row for row in chosen if not images or _whole(row, images)]
+        moved = [row for row in chosen if not images or (_whole(row, images) and not request.exact)]
         some = [each for each in images if each["series"] not in {row["id"] for row in moved}]
         for each in note:
             of = ledger.row("series", each["series"])
@@ -212,14 +218,15 @@ def reject(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
                 moved.append(of)
             else:
                 some.append(each)
-        if len(moved) == study["series"] and reason != QUALITY:
+        if len(moved) == study["series"] and reason != QUALITY and not request.exact:
             ledger.redirect(study["study"], "", made["study"], "", False)
+            ledger.redirect_away(study["study"], made, False, {})
         for row in moved:
             ledger.move(row, study, made, False, hide=True)
         for ident in dict.fromkeys(each["series"] for each in some):
-            row = ledger.row("series", ident)
-            aside = ledger.make("series", row | {"study": made["id"], "instances": 0, "bytes": 0})
-            ledger.move_images([each["id"] for each in some if each["series"] == ident], aside)
+            of_series = [each for each in some if each["series"] == ident]
+            ledger.reject_images(of_series, study, ledger.row("series", ident), made)
+        _await(ledger, request, study, made)
         patient = study["patient"]
         ledger.studies.add(made["study"])
         ledger.recount(made["id"])
@@ -229,6 +236,16 @@ def reject(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
 
     plan.steps = steps
     return plan
+
+
+def _await(ledger: Ledger, request: Request, study: Row, made: Row) -> None:
+    """Let what a note names be rejected when it comes: each study's objects will lie in a hidden study of their own."""
+    hidden = {study["study"]: str(made["study"])}
+    for each in request.awaited:
+        of = followed(ledger.connection, each.study, each.series).study
+        aside = hidden.get(of) or hidden.setdefault(of, new_uid())
+        ledger.await_image(each.sop_instance, of, each.series, aside, made["study"])
+    ledger.studies |= set(hidden) | {each.study for each in request.awaited}
 
 
 def _whole(series: Row, images: Sequence[Row]) -> bool:
@@ -274,7 +291,7 @@ def _moved(
     return Plan(
         request, study, "", changes, studies, len(chosen), instances, renaming(policy, True, False, sent), sent,
         list(dict.fromkeys(doubts)), of_series=tuple(row["id"] for row in chosen),
-        of_images=tuple(row["id"] for row in images),
+        of_images=tuple(row["sop_instance"] for row in images),
         salient=[[row["id"] for row in chosen], into["id"] if into is not None else 0],
     )  # fmt: skip
 
@@ -287,14 +304,14 @@ def beside(ledger: Ledger, study: Row, uid: str, hidden: int = 0) -> Row:
     if hidden:
         row |= {"corrected": "", "identity": 0}
     made = ledger.row("studies", ledger.make("studies", row))
+    for patient_id, issuer in ledger.connection.execute(
+        "SELECT patient_id, issuer FROM former_identities WHERE study=?", (study["study"],)
+    ).fetchall():
+        ledger.former(uid, patient_id, issuer)
     if hidden:
         ledger.aside = uid
     else:
         ledger.former(uid, study["patient_id"], study["issuer"])
-        for patient_id, issuer in ledger.connection.execute(
-            "SELECT patient_id, issuer FROM former_identities WHERE study=?", (study["study"],)
-        ).fetchall():
-            ledger.former(uid, patient_id, issuer)
         ledger.pin_as(uid, study["study"])
     return made
 

@@ -53,20 +53,20 @@ class Made:
     series: str
 
 
-def references(connection: sqlite3.Connection, series: Sequence[int], images: Sequence[int]) -> list[Reference]:
+def references(connection: sqlite3.Connection, series: Sequence[int], images: Sequence[str]) -> list[Reference]:
     """Return objects as others know them now: those of some series, or some of them only."""
     found = []
     for ident in series:
         rows = rows_of(
             connection,
-            "SELECT s.study, e.series, i.sop_class, i.sop_instance, i.id FROM instances i JOIN series e ON"
+            "SELECT s.study, e.series, i.sop_class, i.sop_instance FROM instances i JOIN series e ON"
             " e.id = i.series JOIN studies s ON s.id = e.study WHERE e.id=? ORDER BY i.id",
             (ident,),
         )
         wanted = set(images)
         found += [
             Reference(row["study"], row["series"], row["sop_class"], row["sop_instance"])
-            for row in rows if not wanted or row["id"] in wanted
+            for row in rows if not wanted or row["sop_instance"] in wanted
         ]  # fmt: skip
     return found
 

@@ -18,7 +18,7 @@ from pacstui.errors import NotFound, PacsError
 from pacstui.index.redirects import current
 from pacstui.qc.ledger import rows_of
 from pacstui.qc.notes import KEY_OBJECTS, Note, read
-from pacstui.qc.plans import Request
+from pacstui.qc.plans import Awaited, Request
 from pacstui.text import safe
 from pacstui.transform import TransformError
 
@@ -90,7 +90,7 @@ class Notes:
     async def tick(self) -> None:
         """Read notes that came."""
         came, self._came = self._came, []
-        for uid in came:
+        for uid in dict.fromkeys(came):
             try:
                 await self._honour(uid)
             except PacsError as fault:
@@ -100,7 +100,7 @@ class Notes:
 
     async def _honour(self, uid: str) -> None:
         where = await self._place(uid)
-        if where is None or where["hidden"]:
+        if where is None or where["hidden"] or await self._archive.db.read(lambda c: _is_known(c, uid)):
             return
         try:
             note = await asyncio.to_thread(self._read, where["path"])
@@ -109,23 +109,33 @@ class Notes:
             return
         if note is None:
             return
-        found = await self._archive.db.read(lambda c: _named(c, note, where["study"]))
-        if not found:
+        found, awaited = await self._archive.db.read(lambda c: _named(c, note, where["study"]))
+        if not found and not awaited:
             raise NotFound("the archive has nothing of what it names of its patient", "")
+        its = [each for each in found.pop(where["study"], []) if each != where["sop_instance"]]
         for study, images in found.items():
-            beside = where["sop_instance"] if study == where["study"] else ""
-            images = [each for each in images if each != beside]
             await self._reject(
-                Request("reject", study, (), tuple(images), reason=note.reason, note=beside), where["calling"]
+                Request("reject", study, (), tuple(images), reason=note.reason, exact=True), where["calling"]
             )
+        if its or awaited:  # last, as the note is known to be acted on by this one
+            await self._reject(
+                Request("reject", where["study"], (), tuple(its), reason=note.reason, note=where["sop_instance"],
+                        awaited=tuple(awaited), exact=True), where["calling"],
+            )  # fmt: skip
 
     def _read(self, path: str) -> Note | None:
         with open(self._archive.data_dir / path, "rb") as file:
             return read(file)
 
 
-def _named(connection: sqlite3.Connection, note: Note, study: str) -> dict[str, list[str]]:
-    """Return which visible objects of its own patient a note in a study names, by study."""
+def _is_known(connection: sqlite3.Connection, note: str) -> bool:
+    """Return whether a note was acted on already, whatever became of that."""
+    return connection.execute("SELECT 1 FROM corrections WHERE note_uid=?", (note,)).fetchone() is not None
+
+
+def _named(connection: sqlite3.Connection, note: Note, study: str) -> tuple[dict[str, list[str]], list[Awaited]]:
+    """Return which visible objects of its own patient a note in a study names, by study; and what it names that is not
+    here."""
     uids = [current(connection, each.sop_instance) for each in note.named]
     rows = connection.execute(
         "SELECT s.study, i.sop_instance FROM json_each(?) w JOIN instances i ON i.sop_instance = w.value"
@@ -136,4 +146,10 @@ def _named(connection: sqlite3.Connection, note: Note, study: str) -> dict[str, 
     found: dict[str, list[str]] = {}
     for of, uid in rows:
         found.setdefault(of, []).append(uid)
-    return found
+    here = {row[0] for row in connection.execute(
+        "SELECT i.sop_instance FROM json_each(?) w JOIN instances i ON i.sop_instance = w.value", (json.dumps(uids),)
+    )}  # fmt: skip
+    awaited = [
+        Awaited(uid, each.study, each.series) for uid, each in zip(uids, note.named, strict=True) if uid not in here
+    ]
+    return found, list(dict.fromkeys(awaited))

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pacstui.clock import moment_or_none
 from pacstui.contract.corrections import ChangeText, Downstream
@@ -27,9 +27,18 @@ _SENT_TO: Final = (
 )
 
 
+class Awaited(NamedTuple):
+    """An object that a rejection note names and that is not here: its UIDs as the note has them."""
+
+    sop_instance: str
+    study: str
+    series: str
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody wants corrected."""
+    """What somebody wants corrected. ``note`` is the rejection note that asks for it, ``awaited`` what that names and
+    is not here; ``exact`` is whether only what is named is rejected, and nothing that comes later."""
 
     kind: str
     study: str
@@ -42,6 +51,8 @@ class Request:
     into: str = ""
     reason: str = ""
     note: str = ""
+    awaited: tuple[Awaited, ...] = ()
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +69,8 @@ class Plan:
     """What a correction would do. ``steps`` does it; ``salient`` is what the token depends on beside ``changes``,
     ``already`` what an order or patient gives and is so here.
 
-    ``of_series`` and ``of_images`` are the rows that it is about; ``rejects`` is the reason of a rejection, whose
-    objects stay visible where ``stays``. ``says`` is what the study will say, by keyword and by path.
+    ``of_series`` are the rows and ``of_images`` the UIDs that it is about; ``rejects`` is the reason of a rejection,
+    whose objects stay visible where ``stays``. ``says`` is what the study will say, by keyword and by path.
     """
 
     request: Request
@@ -74,7 +85,7 @@ class Plan:
     doubts: list[str] = field(default_factory=list)
     steps: Callable[[Ledger], None] = lambda ledger: None
     of_series: tuple[int, ...] = ()
-    of_images: tuple[int, ...] = ()
+    of_images: tuple[str, ...] = ()
     rejects: str = ""
     stays: bool = False
     says: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})

@@ -265,7 +265,8 @@ def _plan(
     plan = Plan(
         request, study, "", changes, [study["study"]], len({row["series"] for row in images} or series), instances,
         renames, sent, doubts_of(connection, study), of_series=tuple(row["id"] for row in series),
-        of_images=tuple(row["id"] for row in images), salient=[[row["id"] for row in images], sorted(paths.items())],
+        of_images=tuple(row["sop_instance"] for row in images),
+        salient=[[row["id"] for row in images], sorted(paths.items())],
     )  # fmt: skip
 
     def steps(ledger: Ledger) -> None:

@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from pacstui.errors import BadRequest, NotFound
-from pacstui.index import identities
+from pacstui.index import away, identities
 from pacstui.qc.ledger import (
     COUNTERS,
     IDENTITY,
@@ -39,22 +39,56 @@ def hindrance(connection: sqlite3.Connection, correction: Row) -> str:
     if later:
         numbers = ", ".join(str(each) for each in later[:5])
         return f"what came after it has to be undone first: {plural(len(later), 'correction')} ({numbers})"
-    away = connection.execute(
-        "SELECT 1 FROM trash WHERE level = 'study' AND study IN"
-        " (SELECT study FROM corrected_studies WHERE correction = ?) LIMIT 1", (correction["id"],),
-    ).fetchone()  # fmt: skip
-    if away is not None:  # late objects of it may be here already
-        return "a study of it is in the trash: bring it back first, or empty it"
     body = json.loads(correction["body"])
+    if _in_trash(connection, correction["id"], body):  # late objects of it may be here already
+        return "something of it is in the trash: bring it back first, or empty it"
     made = {(table, ident) for table, ident in body["made"]}
     gone = {(table, row["id"]) for table, row in body["gone"]}
+    kept: set[tuple[str, int]] | None = None
     for key in body["rows"]:
         table, _, ident = key.partition(" ")
-        there = table not in ("studies", "series") or (table, int(ident)) in made | gone
-        if not there and row_of(connection, table, int(ident)) is None:
-            what = "study" if table == "studies" else "series"
-            return f"a {what} of it is not in the archive any more: bring it back from the trash first"
+        if table not in ("studies", "series") or (table, int(ident)) in made | gone:
+            continue
+        if row_of(connection, table, int(ident)) is None:
+            kept = _kept(connection, correction["id"]) if kept is None else kept
+            if (table, int(ident)) not in kept:
+                return f"a {'study' if table == 'studies' else 'series'} of it is not in the archive any more"
     return ""
+
+
+def _of(connection: sqlite3.Connection, correction: int) -> list[str]:
+    """Return the Study Instance UIDs that a correction is about."""
+    rows = connection.execute("SELECT study FROM corrected_studies WHERE correction=? ORDER BY study", (correction,))
+    return [row[0] for row in rows]
+
+
+def _kept(connection: sqlite3.Connection, correction: int) -> set[tuple[str, int]]:
+    """Return the rows of a correction's studies that are kept although what they are of was deleted."""
+    found: set[tuple[str, int]] = set()
+    for study in _of(connection, correction):
+        found |= {("series", row["id"]) for row in away.all_series(connection, study)}
+        if (whole := away.kept(connection, study)) is not None:
+            found.add(("studies", whole["study"]["id"]))
+    return found
+
+
+def _in_trash(connection: sqlite3.Connection, correction: int, body: dict[str, Any]) -> bool:
+    """Return whether anything that a correction changed is in the trash: its rows there are as they were corrected."""
+    images = [key.partition(" ")[2] for key in body["rows"] if key.startswith("instances ")]
+    series = {int(key.partition(" ")[2]) for key in body["rows"] if key.startswith("series ")}
+    for level, study, uid in connection.execute(
+        "SELECT DISTINCT t.level, t.study, d.series_uid FROM trash t JOIN trashed d ON d.trash = t.id"
+        " WHERE t.study IN (SELECT study FROM corrected_studies WHERE correction=?)", (correction,),
+    ).fetchall():  # fmt: skip
+        row = away.kept_series(connection, study, uid)
+        if level == "study" or (row is not None and row["id"] in series):
+            return True
+    return connection.execute(
+        "SELECT 1 FROM trashed WHERE sop_instance IN (SELECT value FROM json_each(?) UNION ALL"
+        " SELECT new FROM renamed_instances WHERE correction=? UNION ALL"
+        " SELECT sop_instance FROM rejected_instances WHERE correction=? AND awaited=0) LIMIT 1",
+        (json.dumps(images), correction, correction),
+    ).fetchone() is not None  # fmt: skip
 
 
 def undo(connection: sqlite3.Connection, correction: int, by: str, at: int) -> Row:
@@ -71,9 +105,58 @@ def undo(connection: sqlite3.Connection, correction: int, by: str, at: int) -> R
     why = hindrance(connection, found)
     if why:
         raise BadRequest(f"correction {correction} cannot be undone: {why}", "")
+    for study in _of(connection, correction):
+        _raise(connection, study, at)
     _Undoing(connection, found, at).run()
     connection.execute("UPDATE corrections SET state='undone', undone_by=?, undone=? WHERE id=?", (by, at, correction))
+    for study in _of(connection, correction):
+        _lay_down(connection, study, at)
+    away.tidy(connection, correction)
     return found
+
+
+def _raise(connection: sqlite3.Connection, study: str, at: int) -> None:
+    """Give what was deleted of a study its rows again, with nothing in them, so that it is undone there as well."""
+    series, whole = away.all_series(connection, study), away.kept(connection, study)
+    row = connection.execute("SELECT id FROM studies WHERE study=?", (study,)).fetchone()
+    if row is None and whole is not None:
+        key, fresh = away.study_again(connection, whole["patient"], whole["study"])
+        day_count(connection, at, "patients", int(fresh))
+        day_count(connection, at, "studies", 1)
+        row = (key,)
+    for each in series if row is not None else ():
+        away.series_again(connection, int(row[0]), study, each)
+        day_count(connection, at, "series", 1)
+
+
+def _lay_down(connection: sqlite3.Connection, study: str, at: int) -> None:
+    """Take rows of a study out of the index that nothing is in; they are kept where another correction stands."""
+    row = next(iter(rows_of(connection, "SELECT * FROM studies WHERE study=?", (study,))), None)
+    if row is None:
+        return
+    empty = rows_of(
+        connection,
+        "SELECT * FROM series WHERE study=? AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.series = series.id)",
+        (row["id"],),
+    )
+    held = connection.execute(
+        "SELECT 1 FROM series e JOIN instances i ON i.series = e.id WHERE e.study=? LIMIT 1", (row["id"],)
+    ).fetchone()
+    patient = row_of(connection, "patients", row["patient"])
+    away.keep(connection, study, empty, None if held is not None or patient is None else (patient, row))
+    connection.executemany("DELETE FROM series WHERE id=?", [(each["id"],) for each in empty])
+    day_count(connection, at, "series", -len(empty))
+    if held is not None:
+        if empty:
+            recount(connection, row["id"])
+            change(connection, "studies", row["id"], {"modalities": modalities(connection, row["id"])})
+        return
+    connection.execute("DELETE FROM studies WHERE id=?", (row["id"],))
+    day_count(connection, at, "studies", -1)
+    left = connection.execute("SELECT 1 FROM studies WHERE patient=? LIMIT 1", (row["patient"],)).fetchone()
+    if left is None:
+        connection.execute("DELETE FROM patients WHERE id=?", (row["patient"],))
+        day_count(connection, at, "patients", -1)
 
 
 class _Undoing:
@@ -108,10 +191,10 @@ class _Undoing:
         """Give objects their former SOP Instance UIDs, those that came since as well."""
         rename_waiting(self.connection, self.id, "new", "old")
         rows = self.connection.execute(
-            "SELECT r.old, r.new, i.id FROM renamed_instances r JOIN instances i ON i.sop_instance = r.new"
+            "SELECT r.old, r.new, i.id FROM renamed_instances r LEFT JOIN instances i ON i.sop_instance = r.new"
             " WHERE r.correction=?", (self.id,),
         ).fetchall()  # fmt: skip
-        for old, new, ident in rows:
+        for old, new, ident in rows:  # also of what was deleted: it may come again
             take_name(self.connection, ident, new, old)
         self.connection.execute("DELETE FROM renamed_instances WHERE correction=?", (self.id,))
 
@@ -138,9 +221,7 @@ class _Undoing:
             self.days[table] += 1
             if table == "patients":
                 self.patients[old] = new
-            elif table == "series":
-                self.body["images"] = [[image, new if one == old else one] for image, one in self.body["images"]]
-            else:
+            elif table == "studies":
                 self._bring_up(new)
 
     def _study(self, uid: str) -> int | None:
@@ -177,18 +258,52 @@ class _Undoing:
         )
 
     def _images(self) -> None:
-        for ident, series in self.body["images"]:
-            self.connection.execute("UPDATE instances SET series=? WHERE id=?", (series, ident))
-        for ident in {each for _, each in self.body["images"]}:
-            row = self.connection.execute("SELECT study FROM series WHERE id=?", (ident,)).fetchone()
-            if row is not None:
-                self.touched.add(int(row[0]))
+        """Put single objects back that were rejected; the rejection note stays where it is."""
+        rows = rows_of(
+            self.connection,
+            "SELECT r.sop_instance, r.study, r.series, i.id, i.series AS here, s.id AS hidden FROM rejected_instances r"
+            " JOIN instances i ON i.sop_instance = r.sop_instance JOIN series e ON e.id = i.series"
+            " JOIN studies s ON s.id = e.study AND s.study = r.to_study WHERE r.correction=? AND r.sop_instance != ?"
+            " ORDER BY i.id", (self.id, self.note),
+        )  # fmt: skip
+        self.connection.execute("DELETE FROM rejected_instances WHERE correction=?", (self.id,))
+        for row in rows:
+            study = self._study_for(row["study"], row["hidden"])
+            self.connection.execute(
+                "UPDATE instances SET series=? WHERE id=?",
+                (self._series_for(study, row["series"], row["here"]), row["id"]),
+            )
+            self.touched |= {study, row["hidden"]}
+
+    def _study_for(self, uid: str, hidden: int) -> int:
+        """Return the study that rejected objects go back to; made of the hidden one where they never were in it."""
+        there = self._study(uid)
+        if there is not None:
+            return there
+        row = row_of(self.connection, "studies", hidden)
+        assert row is not None
+        del row["id"]
+        self.days["studies"] += 1
+        made = put(self.connection, "studies", row | {"study": uid, "hidden": 0, "series": 0, "instances": 0})
+        away.settle_patient(self.connection, row["patient"])
+        return made
+
+    def _series_for(self, study: int, uid: str, hidden: int) -> int:
+        """Return the series that rejected objects go back to, likewise."""
+        there = self.connection.execute("SELECT id FROM series WHERE study=? AND series=?", (study, uid)).fetchone()
+        if there is not None:
+            return int(there[0])
+        row = row_of(self.connection, "series", hidden)
+        assert row is not None
+        del row["id"]
+        self.days["series"] += 1
+        return put(self.connection, "series", row | {"study": study, "series": uid})
 
     def _columns(self) -> None:
         """Put values back that nothing else has changed since; who the patient is in any case."""
         for key, columns in self.body["rows"].items():
             table, _, number = key.partition(" ")
-            ident = int(number)
+            ident = int(number) if table != "instances" else self._image(number)
             if (table, ident) in self.made:
                 continue
             here = row_of(self.connection, table, ident)
@@ -211,6 +326,10 @@ class _Undoing:
                 self._left(int(here["patient"]))
             if table == "studies" and "patient_id" in back:
                 self._bring_up(ident)
+
+    def _image(self, sop_instance: str) -> int:
+        row = self.connection.execute("SELECT id FROM instances WHERE sop_instance=?", (sop_instance,)).fetchone()
+        return int(row[0]) if row is not None else 0
 
     def _bring_up(self, study: int) -> None:
         """Let a study that has its former patient again have the identity of today: ADT may have changed that since."""

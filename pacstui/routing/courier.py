@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, NamedTuple, Protocol
@@ -16,6 +15,7 @@ from pacstui.dicom.syntaxes import LITTLE
 from pacstui.dicom.uids import VERIFICATION
 from pacstui.equipment.line import ECHOES, SENDS, Lines
 from pacstui.errors import PacsError
+from pacstui.imaging.conversions import Conversions
 from pacstui.index.retrieve import Copy
 from pacstui.services.sending import deliver, offered_by, proposals
 from pacstui.settings import PeerSettings
@@ -82,14 +82,12 @@ def first_kinds(copies: Sequence[Copy]) -> list[Copy]:
 
 
 class _PeerCarrier:
-    def __init__(
-        self, association: Association, name: str, kinds: Sequence[Copy], converting: asyncio.Semaphore
-    ) -> None:
+    def __init__(self, association: Association, name: str, kinds: Sequence[Copy], conversions: Conversions) -> None:
         self._association = association
         self._offered = offered_by(association)
         self._name = name
         self._kinds = {kind(copy) for copy in kinds}
-        self._converting = converting
+        self._conversions = conversions
 
     def takes(self, copy: Copy) -> bool:
         return kind(copy) in self._kinds
@@ -98,7 +96,7 @@ class _PeerCarrier:
         copy = parcel.copy
         response = await deliver(
             self._association, self._offered.get(copy.sop_class, []), copy, parcel.content, who=self._name,
-            converting=self._converting, priority=_PRIORITY[parcel.priority],
+            conversions=self._conversions, priority=_PRIORITY[parcel.priority],
         )  # fmt: skip
         return response.status, response.comment
 
@@ -106,17 +104,17 @@ class _PeerCarrier:
 class PeerCourier:
     """Sends to a peer by C-STORE (PS3.4 B)."""
 
-    def __init__(self, lines: Lines, name: str, converting: asyncio.Semaphore) -> None:
+    def __init__(self, lines: Lines, name: str, conversions: Conversions) -> None:
         self._lines = lines
         self._name = name
-        self._converting = converting
+        self._conversions = conversions
 
     @asynccontextmanager
     async def open(self, kinds: Sequence[Copy]) -> AsyncIterator[Carrier]:
         chosen = first_kinds(kinds)
         peer = self._lines.peer(self._name)
         async with self._lines.to(peer, proposals(chosen), doing=SENDS, why="by route") as association:
-            yield _PeerCarrier(association, self._name, chosen, self._converting)
+            yield _PeerCarrier(association, self._name, chosen, self._conversions)
 
     async def probe(self) -> None:
         await _echo(self._lines, self._lines.peer(self._name))

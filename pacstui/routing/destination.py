@@ -8,29 +8,21 @@ is tried before it has answered a probe; an object that fails alone is tried aga
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
 from datetime import datetime
-from errno import EDQUOT, ENOSPC
 from typing import Final
 
-from pacstui.archive.reading import Content
 from pacstui.clock import microseconds
 from pacstui.dicom.net.errors import AssociationEnded, AssociationRejected
-from pacstui.errors import Corrupt, NotFound, PacsError
-from pacstui.imaging.convert import NotConvertible
-from pacstui.index.retrieve import Copy
+from pacstui.errors import PacsError
 from pacstui.jobs.schedule import window_of, zone_of
-from pacstui.monitor.rates import Recent
-from pacstui.retrying import delay
-from pacstui.routing.courier import Carrier, Hindered, Parcel, kind
+from pacstui.routing.attempts import Attempts
+from pacstui.routing.courier import Carrier, kind
 from pacstui.routing.outbox import Item, Result
-from pacstui.routing.patience import Breaker, Pace
-from pacstui.routing.tables import CANCELLED, FAILED, FILTERED, WAITING
-from pacstui.routing.verdict import verdict, verdict_on_move
-from pacstui.routing.ways import Unfit, Ways, Withheld
-from pacstui.services.corrected import Uncorrected
+from pacstui.routing.patience import Breaker
+from pacstui.routing.tables import CANCELLED
+from pacstui.routing.ways import Ways
 from pacstui.services.sending import Feed
 from pacstui.settings import DestinationSettings
 from pacstui.text import duration
@@ -40,7 +32,6 @@ _BATCH: Final = 64
 _KINDS_AHEAD: Final = 512
 _LOOK_S: Final = 1.0
 _LONGEST_S: Final = 60.0
-_PACED_S: Final = 5.0
 _SHY_S: Final = 3600.0
 """For so long each kind of object is offered alone to a destination that refused an association."""
 
@@ -52,24 +43,18 @@ class Destination:
         self.name = settings.name
         self.breaker = Breaker()
         self.taken: set[int] = set()
-        self.on_the_way: dict[int, int] = {}
-        self.sent = 0
+        self.attempts = Attempts(ways, self.breaker, settings)
         self.paused = ""
         self.paused_by = ""
-        self.last_sent: datetime | None = None
         self._ways = ways
-        self._recent = Recent()
-        self._began = ways.clock.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
         self._sleepers: set[asyncio.Future[None]] = set()
         self._taking = asyncio.Lock()
         self._stopping = False
         self._due = 0
-        self._losses = 0
         self._recalls = 0
         self._wakes = 0
         self._shy_until = 0.0
-        self._rests_until = 0.0
         self.settings = settings
         self.replace(settings)
 
@@ -84,8 +69,7 @@ class Destination:
         self._window = window_of(settings.hours)
         self.settings = settings
         self._zone = zone_of("")
-        self._pace = Pace(settings.max_mb_per_s * 1e6)
-        self._rests_until = 0.0
+        self.attempts.replace(settings)
         self._courier = self._ways.courier(settings)
         self.wake()
 
@@ -130,22 +114,16 @@ class Destination:
     @property
     def sending(self) -> int:
         """Objects that are on their way."""
-        return len(self.on_the_way)
+        return len(self.attempts.on_the_way)
 
     @property
     def live(self) -> frozenset[int]:
         """The sendings of which something is on its way."""
-        return frozenset(self.on_the_way.values())
+        return frozenset(self.attempts.on_the_way.values())
 
     def closed(self, now: datetime) -> bool:
         """Return whether it is outside of its hours."""
         return self._window.begin(now, self._zone) != now
-
-    @property
-    def rate(self) -> float:
-        """Objects a second that it takes."""
-        now = self._ways.clock.monotonic()
-        return self._recent.mean(now, now - self._began)
 
     def words(self) -> str:
         """Say what is happening, in a sentence."""
@@ -164,7 +142,7 @@ class Destination:
         opens = self._window.begin(now, self._zone)
         if opens != now:
             return f"outside of its hours, sends from {opens.astimezone(self._zone):%a %H:%M}"
-        rest = self._rests_until - self._ways.clock.monotonic()
+        rest = self.attempts.rests_until - self._ways.clock.monotonic()
         if rest > 0:
             return f"keeps to {self.settings.max_mb_per_s:g} MB a second, goes on in {duration(rest)}"
         if self._due:
@@ -181,7 +159,7 @@ class Destination:
             return max(0.01, self.breaker.probe_at - self._ways.clock.monotonic())
         now = self._ways.clock.now()
         closed = (self._window.begin(now, self._zone) - now).total_seconds()
-        return max(0.0, closed, self._rests_until - self._ways.clock.monotonic())
+        return max(0.0, closed, self.attempts.rests_until - self._ways.clock.monotonic())
 
     async def _sleep(self, seconds: float, wakes: int) -> None:
         """Sleep until it is time or somebody wakes; not at all if somebody did since there were so many ``wakes``."""
@@ -228,8 +206,10 @@ class Destination:
 
     async def _take(self, limit: int = _BATCH) -> list[Item]:
         async with self._taking:
-            now = microseconds(self._ways.clock.now())
+            now, handing = microseconds(self._ways.clock.now()), self._ways.handing()
+            known = handing.corrections if handing is not None else 0
             items = await self._ways.outbox.take(self.name, now, limit, self.taken)
+            items = [item._replace(known=known) for item in items] if known else items
             self.taken.update(item.id for item in items)
         return items
 
@@ -254,7 +234,7 @@ class Destination:
 
     def _trip(self, fault: PacsError) -> None:
         if self.breaker.trip(self._ways.clock.monotonic(), fault.message, fault.hint) and self.breaker.failures == 1:
-            self._ways.down(self, fault)
+            self._ways.down(self.name, fault)
 
     async def _give_up(self) -> None:
         hours = self.settings.give_up_h
@@ -281,10 +261,10 @@ class Destination:
                         return  # the rest needs another association, or has to wait
                     pending = await self._without_lost(await self._linger())
         except AssociationEnded as fault:
-            self._losses += 1
+            self.attempts.losses += 1
             if not opened:
                 await self._not_opened(fault, pending, ahead, shy)
-            elif self._losses > 1 or not self.sent:
+            elif self.attempts.losses > 1 or not self.attempts.sent:
                 self._trip(fault)
         except AssociationRejected as fault:
             await self._not_opened(fault, pending, ahead, shy)
@@ -304,7 +284,7 @@ class Destination:
             alone = _kind(pending[0])
             if any(_kind(item) != alone for item in (*pending, *ahead)):
                 for item in [item for item in pending if _kind(item) == alone]:
-                    await self._note(self._again(item, -1, fault.message, fault.hint))
+                    await self.attempts.note(self.attempts.again(item, -1, fault.message, fault.hint))
         self._shy_until = self._ways.clock.monotonic() + _SHY_S
 
     async def _ahead(self) -> list[Item]:
@@ -328,7 +308,8 @@ class Destination:
         """Leave out what the archive does not have any more."""
         for item in items:
             if item.copy is None:
-                await self._note(Result(item, CANCELLED, error="it was deleted here before it was sent"))
+                why = "it was deleted or rejected here before it was sent"
+                await self.attempts.note(Result(item, CANCELLED, error=why))
                 self.taken.discard(item.id)
         return [item for item in items if item.copy is not None]
 
@@ -346,7 +327,7 @@ class Destination:
                 assert found is not None
                 left.pop(0)
                 try:
-                    await self._one(carrier, item, found[1])
+                    await self.attempts.one(carrier, item, found[1])
                 finally:
                     self.taken.discard(item.id)
                 if self._hindered():
@@ -354,108 +335,6 @@ class Destination:
         finally:
             feed.close()
         return left
-
-    async def _one(self, carrier: Carrier, item: Item, content: Content | PacsError) -> None:
-        """Send one object and write down what became of it.
-
-        Raises
-        ------
-        PacsError
-            When the destination as a whole failed.
-        """
-        assert item.copy is not None
-        self.on_the_way[item.id] = item.sending
-        try:
-            try:
-                if isinstance(content, PacsError):
-                    raise content
-                parcel = await self._parcel(item, item.copy, content)
-                try:
-                    status, comment = await carrier.carry(parcel)
-                finally:
-                    self._ways.discard(parcel.content)
-            except AssociationEnded as ended:
-                await self._note(self._again(item, -1, ended.message, ended.hint))
-                raise
-            except Withheld as withheld:
-                await self._note(Result(item, FILTERED, -1, withheld.message, withheld.hint, 0, item.attempts))
-            except (NotConvertible, NotFound, Corrupt, Unfit) as fault:
-                await self._note(Result(item, FAILED, -1, fault.message, fault.hint, 0, item.attempts + 1))
-            except Hindered as fault:
-                await self._note(self._again(item, -1, fault.message, fault.hint))
-            except PacsError as fault:
-                await self._note(self._again(item, -1, fault.message, fault.hint))
-                if not isinstance(content, PacsError):
-                    raise
-            except OSError as error:
-                text, hint = f"{item.copy.path} cannot be read: {error.strerror}", "check the archive's disk"
-                if item.transform and error.errno in (ENOSPC, EDQUOT):
-                    text, hint = "there is no room here for its changed copy", "free space on the archive's disk"
-                await self._note(self._again(item, -1, text, hint))
-            except Exception as error:  # a fault of ours with this object; the others are sent all the same
-                log.exception("%s could not be sent to %s", item.sop_instance, self.name)
-                text = f"this node failed at it ({type(error).__name__})"
-                await self._note(self._again(item, -1, text, "its log says more; report it"))
-            else:
-                await self._answered(item, status, comment)
-        finally:
-            del self.on_the_way[item.id]
-        now = self._ways.clock.monotonic()
-        wait = self._pace.wait_s(item.size, now)
-        if wait > _PACED_S:  # no association is kept for so long: its peer would end it, and count as failing
-            self._rests_until = now + wait
-        elif wait:
-            await asyncio.sleep(wait)
-
-    async def _parcel(self, item: Item, copy: Copy, content: Content) -> Parcel:
-        handing = self._ways.handing()
-        if copy.corrected and handing is not None:
-            try:
-                copy, content = await handing(copy, content)
-            except Uncorrected as fault:
-                raise Unfit(fault.message, fault.hint) from fault
-        if item.transform:
-            plain = content
-            try:
-                copy, content = await asyncio.to_thread(
-                    self._ways.changed, item.transform, self.name, item, copy, plain
-                )
-            finally:
-                self._ways.discard(plain)
-        return Parcel(copy, content, item.study, item.priority, item.sending)
-
-    async def _answered(self, item: Item, status: int, comment: str) -> None:
-        judge = verdict_on_move if self.settings.move_from else verdict
-        found = judge(self.settings.move_from or self.name, status, comment)
-        if found.state == FAILED:
-            if found.again:
-                await self._note(self._again(item, status, found.error, found.hint))
-            else:
-                await self._note(Result(item, FAILED, status, found.error, found.hint, 0, item.attempts + 1))
-            if found.full:
-                raise PacsError(found.error, found.hint)
-            return
-        self._losses = 0
-        self.sent += 1
-        self.last_sent = self._ways.clock.now()
-        self._recent.add(self._ways.clock.monotonic())
-        await self._note(Result(item, found.state, status, found.error, found.hint, 0, item.attempts + 1))
-        if self.breaker.worked():
-            self._ways.up(self)
-
-    def _again(self, item: Item, status: int, error: str, hint: str) -> Result:
-        """Return what becomes of an object that failed: it waits for another try, or it was the last."""
-        settings, attempts = self.settings, item.attempts + 1
-        if attempts > settings.retries:
-            return Result(item, FAILED, status, error, hint, 0, attempts)
-        wait = delay(attempts, settings.retry_s, settings.retry_most_s)
-        due = microseconds(self._ways.clock.now()) + int(wait * 1e6)
-        return Result(item, WAITING, status, error, hint, due, attempts)
-
-    async def _note(self, result: Result) -> None:
-        for ended in await self._ways.outbox.record(result, microseconds(self._ways.clock.now())):
-            with contextlib.suppress(Exception):
-                self._ways.ended(ended)
 
 
 def _kind(item: Item) -> tuple[str, str]:

@@ -22,7 +22,9 @@ _AHEAD_US: Final = 2 * 86_400_000_000
 
 _TAKE = (
     "SELECT o.id, o.sending, o.sop_instance, o.size, o.attempts, s.route, s.study, s.priority, s.transform, s.level,"
-    " i.sop_class, i.transfer_syntax, i.path, i.data_offset, i.size, i.digest,"
+    " CASE WHEN t.hidden != 0 AND NOT EXISTS (SELECT 1 FROM corrections c WHERE c.note_uid != ''"
+    " AND c.note_uid = i.sop_instance) THEN NULL ELSE i.sop_class END,"  # what was rejected goes nowhere, its note does
+    " i.transfer_syntax, i.path, i.data_offset, i.size, i.digest,"
     " CASE WHEN t.corrected != '' OR t.identity != 0 OR e.corrected != '' THEN t.id ELSE 0 END, i.calling"
     " FROM sendings s JOIN outbox o ON o.sending = s.id AND o.state = 'waiting'"
     " LEFT JOIN instances i ON i.sop_instance = o.sop_instance"
@@ -38,7 +40,7 @@ _NEXT = (
 )
 _SUMS = (
     "SELECT destination, sum(waiting), sum(failed), min(CASE WHEN waiting > 0 THEN queued END),"
-    " sum(CASE WHEN held != 0 THEN waiting ELSE 0 END), sum(bytes_waiting), sum(CASE WHEN failed > 0 THEN 1 ELSE 0 END)"
+    " sum(CASE WHEN held != 0 THEN waiting ELSE 0 END), sum(bytes_waiting)"
     " FROM sendings WHERE {} GROUP BY destination"
 )
 
@@ -52,7 +54,8 @@ _UNSENT = (
 
 
 class Item(NamedTuple):
-    """One object that waits for a destination. ``copy`` is none where the archive does not have it any more."""
+    """One object that waits for a destination. ``copy`` is none where the archive does not have it any more, or it was
+    rejected."""
 
     id: int
     sending: int
@@ -66,6 +69,8 @@ class Item(NamedTuple):
     level: str
     copy: Copy | None
     calling: str
+    known: int = 0
+    """How often something had been corrected when this was looked up."""
 
 
 class Result(NamedTuple):
@@ -90,7 +95,6 @@ class Sums:
     held: int = 0
     bytes: int = 0
     oldest: int = 0
-    failed_sendings: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +137,15 @@ class Outbox:
         """Return what waits and what failed, by destination."""
 
         def read(connection: sqlite3.Connection) -> dict[str, Sums]:
-            found: dict[str, list[int]] = defaultdict(lambda: [0] * 6)
+            found: dict[str, list[int]] = defaultdict(lambda: [0] * 5)
             for where in ("waiting > 0", "failed > 0 AND waiting = 0"):
-                for name, waiting, failed, oldest, held, octets, bad in connection.execute(_SUMS.format(where)):
+                for name, waiting, failed, oldest, held, octets in connection.execute(_SUMS.format(where)):
                     row = found[name]
                     row[0] += waiting
                     row[1] += failed
                     row[2] += held
                     row[3] += octets
                     row[4] = row[4] or oldest or 0
-                    row[5] += bad
             return {name: Sums(*row) for name, row in found.items()}
 
         return await self._db.read(read)

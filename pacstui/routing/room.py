@@ -27,6 +27,7 @@ from pacstui.contract.queue import (
 )
 from pacstui.equipment.line import Lines
 from pacstui.errors import BadRequest, NotFound, PacsError
+from pacstui.imaging.conversions import Conversions
 from pacstui.routing import actions, listing, made, standing
 from pacstui.routing.actions import Chosen
 from pacstui.routing.changing import Changing
@@ -42,7 +43,6 @@ from pacstui.settings import DestinationSettings, RoutingSettings
 from pacstui.text import plural, safe
 
 log = logging.getLogger("pacstui.routing")
-_CONVERSIONS: Final = 2
 _PRUNE_S: Final = 300.0
 _QUIET_S: Final = 3.0
 _MOST: Final = 500
@@ -93,7 +93,7 @@ class QueueRoom:
         self._bus = bus
         self._clock = clock
         self._outbox = Outbox(archive.db)
-        self._converting = asyncio.Semaphore(_CONVERSIONS)
+        self._conversions = Conversions()
         self._destinations: dict[str, Destination] = {}
         self._strange: dict[str, str] = {}
         self._quiet: dict[int, tuple[Ended, float]] = {}
@@ -116,6 +116,7 @@ class QueueRoom:
     async def close(self, patience_s: float) -> None:
         """Stop to send; what is on its way gets some seconds to arrive."""
         await asyncio.gather(*(each.close(patience_s) for each in self._destinations.values()))
+        await self._conversions.close()
 
     async def arrange(self) -> None:
         """Bring the senders up to settings, peers and pauses; others' objects stay where they are in the queue."""
@@ -150,7 +151,7 @@ class QueueRoom:
             return FolderCourier(Path(settings.folder).expanduser(), self._places.ae_title())
         if settings.move_from:
             return MoveCourier(self._lines, settings.move_from, settings.move_to)
-        return PeerCourier(self._lines, settings.name, self._converting)
+        return PeerCourier(self._lines, settings.name, self._conversions)
 
     # What happens.
 
@@ -164,11 +165,11 @@ class QueueRoom:
                 if destination is not None:
                     destination.wake()
 
-    def _down(self, destination: Destination, fault: PacsError) -> None:
-        self._bus.publish(events.DestinationDown(self._clock.now(), destination.name, fault.message, fault.hint))
+    def _down(self, destination: str, fault: PacsError) -> None:
+        self._bus.publish(events.DestinationDown(self._clock.now(), destination, fault.message, fault.hint))
 
-    def _up(self, destination: Destination) -> None:
-        self._bus.publish(events.DestinationUp(self._clock.now(), destination.name))
+    def _up(self, destination: str) -> None:
+        self._bus.publish(events.DestinationUp(self._clock.now(), destination))
 
     def _ended(self, ended: Ended) -> None:
         """Note that nothing waits of a sending; it is told when nothing more came for a while."""
@@ -214,7 +215,9 @@ class QueueRoom:
 
     def outgoing(self) -> tuple[DestinationRow, ...]:
         """Return destinations that something waits for, failed at, or went to; those in trouble first."""
-        names = set(self._sums) | {name for name, each in self._destinations.items() if each.sent or each.paused_by}
+        names = set(self._sums) | {
+            name for name, each in self._destinations.items() if each.attempts.sent or each.paused_by
+        }
         return standing.ordered(self._row(name) for name in sorted(names))
 
     def _row(self, name: str) -> DestinationRow:
@@ -229,7 +232,7 @@ class QueueRoom:
         failed = sum(each.failed for each in self._sums.values())
         return QueuePart(
             waiting, sum(each.sending for each in self._destinations.values()), failed,
-            sum(each.sent for each in self._destinations.values()),
+            sum(each.attempts.sent for each in self._destinations.values()),
         )  # fmt: skip
 
     def problems(self) -> Iterable[tuple[str, str, str, str, str]]:
@@ -242,7 +245,7 @@ class QueueRoom:
 
     @property
     def _taken(self) -> set[int]:
-        return {ident for each in self._destinations.values() for ident in each.on_the_way}
+        return {ident for each in self._destinations.values() for ident in each.attempts.on_the_way}
 
     async def sendings(
         self,

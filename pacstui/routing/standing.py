@@ -53,9 +53,9 @@ def row(each: Destination, sums: Sums, held_up: str, clock: Clock) -> Destinatio
     since = now - timedelta(seconds=clock.monotonic() - breaker.since) if breaker.open else None
     settings = each.settings
     return DestinationRow(
-        safe(each.name, 64), sums.waiting, each.sending, sums.failed, _oldest(sums), each.rate, words,
+        safe(each.name, 64), sums.waiting, each.sending, sums.failed, _oldest(sums), each.attempts.rate, words,
         "folder" if settings.folder else "move" if settings.move_from else "peer", status, sums.held, sums.bytes,
-        each.sent, each.last_sent, since, breaker.why, breaker.hint,
+        each.attempts.sent, each.attempts.last_sent, since, breaker.why, breaker.hint,
     )  # fmt: skip
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pacstui.archive import Archive
 from pacstui.archive.reading import Content
@@ -15,9 +14,6 @@ from pacstui.routing.courier import Courier
 from pacstui.routing.outbox import Ended, Item, Outbox
 from pacstui.services.corrected import Handing
 from pacstui.settings import DestinationSettings
-
-if TYPE_CHECKING:
-    from pacstui.routing.destination import Destination
 
 
 class Withheld(PacsError):
@@ -38,7 +34,8 @@ class Ways:
 
     ``changed`` makes a changed copy by the name of a transformation, for a destination, on a thread; raises `Withheld`
     or `Unfit`. ``discard`` is given each content when it was sent or not. ``held_up`` says why nothing is
-    sent to a destination for now, empty if things are. ``handing`` makes the copies that corrected objects leave as.
+    sent to a destination for now, empty if things are. ``down`` and ``up`` are told the name of one that takes nothing
+    any more, or takes things again. ``handing`` makes the copies that corrected objects leave as.
     """
 
     archive: Archive
@@ -47,8 +44,8 @@ class Ways:
     courier: Callable[[DestinationSettings], Courier]
     changed: Callable[[str, str, Item, Copy, Content], tuple[Copy, Content]]
     discard: Callable[[Content], None]
-    down: Callable[[Destination, PacsError], None]
-    up: Callable[[Destination], None]
+    down: Callable[[str, PacsError], None]
+    up: Callable[[str], None]
     ended: Callable[[Ended], None]
     held_up: Callable[[str], str]
     handing: Callable[[], Handing | None] = lambda: None

@@ -84,22 +84,24 @@ class Handing:
         self._system = system
         self._uids: dict[int, tuple[float, dict[str, str]]] = {}
         self.corrections = 0
-        """How often something was corrected since the start."""
+        """How often anything that decides what objects leave as was changed since the start: by a correction, a
+        rejection, the undoing of one, or a message of the RIS that changed whose studies are."""
 
     def forget(self) -> None:
-        """Look anew at what refers to what: something was corrected."""
+        """Look anew at what objects are to say: it was changed."""
         self._uids.clear()
         self.corrections += 1
 
-    async def anew(self, copy: Copy) -> Copy:
-        """Return what was found before something was corrected, with whether it was that.
+    async def anew(self, copy: Copy, *, notes: bool = False) -> Copy:
+        """Return what was found before something was corrected, with whether it was that; rejection ``notes``, which
+        nobody finds, only where they are to leave.
 
         Raises
         ------
         Gone
             When it has another UID, or was rejected or deleted, since then.
         """
-        study = await self._archive.db.read(lambda c: rows.differs(c, copy.sop_instance))
+        study = await self._archive.db.read(lambda c: rows.differs(c, copy.sop_instance, notes))
         if study is None:
             raise Gone(f"{copy.sop_instance} is not there any more", "it was corrected or deleted meanwhile; retry")
         return copy._replace(corrected=study)

@@ -22,6 +22,7 @@ from pacstui.dicom.net.service import BufferSink
 from pacstui.dicom.ul.negotiation import Context
 from pacstui.equipment.line import SENDS, Lines
 from pacstui.errors import PacsError
+from pacstui.imaging.conversions import Conversions
 from pacstui.index.attributes import LEVELS, PATIENT, UNIQUE
 from pacstui.index.retrieve import Copy, copies, subjects
 from pacstui.services import models
@@ -42,7 +43,6 @@ _WARNING: Final = 0xB000
 _FAILED_LIST: Final = 0x00080058
 _EVERY_S: Final = 0.5
 _GRACE_S: Final = 5.0
-_CONVERSIONS: Final = 2
 
 
 def chosen(identifier: DataSet, model: models.Model) -> dict[str, Sequence[str]]:
@@ -145,10 +145,14 @@ class Retrieval(BufferSink):
     async def _stop_when_withdrawn(self) -> None:
         """Give what is under way a little time when nobody waits for it any more, then end its associations: a
         destination that stalls holds up no cancel."""
-        await self.request.until_withdrawn()
-        await asyncio.sleep(_GRACE_S)
+        await self.given_up()
         for association in list(self.carrying):
             association.abort("the retrieval was cancelled")
+
+    async def given_up(self) -> None:
+        """Return some time after nobody waits for it any more."""
+        await self.request.until_withdrawn()
+        await asyncio.sleep(_GRACE_S)
 
     async def _tell_now_and_then(self) -> None:
         """Send pending responses while it takes long, also while nothing moves (PS3.4 C.4.2.3.1)."""
@@ -273,8 +277,7 @@ class _Move(Retrieval):
                 finally:
                     self.carrying.discard(association)
         except PacsError as error:
-            if not self.tally.why:
-                self.tally.why, self.tally.hint = error.message, error.hint
+            self.tally.note(error.message, error.hint)
 
 
 class RetrieveService:
@@ -286,9 +289,13 @@ class RetrieveService:
         self.lines = lines
         self.bus = bus
         self.clock = clock
-        self.converting = asyncio.Semaphore(_CONVERSIONS)
+        self.conversions = Conversions()
         self.parallel = parallel
         self.handing: Handing | None = None
 
     def begin(self, request: Request) -> Retrieval:
         return _Move(self, request) if request.context.abstract_syntax in models.MOVE else _Get(self, request)
+
+    async def close(self) -> None:
+        """End what decodes for it."""
+        await self.conversions.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +16,8 @@ from pacstui.dicom.syntaxes import LITTLE, PLAIN
 from pacstui.dicom.uids import name_of
 from pacstui.dicom.ul.negotiation import Context
 from pacstui.errors import PacsError
-from pacstui.imaging.convert import NotConvertible, convert, may_convert
+from pacstui.imaging.conversions import Conversions
+from pacstui.imaging.convert import NotConvertible, may_convert
 from pacstui.index.retrieve import Copy
 from pacstui.text import safe
 
@@ -43,6 +44,10 @@ class Tally:
         self.remaining -= 1
         self.failed += 1
         self.failed_uids.append(copy.sop_instance)
+        self.note(why, hint)
+
+    def note(self, why: str, hint: str = "") -> None:
+        """Note what was in the way, if it is the first that was."""
         if not self.why:
             self.why, self.hint = why, hint
 
@@ -63,15 +68,20 @@ class _Batch:
 
 
 class Feed:
-    """Instances to be sent, read ahead of their turn; shared by the associations of one retrieval."""
+    """Instances to be sent, read ahead of their turn; shared by the associations of one retrieval.
+
+    Who takes one holds it until it says that it is on its way, or has failed, or gives it back.
+    """
 
     def __init__(self, archive: Archive, found: Sequence[Copy]) -> None:
         self._archive = archive
         self._left: Iterator[Copy] = iter(found)
         self._ahead: deque[_Batch] = deque()
+        self._held_by: set[object] = set()
+        self._changed = asyncio.Event()
 
-    async def next(self) -> tuple[Copy, Content | PacsError] | None:
-        """Return the next instance and its content, or why there is none; None at the end."""
+    async def next(self, who: object = None) -> tuple[Copy, Content | PacsError] | None:
+        """Return the next instance and its content, or why there is none; None if nothing is left now."""
         while self._ahead and self._ahead[0].at == len(self._ahead[0].copies):
             self._ahead.popleft()
         while len(self._ahead) < _AHEAD and self._read():
@@ -81,12 +91,26 @@ class Feed:
         batch = self._ahead[0]
         at = batch.at
         batch.at += 1
+        self._held_by.add(who)
         if batch.reading.done():
             return batch.copies[at], batch.reading.result()[at]
         return batch.copies[at], (await asyncio.shield(batch.reading))[at]
 
-    def give_back(self, copy: Copy, content: Content | PacsError) -> None:
+    async def more(self) -> bool:
+        """Wait until there is something again, or nothing can come back any more; return whether there is something."""
+        while self._held_by and not self._ahead:
+            self._changed.clear()
+            await self._changed.wait()
+        return bool(self._ahead)
+
+    def away(self, who: object) -> None:
+        """Note that what was taken does not come back."""
+        self._held_by.discard(who)
+        self._changed.set()
+
+    def give_back(self, who: object, copy: Copy, content: Content | PacsError) -> None:
         """Put an instance back that was taken and not sent; it is the next."""
+        self.away(who)
         read: asyncio.Future[list[Content | PacsError]] = asyncio.get_running_loop().create_future()
         read.set_result([content])
         self._ahead.appendleft(_Batch([copy], read))
@@ -168,10 +192,28 @@ async def pieces_of(content: Content) -> AsyncIterator[bytes]:
         yield piece
 
 
+async def _unless(given_up: Awaitable[None], converting: Awaitable[bytes]) -> bytes:
+    """Return what is converted; end that when it is given up before. Raises NotConvertible then."""
+    work, stop = asyncio.ensure_future(converting), asyncio.ensure_future(given_up)
+    try:
+        await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise NotConvertible("who asked for it did not wait until it was decoded")
+        return work.result()
+    finally:
+        for task in (work, stop):
+            task.cancel()
+        await asyncio.wait((work, stop))
+
+
 async def fitted(
-    offered: Sequence[Context], copy: Copy, content: Content, who: str, converting: asyncio.Semaphore
-) -> tuple[Context, bytes | AsyncIterable[bytes]]:
-    """Return the context for an instance and its data set as that wants it; arguments and errors as `deliver` has."""
+    offered: Sequence[Context], copy: Copy, content: Content, *, who: str, conversions: Conversions,
+    given_up: Callable[[], Awaitable[None]] | None = None,
+) -> tuple[Context, bytes | AsyncIterable[bytes]]:  # fmt: skip
+    """Return the context for an instance and its data set as that wants it; arguments and errors as `deliver` has.
+
+    ``given_up`` waits until nobody wants it any more; it is not decoded any longer then.
+    """
     context = next((c for c in offered if c.transfer_syntax == copy.transfer_syntax), None)
     if context is not None:
         return context, content.data if content.data is not None else pieces_of(content)
@@ -183,14 +225,15 @@ async def fitted(
             f"{name_of(copy.transfer_syntax)}",
             "enable that SOP class and transfer syntax at the receiver",
         )
-    wanted = context.transfer_syntax
-    async with converting:
-        return context, await asyncio.to_thread(lambda: convert(content.whole(), copy.transfer_syntax, wanted))
+    converting = conversions.convert(
+        content.whole, copy.transfer_syntax, context.transfer_syntax, copy.sop_instance
+    )  # fmt: skip
+    return context, await (converting if given_up is None else _unless(given_up(), converting))
 
 
 async def deliver(
     association: Association, offered: Sequence[Context], copy: Copy, content: Content, *, who: str,
-    converting: asyncio.Semaphore, priority: int = 0, originator: tuple[str | None, int | None] = (None, None),
+    conversions: Conversions, priority: int = 0, originator: tuple[str | None, int | None] = (None, None),
 ) -> Response:  # fmt: skip
     """Send an instance on an association, in the transfer syntax that it is kept in, else in one that loses nothing.
 
@@ -200,21 +243,21 @@ async def deliver(
         The contexts that may be used for its SOP class.
     who
         What the receiver is called in a fault.
-    converting
-        Held while an instance is decoded and encoded anew.
+    conversions
+        Decodes what the receiver takes in another transfer syntax only.
     originator
         For whom it is sent: AE title and message id of a C-MOVE (PS3.7 9.1.1.1).
 
     Raises
     ------
     NotConvertible
-        When the receiver takes it in no transfer syntax that loses nothing.
+        When the receiver takes it in no transfer syntax that loses nothing, or it cannot be decoded.
     AssociationEnded
         When the association ended meanwhile.
     OSError
         When its file cannot be read.
     """
-    context, data = await fitted(offered, copy, content, who, converting)
+    context, data = await fitted(offered, copy, content, who=who, conversions=conversions)
     return await association.store(
         context, copy.sop_instance, context.transfer_syntax, data, sop_class=copy.sop_class, priority=priority,
         move_originator=originator[0], move_originator_message_id=originator[1],

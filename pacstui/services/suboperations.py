@@ -59,22 +59,27 @@ class SubOperations:
     async def run(self) -> None:
         """Go on until there is nothing left, nobody waits any more, or the association ends. What was not sent and has
         not failed is in the feed again."""
-        ready = await self._next()
+        ready: _Ready | None = None
         answered: tuple[Copy, Response] | None = None
         try:
+            ready = await self._next(patient=True)
             while ready is not None and not self._of.stopped:
                 if ready.corrections != self._corrections:
                     ready = await self._anew(ready)
                     continue
+                try:
+                    exchange = await self._begin(ready)
+                except AssociationEnded as ended:  # nothing of it was sent: it may go on another association
+                    self._of.tally.note(ended.message, ended.hint)
+                    return
+                self._feed.away(self)
                 sending, ready = ready, None
                 try:
-                    exchange = await self._begin(sending)
                     if answered is not None:
                         self._count(*answered)
                         answered = None
                     if exchange is None:
-                        answered = sending.copy, await self._send_late(sending)
-                        ready = await self._next()
+                        self._count(sending.copy, await self._send_late(sending))
                     else:
                         ready = await self._next()
                         answered = sending.copy, await self._association.answer_to(exchange)
@@ -83,25 +88,38 @@ class SubOperations:
                     return
                 except (PacsError, OSError) as error:
                     self._fail(sending.copy, error)
-                    ready = ready or await self._next()
                 finally:
                     discard(sending.content_leaves)
+                if ready is None:
+                    if answered is not None:
+                        self._count(*answered)
+                        answered = None
+                    ready = await self._next(patient=True)
         finally:
             if answered is not None:
                 self._count(*answered)
             if ready is not None:
                 self._give_back(ready)
+            self._feed.away(self)
 
     @property
     def _corrections(self) -> int:
         handing = self._of.service.handing
         return handing.corrections if handing is not None else 0
 
-    async def _next(self) -> _Ready | None:
-        """Make the next instance ready; those that cannot be sent are counted, and passed over."""
-        while not self._of.stopped and self._association.ended_error() is None:
-            item = await self._feed.next()
+    async def _next(self, patient: bool = False) -> _Ready | None:
+        """Make the next instance ready; those that cannot be sent are counted, and passed over. With ``patient``, wait
+        for what another association may give back."""
+        while not self._of.stopped:
+            ended = self._association.ended_error()
+            if ended is not None:
+                if self._association is not self._of.request.association:
+                    self._of.tally.note(ended.message, ended.hint)
+                return None
+            item = await self._feed.next(self)
             if item is None:
+                if patient and await self._feed.more():
+                    continue
                 return None
             ready = await self._make_ready(*item)
             if ready is not None:
@@ -111,7 +129,7 @@ class SubOperations:
     async def _anew(self, ready: _Ready) -> _Ready | None:
         """Make an instance ready again, as something was corrected meanwhile."""
         discard(ready.content_leaves)
-        return await self._make_ready(ready.copy, ready.content) or await self._next()
+        return await self._make_ready(ready.copy, ready.content) or await self._next(patient=True)
 
     async def _make_ready(self, copy: Copy, content: Content | PacsError) -> _Ready | None:
         of, handing = self._of, self._of.service.handing
@@ -127,7 +145,8 @@ class SubOperations:
                     leaves, changed = await handing(leaves, content)
             try:
                 context, data = await fitted(
-                    self._contexts(copy), leaves, changed, of.destination, of.service.converting
+                    self._contexts(copy), leaves, changed, who=of.destination, conversions=of.service.conversions,
+                    given_up=of.given_up,
                 )  # fmt: skip
                 prepared = None
                 if isinstance(data, bytes):
@@ -141,15 +160,23 @@ class SubOperations:
                 discard(changed)
                 raise
         except AssociationEnded:
-            self._feed.give_back(copy, content)
+            self._feed.give_back(self, copy, content)
             return None
         except (PacsError, OSError) as error:
+            self._feed.away(self)
             self._fail(copy, error)
             return None
         return _Ready(copy, content, leaves, changed, context, data, prepared, corrections)
 
     async def _begin(self, ready: _Ready) -> Exchange | None:
-        return await self._association.send_prepared(ready.prepared) if ready.prepared is not None else None
+        """Send what stands ready; None if it is to be read while it is sent. Raises AssociationEnded, then nothing of
+        it was sent."""
+        if ready.prepared is not None:
+            return await self._association.send_prepared(ready.prepared)
+        ended = self._association.ended_error()
+        if ended is not None:
+            raise ended
+        return None
 
     async def _send_late(self, ready: _Ready) -> Response:
         """Send an instance that is read while it is sent."""
@@ -162,7 +189,7 @@ class SubOperations:
 
     def _give_back(self, ready: _Ready) -> None:
         discard(ready.content_leaves)
-        self._feed.give_back(ready.copy, ready.content)
+        self._feed.give_back(self, ready.copy, ready.content)
 
     def _fail(self, copy: Copy, error: PacsError | OSError) -> None:
         """Count an instance that was not sent, and tell of it where that is the archive's fault."""

@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -25,7 +25,9 @@ from pacstui.archive.reading import Part
 from pacstui.archive.sound import do_mark, faults, state_of
 from pacstui.clock import Clock
 from pacstui.errors import PacsError, Unavailable
+from pacstui.index.corrected import carried
 from pacstui.index.queries import Instance
+from pacstui.index.redirects import as_came
 from pacstui.jobs.kinds import Cancelled, Outcome, Run
 from pacstui.jobs.values import listed
 from pacstui.jobs.waiting import until_done
@@ -158,6 +160,7 @@ class Repair:
         run.check()
         run.tell(now=f"asking {safe(name, 64)}")
         found = [each for row in broken if (each := await index.instance(row.sop_instance)) is not None]
+        found = await self._archive.db.read(lambda c: [_as_came(c, each) for each in found])
         verb, why = "", f"{safe(name, 64)} does not have it"
         try:
             verb = await until_done(run, self._peers.bring(name, found))
@@ -229,6 +232,12 @@ class Repair:
         )  # fmt: skip
 
 
+def _as_came(connection: sqlite3.Connection, row: Instance) -> Instance:
+    """Return what is known of an object by the UIDs that it carries: a peer knows nothing of corrections here."""
+    study, series, uid = as_came(connection, row.study, row.series, row.sop_instance)
+    return replace(row, study=study, series=series, sop_instance=uid)
+
+
 def _rows(after: int, connection: sqlite3.Connection) -> list[_Broken]:
     return [_Broken(*row) for row in connection.execute(_NEXT, (after, _AT_ONCE))]
 
@@ -236,5 +245,5 @@ def _rows(after: int, connection: sqlite3.Connection) -> list[_Broken]:
 def _other(sop_instance: str, connection: sqlite3.Connection) -> str:
     """Return where the newest other content of a UID is in the quarantine, empty if there is none."""
     sql = "SELECT path FROM quarantine WHERE sop_instance = ? AND reason != ? ORDER BY id DESC LIMIT 1"
-    row = connection.execute(sql, (sop_instance, REPLACED)).fetchone()
+    row = connection.execute(sql, (carried(connection, sop_instance), REPLACED)).fetchone()
     return str(row[0]) if row is not None else ""

@@ -11,7 +11,6 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-EDITION: Final = "2025b"
 ROWS: Final = 647
 
 _ROWS: Final = """

@@ -12,7 +12,7 @@ from struct import Struct
 from typing import BinaryIO, Final
 
 from pacstui.dicom import charset
-from pacstui.dicom.dataset import LONG_VRS, TEXT_VRS
+from pacstui.dicom.dataset import KNOWN_VRS, LONG_VRS, TEXT_VRS
 from pacstui.dicom.dictionary import vr_of
 from pacstui.dicom.header import guess_transfer_syntax
 from pacstui.dicom.syntaxes import BIG_ENDIAN, IMPLICIT, WHOLLY_DEFLATED
@@ -25,7 +25,6 @@ PIXELS: Final = frozenset((0x7FE00010, 0x7FE00008, 0x7FE00009))
 ASCII_VRS: Final = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"))
 STRING_VRS: Final = ASCII_VRS | TEXT_VRS
 NUMBER_VRS: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
-KNOWN_VRS: Final = STRING_VRS | LONG_VRS | frozenset(NUMBER_VRS) | {"AT"}
 
 _UNDEFINED: Final = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pacstui.cli.checks import data_directory
-from pacstui.cli.finding import Patient
+from pacstui.cli.checks.finding import Patient
+from pacstui.cli.checks.machine import data_directory
 from pacstui.settings import NodeSettings, Settings
 
 

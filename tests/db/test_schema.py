@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -184,4 +185,52 @@ def test_instances_keep_their_numbers_and_none_is_given_twice_from_then_on(tmp_p
     connection.execute(insert, ("1.2.3.7", b"d", b"m", "", "p7"))
     assert connection.execute("SELECT max(id) FROM instances").fetchone() == (4,)
     assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    connection.close()
+
+
+def test_what_was_kept_of_corrected_and_rejected_objects_is_known_by_uid_from_then_on(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    upgrade(path, "0023")
+    connection = sqlite3.connect(path, isolation_level=None)
+    run = connection.execute
+    run("INSERT INTO patients (id, patient_id, hidden) VALUES (4, 'P1', 0)")
+    run("INSERT INTO studies (id, patient, study, hidden) VALUES (7, 4, '1.2', 0), (8, 4, '1.9', 1)")
+    run("INSERT INTO series (id, study, series, body_part, corrected) VALUES (5, 7, '1.2.3', 'HAND', '{}'),"
+        " (6, 8, '1.2.3', '', '')")  # fmt: skip
+    insert = "INSERT INTO instances (id, series, sop_instance, digest, meta_digest) VALUES (?, ?, ?, x'', x'')"
+    for row in ((11, 5, "2.1"), (12, 6, "2.2")):
+        run(insert, row)
+    series, gone = {"id": 9, "series": "1.5.1", "corrected": '{"Laterality": "L"}'}, {"id": 3, "study": "1.5"}
+    body = {
+        "rows": {"instances 11": {"number": ["1", "2"]}, "series 5": {}}, "made": [["series", 6]], "gone": [],
+        "images": [[12, 5]], "of_images": [12], "of_series": [5],
+    }  # fmt: skip
+    run("INSERT INTO corrections (id, state, body) VALUES (2, 'on', ?), (3, 'on', '{\"images\": []}')",
+        (json.dumps(body),))  # fmt: skip
+    run("INSERT INTO renamed_instances (old, new, correction) VALUES ('2.0', '2.1', 3)")
+    run("INSERT INTO corrected_studies (correction, study) VALUES (2, '1.2'), (3, '1.5'), (3, '1.6')")
+    told = json.dumps({"patient": {"id": 1}, "study": {"id": 2, "study": "1.6"}})
+    run("INSERT INTO state (name, value) VALUES ('corrected study 1.6', ?), ('session', 'x')", (told,))
+    run("INSERT INTO trash (study, rows) VALUES ('1.5', ?), ('1.7', '{}')",
+        (json.dumps({"patient": {"id": 1}, "study": gone, "series": [series]}),))  # fmt: skip
+    connection.close()
+    upgrade(path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    run = connection.execute
+    assert run("SELECT id, patient_id FROM patients").fetchall() == [(4, "P1")]
+    assert run("SELECT id, study, series, body_part, corrected FROM series").fetchall() == [
+        (5, 7, "1.2.3", "HAND", "{}"), (6, 8, "1.2.3", "", ""),
+    ]  # fmt: skip
+    now = json.loads(run("SELECT body FROM corrections WHERE id=2").fetchone()[0])
+    assert now["rows"] == {"instances 2.0": {"number": ["1", "2"]}, "series 5": {}}
+    assert now["of_images"] == ["2.2"] and now["of_series"] == [5]
+    assert run(
+        "SELECT sop_instance, correction, study, series, to_study, awaited FROM rejected_instances"
+    ).fetchall() == [("2.2", 2, "1.2", "1.2.3", "1.9", 0)]
+    assert {tuple(row) for row in run("SELECT study, series FROM away")} == {("1.5", ""), ("1.5", "1.5.1"), ("1.6", "")}
+    assert json.loads(run("SELECT body FROM away WHERE series='1.5.1'").fetchone()[0]) == {"series": series}
+    assert run("SELECT name FROM state").fetchall() == [("session",)]
+    numbers = dict(run("SELECT name, seq FROM sqlite_sequence WHERE name IN ('series', 'patients')").fetchall())
+    assert numbers == {"series": 6, "patients": 4}
+    assert run("PRAGMA foreign_key_check").fetchall() == []
     connection.close()

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from pacstui.dicom import header
+from pacstui.dicom import deflated, header
 from tests.archive.objects import (
     BIG_ENDIAN,
     DEFLATED,
@@ -106,14 +106,14 @@ def test_case_033_a_cut_deflate_stream_is_not_complete() -> None:
 def test_a_deflate_bomb_is_bounded() -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     bomb = packer.compress(bytes(32 << 20)) + packer.flush()
-    kept, total, ended = header.inflate(bomb, 0)
+    kept, total, ended = deflated.inflate(bomb, 0)
     assert len(kept) < 10 << 20
     assert total == 32 << 20
     assert ended
 
 
 def test_what_inflates_beyond_the_bound_is_refused_by_that_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(header, "_INFLATE_LIMIT", 20_000_000)
+    monkeypatch.setattr(deflated, "LIMIT", 20_000_000)
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     start = Object({0x7FE00010: None}).encode()
     data = packer.compress(start) + packer.compress(bytes(1 << 25)) + packer.flush()

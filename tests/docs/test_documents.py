@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from pacstui.archive import Archive
 from pacstui.archive.importer import import_paths
-from pacstui.cli import checks
+from pacstui.cli.checks import machine
 from pacstui.cli.doors import root
 from pacstui.dicom import syntaxes, uids
 from pacstui.dicom.ul.items import UserInformation
@@ -128,7 +128,7 @@ def test_settings_exist(document: Path) -> None:
 
 
 def test_the_doctor_refers_to_a_heading_that_is_there() -> None:
-    file, _, heading = checks._DAMAGED.removeprefix("see ").partition(", ")
+    file, _, heading = machine._DAMAGED.removeprefix("see ").partition(", ")
     assert heading.replace(" ", "-") in _anchors(ROOT / file)
 
 

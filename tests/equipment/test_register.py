@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pacstui.cli import checks
+from pacstui.cli.checks.finding import Patient
+from pacstui.cli.checks.peers import peers
 from pacstui.dicom.ul.faults import Refusal
 from pacstui.dicom.ul.items import UserInformation
 from pacstui.dicom.ul.pdu import AssociateRequest
@@ -145,6 +146,6 @@ async def test_what_is_wrong_with_peers_is_a_problem(site: Site) -> None:
 async def test_the_doctor_tries_the_peers_of_the_register_too(site: Site) -> None:
     await site.room.add("MR two", "MR2", "127.0.0.1", port=1)
     settings = Settings(node=NodeSettings(data_dir=site.database.path.parent))
-    (told,) = checks.peers(checks.Patient(settings, None, None))
+    (told,) = peers(Patient(settings, None, None))
     assert (told.check, told.level) == ("peer MR two", "warn")
     assert "127.0.0.1:1 cannot be reached" in told.text

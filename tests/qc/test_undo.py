@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pacstui.archive.trash_rows import Which
-from pacstui.errors import BadRequest, PacsError
+from pacstui.errors import BadRequest, NotFound, PacsError
 from tests.qc.ward import Ward, study_of, ward
 
 KINDS = ("assign", "order", "edit", "series", "image", "split", "split order", "merge", "move", "reject")
@@ -113,6 +114,75 @@ async def _run(steps: list[tuple[Any, ...]], policy: str) -> None:
                 assert last[table] == rows, (table, len(rows), len(last[table]), differ)
 
 
+async def _handed(w: Ward) -> dict[str, Any]:
+    """Return all that leaves, by SOP Instance UID, but for notes of ours."""
+    found = {}
+    for study in await _studies(w):
+        found |= {str(each.SOPInstanceUID): each for each in await w.handed(study)}
+    return found
+
+
+async def _run_with_deletions(steps: list[tuple[Any, ...]], policy: str, seed: int) -> None:
+    """Correct, delete for good, some of it or all, send everything again; undo in reverse, and see what that gives."""
+    order = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        async with ward(Path(folder), new_uids=policy, study_uid=("keep", "order")[len(steps) % 2]) as w:
+            objects = [*study_of("P1", images=2), *study_of("P2", "ROE^RICHARD", images=1), *study_of("P1", series=3)]
+            await w.store(*objects)
+            for number in (1, 2):
+                person = await w.person(f"P{number * 5}", f"RIS^{number}", "F", issuer="HOSP")
+                await w.order(person, f"ACC{number}", study=f"2.25.77{number}", procedure_id=f"RP{number}")
+            first = await _handed(w)
+            done = []
+            for step in steps:
+                try:
+                    row = await _correct(w, step)
+                except PacsError:
+                    continue
+                if row is not None:
+                    done.append(row.id)
+                before = await _handed(w)
+                await _delete_some(w, order)
+                again = objects[:]
+                order.shuffle(again)
+                await w.store(*again)
+                after = await _handed(w)
+                assert set(after) == set(before)
+                for uid, each in before.items():
+                    assert after[uid] == each, (uid, step)
+                await _sound(w)
+            for ident in reversed(done):
+                if order.random() < 0.5:
+                    await _delete_some(w, order)
+                await w.room.undo(ident, "back")
+                await _sound(w)
+            await w.store(*objects)
+            last = await _handed(w)
+            assert set(last) == set(first)
+            for uid, each in first.items():
+                assert last[uid] == each
+            for table in ("away", "redirects", "renamed_instances", "corrected_instances", "rejected_instances"):
+                of = " WHERE correction != 0" if table == "redirects" else ""
+                assert await w.rows(f"SELECT * FROM {table}{of}") == [], table
+
+
+async def _delete_some(w: Ward, order: random.Random) -> None:
+    """Delete studies, series or images for good, rejected ones as well."""
+    for study, series, image in await w.rows(
+        "SELECT s.study, e.series, i.sop_instance FROM instances i JOIN series e ON e.id=i.series JOIN studies s"
+        " ON s.id=e.study WHERE i.calling != 'PACSTUI' ORDER BY i.id"
+    ):
+        level = order.randrange(5)
+        if level > 2:
+            continue
+        which = (Which(study), Which(study, series), Which(study, series, image))[level]
+        try:
+            entry = await w.archive.trash.delete(which, why="x", by="x", rule="")
+        except NotFound:
+            continue  # it went with another
+        await w.archive.trash.empty(entry.id)
+
+
 async def _sound(w: Ward) -> None:
     """Counters are those of what is there, and the totals those of the rows."""
     for table, inner, column in (("studies", "series", "study"), ("series", "instances", "series")):
@@ -129,6 +199,16 @@ async def _sound(w: Ward) -> None:
 @given(st.lists(STEP, min_size=1, max_size=6), st.sampled_from(("when moved", "always", "never")))
 def test_random_corrections_undone_in_reverse_give_the_first_state_back(steps: list[Any], policy: str) -> None:
     asyncio.run(_run(steps, policy))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(STEP, min_size=1, max_size=5), st.sampled_from(("when moved", "always", "never")), st.integers(0, 1 << 20)
+)
+def test_random_corrections_hold_for_what_was_deleted_for_good_and_comes_again(
+    steps: list[Any], policy: str, seed: int
+) -> None:
+    asyncio.run(_run_with_deletions(steps, policy, seed))
 
 
 async def test_a_corrected_study_in_the_trash_keeps_its_correction_for_late_objects_and_can_be_undone(

@@ -15,7 +15,7 @@ from pacstui.dicom.dimse import Field
 from pacstui.dicom.net.association import Association
 from pacstui.dicom.net.outgoing import Exchange
 from pacstui.dicom.net.requestor import associate
-from pacstui.dicom.net.service import Timeouts
+from pacstui.dicom.net.service import Policy, Service, Timeouts
 from pacstui.dicom.syntaxes import EXPLICIT
 from pacstui.equipment.book import PeerBook
 from pacstui.equipment.line import Lines
@@ -42,6 +42,7 @@ class Inside:
 
     archive: Archive
     served: Served
+    retrieve: RetrieveService
     commitment: CommitmentService
     asker: CommitmentAsker
 
@@ -73,22 +74,25 @@ class Inside:
 
 
 @asynccontextmanager
-async def inside(folder: Path, peer_port: int = 1, timeouts: Timeouts = QUICK) -> AsyncIterator[Inside]:
+async def inside(
+    folder: Path, peer_port: int = 1, timeouts: Timeouts = QUICK, policy: Policy | None = None
+) -> AsyncIterator[Inside]:
     """Have an archive with its services for the time of the block."""
     place = Inside(peer_port, timeouts)
     place.archive = await Archive.open(folder / "data", OPTIONS, place.bus)
-    retrieve = RetrieveService(place.archive, place.lines, place.bus, place.clock, 1)
+    place.retrieve = retrieve = RetrieveService(place.archive, place.lines, place.bus, place.clock, 1)
     commitment = CommitmentService(place.archive, place.lines, place.bus, place.clock)
     commitment.asker = asker = CommitmentAsker(place.archive, place.lines, place.bus, place.clock, 24)
     place.commitment, place.asker = commitment, asker
-    services = {
+    services: dict[int, Service] = {
         Field.C_FIND: QueryService(place.archive.db, "PACS"), Field.C_MOVE: retrieve, Field.C_GET: retrieve,
         Field.N_ACTION: commitment, Field.N_EVENT_REPORT: asker,
     }  # fmt: skip
     try:
-        async with serving(services=services) as place.served:
+        async with serving(services=services, policy=policy) as place.served:
             yield place
     finally:
+        await retrieve.close()
         await commitment.close()
         await asker.close()
         await place.archive.close()

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pacstui import configuration
-from pacstui.configuration import ConfigurationError, Loaded, data_dir, load
+from pacstui.configuration import ConfigurationError, Loaded, data_dir, file, load
 from pacstui.errors import SettingsError
 from pacstui.settings import PeerSettings, Service, Settings
 
@@ -19,7 +18,7 @@ from pacstui.settings import PeerSettings, Service, Settings
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder, and no system-wide file."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(configuration, "SYSTEM_CONFIGURATION", tmp_path / "etc" / "pacstui.toml")
+    monkeypatch.setattr(file, "SYSTEM_CONFIGURATION", tmp_path / "etc" / "pacstui.toml")
     return tmp_path
 
 

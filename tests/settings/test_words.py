@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pacstui.configuration_words import Lines, did_you_mean, expected_at, key_of, shown
+from pacstui.configuration.lines import Lines, key_of
+from pacstui.configuration.words import did_you_mean, expected_at, shown
 from pacstui.settings import Settings
 
 

@@ -16,15 +16,19 @@ from pacstui.backups.ops import perform
 from pacstui.backups.protection import Protection
 from pacstui.backups.request import Request
 from pacstui.backups.spec import Spec
+from pacstui.bus import Bus
 from pacstui.clock import SYSTEM
 from pacstui.errors import Unavailable
 from pacstui.index.queries import Instance
 from pacstui.jobs.kinds import Outcome
+from pacstui.qc.corrections import CorrectionsRoom
+from pacstui.settings import QcSettings
 from pacstui.space.repair import Repair
 from pacstui.space.studies import instances
 from tests.archive.conftest import OPTIONS, files, send
 from tests.archive.objects import Object
 from tests.backups.conftest import Place, fill, mark
+from tests.qc.ward import study_of
 from tests.space.conftest import OneRun
 
 
@@ -46,12 +50,14 @@ class Peers:
         self.has: dict[str, dict[str, bytes]] = {}
         self.silent: set[str] = set()
         self.asked: list[tuple[str, tuple[str, ...]]] = []
+        self.places: set[tuple[str, str, str]] = set()
 
     def names(self) -> tuple[str, ...]:
         return tuple(self.has)
 
     async def bring(self, name: str, wanted: Sequence[Instance]) -> str:
         self.asked.append((name, tuple(each.sop_instance for each in wanted)))
+        self.places |= {(each.study, each.series, each.sop_instance) for each in wanted}
         if name in self.silent:
             raise Unavailable("nothing listens", "is it on?")
         for each in wanted:
@@ -277,6 +283,37 @@ async def test_peers_are_asked_for_what_is_left_only_and_in_the_order_that_is_sa
     targets.peers.asked.clear()
     assert (await targets.repair(Listening(peers="none"))).warning
     assert targets.peers.asked == []
+
+
+@pytest.mark.parametrize("source", ["backup", "peer"])
+async def test_what_was_moved_renamed_or_rejected_is_asked_for_as_it_came_and_stays_what_it_is(
+    archive: Archive, targets: Targets, source: str
+) -> None:
+    whole = study_of(series=3, images=2)
+    for each in whole:
+        await send(archive, each)
+    await asyncio.to_thread(targets.places["nas"].take)
+    room = CorrectionsRoom(archive, Bus(), SYSTEM, QcSettings, lambda: "x")
+    study, moved = whole[0].study, whole[0].series
+    for preview in (await room.split(study, (moved,)), await room.reject(study, "quality", (whole[2].series,))):
+        await room.apply(preview.token, "x")
+    await room.apply((await room.reject(study, "quality", images=(whole[4].sop,))).token, "x")
+    rows = "SELECT sop_instance, series, missing FROM instances ORDER BY id"
+    before = await archive.db.read(lambda c: c.execute(rows).fetchall())
+    for each in whole:
+        await harmed(archive, each, remove)
+    await archive.db.write(lambda c: c.execute("UPDATE instances SET missing=1"))
+    if source == "peer":
+        targets.places.clear()
+        targets.peers.has = {"vna": {each.sop: each.encode() for each in whole}}
+    outcome = await targets.repair(Listening())
+    assert outcome.text.startswith("6 objects repaired")
+    assert not outcome.warning
+    assert await archive.db.read(lambda c: c.execute(rows).fetchall()) == before
+    if source == "peer":
+        (asked,) = targets.peers.asked
+        assert set(asked[1]) == {each.sop for each in whole}
+        assert targets.peers.places == {(each.study, each.series, each.sop) for each in whole}
 
 
 async def test_a_peer_that_does_not_answer_is_named(archive: Archive, targets: Targets) -> None:

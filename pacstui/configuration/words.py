@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -15,23 +13,6 @@ from pydantic.fields import FieldInfo
 
 from pacstui.settings import Words
 from pacstui.text import safe
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """One thing that is wrong in a configuration.
-
-    ``file`` is the file, or the environment variable, it stands in; ``line`` counts from 1 and is 0 where unknown.
-    """
-
-    file: str
-    line: int
-    key: str
-    text: str
-
-    def __str__(self) -> str:
-        where = f"{self.file}:{self.line}" if self.line else self.file
-        return safe(f"{where}: {self.key}: {self.text}" if self.key else f"{where}: {self.text}", 600)
 
 
 def _bounds(metadata: Iterable[Any]) -> tuple[Any, Any, Any, Any]:
@@ -144,14 +125,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f'; did you mean "{by_lower[near[0]]}"?' if near else ""
 
 
-def key_of(loc: Sequence[int | str]) -> str:
-    """Return ``loc`` as a person writes it: ``peers[0].port``."""
-    out = ""
-    for step in loc:
-        out += f"[{step}]" if isinstance(step, int) else f".{step}" if out else str(step)
-    return out
-
-
 def shown(value: Any) -> str:
     """Return a value of the file as it may stand in a sentence: short, safe, quoted as TOML does."""
     if isinstance(value, bool):
@@ -161,47 +134,3 @@ def shown(value: Any) -> str:
     if isinstance(value, dict):
         return "a table"
     return "a list" if isinstance(value, list) else safe(value, 60)
-
-
-_HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]#]+?)\s*\]\]?\s*(?:#.*)?$")
-_KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
-_PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
-
-
-class Lines:
-    """Where in a TOML text its keys stand; a good guess, since TOML's reader does not tell.
-
-    Keys inside inline tables and lists are found at the line of the key that holds them.
-    """
-
-    def __init__(self, text: str) -> None:
-        self._lines: dict[tuple[int | str, ...], int] = {}
-        counts: dict[tuple[int | str, ...], int] = {}
-        table: tuple[int | str, ...] = ()
-        for number, line in enumerate(text.splitlines(), 1):
-            header = _HEADER.match(line)
-            if header:
-                table = tuple(self._parts(header[2]))
-                for length in range(1, len(table)):
-                    if table[:length] in counts:  # a table inside the newest element of a list of tables
-                        table = (*table[:length], counts[table[:length]], *table[length:])
-                if header[1] == "[[":
-                    counts[table] = counts.get(table, -1) + 1
-                    table = (*table, counts[table])
-                self._lines.setdefault(table, number)
-                continue
-            key = _KEY.match(line)
-            if key:
-                self._lines.setdefault((*table, *self._parts(key[1])), number)
-
-    @staticmethod
-    def _parts(dotted: str) -> list[str]:
-        return [part.strip("\"'") for part in _PART.findall(dotted)]
-
-    def of(self, loc: Sequence[int | str]) -> int:
-        """Return the line of ``loc`` or of the nearest table around it, 0 if unknown."""
-        for length in range(len(loc), 0, -1):
-            found = self._lines.get(tuple(loc[:length]))
-            if found is not None:
-                return found
-        return 0

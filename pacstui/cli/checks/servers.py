@@ -1,20 +1,18 @@
-"""What ``pacstui doctor`` looks at beside the equipment: directory, syslog server of the audit trail, HL7 receivers."""
+"""Servers that the node asks or tells: the directory, and the syslog server of the audit trail."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pacstui.api import plain
-from pacstui.cli.finding import Finding, Patient
+from pacstui.cli.checks.finding import Finding, Patient
 from pacstui.errors import PacsError
 from pacstui.text import ago, plural
 
 _LONG_S = 3600.0
-_TCP_S = 3.0
 
 
 def directory(patient: Patient) -> Iterator[Finding]:
@@ -34,24 +32,6 @@ def directory(patient: Patient) -> Iterator[Finding]:
         if mode & 0o077:
             yield Finding("directory", "warn", f"{settings.password_file} is open to other users",
                           f"chmod 600 {settings.password_file}")  # fmt: skip
-
-
-def hl7_receivers(patient: Patient) -> Iterator[Finding]:
-    """Can those be reached that HL7 messages are sent to?"""
-    for each in patient.settings.hl7.receivers:
-        label, where = f"HL7 to {each.name}", f"{each.host}:{each.port}"
-        if not each.enabled:
-            continue
-        try:
-            with socket.create_connection((each.host, each.port), timeout=_TCP_S):
-                yield Finding(label, "ok", f"{where} takes connections; pacstui hl7 receivers says how it answers")
-        except socket.gaierror:
-            yield Finding(label, "warn", f"the host {each.host} is not known", "correct its host, or the name service")
-        except TimeoutError:
-            yield Finding(label, "warn", f"{where} does not answer", "is it switched on, is a firewall between?")
-        except OSError as fault:
-            text = f"{where} cannot be reached: {fault.strerror or fault}"
-            yield Finding(label, "warn", text, "is its HL7 listener running on that port?")
 
 
 def audit_server(patient: Patient) -> Iterator[Finding]:

@@ -1,48 +1,49 @@
-"""A list of HL7 messages that comes in pages, newest first; rows can be marked and keep their marks."""
+"""A list that comes in pages, newest first; rows can be marked and keep their marks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from textual import on
-from textual.timer import Timer
 
-from pacstui.contract import privacy
 from pacstui.contract.overview import View
 from pacstui.text import count, plural, safe
-from screens.base import ConsoleScreen
+from screens.searching import SearchingScreen
 from screens.widgets.line import Line
 from screens.widgets.panel import Panel
 from screens.widgets.row_table import RowTable
 
 Row = TypeVar("Row")
-PAGE = 100
 MOST = 500
-MOST_MARKED = 5_000
+"""Rows that the node gives at once at the most."""
+
 EVERY_S = 2.0
 KEPT = 1_000
 """Rows that are kept of a long list when one is back at its beginning."""
 
 
-class PagedScreen(ConsoleScreen, Generic[Row]):
+class PagedScreen(SearchingScreen, Generic[Row]):
     """Asks by :meth:`ask` for a page, again and again while it is in sight.
 
-    Subclasses have a table ``#messages`` whose rows have an ``id``, and say by ``STATES`` what it can be limited to.
+    Subclasses have a table of the id ``LIST`` whose rows have an ``id``, newest highest, and say by ``STATES`` what it
+    can be limited to, by ``WHAT`` what a row is.
     """
 
+    LIST: ClassVar[str] = "messages"
+    WHAT: ClassVar[str] = "message"
+    PAGE: ClassVar[int] = 100
+    MOST_MARKED: ClassVar[int] = 5_000
     STATES: tuple[tuple[str, str], ...] = (("", "all"),)
 
     def __init__(self, state: str = "") -> None:
         super().__init__()
         self.state = state
-        self.search = ""
         self.marked: dict[int, Row] = {}
-        self._turn = 0
+        self.turn = 0
         self._busy = False
-        self._begun = False
+        self.begun = False
         self._loaded = float("-inf")
-        self._soon: Timer | None = None
 
     async def ask(self, before: int, limit: int) -> tuple[Sequence[Row], int] | None:
         """Return rows before an id, newest first, and the cursor of those before them (0 for none); None for none."""
@@ -62,14 +63,14 @@ class PagedScreen(ConsoleScreen, Generic[Row]):
     @property
     def table(self) -> RowTable[Any]:
         """The list."""
-        return self.query_one("#messages", RowTable)
+        return self.query_one(f"#{self.LIST}", RowTable)
 
     def filtered(self) -> RowTable[Any]:
         return self.table
 
     def show(self, view: View) -> None:
-        if not self._begun:
-            self._begun = True
+        if not self.begun:
+            self.begun = True
             self.anew()
         elif self.console_app.door.clock() - self._loaded >= EVERY_S:
             self.renew()
@@ -83,9 +84,9 @@ class PagedScreen(ConsoleScreen, Generic[Row]):
 
     def anew(self) -> None:
         """Begin at the newest."""
-        self._turn += 1
+        self.turn += 1
         self.table.cursor, self.table.top = None, 0
-        self.console_app.keep(self._load(0, self._turn))
+        self.console_app.keep(self._load(0, self.turn))
 
     def renew(self) -> None:
         """Fetch again what is in sight."""
@@ -94,18 +95,18 @@ class PagedScreen(ConsoleScreen, Generic[Row]):
         table = self.table
         top = min(table.top, max(0, len(table.held) - 1))
         before = table.held[top - 1].id if top else 0
-        self.console_app.keep(self._load(before, self._turn, again=True))
+        self.console_app.keep(self._load(before, self.turn, again=True))
 
     async def _load(self, before: int, turn: int, again: bool = False) -> None:
         self._busy = True
         try:
-            found = await self.ask(before, PAGE)
+            found = await self.ask(before, self.PAGE)
             if not before or again:
                 await self.beside()
         finally:
             self._busy = False
             self._loaded = self.console_app.door.clock()
-        if turn != self._turn or not self.is_attached:
+        if turn != self.turn or not self.is_attached:
             return
         table = self.table
         if found is None:
@@ -137,57 +138,68 @@ class PagedScreen(ConsoleScreen, Generic[Row]):
             found, more = found[:KEPT], True
         table.show(found, more=more)
 
-    @on(RowTable.Wanted, "#messages")
+    @on(RowTable.Wanted)
     def _more(self, event: RowTable.Wanted) -> None:
-        if self.table.held and not event.before:
-            self.console_app.keep(self._load(self.table.held[-1].id, self._turn))
+        if event.table is self.table and self.table.held and not event.before:
+            self.console_app.keep(self._load(self.table.held[-1].id, self.turn))
 
-    @on(RowTable.EdgeWanted, "#messages")
+    @on(RowTable.EdgeWanted)
     def _edge(self, event: RowTable.EdgeWanted) -> None:
-        if event.last:
-            self.table.go_on_to_the_end()
+        if event.table is self.table and event.last:
+            self.to_the_end()
+
+    def to_the_end(self) -> None:
+        """Go to the last row of all."""
+        self.table.go_on_to_the_end()
 
     @on(RowTable.Moved)
     def _moved(self) -> None:
         for panel in self.query(Panel):
             panel.redraw()
 
-    def filter_changed(self, text: str) -> None:
-        """Ask the node, once the typing pauses."""
-        wanted = text.strip()
-        if wanted.startswith("!"):
-            self.console_app.say("a search of the whole list cannot be inverted: leave out the !", "warn")
-            return
-        if wanted and self.console_app.lacks(privacy.PERMISSION, "a search"):
-            return
-        self.search = wanted
-        self.marked = {}
-        if self._soon is not None:
-            self._soon.stop()
-        self._soon = self.set_timer(0.15, self.anew)
+    def search_changed(self) -> None:
+        self.unmark()
 
     def action_state(self, by: int) -> None:
         """Show those of another state."""
         names = [name for name, _ in self.STATES]
-        self.state = names[(names.index(self.state) + by) % len(names)]
-        self.marked = {}
+        self.show_state(names[(names.index(self.state) + by) % len(names)])
+
+    def show_state(self, state: str) -> None:
+        """Show those of a state."""
+        self.state = state
+        self.unmark()
         self.anew()
         self.redraw_all()
+
+    @property
+    def searched(self) -> str:
+        """What is searched for, as it stands in a title."""
+        return f'"{safe(self.search, 40)}"'
 
     def limits(self, title: Line) -> Line:
         """Add to a title what the list is limited to, and how many rows are marked."""
         word = dict(self.STATES)[self.state]
         title.add(word, "strong")
         if self.search:
-            title.add(f'  found for "{safe(self.search, 40)}"', "accent")
-        if self.marked:
-            title.add(f"  * {count(len(self.marked))} marked", "key")
+            title.add(f"  found for {self.searched}", "accent")
+        if self.marks:
+            title.add(f"  * {self.marks} marked", "key")
         if len(self.STATES) > 1:
             at = [name for name, _ in self.STATES].index(self.state)
             self.table.note = Line("f: ", "key").add(self.STATES[(at + 1) % len(self.STATES)][1], "dim")
         return title
 
     # marks
+
+    @property
+    def marks(self) -> str:
+        """How many rows are marked, empty for none."""
+        return count(len(self.marked)) if self.marked else ""
+
+    def unmark(self) -> None:
+        """Take all marks away."""
+        self.marked = {}
 
     @property
     def chosen(self) -> list[Any]:
@@ -200,7 +212,7 @@ class PagedScreen(ConsoleScreen, Generic[Row]):
 
     def done(self) -> None:
         """Take the marks away, and fetch anew."""
-        self.marked = {}
+        self.unmark()
         self.renew()
 
     def action_mark(self) -> None:
@@ -215,24 +227,26 @@ class PagedScreen(ConsoleScreen, Generic[Row]):
 
     def action_mark_all(self) -> None:
         """Mark all that the list has, or nothing."""
-        if self.marked:
-            self.marked = {}
+        if self.marks:
+            self.unmark()
             self.redraw_all()
         else:
-            self.console_app.keep(self._mark_found(self._turn))
+            self.console_app.keep(self._mark_found(self.turn))
 
     async def _mark_found(self, turn: int) -> None:
         """Mark each row that the list would show, to its end."""
         found: dict[int, Row] = {}
         before, more = 0, True
-        while more and len(found) < MOST_MARKED:
+        while more and len(found) < self.MOST_MARKED:
             page = await self.ask(before, MOST)
-            if page is None or turn != self._turn or not self.is_attached:
+            if page is None or turn != self.turn or not self.is_attached:
                 return
             rows, before = page
             found |= {row.id: row for row in rows}  # type: ignore[attr-defined]
             more = bool(before) and bool(rows)
-        self.marked = dict(list(found.items())[:MOST_MARKED])
-        told = f"{plural(len(self.marked), 'message')} marked"
+            if more:
+                self.console_app.say(f"marking: {count(len(found))} so far")
+        self.marked = dict(list(found.items())[: self.MOST_MARKED])
+        told = f"{plural(len(self.marked), self.WHAT)} marked"
         self.console_app.say(f"{told}; there are more: at most so many at once" if more else told)
         self.redraw_all()

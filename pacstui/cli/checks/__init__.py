@@ -1,0 +1,1 @@
+"""What ``pacstui doctor`` looks at. Each check returns findings; none changes more than a scratch file."""
