@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Done = Callable[[CorrectionRow], None]
 LONGEST = 500
 _ALREADY = "  already so"
+_LEAST = 3
+"""Changes that stay in sight beside what has changed since."""
 _EDITING: dict[str, Callable[[str, int], tuple[str, int]]] = {
     "backspace": lambda text, at: (text[: max(0, at - 1)] + text[at:], max(0, at - 1)),
     "delete": lambda text, at: (text[:at] + text[at + 1 :], at),
@@ -90,8 +92,11 @@ class PreviewPanel(Panel, inherit_bindings=False):
         )  # fmt: skip
         room = height - len(head) - len(foot) - bool(changes) - bool(after)
         since = self._since(width)
-        if since:  # the newest of what has changed, where not all of it fits: the preview itself has the rest
-            since = since[: max(1, room - len(after) - 4)]
+        if since:
+            most = max(1, room - len(after) - min(len(changes), _LEAST) - 1)
+            if len(since) > most > 1:
+                since = [*since[: most - 1], Line("  and more; the preview itself says how it is now", "dim")]
+            since = since[:most]
             room -= len(since) + 1
         # What speaks against it is never cut off: changes scroll.
         kept = max(2, room - len(after))

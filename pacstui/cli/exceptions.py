@@ -35,7 +35,8 @@ def _rows(rows: list[dict[str, Any]], empty: str = "") -> list[str]:
 def _list(value: dict[str, Any]) -> Iterator[str]:
     yield "  ".join(f"{number} {state}" for state, number in value["counts"].items())
     yield ""
-    yield from _rows(value["rows"], "every study fits its order and patient, or none is expected")
+    none = "every study fits its order and patient, or none is expected"
+    yield from _rows(value["rows"], "nothing of that kind" if any(value["counts"].values()) else none)
     if value["next"]:
         yield f"more: --before {value['next']}"
 

@@ -108,20 +108,23 @@ _PRIORITIES = {"STAT": "S", "HIGH": "A", "ROUTINE": "R"}
 
 def order(
     what: Ordered, control_code: str, control: str, when: datetime, *, kind: str = "ORM^O01^ORM_O01",
-    status: str = "", charset: str = "UNICODE UTF-8",
+    status: str = "", charset: str = "UNICODE UTF-8", why: str = "",
 ) -> str:  # fmt: skip
     """Return an order message.
 
     Parameters
     ----------
     control_code
-        ORC-1: NW new, XO changed, CA cancelled, SC another status.
+        ORC-1: NW new, XO changed, CA cancelled, HD on hold, RL released, SC another status.
     kind
         MSH-9: ORM^O01^ORM_O01, OMG^O19^OMG_O19 or OMI^O23^OMI_O23, which has an IPC segment for the step.
+    why
+        ORC-16: the reason of the control code.
     """
     start, priority = ts(what.start), _PRIORITIES.get(what.priority, "R")
     quantity = f"^^^{start}^^{priority}"
     orc = f"ORC|{control_code}|{what.placer}|{what.filler}||{status}||{quantity}||{ts(when)}"
+    orc += f"|||||||^{escaped(why)}" if why else ""
     code = f"{what.code}^{escaped(what.description)}^{SCHEME}"
     obr = [""] * 45
     values = {

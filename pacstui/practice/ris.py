@@ -2,7 +2,8 @@
 
 It keeps some orders ahead for each station, so that a modality that asks for its worklist finds work. Everything else
 happens one after the other, as on a day at the desk: a name is corrected, somebody moves to another ward, an order is
-put off, one is cancelled, the same patient turns out to be registered twice.
+put off, one is on hold for a value of the laboratory, one is cancelled, the same patient turns out to be registered
+twice.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ class Ris:
         self._forgotten = 0
         self._seen: list[Who] = []
         self._typed: deque[Ordered] = deque()
+        self._held = ""
 
     # what the others ask of it
 
@@ -111,7 +113,7 @@ class Ris:
         """Work until the hospital closes."""
         incidents: list[Callable[[Site], Any]] = [
             self._umlaut, self._nobody, self._correct, self._cancel, self._put_off, self._move, self._twice_told,
-            self._registered_twice, self._identify, self._told_by_phone, self._discharge,
+            self._registered_twice, self._identify, self._told_by_phone, self._discharge, self._hold,
         ]  # fmt: skip
         at = 0
         go_on = await self._reached(site)
@@ -273,9 +275,11 @@ class Ris:
             else:
                 self._later.append(ordered)
 
-    async def _order(self, ordered: Ordered, code: str, kind: str = "ORM^O01^ORM_O01", status: str = "") -> bool:
+    async def _order(
+        self, ordered: Ordered, code: str, kind: str = "ORM^O01^ORM_O01", status: str = "", why: str = ""
+    ) -> bool:
         control, now = self._next()
-        text = messages.order(ordered, code, control, now, kind=kind, status=status)
+        text = messages.order(ordered, code, control, now, kind=kind, status=status, why=why)
         return await self._say(text, f"{kind[:7]} {code}") == "AA"
 
     async def _told_by_phone(self, site: Site) -> None:
@@ -298,6 +302,18 @@ class Ris:
             ordered = self._later.pop(self._rng.randrange(len(self._later)))
             if await self._order(ordered, "CA"):
                 self.account.orders[ordered.accession] = "cancelled"
+
+    async def _hold(self, site: Site) -> None:
+        """An examination waits until a value of the laboratory is there; then it is released, and another one waits."""
+        waited = next((each for each in self._later if each.accession == self._held), None)
+        self._held = ""
+        if waited is not None:
+            await self._order(waited, "RL")
+        others = [each for each in self._later if each is not waited]
+        if others:
+            waits = others[self._rng.randrange(len(others))]
+            if await self._order(waits, "HD", why="creatinine is missing"):
+                self._held = waits.accession
 
     async def _nobody(self, site: Site) -> None:
         """An order without a patient's number: it cannot be taken, and somebody has to put it right."""

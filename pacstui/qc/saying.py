@@ -232,7 +232,8 @@ def _other_studies(connection: sqlite3.Connection, study: Row, new: Mapping[str,
             "SELECT count(*) FROM studies WHERE patient=? AND id != ? AND hidden = 0", (study["patient"], study["id"])
         ).fetchone()[0]
         if others:
-            told.append(f"{plural(others, 'other study', 'other studies')} of this patient stay as they are")
+            stay = "stays as it is" if others == 1 else "stay as they are"
+            told.append(f"{plural(others, 'other study', 'other studies')} of this patient {stay}")
     return told
 
 

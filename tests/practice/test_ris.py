@@ -167,6 +167,23 @@ async def test_what_is_put_off_or_cancelled_was_never_to_be_done_now(clock: date
         assert all(starts[accession] > soon for accession in gone)
 
 
+async def test_one_examination_at_a_time_is_on_hold_with_a_reason_and_released_again() -> None:
+    async with intake() as taken:
+        house = hospital(taken.port)
+        answer = taken.answer
+
+        def watched(message: Message) -> str:
+            if len(taken.got) > 250:
+                house.stop()
+            return answer(message)
+
+        taken.answer = watched
+        await asyncio.wait_for(house.run(), 30)
+        told = [(m.value("ORC", 1), m.value("OBR", 18)) for m in taken.got if m.value("ORC", 1) in ("HD", "RL")]
+        assert [code for code, _ in told[:3]] == ["HD", "RL", "HD"] and told[0][1] == told[1][1]
+        assert {m.value("ORC", 16, 2) for m in taken.got if m.value("ORC", 1) == "HD"} == {"creatinine is missing"}
+
+
 async def test_what_was_refused_is_no_order() -> None:
     refuse = lambda m: "AE" if m.value("OBR", 24) == "MR" else "AA"  # noqa: E731
     async with intake(refuse) as taken:

@@ -274,6 +274,9 @@ async def test_a_cancel_ends_the_answers(tmp_path: Path) -> None:
         association = SimpleNamespace(rq=None)
         cancelled = False
 
+        def tell_keys(self, keys: Any) -> None:
+            assert dict(keys)[0x00080052] == "STUDY"
+
         async def until_withdrawn(self) -> None:
             await asyncio.Event().wait()
 
