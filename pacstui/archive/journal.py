@@ -194,6 +194,16 @@ class Journal:
         if self._ready.is_set():
             self._note_back(path, digest)
 
+    def forget(self, path: str, digest: bytes) -> None:
+        """Note that an object has another place now, which is durable by itself; between two batches.
+
+        Without a sync, as the index knows the other place; `let_go` syncs it with what is deleted.
+        """
+        if not self._ready.is_set() or not any(path in segment.names for segment in self._segments):
+            return
+        if not self._note_back(path, digest) and self.turn():
+            self._note_back(path, digest)
+
     def _note_back(self, path: str, digest: bytes) -> bool:
         parts, length = encode(Record(path, digest, None), self._active.generation)
         if self._active.at + length > self._size:
