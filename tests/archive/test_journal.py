@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from pacstui.archive import Archive, Refused, aio, journal, part10, records
 from pacstui.archive.disk import Disk
 from pacstui.archive.journal import FOLDER, Journal
+from pacstui.archive.journaled import JournaledFiles
 from pacstui.archive.records import Record
 from pacstui.db import Database
 from pacstui.db.lane import Writer
@@ -231,9 +232,9 @@ async def test_a_second_crash_during_the_replay_loses_nothing(
         await send(journaled, thing)
     copy = tmp_path / "after"
     assert disk.lose_power(journaled.data_dir, copy, zero) == 10
-    write, wrote = Journal._write, 0
+    write, wrote = JournaledFiles.write, 0
 
-    def failing(self: Journal, record: Record) -> None:
+    def failing(self: JournaledFiles, record: Record) -> None:
         nonlocal wrote
         wrote += 1
         if wrote == 4:
@@ -241,7 +242,7 @@ async def test_a_second_crash_during_the_replay_loses_nothing(
         write(self, record)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "_write", failing)
+        patch.setattr(JournaledFiles, "write", failing)
         half = await Archive.open(copy, OPTIONS)
         assert not half.stats().accepting
         await half.close()
