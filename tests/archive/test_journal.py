@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacstui.archive import Archive, Refused, aio, journal, part10, records
@@ -569,6 +569,7 @@ def test_records_of_an_earlier_generation_are_over() -> None:
     assert read(new[: 4096 + length] + old[4096 + length :]) == RECORDS[:1]
 
 
+@settings(deadline=None)  # other tests want the processor too
 @given(st.data())
 def test_whatever_is_damaged_no_record_is_false(data: st.DataObject) -> None:
     damaged = segment_of(RECORDS, size=64 << 10)
@@ -581,6 +582,7 @@ def test_whatever_is_damaged_no_record_is_false(data: st.DataObject) -> None:
     assert [each for each in found if each not in RECORDS] == []
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=9000))
 def test_any_bytes_are_read_without_a_fault(noise: bytes) -> None:
     assert read(noise) == []
