@@ -12,7 +12,6 @@ file without a row.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import mmap
 import os
@@ -26,6 +25,7 @@ from typing import Final
 
 from pacstui.archive import part10, paths
 from pacstui.archive.disk import Disk, write_all
+from pacstui.archive.journaled import JournaledFiles
 from pacstui.archive.records import BLOCK, HEAD_BYTES, Record, encode, generation_of, head, read, room_for, standing
 from pacstui.archive.segment import Segment, Writing
 
@@ -61,7 +61,7 @@ class Journal:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pacstui-journal")
         self._writing = Writing(disk, self._segments)
         self._ready = threading.Event()
-        self._serial = 0
+        self._files = JournaledFiles(data_dir, disk)
         self._used_at = 0.0
         self._counting = threading.Lock()
         self._files_open = 0
@@ -100,15 +100,15 @@ class Journal:
             if not kept(part10.parse(record.meta, True).sop_instance, record.digest, record.path):
                 continue
             try:
-                if not self._whole(record):
-                    self._write(record)
+                if not self._files.is_whole(record):
+                    self._files.write(record)
                     written += 1
             except OSError as error:  # the others are completed all the same
                 log.error("%s could not be completed from the journal: %s", record.path, error)
                 fault = fault or error
                 continue
             folders.add(record.path.rpartition("/")[0])
-        self._sync_folders(folders)
+        self._files.sync_folders(folders)
         if fault is not None:
             raise fault
         return written, folders
@@ -192,6 +192,16 @@ class Journal:
         kept. There is room: `append` saw to that. In the middle of a batch the segment must not be set free.
         """
         if self._ready.is_set():
+            self._note_back(path, digest)
+
+    def forget(self, path: str, digest: bytes) -> None:
+        """Note that an object has another place now, which is durable by itself; between two batches.
+
+        Without a sync, as the index knows the other place; `let_go` syncs it with what is deleted.
+        """
+        if not self._ready.is_set() or not any(path in segment.names for segment in self._segments):
+            return
+        if not self._note_back(path, digest) and self.turn():
             self._note_back(path, digest)
 
     def _note_back(self, path: str, digest: bytes) -> bool:
@@ -369,7 +379,7 @@ class Journal:
             for segment in self._segments:
                 self._begin(segment, generation)
                 self._writing.sync(segment)
-            self._sync_folders({FOLDER, ""})
+            self._files.sync_folders({FOLDER, ""})
         except OSError as error:
             log.warning("objects are synced one by one: no journal can be made: %s", error)
             self._remove_old()
@@ -415,8 +425,8 @@ class Journal:
         """Sync the files that a segment stands for, then set it free."""
         try:
             for at in range(0, len(segment.objects), _AT_ONCE):
-                self._sync_files(segment, segment.objects[at : at + _AT_ONCE])
-            self._sync_folders(segment.folders)
+                self._files.sync(segment.objects[at : at + _AT_ONCE], segment.failed, self._records)
+            self._files.sync_folders(segment.folders)
             self._sync_index()
         except OSError as error:
             # It is not written over before that has worked; the next start would find it.
@@ -434,83 +444,3 @@ class Journal:
             return True
         finally:
             segment.settling = False
-
-    def _sync_files(self, segment: Segment, names: list[str]) -> None:
-        opened: list[tuple[str, int]] = []
-        failed = segment.failed  # a second sync of a file says nothing of what the first could not write
-        try:
-            for name in names:
-                try:
-                    fd = self._disk.open(str(self._root / name), os.O_RDONLY | os.O_CLOEXEC, 0, None)
-                except FileNotFoundError:
-                    continue  # removed or moved since
-                opened.append((name, fd))
-                self._disk.start_writing(fd)
-            for name, fd in opened:
-                try:
-                    self._disk.fsync(fd)
-                except OSError as error:
-                    log.warning("%s could not be synced and is written again: %s", name, error)
-                    failed.add(name)
-        finally:
-            for _, fd in opened:
-                os.close(fd)
-        if failed:
-            last = standing(self._records())
-            for name in sorted(failed & set(last)):
-                self._write(last[name])
-                failed.discard(name)
-        if failed:
-            raise OSError(errno.EIO, os.strerror(errno.EIO), min(failed))
-
-    # Files.
-
-    def _whole(self, record: Record) -> bool:
-        """Return whether an object's file has the journal's bytes; it is durable then."""
-        assert record.body is not None
-        try:
-            with open(self._root / record.path, "rb") as file:
-                if os.fstat(file.fileno()).st_size != len(record.meta) + len(record.body):
-                    return False
-                if file.read(len(record.meta)) != record.meta or file.read() != record.body:
-                    return False
-                self._disk.fsync(file.fileno())
-        except OSError:  # not there, or it cannot be read: written anew
-            return False
-        return True
-
-    def _write(self, record: Record) -> None:
-        """Write an object's file, durably."""
-        assert record.body is not None
-        self._serial += 1
-        folder = record.path.rpartition("/")[0]
-        temp = self._root / paths.INCOMING / f"journal-{self._serial}.part"
-        fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            write_all(self._disk, fd, (record.meta, record.body))
-            os.utime(fd, (record.received, record.received))
-            self._disk.fsync(fd)
-        finally:
-            os.close(fd)
-        made = self._root
-        for name in folder.split("/"):
-            parent, made = made, made / name
-            if not made.is_dir():
-                made.mkdir(mode=0o700)
-                self._sync_folder(parent)
-        os.rename(temp, self._root / record.path)
-        self._sync_folder(self._root / folder)
-
-    def _sync_folders(self, folders: set[str]) -> None:
-        for folder in sorted(folders):
-            try:
-                self._sync_folder(self._root / folder)
-            except FileNotFoundError:
-                continue  # it became empty and was removed
-
-    def _sync_folder(self, path: Path) -> None:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self._disk.fsync_folder(fd)
-        finally:
-            os.close(fd)

@@ -243,7 +243,10 @@ class Placing:
         try:
             if job.todo in (Todo.REPEAT, Todo.NOTHING) and job.temp:
                 self._disk.unlink(job.temp, self._folders.incoming)
+            elif job.todo is Todo.HEAL and job.old is not None and job.old.path != job.path:
+                self._journal.forget(job.old.path, job.old.digest)
             elif job.todo is Todo.OVERWRITE and job.old is not None:
+                self._journal.forget(job.old.path, job.old.digest)
                 folder, _, name = job.old.path.rpartition("/")
                 self._disk.unlink(name, self._folders.get(folder))
         except OSError as error:

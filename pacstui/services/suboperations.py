@@ -111,15 +111,16 @@ class SubOperations:
         """Make the next instance ready; those that cannot be sent are counted, and passed over. With ``patient``, wait
         for what another association may give back."""
         while not self._of.stopped:
-            ended = self._association.ended_error()
-            if ended is not None:
-                if self._association is not self._of.request.association:
-                    self._of.tally.note(ended.message, ended.hint)
-                return None
             item = await self._feed.next(self)
             if item is None:
                 if patient and await self._feed.more():
                     continue
+                return None
+            ended = self._association.ended_error()
+            if ended is not None:
+                self._feed.give_back(self, *item)
+                if self._association is not self._of.request.association:
+                    self._of.tally.note(ended.message, ended.hint)
                 return None
             ready = await self._make_ready(*item)
             if ready is not None:

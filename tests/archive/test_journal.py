@@ -15,12 +15,13 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacstui.archive import Archive, Refused, aio, journal, part10, records
 from pacstui.archive.disk import Disk
 from pacstui.archive.journal import FOLDER, Journal
+from pacstui.archive.journaled import JournaledFiles
 from pacstui.archive.records import Record
 from pacstui.db import Database
 from pacstui.db.lane import Writer
@@ -231,9 +232,9 @@ async def test_a_second_crash_during_the_replay_loses_nothing(
         await send(journaled, thing)
     copy = tmp_path / "after"
     assert disk.lose_power(journaled.data_dir, copy, zero) == 10
-    write, wrote = Journal._write, 0
+    write, wrote = JournaledFiles.write, 0
 
-    def failing(self: Journal, record: Record) -> None:
+    def failing(self: JournaledFiles, record: Record) -> None:
         nonlocal wrote
         wrote += 1
         if wrote == 4:
@@ -241,7 +242,7 @@ async def test_a_second_crash_during_the_replay_loses_nothing(
         write(self, record)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "_write", failing)
+        patch.setattr(JournaledFiles, "write", failing)
         half = await Archive.open(copy, OPTIONS)
         assert not half.stats().accepting
         await half.close()
@@ -568,6 +569,7 @@ def test_records_of_an_earlier_generation_are_over() -> None:
     assert read(new[: 4096 + length] + old[4096 + length :]) == RECORDS[:1]
 
 
+@settings(deadline=None)  # other tests want the processor too
 @given(st.data())
 def test_whatever_is_damaged_no_record_is_false(data: st.DataObject) -> None:
     damaged = segment_of(RECORDS, size=64 << 10)
@@ -580,6 +582,7 @@ def test_whatever_is_damaged_no_record_is_false(data: st.DataObject) -> None:
     assert [each for each in found if each not in RECORDS] == []
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=9000))
 def test_any_bytes_are_read_without_a_fault(noise: bytes) -> None:
     assert read(noise) == []

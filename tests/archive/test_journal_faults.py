@@ -198,6 +198,28 @@ async def test_a_deleted_object_does_not_come_back_with_a_segment_begun_anew(
     assert await after_power_loss(journaled, disk, rows_too=False) == told(kept)
 
 
+@pytest.mark.parametrize("how", ["replaced", "healed"])
+async def test_what_had_another_place_before_it_was_deleted_does_not_come_back(
+    disk: Volatile, tmp_path: Path, how: str
+) -> None:
+    options = ArchiveSettings(reserve_bytes=0, journal_bytes=256 << 10, duplicates="overwrite")
+    archive = await ready(tmp_path / "data", disk, options)
+    keep_index(archive.data_dir)
+    thing = Object()
+    path = archive.path_of((await send(archive, thing)).path)
+    if how == "replaced":
+        await send(archive, thing.copy(description="NEWER"))
+    else:
+        path.write_bytes(b"damaged")
+        assert (await send(archive, thing)).healed
+    await send(archive, kept := Object())
+    await archive.trash.delete(Which(thing.study))
+    path.unlink(missing_ok=True)
+    found = await after_power_loss(archive, disk, rows_too=False)
+    await archive.close()
+    assert found == told(kept)
+
+
 async def test_a_write_that_the_kernel_cannot_take_now_is_done_otherwise(
     journaled: Archive, disk: Volatile, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pacstui import events
 from pacstui.archive.reading import Content, Part
 from pacstui.dicom import dataset
 from pacstui.dicom.dataset import DataSet
@@ -31,7 +32,7 @@ from tests.dicom.serving import serving, until
 from tests.services.inside import GET, MOVE, Inside, inside
 
 SIZES = (300, 3000, 40_000, 100_000, 1_500_000, 2_500_000, 9_000_000)
-ANSWERS = {"ok": 0, "warns": 0xB007, "fails": 0xA700, "twice": 0}
+ANSWERS = {"ok": 0, "ok and gone": 0, "warns": 0xB007, "fails": 0xA700, "twice": 0}
 REMAINING, COMPLETED, FAILED, WARNING = 0x1020, 0x1021, 0x1022, 0x1023
 
 
@@ -80,6 +81,8 @@ class _Sink:
         if what in ANSWERS:
             await request.respond(ANSWERS[what])
             of.answered[sop] = ANSWERS[what]
+            if what == "ok and gone":
+                request.association.abort("it has all")
             if what == "twice":
                 request.complete = False
                 await request.respond(0)
@@ -233,6 +236,17 @@ async def test_what_an_association_has_ready_when_it_dies_goes_on_another(tmp_pa
     assert failed in ([dies], [] if late == "answered" else [dies])
     assert len(receiver.seen) == len(set(receiver.seen)) == 4
     assert numbers(responses[-1])[1] == 4 - len(failed)
+
+
+async def test_a_destination_that_leaves_after_the_last_answer_is_no_fault(tmp_path: Path) -> None:
+    thing = Object()
+    receiver = Receiver({thing.sop: "ok and gone"})
+    async with scene(tmp_path, receiver, 1) as place, asyncio.timeout(20):
+        await send(place.archive, thing)
+        async with asking(place, "C-MOVE", receiver) as association:
+            responses, failed = await answers(place, association, "C-MOVE", thing.study, receiver)
+        (told,) = [each for each in place.heard if isinstance(each, events.Retrieved)]
+    assert (responses[-1].status, failed, told.completed, told.why) == (0, [], 1, "")
 
 
 class Correcting:
