@@ -17,6 +17,7 @@ from pacstui.archive import trash_rows as rows
 from pacstui.archive.disk import Disk, Folders
 from pacstui.archive.journal import Journal
 from pacstui.archive.lane import IngestLane
+from pacstui.archive.trash_back import put_back
 from pacstui.archive.trash_rows import MOVING, Entry, File, Trashed, Which
 from pacstui.clock import Clock, microseconds
 from pacstui.db import Database, Writer
@@ -249,7 +250,7 @@ class Return:
             raise
 
         def commit(connection: sqlite3.Connection) -> int:
-            rows.put_back(connection, entry.id, self.places, trash.now())
+            put_back(connection, entry.id, self.places, trash.now())
             told = f"{plural(len(self.refused), 'instance')} could not come back" if self.refused else ""
             return rows.settle(connection, entry.id, [*self.places, *self._spare], told)
 
