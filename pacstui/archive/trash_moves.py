@@ -23,6 +23,7 @@ from pacstui.clock import Clock, microseconds
 from pacstui.db import Database, Writer
 from pacstui.db.faults import primary_code
 from pacstui.errors import NotFound, Unavailable
+from pacstui.index.redirects import current
 from pacstui.text import plural
 
 log = logging.getLogger("pacstui.archive")
@@ -280,7 +281,7 @@ class Return:
         folder, _, name = each.path.rpartition("/")
         kept = trash.place(self._entry.folder) / name
         there = connection.execute(
-            "SELECT digest, missing FROM instances WHERE sop_instance = ?", (each.sop_instance,)
+            "SELECT digest, missing FROM instances WHERE sop_instance = ?", (current(connection, each.sop_instance),)
         ).fetchone()
         if there is not None and there[0] == each.digest and not there[1]:
             self.there += 1
