@@ -17,11 +17,13 @@ from pacstui.archive import trash_rows as rows
 from pacstui.archive.disk import Disk, Folders
 from pacstui.archive.journal import Journal
 from pacstui.archive.lane import IngestLane
+from pacstui.archive.trash_back import put_back
 from pacstui.archive.trash_rows import MOVING, Entry, File, Trashed, Which
 from pacstui.clock import Clock, microseconds
 from pacstui.db import Database, Writer
 from pacstui.db.faults import primary_code
 from pacstui.errors import NotFound, Unavailable
+from pacstui.index.redirects import current
 from pacstui.text import plural
 
 log = logging.getLogger("pacstui.archive")
@@ -249,7 +251,7 @@ class Return:
             raise
 
         def commit(connection: sqlite3.Connection) -> int:
-            rows.put_back(connection, entry.id, self.places, trash.now())
+            put_back(connection, entry.id, self.places, trash.now())
             told = f"{plural(len(self.refused), 'instance')} could not come back" if self.refused else ""
             return rows.settle(connection, entry.id, [*self.places, *self._spare], told)
 
@@ -279,7 +281,7 @@ class Return:
         folder, _, name = each.path.rpartition("/")
         kept = trash.place(self._entry.folder) / name
         there = connection.execute(
-            "SELECT digest, missing FROM instances WHERE sop_instance = ?", (each.sop_instance,)
+            "SELECT digest, missing FROM instances WHERE sop_instance = ?", (current(connection, each.sop_instance),)
         ).fetchone()
         if there is not None and there[0] == each.digest and not there[1]:
             self.there += 1

@@ -6,13 +6,13 @@ Everything here runs on the writer lane's thread inside its transaction.
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pacstui.index import away, identities, rejected
 from pacstui.index.corrected import said_image
+from pacstui.index.counters import Counters
 from pacstui.index.entry import Beside, Entry, Found, Place
 from pacstui.index.fold import fold, name_keys
 from pacstui.index.identities import Identity, former_ids, search_text
@@ -90,22 +90,13 @@ class IndexWriter:
         self._renamed: bool | None = None
         self._away: bool | None = None
         self._rejected: bool | None = None
-        self._clear()
-
-    def _clear(self) -> None:
-        self._series: dict[int, list[int]] = defaultdict(lambda: [0, 0])
-        self._studies: dict[int, list[int]] = defaultdict(lambda: [0, 0])
-        self._patients_added = 0
-        self._studies_added = 0
-        self._series_added = 0
-        self._instances_added = 0
-        self._bytes_added = 0
+        self._counters = Counters()
 
     def forget(self) -> None:
         """Drop everything that a transaction which was rolled back has left behind."""
         self._seen.clear()
         self._renamed = self._away = self._rejected = None
-        self._clear()
+        self._counters.clear()
         if self._beside is not None:
             self._beside.forget()
 
@@ -137,7 +128,7 @@ class IndexWriter:
             (ids.series, entry.sop_instance, *entry.instance, digest, meta_digest, data_offset, size, path,
              entry.calling, received),
         )  # fmt: skip
-        self._count(ids.series, ids.study, 1, size)
+        self._counters.add(ids.series, ids.study, 1, size)
         if self._beside is not None and entry.onward and not ids.hidden:
             self._beside.stored(connection, entry, size, received)
         return ids.conflict
@@ -190,8 +181,8 @@ class IndexWriter:
             (ids.series, *entry.instance, digest, meta_digest, data_offset, size, path, entry.calling, received,
              old.id),
         )  # fmt: skip
-        self._count(old.series, old.study, -1, -old.size)
-        self._count(ids.series, ids.study, 1, size)
+        self._counters.add(old.series, old.study, -1, -old.size)
+        self._counters.add(ids.series, ids.study, 1, size)
         if self._beside is not None and entry.onward and not ids.hidden:
             self._beside.stored(connection, entry, size, received)
         return ids.conflict
@@ -223,32 +214,9 @@ class IndexWriter:
 
     def flush(self, connection: sqlite3.Connection, day: str, received: int) -> None:
         """Write the counters of everything since the last flush."""
-        for key, (count, size) in self._series.items():
-            connection.execute("UPDATE series SET instances=instances+?, bytes=bytes+? WHERE id=?", (count, size, key))
-        for key, (count, size) in self._studies.items():
-            connection.execute(
-                "UPDATE studies SET instances=instances+?, bytes=bytes+?, changed=? WHERE id=?",
-                (count, size, received, key),
-            )
-        if self._series:
-            connection.execute(
-                "INSERT INTO daily (day, patients, studies, series, instances, bytes) VALUES (?,?,?,?,?,?)"
-                " ON CONFLICT (day) DO UPDATE SET patients=patients+excluded.patients,"
-                " studies=studies+excluded.studies, series=series+excluded.series,"
-                " instances=instances+excluded.instances, bytes=bytes+excluded.bytes",
-                (day, self._patients_added, self._studies_added, self._series_added, self._instances_added,
-                 self._bytes_added),
-            )  # fmt: skip
-        self._clear()
+        self._counters.flush(connection, day, received)
         if self._beside is not None:
             self._beside.flush(connection)
-
-    def _count(self, series: int, study: int, count: int, size: int) -> None:
-        for totals in (self._series[series], self._studies[study]):
-            totals[0] += count
-            totals[1] += size
-        self._instances_added += count
-        self._bytes_added += size
 
     def _ids(self, connection: sqlite3.Connection, entry: Entry, received: int) -> _Ids:
         ids = self._seen.get(entry.known)
@@ -302,7 +270,7 @@ class IndexWriter:
             " VALUES (?,?,?,?,?,?,?,?,?)",
             (*key, name, name_keys(name)[0], birth_date, sex, marked, person),
         )
-        self._patients_added += 1
+        self._counters.patients += 1
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
@@ -349,8 +317,8 @@ class IndexWriter:
     def _back(self, connection: sqlite3.Connection, kept: dict[str, dict[str, Any]], received: int) -> None:
         """Insert the row of a study that was corrected and deleted, without anything in it."""
         _, fresh = away.study_again(connection, kept["patient"], kept["study"] | {"changed": received})
-        self._patients_added += fresh
-        self._studies_added += 1
+        self._counters.patients += fresh
+        self._counters.studies += 1
 
     def _series_back(self, connection: sqlite3.Connection, entry: Entry, study: int) -> bool:
         """Insert the row of a series of a corrected study that was deleted, saying what it said; false if there is
@@ -361,7 +329,7 @@ class IndexWriter:
         if not was["corrected"]:
             was |= dict(zip(_SERIES_FILL, entry.series_values, strict=True))
         away.series_again(connection, study, entry.study, was)
-        self._series_added += 1
+        self._counters.series += 1
         connection.execute("UPDATE studies SET series=series+1 WHERE id=?", (study,))
         self._modality(connection, study, str(was["modality"]))
         return True
@@ -396,7 +364,7 @@ class IndexWriter:
              search_text(values[0], patient_id, values[5], values[7]), entry.calling, int(entry.marked),
              received, received, conflict, *values),
         )  # fmt: skip
-        self._studies_added += 1
+        self._counters.studies += 1
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
@@ -413,7 +381,7 @@ class IndexWriter:
                 self._modality(connection, study, merged[1])
             return int(key), bool(corrected)
         cursor = connection.execute(_INSERT_SERIES, (study, entry.series, *entry.series_values))
-        self._series_added += 1
+        self._counters.series += 1
         connection.execute("UPDATE studies SET series=series+1 WHERE id=?", (study,))
         self._modality(connection, study, entry.series_values[1])
         assert cursor.lastrowid is not None

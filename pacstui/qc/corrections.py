@@ -19,6 +19,7 @@ from pacstui.errors import BadRequest, NotFound, Stale
 from pacstui.index.redirects import new_uid
 from pacstui.qc import moving, saying, undoing
 from pacstui.qc.downstream import Telling, right_copies
+from pacstui.qc.hindrance import hindrance
 from pacstui.qc.ledger import Ledger, Row, row_of, rows_of
 from pacstui.qc.moving import beside
 from pacstui.qc.notes import Made, make, references
@@ -343,7 +344,7 @@ def _shown(connection: sqlite3.Connection, row: Row) -> CorrectionRow:
         row["id"], at, safe(row["by"], 64), row["kind"], row["study"], safe(row["patient_name"], 200),
         safe(row["patient_id"], 64), row["sentence"], safe(row["why"], _WHY), row["state"], row["instances"],
         safe(row["undone_by"], 64), moment_or_none(row["undone"]) if row["undone"] else None,
-        undoing.hindrance(connection, row), downstream,
+        hindrance(connection, row), downstream,
     )  # fmt: skip
 
 

@@ -195,13 +195,15 @@ def reject(connection: sqlite3.Connection, request: Request, policy: Policy) -> 
     stays = reason == QUALITY and policy.show_rejected
     plan.new_uids = False
     plan.changes = []
-    what = plural(len(images), "image") if images or request.awaited else counted(plan.series, plan.instances)
+    later = len(request.awaited)
+    what = plural(len(images) or later, "image") if images or later else counted(plan.series, plan.instances)
     if not images and chosen and len(chosen) == study["series"]:
         what = f"the whole study, {what},"
     shown = "they stay in lists beside the note" if stays else "nobody finds or retrieves them any more until undone"
-    plan.sentence = f"Rejects {what} of {who(study)}: {title.lower()} ({code}); {shown}"
-    if request.awaited:
-        plan.sentence += f"; {len(request.awaited)} more that the note names had not come, and are when they do"
+    when = ", when they come" if later and not images else ""
+    plan.sentence = f"Rejects {what} of {who(study)}{when}: {title.lower()} ({code}); {shown}"
+    if images and later:
+        plan.sentence += f"; {later} more of the note had not come, and are rejected when they do"
     plan.rejects, plan.stays = reason, stays
     plan.salient = [plan.salient, reason, stays, [row["id"] for row in images]]
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from pacstui.errors import BadRequest, NotFound
 from pacstui.index import away, identities
+from pacstui.qc.gone import lay_down, put_up
+from pacstui.qc.hindrance import hindrance, studies_of
 from pacstui.qc.ledger import (
     COUNTERS,
     IDENTITY,
@@ -23,72 +25,6 @@ from pacstui.qc.ledger import (
     rows_of,
     take_name,
 )
-from pacstui.text import plural
-
-
-def hindrance(connection: sqlite3.Connection, correction: Row) -> str:
-    """Return why a correction cannot be undone, empty if it can."""
-    if correction["state"] != "on":
-        return "it is undone already"
-    later = [row[0] for row in connection.execute(
-        "SELECT DISTINCT t.correction FROM corrected_studies t JOIN corrections c ON c.id = t.correction"
-        " WHERE c.state = 'on' AND t.correction > ? AND t.study IN"
-        " (SELECT study FROM corrected_studies WHERE correction = ?) ORDER BY t.correction DESC",
-        (correction["id"], correction["id"]),
-    )]  # fmt: skip
-    if later:
-        numbers = ", ".join(str(each) for each in later[:5])
-        return f"what came after it has to be undone first: {plural(len(later), 'correction')} ({numbers})"
-    body = json.loads(correction["body"])
-    if _in_trash(connection, correction["id"], body):  # late objects of it may be here already
-        return "something of it is in the trash: bring it back first, or empty it"
-    made = {(table, ident) for table, ident in body["made"]}
-    gone = {(table, row["id"]) for table, row in body["gone"]}
-    kept: set[tuple[str, int]] | None = None
-    for key in body["rows"]:
-        table, _, ident = key.partition(" ")
-        if table not in ("studies", "series") or (table, int(ident)) in made | gone:
-            continue
-        if row_of(connection, table, int(ident)) is None:
-            kept = _kept(connection, correction["id"]) if kept is None else kept
-            if (table, int(ident)) not in kept:
-                return f"a {'study' if table == 'studies' else 'series'} of it is not in the archive any more"
-    return ""
-
-
-def _of(connection: sqlite3.Connection, correction: int) -> list[str]:
-    """Return the Study Instance UIDs that a correction is about."""
-    rows = connection.execute("SELECT study FROM corrected_studies WHERE correction=? ORDER BY study", (correction,))
-    return [row[0] for row in rows]
-
-
-def _kept(connection: sqlite3.Connection, correction: int) -> set[tuple[str, int]]:
-    """Return the rows of a correction's studies that are kept although what they are of was deleted."""
-    found: set[tuple[str, int]] = set()
-    for study in _of(connection, correction):
-        found |= {("series", row["id"]) for row in away.all_series(connection, study)}
-        if (whole := away.kept(connection, study)) is not None:
-            found.add(("studies", whole["study"]["id"]))
-    return found
-
-
-def _in_trash(connection: sqlite3.Connection, correction: int, body: dict[str, Any]) -> bool:
-    """Return whether anything that a correction changed is in the trash: its rows there are as they were corrected."""
-    images = [key.partition(" ")[2] for key in body["rows"] if key.startswith("instances ")]
-    series = {int(key.partition(" ")[2]) for key in body["rows"] if key.startswith("series ")}
-    for level, study, uid in connection.execute(
-        "SELECT DISTINCT t.level, t.study, d.series_uid FROM trash t JOIN trashed d ON d.trash = t.id"
-        " WHERE t.study IN (SELECT study FROM corrected_studies WHERE correction=?)", (correction,),
-    ).fetchall():  # fmt: skip
-        row = away.kept_series(connection, study, uid)
-        if level == "study" or (row is not None and row["id"] in series):
-            return True
-    return connection.execute(
-        "SELECT 1 FROM trashed WHERE sop_instance IN (SELECT value FROM json_each(?) UNION ALL"
-        " SELECT new FROM renamed_instances WHERE correction=? UNION ALL"
-        " SELECT sop_instance FROM rejected_instances WHERE correction=? AND awaited=0) LIMIT 1",
-        (json.dumps(images), correction, correction),
-    ).fetchone() is not None  # fmt: skip
 
 
 def undo(connection: sqlite3.Connection, correction: int, by: str, at: int) -> Row:
@@ -105,58 +41,14 @@ def undo(connection: sqlite3.Connection, correction: int, by: str, at: int) -> R
     why = hindrance(connection, found)
     if why:
         raise BadRequest(f"correction {correction} cannot be undone: {why}", "")
-    for study in _of(connection, correction):
-        _raise(connection, study, at)
+    for study in studies_of(connection, correction):
+        put_up(connection, study, at)
     _Undoing(connection, found, at).run()
     connection.execute("UPDATE corrections SET state='undone', undone_by=?, undone=? WHERE id=?", (by, at, correction))
-    for study in _of(connection, correction):
-        _lay_down(connection, study, at)
+    for study in studies_of(connection, correction):
+        lay_down(connection, study, at)
     away.tidy(connection, correction)
     return found
-
-
-def _raise(connection: sqlite3.Connection, study: str, at: int) -> None:
-    """Give what was deleted of a study its rows again, with nothing in them, so that it is undone there as well."""
-    series, whole = away.all_series(connection, study), away.kept(connection, study)
-    row = connection.execute("SELECT id FROM studies WHERE study=?", (study,)).fetchone()
-    if row is None and whole is not None:
-        key, fresh = away.study_again(connection, whole["patient"], whole["study"])
-        day_count(connection, at, "patients", int(fresh))
-        day_count(connection, at, "studies", 1)
-        row = (key,)
-    for each in series if row is not None else ():
-        away.series_again(connection, int(row[0]), study, each)
-        day_count(connection, at, "series", 1)
-
-
-def _lay_down(connection: sqlite3.Connection, study: str, at: int) -> None:
-    """Take rows of a study out of the index that nothing is in; they are kept where another correction stands."""
-    row = next(iter(rows_of(connection, "SELECT * FROM studies WHERE study=?", (study,))), None)
-    if row is None:
-        return
-    empty = rows_of(
-        connection,
-        "SELECT * FROM series WHERE study=? AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.series = series.id)",
-        (row["id"],),
-    )
-    held = connection.execute(
-        "SELECT 1 FROM series e JOIN instances i ON i.series = e.id WHERE e.study=? LIMIT 1", (row["id"],)
-    ).fetchone()
-    patient = row_of(connection, "patients", row["patient"])
-    away.keep(connection, study, empty, None if held is not None or patient is None else (patient, row))
-    connection.executemany("DELETE FROM series WHERE id=?", [(each["id"],) for each in empty])
-    day_count(connection, at, "series", -len(empty))
-    if held is not None:
-        if empty:
-            recount(connection, row["id"])
-            change(connection, "studies", row["id"], {"modalities": modalities(connection, row["id"])})
-        return
-    connection.execute("DELETE FROM studies WHERE id=?", (row["id"],))
-    day_count(connection, at, "studies", -1)
-    left = connection.execute("SELECT 1 FROM studies WHERE patient=? LIMIT 1", (row["patient"],)).fetchone()
-    if left is None:
-        connection.execute("DELETE FROM patients WHERE id=?", (row["patient"],))
-        day_count(connection, at, "patients", -1)
 
 
 class _Undoing:

@@ -269,3 +269,20 @@ async def test_a_series_that_was_away_when_its_study_was_moved_follows_when_it_c
         assert {each.SOPInstanceUID for each in back} == {each.sop for each in objects}
         assert not any("Laterality" in each for each in back)
         await _sound(w)
+
+
+async def test_what_came_again_and_got_another_uid_is_not_brought_back_beside_itself(tmp_path: Path) -> None:
+    async with ward(tmp_path, new_uids="always") as w:
+        objects = study_of(series=1, images=2)
+        await w.store(*objects)
+        entry = await _gone(w, objects[0].study, empty=False)
+        await w.store(objects[0])
+        w.house.clock.advance(1.0)
+        await w.say("edit", objects[0].study, {"StudyDescription": "KNEE"})
+        back = await w.archive.trash.undo(entry)
+        assert (back.instances, back.there, back.refused) == (1, 1, ())
+        handed = await w.handed(objects[0].study)
+        assert len(handed) == 2
+        assert {each.StudyDescription for each in handed} == {"KNEE"}
+        assert not {each.SOPInstanceUID for each in handed} & {each.sop for each in objects}
+        await _sound(w)

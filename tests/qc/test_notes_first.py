@@ -57,7 +57,9 @@ async def test_what_a_note_named_before_it_came_is_rejected_and_the_rest_is_not(
         assert set(_by_uid(await w.handed(objects[0].study))) == {each.sop for each in objects if each not in named}
         (row,) = (await w.room.list_all(objects[0].study)).rows
         assert (row.kind, row.by, row.instances) == ("reject", "note of OTHER", 2)
-        assert "2 more that the note names had not come" in row.sentence
+        assert row.sentence.startswith(
+            "Rejects 2 images of DOE, JANE (P1), when they come: rejected for quality reasons"
+        )
         await _sound(w)
         await w.store(*objects)
         assert len(await w.handed(objects[0].study)) == 4
@@ -76,6 +78,7 @@ async def test_a_note_names_some_that_are_here_and_some_that_are_not(tmp_path: P
         await _told(w, note_of(objects[:3], "safety"))
         (row,) = (await w.room.list_all(objects[0].study)).rows
         assert row.instances == 2
+        assert "; 1 more of the note had not come, and are rejected" in row.sentence
         await w.store(*objects[2:])
         assert set(_by_uid(await w.handed(objects[0].study))) == {objects[3].sop}
         assert (await w.room.list_all(objects[0].study)).rows[0].instances == 3
