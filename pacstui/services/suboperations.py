@@ -164,6 +164,9 @@ class SubOperations:
             self._feed.give_back(self, copy, content)
             return None
         except (PacsError, OSError) as error:
+            if self._of.stopped:  # a cancel came first: what was not begun then remains, it has not failed
+                self._feed.give_back(self, copy, content)
+                return None
             self._feed.away(self)
             self._fail(copy, error)
             return None
