@@ -99,6 +99,11 @@ def tidy(connection: sqlite3.Connection, correction: int) -> None:
         " (SELECT t.study FROM corrected_studies t JOIN corrections c ON c.id = t.correction WHERE c.state='on')",
         (correction,),
     )
+    # Where the rejection note lies that is about to go to the trash: no study has that UID any more then.
+    connection.execute(
+        "DELETE FROM redirects WHERE correction=0 AND to_study IN"
+        " (SELECT study FROM corrected_studies WHERE correction=?)", (correction,),
+    )  # fmt: skip
 
 
 def insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> int:

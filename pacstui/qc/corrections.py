@@ -186,7 +186,7 @@ class CorrectionsRoom:
         ledger = Ledger(connection, ident, at)
         note = None if plan.request.note else self._note(connection, plan, why)
         if note is not None and not plan.rejects:
-            beside(ledger, study, new_uid(), hidden=1)  # where the note will lie
+            ledger.studies.add(beside(ledger, study, new_uid(), hidden=1)["study"])  # where the note will lie
         plan.steps(ledger)
         if note is not None and ledger.aside:
             connection.execute(

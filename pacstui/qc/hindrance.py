@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from pacstui.index import away
-from pacstui.qc.ledger import Row, row_of
+from pacstui.qc.ledger import Row
 from pacstui.text import plural
 
 
@@ -27,17 +27,6 @@ def hindrance(connection: sqlite3.Connection, correction: Row) -> str:
     body = json.loads(correction["body"])
     if _in_trash(connection, correction["id"], body):  # late objects of it may be here already
         return "something of it is in the trash: bring it back first, or empty it"
-    made = {(table, ident) for table, ident in body["made"]}
-    gone = {(table, row["id"]) for table, row in body["gone"]}
-    kept: set[tuple[str, int]] | None = None
-    for key in body["rows"]:
-        table, _, ident = key.partition(" ")
-        if table not in ("studies", "series") or (table, int(ident)) in made | gone:
-            continue
-        if row_of(connection, table, int(ident)) is None:
-            kept = _kept(connection, correction["id"]) if kept is None else kept
-            if (table, int(ident)) not in kept:
-                return f"a {'study' if table == 'studies' else 'series'} of it is not in the archive any more"
     return ""
 
 
@@ -45,16 +34,6 @@ def studies_of(connection: sqlite3.Connection, correction: int) -> list[str]:
     """Return the Study Instance UIDs that a correction is about."""
     rows = connection.execute("SELECT study FROM corrected_studies WHERE correction=? ORDER BY study", (correction,))
     return [row[0] for row in rows]
-
-
-def _kept(connection: sqlite3.Connection, correction: int) -> set[tuple[str, int]]:
-    """Return the rows of a correction's studies that are kept although what they are of was deleted."""
-    found: set[tuple[str, int]] = set()
-    for study in studies_of(connection, correction):
-        found |= {("series", row["id"]) for row in away.all_series(connection, study)}
-        if (whole := away.kept(connection, study)) is not None:
-            found.add(("studies", whole["study"]["id"]))
-    return found
 
 
 def _in_trash(connection: sqlite3.Connection, correction: int, body: dict[str, Any]) -> bool:

@@ -205,14 +205,18 @@ def test_what_was_kept_of_corrected_and_rejected_objects_is_known_by_uid_from_th
         "rows": {"instances 11": {"number": ["1", "2"]}, "series 5": {}}, "made": [["series", 6]], "gone": [],
         "images": [[12, 5]], "of_images": [12], "of_series": [5],
     }  # fmt: skip
-    run("INSERT INTO corrections (id, state, body) VALUES (2, 'on', ?), (3, 'on', '{\"images\": []}')",
+    run("INSERT INTO corrections (id, state, body, study, note_uid) VALUES (2, 'on', ?, '1.2', '2.9')",
         (json.dumps(body),))  # fmt: skip
+    run("INSERT INTO corrections (id, state, body, study) VALUES (3, 'on', '{}', '1.5')")
     run("INSERT INTO renamed_instances (old, new, correction) VALUES ('2.0', '2.1', 3)")
-    run("INSERT INTO corrected_studies (correction, study) VALUES (2, '1.2'), (3, '1.5'), (3, '1.6')")
+    run("INSERT INTO corrected_studies (correction, study) VALUES (2, '1.2'), (2, '1.9'), (3, '1.5'), (3, '1.6')")
     told = json.dumps({"patient": {"id": 1}, "study": {"id": 2, "study": "1.6"}})
     run("INSERT INTO state (name, value) VALUES ('corrected study 1.6', ?), ('session', 'x')", (told,))
     run("INSERT INTO trash (study, rows) VALUES ('1.5', ?), ('1.7', '{}')",
         (json.dumps({"patient": {"id": 1}, "study": gone, "series": [series]}),))  # fmt: skip
+    run('INSERT INTO trash (id, study, rows) VALUES (9, \'1.9\', \'{"study": {"hidden": 1, "id": 8}}\')')
+    run("INSERT INTO trashed (trash, series_uid, sop_instance, digest, meta_digest) VALUES"
+        " (9, '1.2.4', '2.4', x'', x''), (9, '1.2.8', '2.9', x'', x'')")  # fmt: skip
     connection.close()
     upgrade(path)
     connection = sqlite3.connect(path, isolation_level=None)
@@ -226,7 +230,7 @@ def test_what_was_kept_of_corrected_and_rejected_objects_is_known_by_uid_from_th
     assert now["of_images"] == ["2.2"] and now["of_series"] == [5]
     assert run(
         "SELECT sop_instance, correction, study, series, to_study, awaited FROM rejected_instances"
-    ).fetchall() == [("2.2", 2, "1.2", "1.2.3", "1.9", 0)]
+    ).fetchall() == [("2.2", 2, "1.2", "1.2.3", "1.9", 0), ("2.4", 2, "1.2", "1.2.4", "1.9", 0)]
     assert {tuple(row) for row in run("SELECT study, series FROM away")} == {("1.5", ""), ("1.5", "1.5.1"), ("1.6", "")}
     assert json.loads(run("SELECT body FROM away WHERE series='1.5.1'").fetchone()[0]) == {"series": series}
     assert run("SELECT name FROM state").fetchall() == [("session",)]

@@ -286,3 +286,22 @@ async def test_what_came_again_and_got_another_uid_is_not_brought_back_beside_it
         assert {each.StudyDescription for each in handed} == {"KNEE"}
         assert not {each.SOPInstanceUID for each in handed} & {each.sop for each in objects}
         await _sound(w)
+
+
+async def test_a_rejection_note_that_was_deleted_for_good_is_made_again_and_stays_hidden(tmp_path: Path) -> None:
+    async with ward(tmp_path) as w:
+        objects = study_of(series=1, images=2)
+        await w.store(*objects)
+        study = objects[0].study
+        await w.put("INSERT INTO sendings (destination, study, sent) VALUES ('WS1', ?, 1)", study)
+        await w.put("INSERT INTO outbox (sending, sop_instance, state) VALUES (1, ?, 'sent')", objects[0].sop)
+        row = await w.say("edit", study, {"PatientID": "R1", "PatientName": "RIGHT^ONE"})
+        ((hidden,),) = await w.rows("SELECT study FROM studies WHERE hidden=1")
+        await _gone(w, hidden)
+        await w.room.notes.settle()
+        assert await w.rows("SELECT study, instances FROM studies WHERE hidden=1") == [(hidden, 1)]
+        assert {str(each.Modality) for each in await w.handed(study)} == {"OT"}
+        await _sound(w)
+        await w.room.undo(row.id, "it was right")
+        assert await w.rows("SELECT study FROM studies") == [(study,)]
+        assert await w.rows("SELECT * FROM redirects") == []

@@ -174,8 +174,7 @@ async def _run_with_deletions(steps: list[tuple[Any, ...]], policy: str, seed: i
             for uid, each in first.items():
                 assert last[uid] == each
             for table in ("away", "redirects", "renamed_instances", "corrected_instances", "rejected_instances"):
-                of = " WHERE correction != 0" if table == "redirects" else ""
-                assert await w.rows(f"SELECT * FROM {table}{of}") == [], table
+                assert await w.rows(f"SELECT * FROM {table}") == [], table
 
 
 async def _delete_some(w: Ward, order: random.Random) -> None:
@@ -222,7 +221,7 @@ def test_random_corrections_undone_in_reverse_give_the_first_state_back(steps: l
     asyncio.run(_run(steps, policy))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(STEP, min_size=1, max_size=5), st.sampled_from(("when moved", "always", "never")), st.integers(0, 1 << 20)
 )

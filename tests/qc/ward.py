@@ -23,7 +23,7 @@ from tests.routing.house import House
 
 TABLES = (
     "patients", "studies", "series", "instances", "redirects", "renamed_instances", "corrected_instances",
-    "former_identities", "pins", "outbox",
+    "former_identities", "pins", "outbox", "away", "rejected_instances",
 )  # fmt: skip
 
 
@@ -57,8 +57,7 @@ class Ward:
         """Return everything that a correction may touch, and the totals."""
         found: dict[str, Any] = {}
         for table in TABLES:
-            of = " WHERE correction != 0" if table == "redirects" else ""  # those of notes stay
-            found[table] = await self.rows(f"SELECT * FROM {table}{of} ORDER BY 1, 2")
+            found[table] = await self.rows(f"SELECT * FROM {table} ORDER BY 1, 2")
         found["totals"] = await self.rows("SELECT sum(patients), sum(studies), sum(series) FROM daily")
         return found
 

@@ -142,20 +142,35 @@ def _by_uid(connection: sa.Connection, ident: int, body: dict[str, Any]) -> None
             rows[key] = columns
     body["rows"] = rows
     body["of_images"] = [uid for uid in map(uid_of, body.get("of_images", ())) if uid]
-    place = sa.text("SELECT s.study, e.series FROM series e JOIN studies s ON s.id = e.study WHERE e.id=:id")
-    for image, series in body.pop("images", ()):
-        uid = uid_of(image)
-        here = connection.execute(
-            sa.text("SELECT s.study FROM instances i JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study"
-                    " WHERE i.id=:id"), {"id": image},
+    rejected = [uid for uid in (uid_of(image) for image, _ in body.pop("images", ())) if uid]
+    _reject(connection, ident, rejected)
+
+
+def _reject(connection: sa.Connection, ident: int, rejected: list[str]) -> None:
+    """Note objects that a correction rejected: those in its hidden study, and what is in the trash of that."""
+    own = connection.execute(sa.text("SELECT study FROM corrections WHERE id=:id"), {"id": ident}).scalar_one()
+    found = []
+    for uid in rejected:
+        row = connection.execute(
+            sa.text("SELECT i.sop_instance, e.series, s.study FROM instances i JOIN series e ON e.id = i.series"
+                    " JOIN studies s ON s.id = e.study WHERE i.sop_instance=:uid"), {"uid": uid},
         ).fetchone()  # fmt: skip
-        of = connection.execute(place, {"id": series}).fetchone()
-        if uid and here is not None and of is not None:
-            connection.execute(
-                sa.text("INSERT INTO rejected_instances (sop_instance, correction, study, series, to_study)"
-                        " VALUES (:uid, :id, :study, :series, :to)"),
-                {"uid": uid, "id": ident, "study": of[0], "series": of[1], "to": here[0]},
-            )  # fmt: skip
+        found += [row] if row is not None else []
+    found += connection.execute(
+        sa.text(
+            "SELECT d.sop_instance, d.series_uid, t.study FROM trash t JOIN trashed d ON d.trash = t.id"
+            " WHERE t.study IN (SELECT study FROM corrected_studies WHERE correction=:id)"
+            " AND json_extract(t.rows, '$.study.hidden') = 1 AND d.sop_instance NOT IN"
+            " (SELECT note_uid FROM corrections) AND NOT EXISTS (SELECT 1 FROM redirects r WHERE r.correction=:id"
+            " AND r.to_study = t.study AND r.to_series = d.series_uid)"
+        ), {"id": ident},
+    ).fetchall()  # fmt: skip
+    for uid, series, hidden in found:
+        connection.execute(
+            sa.text("INSERT OR IGNORE INTO rejected_instances (sop_instance, correction, study, series, to_study)"
+                    " VALUES (:uid, :id, :study, :series, :to)"),
+            {"uid": uid, "id": ident, "study": own, "series": series, "to": hidden},
+        )  # fmt: skip
 
 
 def downgrade() -> None:
