@@ -26,7 +26,7 @@ from pathlib import Path
 
 from benchmarks.peers import available, receiver
 
-CASES = ((10_240, 1, 800), (10_240, 4, 400), (524_288, 1, 150), (524_288, 4, 75))
+CASES = ((10_240, 1, 1500), (10_240, 4, 600), (524_288, 1, 400), (524_288, 4, 100))
 
 
 def measure(name: str, folder: Path, size: int, associations: int, count: int) -> float:
