@@ -62,6 +62,7 @@ class _Undoing:
         self.made = {(table, ident) for table, ident in self.body["made"]}
         self.touched: set[int] = set()
         self.patients: dict[int, int] = {}
+        self.brought: set[int] = set()
         self.days = dict.fromkeys(("patients", "studies", "series"), 0)
 
     def run(self) -> None:
@@ -75,6 +76,8 @@ class _Undoing:
             if row_of(self.connection, "studies", study) is not None:
                 recount_series(self.connection, study)
         self._unmake()
+        for patient in self.brought:  # whose study is with another one since, or away
+            self._left(patient)
         for what, amount in self.days.items():
             if amount:
                 day_count(self.connection, self.at, what, amount)
@@ -113,6 +116,7 @@ class _Undoing:
             self.days[table] += 1
             if table == "patients":
                 self.patients[old] = new
+                self.brought.add(new)
             elif table == "studies":
                 self._bring_up(new)
 
@@ -298,8 +302,11 @@ class _Undoing:
                     (ident,),
                 ).fetchone()
                 if held is None:
+                    row = row_of(self.connection, table, ident)
                     self.connection.execute(f"DELETE FROM {table} WHERE id=?", (ident,))  # noqa: S608 - ours
                     self.days[table] -= 1
+                    if table == "studies" and row is not None:
+                        self._left(int(row["patient"]))  # it may have another number than when it was made
                 elif table == "studies":
                     recount(self.connection, ident)
 

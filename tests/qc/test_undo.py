@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from pacstui.archive.trash_rows import Which
@@ -221,7 +221,23 @@ def test_random_corrections_undone_in_reverse_give_the_first_state_back(steps: l
     asyncio.run(_run(steps, policy))
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=10,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[*Phase][: [*Phase].index(Phase.shrink)],
+)  # an example takes a second, and to shrink one minutes
+@example(
+    [
+        ("assign", 0, 0, 0, 0),
+        ("assign", 0, 0, 0, 0),
+        ("order", 0, 1, 0, 0),
+        ("order", 2, 1, 0, 0),
+        ("assign", 0, 0, 0, 0),
+    ],
+    "when moved",
+    216,
+)
 @given(
     st.lists(STEP, min_size=1, max_size=5), st.sampled_from(("when moved", "always", "never")), st.integers(0, 1 << 20)
 )
