@@ -2,54 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from textual import on
 from textual.widget import Widget
 
 from pacstui.contract.corrections import CorrectionPage, CorrectionRow
-from pacstui.text import count, plural, safe
+from pacstui.text import plural, safe
 from screens import correction_work as work
 from screens import keymap, merge_work
 from screens.asking import AskingScreen
 from screens.widgets.line import Line, fit
-from screens.widgets.panel import Item, Panel, Section, words
+from screens.widgets.listed import ListedPanel
+from screens.widgets.panel import Item, Panel, words
 
 LISTED = 200
 _STATES = {"on": ("= on", "ok"), "undone": ("- undone", "dim")}
 
 
-class CorrectionsPanel(Panel):
+class CorrectionsPanel(ListedPanel[CorrectionRow]):
     """The page."""
 
     def __init__(self, study: str) -> None:
-        super().__init__(id="page")
+        super().__init__(
+            "Corrections of this study" if study else "Corrections",
+            "Nothing was corrected yet. On a study's page: a gives it to an order or patient, e edits it, x rejects "
+            "it; space picks series for t (split) and v (move). Objects never change; what leaves, leaves corrected.",
+            "pacstui corrections list",
+        )
         self.study = study
-        self.page: CorrectionPage | None = None
 
-    @property
-    def row(self) -> CorrectionRow | None:
-        """The chosen correction."""
-        return next((row for row in self.page.rows if row.id == self.cursor), None) if self.page is not None else None
-
-    def sections(self, width: int, height: int) -> Sequence[Section]:
-        title = Line("Corrections of this study  " if self.study else "Corrections  ", "title")
-        if self.page is None:
-            return [Section(title, [Item([Line("asking the node", "dim")])])]
-        if not self.page.rows:
-            told = (
-                "Nothing was corrected yet. On a study's page: a gives it to an order or patient, e edits it, x "
-                "rejects it; space picks series for t (split) and v (move). Objects never change; what leaves, leaves "
-                "corrected."
-            )
-            return [Section(title, [Item(words(told, width, "dim"))])]
-        items = [self._item(row, width) for row in self.page.rows]
-        if self.page.next:
-            items.append(Item([Line("and older ones: pacstui corrections list", "dim")]))
-        return [Section(title.add(count(len(self.page.rows)), "strong"), items)]
-
-    def _item(self, row: CorrectionRow, width: int) -> Item:
+    def item(self, row: CorrectionRow, width: int) -> Item:
         privacy = self.console_app.privacy
         word, role = _STATES.get(row.state, (safe(row.state, 10), "warn"))
         first = Line(fit(word, 9), role).add(fit(f"{row.at.astimezone():%-d %b %H:%M}", 13), "dim")

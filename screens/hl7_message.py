@@ -80,7 +80,7 @@ class Hl7MessageScreen(AskingScreen):
     KEYS: ClassVar[tuple[keymap.Key, ...]] = (
         keymap.Key("v", "view", "Show it taken apart, as it was sent, or the answer", "view", weight=0),
         *work.MENDING,
-        merge_work.listed(4),
+        merge_work.listed(1),
         keymap.Key("l", "linked", "Show the message that this one was made from, or the one made from it", "linked",
                    weight=2),
     )  # fmt: skip

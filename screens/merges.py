@@ -2,52 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from textual import on
 from textual.widget import Widget
 
 from pacstui.contract.merges import MergePage, MergeRow
-from pacstui.text import count, safe
+from pacstui.text import safe
 from screens import keymap, merge_work
 from screens.asking import AskingScreen
 from screens.widgets.line import Line, fit
-from screens.widgets.panel import Item, Panel, Section, words
+from screens.widgets.listed import ListedPanel
+from screens.widgets.panel import Item, Panel, words
 
 LISTED = 200
 
 
-class MergesPanel(Panel):
+class MergesPanel(ListedPanel[MergeRow]):
     """The list."""
 
     def __init__(self, whose: str) -> None:
-        super().__init__(id="page")
-        self.whose = whose
-        self.page: MergePage | None = None
+        super().__init__(
+            f"Merged patients{whose}",
+            f"No message of the RIS has merged patients{whose}. One that does (ADT^A40 and the like) is listed here, "
+            "with what went along: z undoes it then. Studies that lie under the wrong patient for another reason are "
+            "given to the right one by a on a study's page.",
+            "pacstui merges list",
+        )
 
-    @property
-    def row(self) -> MergeRow | None:
-        """The chosen merge."""
-        return next((row for row in self.page.rows if row.id == self.cursor), None) if self.page is not None else None
-
-    def sections(self, width: int, height: int) -> Sequence[Section]:
-        title = Line(f"Merged patients{self.whose}  ", "title")
-        if self.page is None:
-            return [Section(title, [Item([Line("asking the node", "dim")])])]
-        if not self.page.rows:
-            told = (
-                f"No message of the RIS has merged patients{self.whose}. One that does (ADT^A40 and the like) is "
-                "listed here, with what went along: z undoes it then. Studies that lie under the wrong patient for "
-                "another reason are given to the right one by a on a study's page."
-            )
-            return [Section(title, [Item(words(told, width, "dim"))])]
-        items = [self._item(row, width) for row in self.page.rows]
-        if self.page.next:
-            items.append(Item([Line("and older ones: pacstui merges list", "dim")]))
-        return [Section(title.add(count(len(self.page.rows)), "strong"), items)]
-
-    def _item(self, row: MergeRow, width: int) -> Item:
+    def item(self, row: MergeRow, width: int) -> Item:
         word, role = ("- undone", "dim") if row.undone else ("= on", "ok")
         first = Line(fit(word, 9), role).add(fit(f"{row.at.astimezone():%-d %b %H:%M}", 13), "dim")
         sent = f"message {row.message} of {safe(row.source, 40)}" if row.message else safe(row.source, 40)
