@@ -7,9 +7,12 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from pacstui.processors import let_go
 
 # Started in the background of a script: what we start would ignore it too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -44,6 +47,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove what was compiled."""
     if not hasattr(config, "workerinput") and _COMPILED in os.environ:
         shutil.rmtree(os.environ.pop(_COMPILED), ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def anywhere() -> Iterator[None]:
+    """Let the next test run on any processor, also after one whose archive is as a crash left it."""
+    yield
+    let_go()
 
 
 @pytest.fixture(autouse=True)

@@ -30,6 +30,7 @@ from pacstui.index.ingest import IndexWriter
 log = logging.getLogger("pacstui.archive")
 _BATCH = 64
 _BATCH_BYTES = 32 << 20
+_SMALL = 192 << 10  # of larger ones so much is done without the interpreter's lock that two processors are faster
 
 
 class IngestLane:
@@ -98,6 +99,10 @@ class IngestLane:
             size += len(job.body) if job.body is not None else 0
         self._waiting.extendleft(reversed(later))
         self._running = batch
+        if size <= len(batch) * _SMALL:
+            self._db.turns.take()
+        else:
+            self._db.turns.part()
         self._db.submit(lambda writer: self._do_batch(batch, writer), self._ended)
 
     def _ended(self, _result: object, error: BaseException | None) -> None:

@@ -14,6 +14,7 @@ from pacstui import errors
 from pacstui.backups.request import Request
 from pacstui.errors import PacsError, Unavailable
 from pacstui.jobs.kinds import Cancelled, Run
+from pacstui.processors import start_program
 
 log = logging.getLogger("pacstui.backups")
 _LINE: Final = 256 << 20
@@ -92,7 +93,7 @@ class Calls:
 
 
 async def _converse(request: Request, told: Told, run: Run | None) -> dict[str, Any]:
-    process = await asyncio.create_subprocess_exec(
+    process = await start_program(
         sys.executable, "-P", "-m", "pacstui.backups.worker", stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE, limit=_LINE, start_new_session=True,
     )  # fmt: skip

@@ -13,13 +13,17 @@ from typing import Any, TypeVar
 from pacstui.db import schema
 from pacstui.db.faults import translate
 from pacstui.db.lane import Done, Lane, Writer, connect_reader, connect_writer
+from pacstui.processors import Turns
 
 T = TypeVar("T")
 _READERS = 2
 
 
 class Database:
-    """SQLite through aiosqlite. All writes go through one lane, in order; reads never wait for them (WAL)."""
+    """SQLite through aiosqlite. All writes go through one lane, in order; reads never wait for them (WAL).
+
+    ``turns`` are those of the event loop and the lane.
+    """
 
     def __init__(self, path: Path, lane: Lane, writer: Writer, readers: list[Lane]) -> None:
         self.path = path
@@ -29,6 +33,7 @@ class Database:
         self._idle: deque[Lane] = deque(readers)
         self._waiting: deque[asyncio.Future[Lane]] = deque()
         self._closed = False
+        self.turns = Turns(lane.thread)
 
     @classmethod
     async def open(cls, path: Path, busy_s: float = 10.0) -> Database:
@@ -147,6 +152,7 @@ class Database:
         if self._closed:
             return
         self._closed = True
+        self.turns.let_go()
         self._writer.closing = True
         for reader in self._readers:
             await reader.end(early=True)

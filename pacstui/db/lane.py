@@ -47,6 +47,11 @@ class Lane(aiosqlite.Connection):
         self._at_call: Call[Any] | None = None
         self._early = False
 
+    @property
+    def thread(self) -> int | None:
+        """The thread's number in the system."""
+        return self._thread.native_id
+
     def post(self, function: Callable[[sqlite3.Connection], Any], done: Done) -> None:
         """Run ``function`` on the thread, then call ``done(result, error)`` on the calling event loop."""
         loop = asyncio.get_running_loop()

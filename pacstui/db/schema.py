@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from pacstui.errors import PacsError, Unavailable
+from pacstui.processors import start_program
 
 HEAD = "0024"
 """Revision of the newest migration."""
@@ -41,7 +42,7 @@ async def ensure(path: Path) -> None:
             "Install that version, or restore an older backup",
         )
     await asyncio.to_thread(copy, path, found)
-    process = await asyncio.create_subprocess_exec(
+    process = await start_program(
         sys.executable, "-P", "-m", "pacstui.db.migrate", str(path), stderr=asyncio.subprocess.PIPE
     )
     _, stderr = await process.communicate()

@@ -17,6 +17,7 @@ from typing import Final
 
 from pacstui.dicom.uids import name_of
 from pacstui.imaging.convert import APART, NotConvertible, convert, may_convert
+from pacstui.processors import start_program
 from pacstui.text import plural, safe
 
 log = logging.getLogger("pacstui.imaging")
@@ -170,7 +171,7 @@ class _Worker:
     async def start(cls) -> _Worker:
         """Start one. Raises OSError."""
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "RUST_BACKTRACE": "0"}
-        return cls(await asyncio.create_subprocess_exec(
+        return cls(await start_program(
             sys.executable, "-P", "-m", "pacstui.imaging.worker", stdin=PIPE, stdout=PIPE, stderr=PIPE,
             limit=_PIECE, start_new_session=True, env=environment,
         ))  # fmt: skip
