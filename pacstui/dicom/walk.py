@@ -75,19 +75,19 @@ def walk(
     """
     pixels = False
     known = min(len(data), end)
+    last = known - 8
     unpack, u32 = order.explicit, order.u32
     long_vrs, short_vrs = LONG_VRS, SHORT_VRS
-    budget = [steps]
-    taken = 0
-    odd = False
+    left = steps
+    n = 0
     while pos < end:
-        taken += 1
-        if taken > budget[0]:
+        left -= 1
+        if left < 0:
             raise Spent
-        if pos + 8 > known:
+        if pos > last:
             if known < end:
                 return pixels
-            return _tail(data, pos, end, odd, pixels)
+            return _tail(data, pos, end, n & 1 == 1, pixels)
         if explicit:
             group, element, vr, n = unpack(data, pos)
             at = pos + 8
@@ -106,12 +106,13 @@ def walk(
             at = pos + 8
         tag = group << 16 | element
         if n == _UNDEFINED:
+            n = 0
             if group == 0xFFFE:
                 pos = at
                 continue
-            budget[0] -= taken
-            taken = 0
+            budget = [left]
             pos = _skip(data, at, known, order, explicit and vr != b"UN", tag, budget)
+            left = budget[0]
             if tag in SEQUENCES and pos - at <= _ITEMS_LIMIT:
                 sequences.setdefault(tag, (bytes(data[at:pos]), explicit and vr != b"UN"))
             if known < end and pos >= known:
@@ -124,12 +125,12 @@ def walk(
             raise Lost(f"the data set ends inside the value of ({group:04X},{element:04X})")
         if tag in wanted:
             if tag not in SEQUENCES:
-                found.setdefault(tag, bytes(data[at : min(stop, at + _VALUE_LIMIT)]))
+                if tag not in found:
+                    found[tag] = bytes(data[at : stop if n <= _VALUE_LIMIT else at + _VALUE_LIMIT])
             elif 0 < n <= _ITEMS_LIMIT and stop <= known:
                 sequences.setdefault(tag, (bytes(data[at:stop]), explicit and vr != b"UN"))
         elif tag in _PIXELS:
             pixels = True
-        odd = n & 1 == 1
         pos = stop
     return pixels
 
