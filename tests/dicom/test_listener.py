@@ -283,10 +283,13 @@ async def test_a_peer_that_does_not_read_its_responses_is_dropped() -> None:
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(sock, wire.rq())
         await node.watch.until(lambda seen: seen.open)
-        echoes = wire.p_data((1, 3, wire.echo_rq())) * 500
+        connection = node.listener.associations[0].connection
+        assert connection.transport is not None
+        connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        echoes = wire.p_data((1, 3, wire.echo_rq())) * 50
 
-        async def push() -> None:
-            while True:
+        async def push() -> None:  # whole messages: that it falls silent inside of one would be another reason
+            while not connection.write_paused:
                 await loop.sock_sendall(sock, echoes)
 
         pushing = asyncio.ensure_future(push())

@@ -9,7 +9,7 @@ import pytest
 
 from pacstui.errors import BadRequest
 from pacstui.orders.holding import hold_of
-from tests.orders.test_room import TODAY
+from tests.orders.test_room import today
 from tests.orders.ward import orc, orm
 from tests.running import NodeProcess, free_port, running_node
 from tests.services.test_worklist import ask, asking, ids
@@ -41,7 +41,7 @@ def test_by_hand_it_needs_a_reason_is_told_to_no_modality_and_is_not_late(node: 
     assert ids(ask(node, asking(PatientID="H1"))) == []
     assert [each["id"] for each in call(node, "steps", state="on hold")["rows"]] == [row["id"]]
     assert call(node, "steps", state="scheduled")["rows"] == []
-    assert call(node, "day", day=TODAY)["standing"][0]["counts"] == {"on hold": 1}
+    assert call(node, "day", day=today())["standing"][0]["counts"] == {"on hold": 1}
     assert node.call("node", "status")["worklist"]["late"] == 0
     with pytest.raises(BadRequest, match="already"):
         call(node, "set_state", id=row["id"], state="on hold", why="again")

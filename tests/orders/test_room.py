@@ -19,7 +19,10 @@ from tests.services.test_mpps import Modality, begun, ended
 from tests.services.test_query import keep
 from tests.services.test_worklist import ask, asking, ids
 
-TODAY = datetime.now().strftime("%Y%m%d")
+
+def today() -> str:
+    """Return the day that the node goes by; asked for when a test runs, as it may end before."""
+    return datetime.now().strftime("%Y%m%d")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,7 @@ def test_an_item_entered_by_hand_is_told_to_modalities(node: NodeProcess) -> Non
     row = call(node, "add", patient_id="H1", patient_name="Muster, Erika", modality="ct", time="14:30", sex="f",
                birth_date="1970-01-02", description="CT THORAX", station_ae="CT1", room="R 101")  # fmt: skip
     assert (row["state"], row["date"], row["time"], row["patient_name"]) == (
-        "scheduled", TODAY, "143000", "Muster^Erika"
+        "scheduled", today(), "143000", "Muster^Erika"
     )  # fmt: skip
     assert row["accession"].startswith("M")
     (told,) = ask(node, asking(PatientID="H1"))
@@ -112,9 +115,9 @@ def test_an_item_is_changed_set_and_cancelled(node: NodeProcess) -> None:
 def test_the_day_tells_where_steps_stand_and_which_studies_have_no_order(tmp_path: Path) -> None:
     with running_node(tmp_path) as own:
         study = generate_uid()
-        first, *_ = schedule(own.data_dir, {"date": TODAY, "time": "000100", "o_study": study, "room": "R1"},
-                             {"date": TODAY, "time": "235900", "modality": "MR", "state": "arrived"},
-                             {"date": TODAY, "time": "100000", "modality": "MR", "state": "cancelled"})  # fmt: skip
+        first, *_ = schedule(own.data_dir, {"date": today(), "time": "000100", "o_study": study, "room": "R1"},
+                             {"date": today(), "time": "235900", "modality": "MR", "state": "arrived"},
+                             {"date": today(), "time": "100000", "modality": "MR", "state": "cancelled"})  # fmt: skip
         one = Modality(own)
         uid = generate_uid()
         one.create(begun(study), uid)
@@ -128,8 +131,8 @@ def test_the_day_tells_where_steps_stand_and_which_studies_have_no_order(tmp_pat
         row = call(own, "steps", state="no images yet")["rows"][0]
         assert (row["id"], row["expected"], row["received"]) == (first, 2, 0)
         series = done.PerformedSeriesSequence[0].SeriesInstanceUID
-        keep(own, Object({0x00080020: ("DA", TODAY), 0x0020000E: ("UI", series)}, study=study, accession=""))
-        keep(own, Object({0x00080020: ("DA", TODAY)}, accession=""))
+        keep(own, Object({0x00080020: ("DA", today()), 0x0020000E: ("UI", series)}, study=study, accession=""))
+        keep(own, Object({0x00080020: ("DA", today())}, accession=""))
         assert call(own, "steps", state="completed")["rows"][0]["received"] == 1
         (performed,) = call(own, "performed", day="2025-01-11")
         assert (performed["expected"], performed["received"], performed["step"]) == (2, 1, first)
@@ -140,7 +143,7 @@ def test_the_day_tells_where_steps_stand_and_which_studies_have_no_order(tmp_pat
 
 def test_steps_are_listed_by_pages_and_found_by_words(tmp_path: Path) -> None:
     with running_node(tmp_path) as own:
-        schedule(own.data_dir, *({"date": TODAY, "time": f"{10 + n // 60}{n % 60:02}00"} for n in range(25)))
+        schedule(own.data_dir, *({"date": today(), "time": f"{10 + n // 60}{n % 60:02}00"} for n in range(25)))
         page = call(own, "steps", limit=10)
         seen = [row["id"] for row in page["rows"]]
         while page["next"]:

@@ -24,7 +24,6 @@ from pacstui.practice.told import told
 from tests.practice.conftest import Receiver
 
 QUICK = {"first": 0.0, "gap": 0.0, "rest": (0.0, 0.0), "linger": 0.0}
-TODAY = datetime.now().date()
 
 
 def item(number: int, minutes: int = 0, **more: str) -> Dataset:
@@ -140,7 +139,7 @@ async def test_an_examination_from_the_worklist_to_the_end(receiver: Receiver, d
         house = await worked(receiver, device, paper, lambda h: "COMPLETED" in h.ledger.performed.values())
     query = desk.queries[0].ScheduledProcedureStepSequence[0]
     assert (query.ScheduledStationAETitle, query.Modality) == ("US4", "US")
-    assert query.ScheduledProcedureStepStartDate == f"{TODAY:%Y%m%d}"
+    assert query.ScheduledProcedureStepStartDate == f"{datetime.now().date():%Y%m%d}"
     (steps,) = desk.steps.values()
     begun, ended = steps
     assert begun.PerformedProcedureStepStatus == "IN PROGRESS"
@@ -220,7 +219,7 @@ def test_a_failure_of_the_worklist_is_told_with_its_status(desk: Desk) -> None:
 
 
 async def test_what_is_typed_by_hand_has_no_order_and_a_slip(receiver: Receiver) -> None:
-    who = Who("PRA012345", "TESTER^ALPHA", TODAY - timedelta(days=9000), "F")
+    who = Who("PRA012345", "TESTER^ALPHA", datetime.now().date() - timedelta(days=9000), "F")
     sheet = Ordered(
         who, "PL1", "FI1", "A1", "RP1", "SPS1", "2.25.7", "CTB01", "CT CHEST LOW DOSE", "CT", "OLDCT7", "Annex",
         datetime.now(), "ROUTINE", "",
@@ -238,7 +237,7 @@ async def test_what_is_typed_by_hand_has_no_order_and_a_slip(receiver: Receiver)
 def test_a_patient_is_named_as_the_worklist_says() -> None:
     import random
 
-    patients = register(random.Random(1), TODAY)
+    patients = register(random.Random(1), datetime.now().date())
     known = next(p for p in patients if p.charset)
     found = Item(known.name, known.patient_id, "", "", "F", "A1", "2.25.1", "", "", "", "", "")
     assert patient_of(found, patients, random.Random(1)).charset == known.charset
