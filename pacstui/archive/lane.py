@@ -3,7 +3,8 @@
 Order of a batch: the write transaction begins (a locked database fails before anything is on disk); each object is
 looked up; files are placed; rows are inserted; when files, or the journal that stands for them, are durable, the rows
 are committed. Where anything is not in the journal the commit is synced too. Only then are the waiting told. While a
-batch is on disk the next objects gather and are the next batch.
+batch is on disk the next objects gather and are the next batch; small ones wait until what has arrived by then is there
+too, as a batch costs as much as each of them.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pacstui.index.ingest import IndexWriter
 log = logging.getLogger("pacstui.archive")
 _BATCH = 64
 _BATCH_BYTES = 32 << 20
+_ROUNDS = 3  # of the event loop: in so many what lies in a socket comes here
 _SMALL = 192 << 10  # of larger ones so much is done without the interpreter's lock that two processors are faster
 
 
@@ -48,6 +50,8 @@ class IngestLane:
         self._finished = finished
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
+        self._round: asyncio.Handle | None = None  # the next look whether more has come
+        self._patience = self._left = self._came = 0
         self._serial = 0
         self.placing = Placing(folders, disk, journal)
         self._lost_rows = False
@@ -71,8 +75,12 @@ class IngestLane:
     def put(self, job: Job) -> None:
         """Queue an object; its future is resolved when the batch that it is in has ended."""
         self._waiting.append(job)
-        if not self._running:
+        if self._running:
+            return
+        if job.unknown is not None:  # who put it works its digest out now, beside the lane
             self._start()
+        elif self._round is None:
+            self._gather(1)
 
     async def drained(self) -> None:
         """Return when nothing waits any more."""
@@ -84,7 +92,24 @@ class IngestLane:
         self._serial += 1
         return f"{self._serial}.part"
 
+    def _gather(self, rounds: int) -> None:
+        """Start a batch when nothing has come for so many rounds of the event loop."""
+        self._patience = self._left = rounds
+        self._came = len(self._waiting)
+        self._round = asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        came, self._came = self._came, len(self._waiting)
+        self._left = self._patience if came != self._came else self._left - 1
+        if self._left and self._came < _BATCH:
+            self._round = asyncio.get_running_loop().call_soon(self._look)
+        else:
+            self._start()
+
     def _start(self) -> None:
+        if self._round is not None:
+            self._round.cancel()
+            self._round = None
         batch: list[Job] = []
         later: list[Job] = []
         uids: set[str] = set()
@@ -110,8 +135,10 @@ class IngestLane:
         if error is not None:
             for job in batch:
                 job.error = job.error or error
-        if self._waiting:
+        if any(job.unknown is not None for job in self._waiting):
             self._start()
+        elif self._waiting:
+            self._gather(_ROUNDS)
         self._finished(batch)
         written = [(job.fd, job.path) for job in batch if job.fd >= 0]
         if written:

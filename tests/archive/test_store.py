@@ -8,8 +8,11 @@ import stat
 from pathlib import Path
 
 import pydicom
+import pytest
 
 from pacstui.archive import Archive
+from pacstui.archive.work import Job
+from pacstui.db import Writer
 from pacstui.events import Event, InstanceStored
 
 from .conftest import files, send
@@ -68,3 +71,23 @@ async def test_folders_and_files_are_for_the_owner_only(archive: Archive) -> Non
 async def test_nothing_is_left_in_incoming(archive: Archive) -> None:
     await send(archive, Object())
     assert files(archive, "incoming") == []
+
+
+async def test_what_arrives_together_becomes_durable_together(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[int] = []
+    do_batch = archive.lane._do_batch
+
+    def watched(batch: list[Job], writer: Writer) -> None:
+        batches.append(len(batch))
+        do_batch(batch, writer)
+
+    monkeypatch.setattr(archive.lane, "_do_batch", watched)
+    await asyncio.gather(*(send(archive, Object()) for _ in range(10)))
+    assert batches == [10]
+    batches.clear()
+    stored = await asyncio.gather(*(send(archive, Object()) for _ in range(200)))
+    assert all(each.new for each in stored)
+    assert sum(batches) == 200
+    assert max(batches) == 64  # nobody waits for ever for who comes later
