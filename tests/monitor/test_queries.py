@@ -15,7 +15,7 @@ from pacstui.dicom.dimse import Command, Status
 from pacstui.monitor.queries import KEPT, Queries
 from tests.archive.objects import Object
 from tests.orders.rows import schedule
-from tests.orders.test_room import TODAY
+from tests.orders.test_room import today
 from tests.running import NodeProcess, running_node, until
 from tests.services.test_query import keep
 from tests.services.test_worklist import ask, asking
@@ -40,11 +40,11 @@ def keys(query: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 def test_a_worklist_query_says_its_keys_those_of_the_step_too_and_the_number_of_answers(node: NodeProcess) -> None:
-    schedule(node.data_dir, {"date": TODAY, "time": "235900", "modality": "US"})
-    ask(node, asking({"Modality": "US", "ScheduledProcedureStepStartDate": TODAY}, PatientName="TEST*"), "US7")
+    schedule(node.data_dir, {"date": today(), "time": "235900", "modality": "US"})
+    ask(node, asking({"Modality": "US", "ScheduledProcedureStepStartDate": today()}, PatientName="TEST*"), "US7")
     (query,) = queries(node, "US7")
     assert keys(query) == {
-        "Modality": ("US", ""), "ScheduledProcedureStepStartDate": (TODAY, ""), "PatientName": ("", "TEST*"),
+        "Modality": ("US", ""), "ScheduledProcedureStepStartDate": (today(), ""), "PatientName": ("", "TEST*"),
     }  # fmt: skip
     assert (query["answers"], query["outcome"]) == (1, "done")
     assert "Worklist" in query["model"] and query["told"] > 5
