@@ -127,6 +127,15 @@ def test_settings_exist(document: Path) -> None:
             assert key in _section(section).model_fields, f"[{section}] {key}"
 
 
+def test_the_install_page_names_every_port_that_the_node_listens_on() -> None:
+    text = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    table = text[text.index("## Ports") : text.index("## Users")]
+    for section, name in (("dicom", "port"), ("tls", "port"), ("hl7", "port"), ("hl7", "tls_port")):
+        default = _section(section).model_fields[name].default
+        row = next((line for line in table.splitlines() if f"`[{section}]" in line and f"{name}`" in line), "")
+        assert row.startswith(f"| {default or 'none'}"), f"[{section}] {name}"
+
+
 def test_the_doctor_refers_to_a_heading_that_is_there() -> None:
     file, _, heading = machine._DAMAGED.removeprefix("see ").partition(", ")
     assert heading.replace(" ", "-") in _anchors(ROOT / file)
