@@ -245,6 +245,7 @@ class ConsoleApp(CommonKeysApp):
 
     def bar(self, page: Screen[Any]) -> None:
         """Show ``page`` in place of everything else."""
+        self.forget_typed()
         if self.current_mode != ENTRY:
             super().switch_mode(ENTRY)
         else:

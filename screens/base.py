@@ -144,6 +144,7 @@ class ConsoleScreen(Screen[None]):
             return
         from screens.widgets.filter_line import FilterLine
 
+        self.console_app.typing_begins()
         lines = self.query(FilterLine)
         if lines:
             lines.first().open()

@@ -8,12 +8,12 @@ from typing import Any
 from textual.screen import Screen
 
 from screens import clipboard
-from screens.allowing import AllowingApp
+from screens.keys_in_turn import KeysInTurnApp
 from screens.pages import open_page
 from screens.privacy import Privacy
 
 
-class CommonKeysApp(AllowingApp):
+class CommonKeysApp(KeysInTurnApp):
     """Goes from screen to screen, and does what all of them have."""
 
     frozen: bool
@@ -70,6 +70,8 @@ class CommonKeysApp(AllowingApp):
 
     def find_study(self) -> None:
         """Look for a study from a screen that has nothing to filter."""
+
+        self.typing_begins()
 
         async def look() -> None:
             await self.action_mode("studies")
