@@ -30,7 +30,7 @@ class KeyHandled(Message):
 
 
 class KeysInTurnApp(AllowingApp):
-    """Hands on a key when the one before it was acted on; where that opens a line to type in, when the line is there."""
+    """Hands on a key when the one before it was acted on; where that opens a line to type in, once it is there."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

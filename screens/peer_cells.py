@@ -16,6 +16,8 @@ SOON_DAYS = 30
 
 def answers(row: PeerRow, now: datetime) -> tuple[str, str]:
     """Return in words whether a peer answers: a word first, then since when or why not."""
+    if row.failed is not None and row.echo != "failed":
+        return f"x failed {ago(row.failed, now)}: {safe(row.failed_detail, 200)}", "fail"
     if row.echo == "never":
         if row.called is not None:
             return f"ok, called {ago(row.called, now)}", "text"

@@ -75,7 +75,8 @@ class PeersScreen(ConsoleScreen):
             self._cells,
             lambda r: r.name,
             lambda r: (
-                f"{r.name} {r.ae_title} {r.host} {r.port} {_notes(r)} {r.echo} {r.echo_detail} {' '.join(r.roles)}"
+                f"{r.name} {r.ae_title} {r.host} {r.port} {_notes(r)} {r.echo} {r.echo_detail} {r.failed_detail} "
+                f"{' '.join(r.roles)}"
             ),
             id="peers-list",
         )
@@ -133,7 +134,7 @@ class PeersScreen(ConsoleScreen):
             table.title.add("  ").add(f"x {failed} do not answer" if failed > 1 else "x 1 does not answer", "fail")
         strangers = len(self._callers.rows) if self._callers is not None else 0
         table.note = Line("c ", "key").add(plural(strangers, "other caller"), "warn-text") if strangers else None
-        table.show(sorted(rows, key=lambda row: (row.echo != "failed", not row.flaws)))
+        table.show(sorted(rows, key=lambda row: (row.echo != "failed", row.failed is None, not row.flaws)))
 
     @property
     def _table(self) -> RowTable[PeerRow]:

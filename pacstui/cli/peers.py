@@ -26,6 +26,8 @@ Named = Annotated[str, typer.Argument(help="The peer's name, as the list shows i
 
 
 def _state(row: dict[str, Any]) -> str:
+    if row["failed"] and row["echo"] != "failed":
+        return f"FAIL at {moment(row['failed'])[:16]}"
     if row["echo"] == "never":
         return "not tried" if row["probe"] else "not asked"
     if row["echo"] == "ok":

@@ -49,6 +49,8 @@ class PeerRow:
     when it began not to answer, ``uptime`` the part of the last 30 days (0 to 1) in which it answered, none where that
     is not known. ``rtt_ms`` is the median round trip of an echo of the last days, ``tls_until`` how long the
     certificate is valid that it showed. ``configured`` peers stand in the configuration. ``flaws`` are sentences.
+    ``failed`` is when something at it failed for us last, where it was neither reached nor answered an echo since;
+    ``failed_detail`` says what.
     """
 
     name: str
@@ -73,6 +75,8 @@ class PeerRow:
     rtt_ms: float | None = None
     tls_until: datetime | None = None
     flaws: tuple[str, ...] = ()
+    failed: datetime | None = None
+    failed_detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

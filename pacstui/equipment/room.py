@@ -95,6 +95,12 @@ class PeersRoom:
         last = answering.last
         at = None if last is None else self._clock.now().fromtimestamp(last.at / 1e6, self._clock.now().tzinfo)
         since = answering.silent_since
+        called = ends.last(peer.name, "out")
+        fault = next(iter(ends.faults(peer.name)), None)
+        if fault is not None and any(
+            good is not None and good > fault.at for good in (called, at if last and last.ok else None)
+        ):
+            fault = None
         return PeerRow(
             name=peer.name,
             ae_title=peer.ae_title,
@@ -112,12 +118,14 @@ class PeersRoom:
             tls=peer.tls_word,
             roles=peer.roles,
             probe=peer.probe,
-            called=ends.last(peer.name, "out"),
+            called=called,
             silent_since=self._clock.now().fromtimestamp(since / 1e6, self._clock.now().tzinfo) if since else None,
             uptime=history.uptime(peer.name),
             rtt_ms=answering.rtt_ms,
             tls_until=ends.certificate(peer.name)[1] if peer.tls else None,
             flaws=tuple(flaw[2] for flaw in self.seen.flaws(peer, self._clock.now())),
+            failed=fault.at if fault is not None else None,
+            failed_detail=fault.text if fault is not None else "",
         )
 
     async def show(self, name: str) -> PeerDetail:

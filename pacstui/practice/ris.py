@@ -278,7 +278,9 @@ class Ris:
     async def _order(
         self, ordered: Ordered, code: str, kind: str = "ORM^O01^ORM_O01", status: str = "", why: str = ""
     ) -> bool:
+        """Send an order, under the name that its patient has by now: it may have been corrected since it was placed."""
         control, now = self._next()
+        ordered = replace(ordered, who=self._people.get(ordered.who.patient_id, ordered.who))
         text = messages.order(ordered, code, control, now, kind=kind, status=status, why=why)
         return await self._say(text, f"{kind[:7]} {code}") == "AA"
 

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from pacstui.equipment import store
-from tests.equipment.conftest import Site
+from pacstui.equipment.line import Call
+from pacstui.errors import Unavailable
+from tests.equipment.conftest import CONFIGURED, Site
 
 QUARTER = 900
 
@@ -109,3 +111,15 @@ async def test_a_disk_that_takes_nothing_for_a_while_costs_no_history(
     history = await site.room.history("CT one")
     assert [each.ok for each in history.echoes] == [False, True]
     assert history.days[0].asked == 2
+
+
+async def test_a_call_that_failed_counts_until_the_peer_was_reached_or_answered(begins: Site) -> None:
+    site = begins
+    call = Call(CONFIGURED, "RADNODE1", "sends", "route")
+    site.room.seen.missed(call, Unavailable("nothing listens at 192.0.2.17:104"))
+    (row,) = await site.room.list()
+    assert row.failed == site.clock.now()
+    assert "nothing listens" in row.failed_detail
+    echo(site, True)
+    (row,) = await site.room.list()
+    assert (row.failed, row.failed_detail) == (None, "")

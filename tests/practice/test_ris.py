@@ -184,6 +184,20 @@ async def test_one_examination_at_a_time_is_on_hold_with_a_reason_and_released_a
         assert {m.value("ORC", 16, 2) for m in taken.got if m.value("ORC", 1) == "HD"} == {"creatinine is missing"}
 
 
+async def test_an_order_is_changed_under_the_name_that_its_patient_has_by_now() -> None:
+    async with intake() as taken:
+        report = await day_of(taken, lambda: len(taken.got) > 300)
+        last: dict[str, str] = {}
+        for message in taken.got:
+            last[message.value("PID", 3)] = f"{message.value('PID', 5, 1)}^{message.value('PID', 5, 2)}"
+        corrected = {ident: name for ident, name in report["ris"]["names"].items() if "-TEST^" in name}
+        assert corrected
+        gone = report["ris"]["merged"]
+        assert {i: n for i, n in last.items() if i in corrected and i not in gone} == {
+            i: n for i, n in corrected.items() if i not in gone
+        }
+
+
 async def test_what_was_refused_is_no_order() -> None:
     refuse = lambda m: "AE" if m.value("OBR", 24) == "MR" else "AA"  # noqa: E731
     async with intake(refuse) as taken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,20 @@ async def test_who_does_not_answer_comes_first_with_since_when_and_why(size: tup
         if size[0] == 160:
             assert " d left" in first
             assert "the certif" in first
+
+
+async def test_a_peer_that_failed_since_it_answered_is_not_called_well() -> None:
+    client = SteppedClient()
+    async with driven(client) as console:
+        peers = client.peers
+        for at, row in enumerate(peers.rows):
+            if row.name == "CT1":
+                peers.rows[at] = replace(row, failed=console.app.now(), failed_detail="nothing listens at 10.0.4.11")
+        await console.press("5")
+        await console.shows("x failed")
+        row = next(line for line in console.lines if "CT1" in line)
+        assert "x failed just now" in row
+        assert "ok" not in row
 
 
 async def test_a_peer_page_tells_what_it_is_how_it_answers_and_what_failed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ def _registered(patient: Patient) -> list[PeerSettings]:
 
 
 def _reach(peer: PeerSettings) -> Finding:
-    more = f"takes connections; pacstui peers echo {peer.name} asks for more"
+    more = f"takes connections; pacstui peers echo {shlex.quote(peer.name)} asks for more"
     return _connects(f"peer {peer.name}", peer.host, peer.port, more, "DICOM service")
 
 
