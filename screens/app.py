@@ -24,6 +24,7 @@ from screens.common_keys import CommonKeysApp
 from screens.confirming import Confirming
 from screens.door import Door
 from screens.frames import narrow
+from screens.keys_in_turn import TYPED_IN
 from screens.privacy import Privacy
 
 if TYPE_CHECKING:
@@ -281,6 +282,8 @@ class ConsoleApp(CommonKeysApp):
         """Lay a screen over the present one; while a page stands before everything, over the one behind it."""
         if self.door.barred:
             kwargs["mode"] = self.door.behind
+        elif isinstance(screen, Screen) and screen.AUTO_FOCUS in TYPED_IN:
+            self.typing_begins()
         return super().push_screen(screen, *args, **kwargs)
 
     def switch_mode(self, mode: str) -> AwaitMount:

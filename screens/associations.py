@@ -60,7 +60,8 @@ class AssociationsScreen(ConsoleScreen):
     TITLE_WORDS = "Associations"
     MODE = "associations"
     ABOUT = (
-        "Newest first; an arrow before the name is for peers that this node called: to send, to ask, to echo. Enter "
+        "Newest first, and / with the word open leaves those that are open now. An arrow before the name is for peers "
+        "that this node called: to send, to ask, to echo. Enter "
         "shows an association's negotiated contexts, bytes, messages and timeline; for a refused or failed one the "
         "answer and what mends it. Abort ends an open one: the object that is just being received is not kept, all "
         "acknowledged ones are."

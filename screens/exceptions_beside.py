@@ -271,7 +271,6 @@ class BesideScreen(AskingScreen):
 
         field = Field("text", "begins with", self.search, note="family name, ID, accession number, order number")
         foot = "Enter looks, empty: those that were found by themselves, esc back"
-        self.console_app.typing_begins()
         self.console_app.push_screen(Form("Another order or patient", [field], send, foot=foot), typed)
 
     def _look_for(self, text: str) -> None:

@@ -13,9 +13,11 @@ from typing import Any
 
 from textual import events
 from textual.message import Message
-from textual.widgets import Input
 
 from screens.allowing import AllowingApp
+
+TYPED_IN = ("Input", "FormPanel")
+"""Widgets that take text, by the names that screens focus them by."""
 
 PATIENCE_S = 1.0
 """How long further keys wait at most, should what handles one hang or vanish."""
@@ -70,7 +72,7 @@ class KeysInTurnApp(AllowingApp):
 
     async def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Go on when the line that was opened is there."""
-        if self._opening and isinstance(event.widget, Input):
+        if self._opening and any(kind.__name__ in TYPED_IN for kind in type(event.widget).__mro__):
             await self._go_on()
 
     async def _go_on(self) -> None:

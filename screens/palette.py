@@ -131,5 +131,4 @@ def open_palette(app: CommonKeysApp, page: ConsoleScreen) -> None:
         if run:
             app.keep(do(run))
 
-    app.typing_begins()
     app.push_screen(Palette(page), chosen)

@@ -17,7 +17,8 @@ SOON_DAYS = 30
 def answers(row: PeerRow, now: datetime) -> tuple[str, str]:
     """Return in words whether a peer answers: a word first, then since when or why not."""
     if row.failed is not None and row.echo != "failed":
-        return f"x failed {ago(row.failed, now)}: {safe(row.failed_detail, 200)}", "fail"
+        why = row.failed_detail.partition("): ")[2] or row.failed_detail  # what we did there stands on the peer's page
+        return f"x failed {ago(row.failed, now)}: {safe(why, 200)}", "fail"
     if row.echo == "never":
         if row.called is not None:
             return f"ok, called {ago(row.called, now)}", "text"

@@ -55,6 +55,16 @@ async def test_a_mode_and_its_filter_may_be_typed_at_once() -> None:
         )
 
 
+async def test_what_follows_the_key_of_a_form_goes_into_its_first_field() -> None:
+    async with driven() as console:
+        await console.press("5")
+        await console.shows("CT1")
+        at_once(console, "aLPR")
+        await console.shows("LPR")
+        assert not console.app.privacy.on
+        assert not console.app.read_only
+
+
 async def test_keys_go_on_without_what_handled_the_last() -> None:
     async with driven() as console:
         at_once(console, "?")

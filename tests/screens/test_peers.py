@@ -34,11 +34,13 @@ async def test_a_peer_that_failed_since_it_answered_is_not_called_well() -> None
         peers = client.peers
         for at, row in enumerate(peers.rows):
             if row.name == "CT1":
-                peers.rows[at] = replace(row, failed=console.app.now(), failed_detail="nothing listens at 10.0.4.11")
+                peers.rows[at] = replace(
+                    row, failed=console.app.now(), failed_detail="C-STORE (by route): nobody there"
+                )
         await console.press("5")
         await console.shows("x failed")
         row = next(line for line in console.lines if "CT1" in line)
-        assert "x failed just now" in row
+        assert "x failed just now: nobody" in row
         assert "ok" not in row
 
 
