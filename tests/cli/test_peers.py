@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pacstui.cli.checks import peers as peers_check
 from pacstui.contract.peers import (
     CallerRow,
     CallersView,
@@ -26,6 +28,7 @@ from pacstui.contract.peers import (
     TestStep,
     TestView,
 )
+from pacstui.settings import PeerSettings
 from tests.cli import samples
 from tests.cli.samples import AT, NASTY
 
@@ -125,3 +128,11 @@ def test_an_import_is_shown_before_it_is_done(fake_node: Any, run: Callable[...,
         ("peers.preview_import", "name\nCT1\n"), ("peers.import_csv", "name\nCT1\n"),
     ]  # fmt: skip
     assert run("peers", "import", str(tmp_path / "none.csv")).code == 1
+
+
+def test_the_doctor_quotes_a_name_as_the_shell_wants_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        peer = PeerSettings(name="CT 1", ae_title="CT1", host="127.0.0.1", port=there.getsockname()[1])
+        finding = peers_check._reach(peer)
+    assert finding.level == "ok"
+    assert "pacstui peers echo 'CT 1'" in finding.text
