@@ -95,9 +95,13 @@ def keep_token(data_dir: Path, token: str) -> None:
         out.write(token + "\n")
 
 
+start_command = "pacstui serve"
+"""What starts the node that commands of this process mean."""
+
+
 def not_running(data_dir: Path) -> errors.NotRunning:
     """Return the error for a data directory whose node does not answer."""
-    return errors.NotRunning(f"no node is running for {data_dir}", "start one with: pacstui serve")
+    return errors.NotRunning(f"no node is running for {data_dir}", f"start one with: {start_command}")
 
 
 def error_from(body: object) -> errors.PacsError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from pacstui import __version__
+from pacstui.api import plain
 from pacstui.api.plain import TOKEN_FILE
 from pacstui.configuration import data_dir
 
@@ -126,6 +128,7 @@ def root() -> Any:
     ) -> None:
         """A PACS archive node and its console. Without a command: open the console; start a node if none runs."""
         context.obj = Door(config)
+        plain.start_command = f"pacstui --config {shlex.quote(str(config))} serve" if config else "pacstui serve"
         if token_file is not None:
             os.environ[TOKEN_FILE] = str(token_file)
             os.environ.pop("PACSTUI_TOKEN", None)

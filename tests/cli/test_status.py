@@ -67,6 +67,13 @@ def test_no_node_is_down_with_the_same_keys(run: Callable[..., Any], data_dir: P
     assert "pacstui serve" in page.out
 
 
+def test_the_way_to_start_it_names_the_configuration_that_was_given(run: Callable[..., Any], tmp_path: Path) -> None:
+    config = tmp_path / "second node.toml"
+    config.write_text(f'[node]\ndata_dir = "{tmp_path}/data"\n')
+    assert f"start one with: pacstui --config '{config}' serve" in run("--config", str(config), "status").out
+    assert "start one with: pacstui serve" in run("status").out
+
+
 def test_a_node_that_fails_at_it_counts_as_down(fake_node: Any, run: Callable[..., Any]) -> None:
     fake_node.will_answer("node.status", PacsError("it failed", ""))
     told = run("status", "--json")
