@@ -51,7 +51,6 @@ class IngestLane:
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
         self._round: asyncio.Handle | None = None  # the next look whether more has come
-        self._patience = self._left = self._came = 0
         self._serial = 0
         self.placing = Placing(folders, disk, journal)
         self._lost_rows = False
@@ -77,7 +76,7 @@ class IngestLane:
         self._waiting.append(job)
         if self._running:
             return
-        if job.unknown is not None:  # who put it works its digest out now, beside the lane
+        if not job.may_wait:
             self._start()
         elif self._round is None:
             self._gather(1)
@@ -94,15 +93,13 @@ class IngestLane:
 
     def _gather(self, rounds: int) -> None:
         """Start a batch when nothing has come for so many rounds of the event loop."""
-        self._patience = self._left = rounds
-        self._came = len(self._waiting)
-        self._round = asyncio.get_running_loop().call_soon(self._look)
+        self._round = asyncio.get_running_loop().call_soon(self._look, rounds, rounds, len(self._waiting))
 
-    def _look(self) -> None:
-        came, self._came = self._came, len(self._waiting)
-        self._left = self._patience if came != self._came else self._left - 1
-        if self._left and self._came < _BATCH:
-            self._round = asyncio.get_running_loop().call_soon(self._look)
+    def _look(self, rounds: int, left: int, before: int) -> None:
+        waiting = len(self._waiting)
+        left = left - 1 if waiting == before else rounds
+        if left and waiting < _BATCH:
+            self._round = asyncio.get_running_loop().call_soon(self._look, rounds, left, waiting)
         else:
             self._start()
 
@@ -124,7 +121,7 @@ class IngestLane:
             size += len(job.body) if job.body is not None else 0
         self._waiting.extendleft(reversed(later))
         self._running = batch
-        if size <= len(batch) * _SMALL:
+        if sum(job.size for job in batch) <= len(batch) * _SMALL:
             self._db.turns.take()
         else:
             self._db.turns.part()
@@ -135,7 +132,7 @@ class IngestLane:
         if error is not None:
             for job in batch:
                 job.error = job.error or error
-        if any(job.unknown is not None for job in self._waiting):
+        if not all(job.may_wait for job in self._waiting):
             self._start()
         elif self._waiting:
             self._gather(_ROUNDS)

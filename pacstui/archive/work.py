@@ -110,6 +110,11 @@ class Job:
             self.meta, self.digest = part10.with_digest(self.meta, digest), digest
 
     @property
+    def may_wait(self) -> bool:
+        """Whether it may wait for others; not while who put it works beside the lane, nor after it waited for the disk."""
+        return self.body is not None and self.unknown is None
+
+    @property
     def wrote(self) -> bool:
         """Whether the archive gets a file and rows for it."""
         return self.todo not in (Todo.REPEAT, Todo.NOTHING)

@@ -33,7 +33,7 @@ class Database:
         self._idle: deque[Lane] = deque(readers)
         self._waiting: deque[asyncio.Future[Lane]] = deque()
         self._closed = False
-        self.turns = Turns(lane.thread)
+        self.turns = Turns(lane.thread, readers[0].thread)
 
     @classmethod
     async def open(cls, path: Path, busy_s: float = 10.0) -> Database:
@@ -152,7 +152,7 @@ class Database:
         if self._closed:
             return
         self._closed = True
-        self.turns.let_go()
+        self.turns.close()
         self._writer.closing = True
         for reader in self._readers:
             await reader.end(early=True)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from pacstui.archive import Archive
+from pacstui.archive import Archive, Refused, Stored
 from pacstui.archive.work import Job
 from pacstui.db import Writer
 from pacstui.events import Event, InstanceStored
 
-from .conftest import files, send
+from .conftest import OPTIONS, files, send
 from .objects import Object
 
 
@@ -91,3 +91,43 @@ async def test_what_arrives_together_becomes_durable_together(
     assert all(each.new for each in stored)
     assert sum(batches) == 200
     assert max(batches) == 64  # nobody waits for ever for who comes later
+
+
+@pytest.mark.parametrize("rounds", range(8))
+async def test_a_large_object_that_comes_while_small_ones_gather_waits_for_nobody(
+    archive: Archive, rounds: int
+) -> None:
+    small = [asyncio.create_task(send(archive, Object())) for _ in range(5)]
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    large = [asyncio.create_task(send(archive, Object(pixels=bytes(size)))) for size in (100_000, 3 << 20)]
+    late = [asyncio.create_task(send(archive, Object())) for _ in range(5)]
+    stored = await asyncio.wait_for(asyncio.gather(*small, *large, *late), 20)
+    assert all(each.new for each in stored)
+    assert archive.lane.writing == 0
+
+
+@pytest.mark.parametrize("rounds", range(12))
+async def test_an_archive_that_is_closed_while_objects_gather_answers_each(tmp_path: Path, rounds: int) -> None:
+    archive = await Archive.open(tmp_path / "data", OPTIONS)
+    things = [Object(pixels=bytes(size)) for size in (300, 300, 300, 100_000, 300)] * 2
+    tasks = [asyncio.create_task(send(archive, each)) for each in things]
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    await archive.close()
+    answers = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20)
+    assert all(isinstance(each, Stored | Refused) for each in answers)
+    kept = {each.header.sop_instance for each in answers if isinstance(each, Stored)}
+    again = await Archive.open(tmp_path / "data", OPTIONS)
+    try:
+        assert (await again.index.counts()).instances == len(kept)
+    finally:
+        await again.close()
+
+
+async def test_many_of_one_uid_that_come_together_are_one_object(archive: Archive) -> None:
+    small, large = Object(), Object(pixels=bytes(100_000))
+    tasks = [send(archive, each) for _ in range(70) for each in (small, large)]
+    stored = await asyncio.wait_for(asyncio.gather(*tasks), 60)
+    assert sum(each.new for each in stored) == 2
+    assert len(files(archive)) == 2
