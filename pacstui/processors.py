@@ -17,7 +17,8 @@ from contextlib import suppress
 from typing import Any, Final, cast
 
 WHILE_S: Final = 0.25
-_LATER_S: Final = 30.0
+BETWEEN_S: Final = 0.005  # so that both have been woken a few times: then the system sees where there is room
+_LATER_S: Final = 5.0
 _THREADS: Final = "/proc/self/task"
 
 
@@ -79,7 +80,7 @@ class Turns:
             self._not_before = now + _LATER_S
             return
         _taken[me] = self
-        self._timer = loop.call_later(WHILE_S, self.let_go)
+        self._timer = loop.call_later(WHILE_S, self._pause)
 
     def part(self) -> None:
         """Let both run wherever they may, for `WHILE_S` seconds at least: they have much to do beside each other."""
@@ -95,6 +96,11 @@ class Turns:
             _taken.pop(thread, None)
         if self._known:
             self._release()
+
+    def _pause(self) -> None:
+        """Let go, and leave the system `BETWEEN_S` seconds to choose."""
+        self._not_before = asyncio.get_running_loop().time() + BETWEEN_S
+        self.let_go()
 
     def close(self) -> None:
         """Let go for good: the other thread ends."""

@@ -111,7 +111,7 @@ class Job:
 
     @property
     def may_wait(self) -> bool:
-        """Whether it may wait for others; not while who put it works beside the lane, nor after it waited for the disk."""
+        """Whether it may wait for others: not while its digest is worked out, nor after it has waited for the disk."""
         return self.body is not None and self.unknown is None
 
     @property

@@ -22,7 +22,7 @@ _READERS = 2
 class Database:
     """SQLite through aiosqlite. All writes go through one lane, in order; reads never wait for them (WAL).
 
-    ``turns`` are those of the event loop and the lane.
+    ``turns`` are those of the event loop and the lane; the readers' threads go where they like.
     """
 
     def __init__(self, path: Path, lane: Lane, writer: Writer, readers: list[Lane]) -> None:

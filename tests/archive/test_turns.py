@@ -94,6 +94,21 @@ async def test_they_are_let_go_after_a_while(tmp_path: Path, monkeypatch: pytest
     await archive.close()
 
 
+async def test_between_two_whiles_the_system_has_time_to_choose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processors, "WHILE_S", 0.0)
+    monkeypatch.setattr(processors, "BETWEEN_S", 3600.0)
+    archive = await Archive.open(tmp_path / "data", OPTIONS)
+    await send(archive, Object())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    monkeypatch.setattr(processors, "WHILE_S", 3600.0)
+    await send(archive, Object())
+    assert not places()
+    await archive.close()
+
+
 async def test_a_thread_that_began_meanwhile_is_let_go_too(opened: Archive, everywhere: set[int]) -> None:
     await send(opened, Object())
     ready, end = threading.Event(), threading.Event()
