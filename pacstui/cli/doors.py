@@ -128,7 +128,9 @@ def root() -> Any:
     ) -> None:
         """A PACS archive node and its console. Without a command: open the console; start a node if none runs."""
         context.obj = Door(config)
-        plain.start_command = f"pacstui --config {shlex.quote(str(config))} serve" if config else "pacstui serve"
+        if config is not None:
+            before, plain.start_command = plain.start_command, f"pacstui --config {shlex.quote(str(config))} serve"
+            context.call_on_close(lambda: setattr(plain, "start_command", before))
         if token_file is not None:
             os.environ[TOKEN_FILE] = str(token_file)
             os.environ.pop("PACSTUI_TOKEN", None)
