@@ -113,7 +113,7 @@ HL7 = Key(
 """The way to HL7, which has no number either."""
 
 CORRECTIONS = Key(
-    "C", "corrections", "Corrections: what was put right, undoing it, telling who has the wrong copy",
+    "C", "corrections", "Corrections and merges: what was put right, undoing it, telling who has the wrong copy",
     "app.page('corrections')", _actions().get("corrections.list_all"), 3,
 )  # fmt: skip
 """The way to corrections, which have no number either."""
