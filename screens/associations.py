@@ -60,8 +60,8 @@ class AssociationsScreen(ConsoleScreen):
     TITLE_WORDS = "Associations"
     MODE = "associations"
     ABOUT = (
-        "Those that are open come first, then the newest. An arrow before the name is for peers that this node called: "
-        "to send, to ask, to echo. Enter "
+        "Newest first, and / with the word open leaves those that are open now. An arrow before the name is for peers "
+        "that this node called: to send, to ask, to echo. Enter "
         "shows an association's negotiated contexts, bytes, messages and timeline; for a refused or failed one the "
         "answer and what mends it. Abort ends an open one: the object that is just being received is not kept, all "
         "acknowledged ones are."
@@ -105,7 +105,7 @@ class AssociationsScreen(ConsoleScreen):
         failed = sum(row.state == "failed" for row in rows)
         if failed:
             table.title.add("  ").add(count(failed), "fail").add(" not reached", "text")
-        table.show(sorted(rows, key=lambda row: (row.state == "open", row.opened, row.id), reverse=True))
+        table.show(sorted(rows, key=lambda row: (row.opened, row.id), reverse=True))
 
     @property
     def _table(self) -> RowTable[AssociationRow]:

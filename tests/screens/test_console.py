@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -127,18 +126,6 @@ async def test_abort_asks_and_the_safe_answer_has_the_focus():
         await console.press("right", "enter")
         await console.until(lambda: ("associations.abort", chosen) in console.client.calls, "the abort")
         await console.shows(f"aborted association {chosen}")
-
-
-async def test_what_is_open_stands_above_what_has_ended_however_long_ago_it_began():
-    client = SteppedClient()
-    rows = client._rows
-    rows[0] = replace(rows[0], opened=rows[0].opened - timedelta(days=1))
-    async with driven(client) as console:
-        await console.press("2")
-        await console.shows("stores")
-        shown = [row.state for row in console.app.screen.query_one(RowTable)._rows]
-        assert shown == ["open"] * len(rows) + [state for state in shown if state != "open"]
-        assert len(shown) > len(rows)
 
 
 async def test_abort_goes_to_the_row_that_was_chosen_though_new_ones_came_in():
