@@ -32,10 +32,10 @@ def test_two_threads_share_a_processor_while_small_objects_come_and_nobody_does_
         for sender in senders:
             sender.start()
         until(lambda: len([each for each in places(node) if len(each) == 1]) == 2)
+        until(lambda: all(sender.acknowledged for sender in senders))
         for sender in senders:
             sender.halt.set()
             sender.join(20)
-            assert sender.acknowledged
             assert len(sender.acknowledged) == len(sender.statuses)
         until(lambda: all(each == everywhere for each in places(node)))
 
